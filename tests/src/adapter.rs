@@ -1,0 +1,35 @@
+//! What the suite knows of an adapter: how to start it, and what it can't carry.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+/// Settings by name, as `sparekey_core::Config::from_lookup` takes them.
+pub type Settings = BTreeMap<String, String>;
+
+/// One way to run the proxy.
+pub trait Adapter: Send + Sync + 'static {
+    /// The name that stands before each test.
+    fn name(&self) -> &'static str;
+
+    /// Starts the proxy with these settings; returns once it takes connections.
+    fn start(&self, settings: &Settings) -> Box<dyn Running>;
+
+    /// Whether the adapter's surroundings can carry this at all.
+    fn carries(&self, feature: Feature) -> bool;
+}
+
+/// A proxy that takes connections; dropping it ends it.
+pub trait Running: Send + Sync {
+    /// Where it takes plain HTTP.
+    fn address(&self) -> SocketAddr;
+}
+
+/// What not every adapter's surroundings can carry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Feature {
+    /// `Upgrade: websocket`.
+    WebSocket,
+    /// HTTP/2 from the client.
+    Http2,
+    /// A request body that passes while it is still being sent.
+    StreamingUpload,
+}

@@ -1,0 +1,3 @@
+//! One suite that every adapter passes.
+
+pub mod adapter;
