@@ -1,0 +1,213 @@
+//! `API_BASE`: where admitted requests go.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
+
+use crate::path;
+
+/// The host of Cloudflare's AI Gateway.
+const AI_GATEWAY: &str = "gateway.ai.cloudflare.com";
+const OPENAI: &str = "api.openai.com";
+
+/// The upstream's origin and a path without a slash at its end.
+#[derive(Clone, Debug)]
+pub struct ApiBase {
+    scheme: Scheme,
+    authority: Authority,
+    path: String,
+}
+
+impl ApiBase {
+    /// Reads the setting. No path at all means `/v1`.
+    ///
+    /// # Errors
+    /// [`ApiBaseError`], which never holds the text: a userinfo may stand in it.
+    pub fn parse(text: &str) -> Result<Self, ApiBaseError> {
+        if text.contains('#') {
+            return Err(ApiBaseError::Fragment);
+        }
+        let parts = text.parse::<Uri>().map_err(|_| ApiBaseError::NotAUrl)?.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(ApiBaseError::NotAUrl);
+        };
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(ApiBaseError::Scheme);
+        }
+        if authority.as_str().contains('@') {
+            return Err(ApiBaseError::Userinfo);
+        }
+        // A colon with no number behind it, or too large a one, is no port.
+        let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+        if authority.host().is_empty() || !(port.is_empty() || authority.port_u16().is_some()) {
+            return Err(ApiBaseError::NotAUrl);
+        }
+        let path = parts.path_and_query.unwrap_or(PathAndQuery::from_static("/"));
+        if path.query().is_some() {
+            return Err(ApiBaseError::Query);
+        }
+        if !path::is_plain(&path::decoded(path.path().as_bytes())) {
+            return Err(ApiBaseError::Path);
+        }
+        let path = match path.path().trim_end_matches('/') {
+            "" => "/v1",
+            given => given,
+        };
+        Ok(Self { scheme, authority, path: path.to_owned() })
+    }
+
+    /// The URL of a path below the base; the query passes byte for byte.
+    ///
+    /// The parts are put together, and never parsed as one string again.
+    pub(crate) fn join(&self, below: &str, query: Option<&str>) -> Option<Uri> {
+        let query = query.map(|query| ["?", query]).unwrap_or_default().concat();
+        let target = [&self.path, below, &query].concat();
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()?);
+        Uri::from_parts(parts).ok()
+    }
+
+    /// The part of an absolute URL, or of an absolute path, that lies below the base: `/files/1` or nothing.
+    pub(crate) fn below<'a>(&self, location: &'a str) -> Option<&'a str> {
+        let path = if location.starts_with('/') && !location.starts_with("//") {
+            location
+        } else {
+            let (scheme, rest) = location.split_once("://")?;
+            let end = rest.find(['/', '?', '#'])?;
+            let (authority, path) = rest.split_at_checked(end)?;
+            let same = scheme.eq_ignore_ascii_case(self.scheme.as_str())
+                && self.origin_port(authority) == self.origin_port(self.authority.as_str());
+            same.then_some(path)?
+        };
+        path.strip_prefix(self.path.as_str()).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
+    }
+
+    /// Whether the base is a gateway of Cloudflare's by its host.
+    pub(crate) fn is_ai_gateway(&self) -> bool {
+        self.authority.host().eq_ignore_ascii_case(AI_GATEWAY)
+    }
+
+    /// Whether requests go to OpenAI straight.
+    pub(crate) fn is_openai(&self) -> bool {
+        self.authority.host().eq_ignore_ascii_case(OPENAI)
+    }
+
+    /// An authority in lower case, without a port that the scheme implies.
+    fn origin_port(&self, authority: &str) -> String {
+        let default = if self.scheme == Scheme::HTTPS { ":443" } else { ":80" };
+        authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase()
+    }
+}
+
+impl Default for ApiBase {
+    fn default() -> Self {
+        Self { scheme: Scheme::HTTPS, authority: Authority::from_static(OPENAI), path: "/v1".to_owned() }
+    }
+}
+
+impl fmt::Display for ApiBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+/// Why `API_BASE` can't be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ApiBaseError {
+    /// Not an absolute URL.
+    #[error("is not an absolute URL such as https://api.openai.com/v1")]
+    NotAUrl,
+    /// A scheme other than http and https.
+    #[error("must begin with https:// or http://")]
+    Scheme,
+    /// A user or a password before the host.
+    #[error("must not hold a user or password (the part before @); the key belongs in OPENAI_API_KEY")]
+    Userinfo,
+    /// A `?`.
+    #[error("must not have a query (the part after ?)")]
+    Query,
+    /// A `#`.
+    #[error("must not have a fragment (the part after #)")]
+    Fragment,
+    /// A path that could be read in two ways.
+    #[error("has a path with a '.' or '..' component, a backslash or a control character")]
+    Path,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn reads(text: &str, shown: &str) {
+        assert_eq!(ApiBase::parse(text).unwrap().to_string(), shown, "{text}");
+    }
+
+    #[test]
+    fn no_path_means_v1() {
+        reads("https://api.openai.com", "https://api.openai.com/v1");
+        reads("https://api.openai.com/", "https://api.openai.com/v1");
+        reads("https://api.openai.com/v1", "https://api.openai.com/v1");
+        reads("https://api.openai.com/v1//", "https://api.openai.com/v1");
+        reads("http://[::1]:8000/api", "http://[::1]:8000/api");
+        assert_eq!(ApiBase::default().to_string(), "https://api.openai.com/v1");
+    }
+
+    #[test]
+    fn what_is_not_a_base_is_refused() {
+        for (text, error) in [
+            ("", ApiBaseError::NotAUrl),
+            ("api.openai.com", ApiBaseError::NotAUrl),
+            ("/v1", ApiBaseError::NotAUrl),
+            ("https://", ApiBaseError::NotAUrl),
+            ("https://host:", ApiBaseError::NotAUrl),
+            ("https://host:99999/", ApiBaseError::NotAUrl),
+            ("https://host:x/", ApiBaseError::NotAUrl),
+            ("https://a b/", ApiBaseError::NotAUrl),
+            ("ftp://host/", ApiBaseError::Scheme),
+            ("file://host/v1", ApiBaseError::Scheme),
+            ("https://sk-secret@host/", ApiBaseError::Userinfo),
+            ("https://user:sk-secret@host/", ApiBaseError::Userinfo),
+            ("https://host/v1?x", ApiBaseError::Query),
+            ("https://host/v1?", ApiBaseError::Query),
+            ("https://host/v1#x", ApiBaseError::Fragment),
+            ("https://host/v1/../admin", ApiBaseError::Path),
+            ("https://host/%2e%2e", ApiBaseError::Path),
+        ] {
+            assert_eq!(ApiBase::parse(text).map(|base| base.to_string()), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn joining_keeps_every_byte() {
+        let base = ApiBase::parse("https://gateway.ai.cloudflare.com/v1/a/g/openai/").unwrap();
+        let url = base.join("/x%2Fy//z", Some("a=%20&b=+&&c")).unwrap();
+        assert_eq!(url, "https://gateway.ai.cloudflare.com/v1/a/g/openai/x%2Fy//z?a=%20&b=+&&c");
+        assert_eq!(base.join("", Some("")).unwrap().path_and_query().unwrap(), "/v1/a/g/openai?");
+        assert!(base.is_ai_gateway() && !base.is_openai());
+    }
+
+    #[test]
+    fn locations_below_the_base_are_found() {
+        let base = ApiBase::parse("https://api.openai.com/v1").unwrap();
+        for (location, below) in [
+            ("https://api.openai.com/v1/files/1?x#y", Some("/files/1?x#y")),
+            ("HTTPS://API.openai.com:443/v1/files", Some("/files")),
+            ("https://api.openai.com/v1", Some("")),
+            ("/v1/files", Some("/files")),
+            ("/v1beta/files", None),
+            ("/files", None),
+            ("files", None),
+            ("//api.openai.com/v1/files", None),
+            ("https://api.openai.com", None),
+            ("https://api.openai.com.evil.com/v1/files", None),
+            ("https://api.openai.com:8443/v1/files", None),
+            ("http://api.openai.com/v1/files", None),
+        ] {
+            assert_eq!(base.below(location), below, "{location}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Settings by name -> a validated [`Config`], or every problem at once.
+
+use crate::{
+    api_base::{ApiBase, ApiBaseError},
+    cors::AllowedOrigins,
+    keyring::{Keyring, KeyringError},
+    secret::Secret,
+};
+
+/// One setting of the proxy, the same in every adapter.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The name, as in the environment.
+    pub name: &'static str,
+    /// Whether the value must not be shown.
+    pub secret: bool,
+    /// What it is for, in a line.
+    pub help: &'static str,
+}
+
+/// Every setting that [`Config::from_lookup`] reads.
+pub const SETTINGS: [Setting; 7] = [
+    Setting {
+        name: "OPENAI_API_KEY",
+        secret: true,
+        help: "The real key, sent to the upstream in place of the access keys",
+    },
+    Setting {
+        name: "ACCESS_KEYS",
+        secret: true,
+        help: "The keys that open the door, separated by commas or newlines: sk-{user}-{random} as keygen makes \
+               them, or sha256:{user}:{digest}",
+    },
+    Setting {
+        name: "API_BASE",
+        secret: false,
+        help: "The upstream's base URL: OpenAI, an AI Gateway, or a compatible service [default: https://api.openai.com/v1]",
+    },
+    Setting { name: "AI_GATEWAY_TOKEN", secret: true, help: "The token of an authenticated Cloudflare AI Gateway" },
+    Setting { name: "OPENAI_ORGANIZATION", secret: false, help: "Sent upstream as openai-organization" },
+    Setting { name: "OPENAI_PROJECT", secret: false, help: "Sent upstream as openai-project" },
+    Setting {
+        name: "ALLOWED_ORIGINS",
+        secret: false,
+        help: "Origins whose pages may read answers, separated by commas [default: *]",
+    },
+];
+
+/// Validated settings.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) keys: Keyring,
+    pub(crate) api_base: ApiBase,
+    pub(crate) api_key: Option<Secret>,
+    pub(crate) gateway_token: Option<Secret>,
+    pub(crate) organization: Option<Secret>,
+    pub(crate) project: Option<Secret>,
+    pub(crate) origins: AllowedOrigins,
+}
+
+impl Config {
+    /// Reads the settings of [`SETTINGS`] by their names. A blank value counts as none.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem, in the order of [`SETTINGS`]; no message holds a value.
+    pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let text = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let mut header = |name: &'static str| {
+            let secret = Secret::parse(&text(name)?);
+            if secret.is_none() {
+                problems.push(Problem::NotAHeader { name });
+            }
+            secret
+        };
+        let api_key = header("OPENAI_API_KEY");
+        let gateway_token = header("AI_GATEWAY_TOKEN");
+        let organization = header("OPENAI_ORGANIZATION");
+        let project = header("OPENAI_PROJECT");
+
+        if text("OPENAI_API_KEY").is_none() && text("AI_GATEWAY_TOKEN").is_none() {
+            problems.push(Problem::NoRealKey);
+        }
+        let real: Vec<String> = ["OPENAI_API_KEY", "AI_GATEWAY_TOKEN"].into_iter().filter_map(text).collect();
+        let real: Vec<&str> = real.iter().map(String::as_str).collect();
+        let keys = Keyring::parse(&text("ACCESS_KEYS").unwrap_or_default(), &real).unwrap_or_else(|causes| {
+            problems.extend(causes.into_iter().map(Problem::AccessKeys));
+            Keyring::default()
+        });
+        let api_base = text("API_BASE").map_or_else(|| Ok(ApiBase::default()), |text| ApiBase::parse(&text));
+        let api_base = api_base.unwrap_or_else(|cause| {
+            problems.push(Problem::ApiBase(cause));
+            ApiBase::default()
+        });
+        if gateway_token.is_some() && api_base.is_openai() && !problems.iter().any(Problem::is_api_base) {
+            problems.push(Problem::TokenWithoutGateway);
+        }
+        let origins = AllowedOrigins::parse(&text("ALLOWED_ORIGINS").unwrap_or_default()).unwrap_or_else(|place| {
+            problems.push(Problem::AllowedOrigins { place });
+            AllowedOrigins::default()
+        });
+        if problems.is_empty() {
+            Ok(Self { keys, api_base, api_key, gateway_token, organization, project, origins })
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+
+    /// Where admitted requests go.
+    #[must_use]
+    pub fn api_base(&self) -> &ApiBase {
+        &self.api_base
+    }
+}
+
+/// Every problem of the settings; shown one a line.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// The problems, each a sentence that begins with the setting's name.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+/// One problem of the settings.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Problem {
+    /// Neither a key nor a gateway's token to send upstream.
+    #[error("OPENAI_API_KEY is not set, and no AI_GATEWAY_TOKEN either; set the real key")]
+    NoRealKey,
+    /// A value that can't stand in a header.
+    #[error("{name} must be visible ASCII characters in one line")]
+    NotAHeader {
+        /// The setting.
+        name: &'static str,
+    },
+    /// See [`KeyringError`].
+    #[error("ACCESS_KEYS {0}")]
+    AccessKeys(KeyringError),
+    /// See [`ApiBaseError`].
+    #[error("API_BASE {0}")]
+    ApiBase(ApiBaseError),
+    /// The token would be sent to somebody who has no use for it.
+    #[error("AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI itself; set API_BASE to the gateway's URL")]
+    TokenWithoutGateway,
+    /// An item that is no origin.
+    #[error("ALLOWED_ORIGINS item {place} is not an origin such as https://chat.example.com")]
+    AllowedOrigins {
+        /// The item's place, the first being 1.
+        place: usize,
+    },
+}
+
+impl Problem {
+    fn is_api_base(&self) -> bool {
+        matches!(self, Self::ApiBase(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn problems(settings: &[(&str, &str)]) -> Vec<String> {
+        let get = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Config::from_lookup(get).map_or_else(|e| e.problems().iter().map(ToString::to_string).collect(), |_| vec![])
+    }
+
+    #[test]
+    fn little_is_needed() {
+        assert!(problems(&[("OPENAI_API_KEY", " sk-real\n"), ("ACCESS_KEYS", "sk-Tom-abcdefgh")]).is_empty());
+        let gateway = "https://gateway.ai.cloudflare.com/v1/a/g/openai";
+        assert!(
+            problems(&[("AI_GATEWAY_TOKEN", "t"), ("ACCESS_KEYS", "sk-Tom-abcdefgh"), ("API_BASE", gateway)])
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn every_problem_at_once_and_no_secret() {
+        let found = problems(&[
+            ("OPENAI_API_KEY", "sk-re al"),
+            ("AI_GATEWAY_TOKEN", "gateway-secret"),
+            ("ACCESS_KEYS", "sk-Tom-abc,gateway-secret"),
+            ("API_BASE", "https://user:pass@host/"),
+            ("OPENAI_PROJECT", "proj\u{e9}"),
+            ("ALLOWED_ORIGINS", "https://a.com,b"),
+        ]);
+        assert_eq!(
+            found,
+            [
+                "OPENAI_API_KEY must be visible ASCII characters in one line",
+                "OPENAI_PROJECT must be visible ASCII characters in one line",
+                "ACCESS_KEYS item 1: the random part has 8 to 128 characters, this one 3",
+                "ACCESS_KEYS item 2 is the real key itself; give people keys made with `keygen NAME`",
+                "API_BASE must not hold a user or password (the part before @); the key belongs in OPENAI_API_KEY",
+                "ALLOWED_ORIGINS item 2 is not an origin such as https://chat.example.com",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_set() {
+        assert_eq!(
+            problems(&[("ACCESS_KEYS", " , ")]),
+            [
+                "OPENAI_API_KEY is not set, and no AI_GATEWAY_TOKEN either; set the real key",
+                "ACCESS_KEYS holds no key; make one with `keygen NAME`",
+            ]
+        );
+        assert_eq!(
+            problems(&[("AI_GATEWAY_TOKEN", "t"), ("ACCESS_KEYS", "sk-Tom-abcdefgh")]),
+            ["AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI itself; set API_BASE to the gateway's URL"]
+        );
+    }
+}
