@@ -1,0 +1,194 @@
+//! What a case says: settings and a request, then what the upstream must see and the client must get.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A header's name and value; in a value, `\xNN` stands for one byte.
+pub type Field = (String, String);
+
+/// One case, as a `[[case]]` of `cases/*.toml` says it, its placeholders replaced.
+///
+/// What a case leaves out is a request that passes: `GET /v1/models` with Tom's key, and an upstream that answers
+/// `200` with `{}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Unlike any other of its file.
+    pub name: String,
+    /// Over the default settings; an empty text takes a setting away.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// The settings must be refused, and the reason name all of these texts; nothing else of the case counts.
+    #[serde(default)]
+    pub refused: Vec<String>,
+    /// Why only the core can be asked, where that is so.
+    pub core_only: Option<String>,
+    /// What the client sends.
+    #[serde(default)]
+    pub request: Request,
+    /// What the upstream must see.
+    #[serde(default)]
+    pub upstream: Upstream,
+    /// What the upstream answers.
+    #[serde(default)]
+    pub answer: Answer,
+    /// What the client must get.
+    #[serde(default)]
+    pub client: Client,
+}
+
+/// What the client sends.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Request {
+    /// `GET` unless said otherwise.
+    pub method: String,
+    /// The request target in the bytes sent; `\xNN` stands for one byte.
+    pub target: String,
+    /// Without Tom's key in `Authorization`.
+    pub anonymous: bool,
+    /// In the order sent.
+    pub headers: Vec<Field>,
+    /// Sent with its `content-length`, unless empty.
+    pub body: String,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            method: "GET".into(),
+            target: "/v1/models".into(),
+            anonymous: false,
+            headers: Vec::new(),
+            body: String::new(),
+        }
+    }
+}
+
+/// What the upstream must see: `"untouched"`, or a request. Its method and body are always the client's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub enum Upstream {
+    /// Nothing, not even a connection's first byte.
+    Untouched,
+    /// Exactly one request.
+    Sees(Sees),
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self::Sees(Sees::default())
+    }
+}
+
+/// What must be true of the request that reaches the upstream.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sees {
+    /// The request target, byte for byte.
+    pub target: Option<String>,
+    /// For each name, all its values in order.
+    pub headers: Vec<Field>,
+    /// Lists that hold this member, in any case, among others.
+    pub members: Vec<Field>,
+    /// Names that must not stand.
+    pub absent: Vec<String>,
+}
+
+impl TryFrom<toml::Value> for Upstream {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("untouched") => Ok(Self::Untouched),
+            Some(word) => Err(format!("upstream = {word:?} means nothing")),
+            None => value.try_into().map(Self::Sees).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// What the upstream answers: `"unreachable"`, `"timeout"`, or a response.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub enum Answer {
+    /// It takes no connection.
+    Unreachable,
+    /// It takes the request and gives no head.
+    Timeout,
+    /// It responds.
+    Responds(Responds),
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self::Responds(Responds::default())
+    }
+}
+
+/// The upstream's response.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Responds {
+    /// `200` unless said otherwise.
+    pub status: u16,
+    /// In the order sent.
+    pub headers: Vec<Field>,
+    /// `{}` unless said otherwise.
+    pub body: String,
+}
+
+impl Default for Responds {
+    fn default() -> Self {
+        Self { status: 200, headers: Vec::new(), body: "{}".into() }
+    }
+}
+
+impl TryFrom<toml::Value> for Answer {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("unreachable") => Ok(Self::Unreachable),
+            Some("timeout") => Ok(Self::Timeout),
+            Some(word) => Err(format!("answer = {word:?} means nothing")),
+            None => value.try_into().map(Self::Responds).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// What the client must get. A response that passes has the upstream's status and body, unless said otherwise.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Client {
+    /// Needed where the upstream does not answer.
+    pub status: Option<u16>,
+    /// For each name, all its values in order.
+    pub headers: Vec<Field>,
+    /// Lists that hold this member, in any case, among others.
+    pub members: Vec<Field>,
+    /// Names that must stand, whatever their value.
+    pub present: Vec<String>,
+    /// Names that must not stand.
+    pub absent: Vec<String>,
+    /// The whole body.
+    pub body: Option<String>,
+    /// Texts of the body.
+    pub holds: Vec<String>,
+    /// Texts that neither head nor body may have.
+    pub lacks: Vec<String>,
+    /// A rejection in OpenAI's envelope, with all that belongs to it.
+    pub error: Option<Error>,
+}
+
+/// A rejection's particulars.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Error {
+    /// The status.
+    pub status: u16,
+    /// `error.type`.
+    pub r#type: String,
+    /// `error.code`; left out, it is `null`.
+    pub code: Option<String>,
+}

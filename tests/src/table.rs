@@ -1,0 +1,173 @@
+//! How the files of `cases/` become single cases: rows, API bases and placeholders.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use base64ct::{Base64, Encoding};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::case::Case;
+
+/// The key that opens the door unless a case says otherwise: `{key}`.
+pub const KEY: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLa";
+/// Another person's, for cases that set it: `{ann}`.
+pub const ANN: &str = "sk-ann.b_c-d-Yp83KdqWm2VtRz6HcXb9";
+/// The owner's: `{real}`. It has the form of an access key, as OpenAI's keys may.
+pub const REAL: &str = "sk-proj-Q7fT3BlbkFJz0wNeR4kVhXy2LmC";
+/// The owner's token for an AI Gateway, for cases that set it: `{token}`.
+pub const TOKEN: &str = "gwToken0Vb3nQx7LpRt5";
+
+/// What a file of `cases/` holds.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// Settings of all its cases.
+    #[serde(default)]
+    settings: Table,
+    case: Vec<Block>,
+}
+
+/// A `[[case]]`: one case, or one for each row and each API base.
+#[derive(Deserialize)]
+struct Block {
+    /// The cells of a row stand for `{0}`, `{1}` …
+    #[serde(default)]
+    rows: Vec<Vec<String>>,
+    /// What tells the rows apart in their names: the first cell unless said otherwise.
+    names: Option<String>,
+    name: String,
+    /// Each an `API_BASE` less its origin, and the path below which the upstream then sees requests, `{base}`.
+    #[serde(default)]
+    bases: Vec<(String, String)>,
+    #[serde(flatten)]
+    said: Table,
+}
+
+/// A case whose upstream's address is still open.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The file it stands in, without its ending.
+    pub file: String,
+    /// Unlike any other of its file.
+    pub name: String,
+    said: Table,
+}
+
+impl Template {
+    /// The case, for an upstream at this `host:port`.
+    ///
+    /// # Panics
+    /// Where the case is not well formed; [`load`] has made sure that it is.
+    #[must_use]
+    pub fn at(&self, authority: &str) -> Case {
+        self.try_at(authority).unwrap_or_else(|error| panic!("{}, {}: {error}", self.file, self.name))
+    }
+
+    fn try_at(&self, authority: &str) -> Result<Case, toml::de::Error> {
+        let words = [("{upstream}", &*format!("http://{authority}")), ("{authority}", authority)];
+        let mut said = Value::Table(self.said.clone());
+        replace(&mut said, &words);
+        if let Value::Table(said) = &mut said {
+            said.insert("name".into(), Value::String(self.name.clone()));
+        }
+        said.try_into()
+    }
+}
+
+/// Reads all cases of this package.
+///
+/// # Panics
+/// Where a file can't be read, a case is not well formed, or two have one name.
+#[must_use]
+pub fn load() -> Vec<Template> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a listed file").path()).collect();
+    paths.sort();
+    let mut names = BTreeSet::new();
+    let mut templates = Vec::new();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
+        let name = path.file_stem().expect("a named file").to_string_lossy().into_owned();
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let file: File = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for template in file.case.iter().flat_map(|block| block.templates(&name, &file.settings)) {
+            // A fault in a case is told when the cases are read, not when one is run.
+            let _ = template.at("upstream.test:8080");
+            let twice = format!("{name}: two cases are named {:?}", template.name);
+            assert!(names.insert((template.file.clone(), template.name.clone())), "{twice}");
+            templates.push(template);
+        }
+    }
+    templates
+}
+
+impl Block {
+    fn templates(&self, file: &str, settings: &Table) -> Vec<Template> {
+        let rows = if self.rows.is_empty() { vec![Vec::new()] } else { self.rows.clone() };
+        let bases: Vec<_> = self.bases.iter().map(Some).collect();
+        let bases = if bases.is_empty() { vec![None] } else { bases };
+        let pairs = bases.iter().flat_map(|base| rows.iter().map(move |row| (*base, row)));
+        pairs.map(|(base, row)| self.template(file, settings, base, row)).collect()
+    }
+
+    fn template(&self, file: &str, common: &Table, base: Option<&(String, String)>, row: &[String]) -> Template {
+        let mut said = self.said.clone();
+        let own = said.remove("settings").and_then(|own| own.try_into::<Table>().ok()).unwrap_or_default();
+        let mut settings = common.clone();
+        settings.extend(own);
+        let row_name = if row.is_empty() { "" } else { self.names.as_deref().unwrap_or("{0}") };
+        let separator = if row.is_empty() { "" } else { ": " };
+        let base_name = base.map(|(base, _)| format!(", base {base:?}")).unwrap_or_default();
+
+        let mut value = Value::Table(said);
+        let cells: Vec<_> = (0..row.len()).map(|at| format!("{{{at}}}")).collect();
+        let mut words: Vec<_> = cells.iter().map(String::as_str).zip(row.iter().map(String::as_str)).collect();
+        if let Some((base, below)) = base {
+            settings.insert("API_BASE".into(), Value::String(format!("{{upstream}}{base}")));
+            words.push(("{base}", below));
+        }
+        let keys = [("{key}", KEY), ("{ann}", ANN), ("{real}", REAL), ("{token}", TOKEN)];
+        let row_name = words.iter().fold(row_name.to_owned(), |name, (word, meaning)| name.replace(word, meaning));
+        let name = format!("{}{separator}{}{base_name}", self.name, row_name.escape_debug());
+        words.extend(keys);
+        replace(&mut value, &words);
+        let mut settings = Value::Table(settings);
+        replace(&mut settings, &words);
+        if let Value::Table(table) = &mut value {
+            table.insert("settings".into(), settings);
+        }
+        let Value::Table(said) = value else { unreachable!("made of a table") };
+        Template { file: file.to_owned(), name, said }
+    }
+}
+
+/// Replaces words, one after the other, then `{base64:…}`, in all texts.
+fn replace(value: &mut Value, words: &[(&str, &str)]) {
+    match value {
+        Value::String(text) => {
+            for (word, meaning) in words {
+                *text = text.replace(word, meaning);
+            }
+            encode(text);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, words)),
+        Value::Table(table) => {
+            for (mut name, mut item) in std::mem::take(table) {
+                name = words.iter().fold(name, |name, (word, meaning)| name.replace(word, meaning));
+                replace(&mut item, words);
+                table.insert(name, item);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn encode(text: &mut String) {
+    const OPEN: &str = "{base64:";
+    while let Some(start) = text.find(OPEN) {
+        let Some(length) = text[start..].find('}') else { return };
+        let plain = &text[start + OPEN.len()..start + length];
+        let encoded = Base64::encode_string(plain.as_bytes());
+        text.replace_range(start..=start + length, &encoded);
+    }
+}

@@ -1,0 +1,235 @@
+//! Whether what happened is what a case demands; all mismatches at once.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    case::{Answer, Case, Client, Error, Field, Upstream},
+    table::{ANN, KEY, REAL, TOKEN},
+};
+
+/// A message as it was seen, in bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Message {
+    /// In the order seen.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+/// A request that reached the upstream.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// The request target.
+    pub target: Vec<u8>,
+    /// Headers and body.
+    pub message: Message,
+}
+
+/// A response that reached the client.
+#[derive(Clone, Debug)]
+pub struct Got {
+    /// The status.
+    pub status: u16,
+    /// Headers and body.
+    pub message: Message,
+}
+
+/// The bytes that a text of a case stands for.
+#[must_use]
+pub fn bytes(text: &str) -> Vec<u8> {
+    let mut pieces = text.split(r"\x");
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        match piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&piece.as_bytes()[2..]);
+            }
+            None => bytes.extend_from_slice(format!(r"\x{piece}").as_bytes()),
+        }
+    }
+    bytes
+}
+
+/// What is wrong; nothing where the case passes.
+#[must_use]
+pub fn faults(case: &Case, seen: &[Seen], got: &Got) -> Vec<String> {
+    let mut faults = Vec::new();
+    match (&case.upstream, seen) {
+        (Upstream::Untouched, []) => {}
+        (Upstream::Untouched, _) => faults.push(format!("upstream: saw {} requests, must see none", seen.len())),
+        (Upstream::Sees(_), [seen]) => upstream(case, seen, &mut faults),
+        (Upstream::Sees(_), []) if matches!(case.answer, Answer::Unreachable) => {}
+        (Upstream::Sees(_), _) => faults.push(format!("upstream: saw {} requests, must see one", seen.len())),
+    }
+    client(case, got, &mut faults);
+    if !faults.is_empty() {
+        faults.extend(seen.iter().map(|seen| format!("upstream saw: {} {}", seen.method, show(&seen.target))));
+        faults.push(format!("client got: {} {}", got.status, show(&got.message.body)));
+    }
+    faults
+}
+
+fn upstream(case: &Case, seen: &Seen, faults: &mut Vec<String>) {
+    let Upstream::Sees(wanted) = &case.upstream else { return };
+    let mut fault = |text: String| faults.push(format!("upstream: {text}"));
+    if seen.method != case.request.method {
+        fault(format!("method is {}, must be {}", seen.method, case.request.method));
+    }
+    if let Some(target) = wanted.target.as_deref().filter(|target| bytes(target) != seen.target) {
+        fault(format!("target is {}, must be {target}", show(&seen.target)));
+    }
+    if seen.message.body != bytes(&case.request.body) {
+        fault(format!("body is {}, must be {}", show(&seen.message.body), case.request.body));
+    }
+    let real = setting(case, "OPENAI_API_KEY").map(|real| format!("Bearer {real}").into_bytes());
+    if seen.message.values("authorization") != Vec::from_iter(real.as_deref()) {
+        fault(format!("not exactly one right authorization: {}", seen.message.show("authorization")));
+    }
+    for key in presented(case) {
+        if holds(&seen.target, key.as_bytes()) || seen.message.head_holds(key.as_bytes()) {
+            fault(format!("the head holds the access key {key}"));
+        }
+    }
+    seen.message.check(&wanted.headers, &wanted.members, &wanted.absent, &mut fault);
+}
+
+fn client(case: &Case, got: &Got, faults: &mut Vec<String>) {
+    let wanted = &case.client;
+    let mut fault = |text: String| faults.push(format!("client: {text}"));
+    let passed = match (&case.upstream, &case.answer, &wanted.error) {
+        (Upstream::Sees(_), Answer::Responds(answer), None) => Some(answer),
+        _ => None,
+    };
+    let status = wanted.error.as_ref().map(|e| e.status).or(wanted.status).or(passed.map(|answer| answer.status));
+    match status {
+        Some(status) if status == got.status => {}
+        Some(status) => fault(format!("status is {}, must be {status}", got.status)),
+        None => fault("the case does not say which status".into()),
+    }
+    let bodiless = case.request.method == "HEAD" || [101, 204, 304].contains(&got.status);
+    let body = wanted.body.as_deref().or(passed.map(|answer| &*answer.body).filter(|_| !bodiless));
+    if let Some(body) = body.filter(|body| bytes(body) != got.message.body) {
+        fault(format!("body is {}, must be {body}", show(&got.message.body)));
+    }
+    got.message.check(&wanted.headers, &wanted.members, &wanted.absent, &mut fault);
+    texts(wanted, got, &mut fault);
+    let secrets = presented(case).into_iter().chain([REAL.into(), TOKEN.into()]);
+    for secret in secrets.filter(|secret| got.message.holds(secret.as_bytes())) {
+        fault(format!("the answer holds the secret {secret}"));
+    }
+    if let Some(error) = &wanted.error {
+        rejection(error, got, &mut fault);
+    }
+}
+
+fn texts(wanted: &Client, got: &Got, fault: &mut impl FnMut(String)) {
+    for name in wanted.present.iter().filter(|name| got.message.values(name).is_empty()) {
+        fault(format!("{name} must stand"));
+    }
+    for text in wanted.holds.iter().filter(|text| !holds(&got.message.body, text.as_bytes())) {
+        fault(format!("the body must hold {text:?}"));
+    }
+    for text in wanted.lacks.iter().filter(|text| got.message.holds(text.as_bytes())) {
+        fault(format!("the answer must not hold {text:?}"));
+    }
+}
+
+/// What every rejection bears, whatever its cause.
+fn rejection(wanted: &Error, got: &Got, fault: &mut impl FnMut(String)) {
+    let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    if (400..500).contains(&wanted.status) {
+        headers.push(("x-should-retry".into(), "false".into()));
+    }
+    got.message.check(&headers, &[], &[], fault);
+    for (status, name) in [(401, "www-authenticate"), (405, "allow")] {
+        if wanted.status == status && got.message.values(name).is_empty() {
+            fault(format!("{name} must stand on {status}"));
+        }
+    }
+    let Ok(body) = serde_json::from_slice::<Value>(&got.message.body) else {
+        return fault("the body is not JSON".into());
+    };
+    let keys = |value: &Value| value.as_object().map(|o| o.keys().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
+    let error = &body["error"];
+    if keys(&body) != BTreeSet::from(["error".into()])
+        || keys(error) != ["message", "type", "param", "code"].map(String::from).into()
+    {
+        fault("the body is not OpenAI's envelope".into());
+    }
+    if error["message"].as_str().is_none_or(str::is_empty) {
+        fault("error.message says nothing".into());
+    }
+    let code = wanted.code.clone().map_or(Value::Null, Value::String);
+    for (name, wanted) in [("type", Value::from(&*wanted.r#type)), ("param", Value::Null), ("code", code)] {
+        if error[name] != wanted {
+            fault(format!("error.{name} is {}, must be {wanted}", error[name]));
+        }
+    }
+}
+
+/// Access keys of the settings, and everything like a key that the request holds.
+fn presented(case: &Case) -> BTreeSet<String> {
+    let texts = case.request.headers.iter().map(|(_, value)| &**value).chain([&*case.request.target, KEY, ANN]);
+    let starts = texts.flat_map(|text| text.match_indices("sk-").map(|(at, _)| &text[at..]));
+    let key = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
+    let keys: BTreeSet<String> = starts.map(key).filter(|key: &String| key.len() > 10 && key != REAL).collect();
+    keys
+}
+
+fn setting<'a>(case: &'a Case, name: &str) -> Option<&'a str> {
+    let default = match name {
+        "OPENAI_API_KEY" => Some(REAL),
+        _ => None,
+    };
+    case.settings.get(name).map(String::as_str).or(default).map(str::trim).filter(|value| !value.is_empty())
+}
+
+impl Message {
+    fn values(&self, name: &str) -> Vec<&[u8]> {
+        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| &**value).collect()
+    }
+
+    fn show(&self, name: &str) -> String {
+        format!("{:?}", self.values(name).into_iter().map(show).collect::<Vec<_>>())
+    }
+
+    fn head_holds(&self, text: &[u8]) -> bool {
+        self.headers.iter().any(|(_, value)| holds(value, text))
+    }
+
+    fn holds(&self, text: &[u8]) -> bool {
+        self.head_holds(text) || holds(&self.body, text)
+    }
+
+    fn check(&self, wanted: &[Field], members: &[Field], absent: &[String], fault: &mut impl FnMut(String)) {
+        for name in wanted.iter().map(|(name, _)| name).collect::<BTreeSet<_>>() {
+            let values: Vec<_> = wanted.iter().filter(|(n, _)| n == name).map(|(_, value)| bytes(value)).collect();
+            if self.values(name) != values {
+                let values: Vec<_> = values.iter().map(|value| show(value)).collect();
+                fault(format!("{name} is {}, must be {values:?}", self.show(name)));
+            }
+        }
+        for (name, member) in members {
+            let lists = self.values(name).into_iter().flat_map(|list| list.split(|b| *b == b','));
+            if !lists.map(<[u8]>::trim_ascii).any(|found| found.eq_ignore_ascii_case(member.as_bytes())) {
+                fault(format!("{name} is {}, must have {member}", self.show(name)));
+            }
+        }
+        for name in absent.iter().filter(|name| !self.values(name).is_empty()) {
+            fault(format!("{name} is {}, must not stand", self.show(name)));
+        }
+    }
+}
+
+fn holds(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+fn show(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
