@@ -177,7 +177,7 @@ pub struct Client {
     pub holds: Vec<String>,
     /// Texts that neither head nor body may have.
     pub lacks: Vec<String>,
-    /// A rejection in OpenAI's envelope, with all that belongs to it.
+    /// A rejection in the API's envelope, with all that belongs to it.
     pub error: Option<Error>,
 }
 

@@ -55,8 +55,9 @@ fn refusal(case: &Case, reason: &str) -> Vec<String> {
     if case.refused.is_empty() {
         faults.push(format!("the settings are refused: {reason}"));
     }
-    if reason.contains("sk-") {
-        faults.push(format!("the reason tells a secret: {reason}"));
+    let texts = case.settings.values().flat_map(|value| value.split([',', ';', ' ', '\n', '/', '@']));
+    for text in texts.filter(|text| (text.contains("sk-") || text.contains("secret")) && reason.contains(text)) {
+        faults.push(format!("the reason tells the secret {text}: {reason}"));
     }
     faults
 }
@@ -132,17 +133,23 @@ fn fill(headers: &mut HeaderMap, fields: &[case::Field]) -> Result<(), Failed> {
 }
 
 fn seen(case: &Case, head: &request::Parts) -> Result<Seen, Failed> {
-    let base = settings(case, UPSTREAM).remove("API_BASE").unwrap_or_default();
-    let origin = base.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-    let goes_to = format!("{}://{}", head.uri.scheme_str().unwrap_or("none"), head.uri.authority().map_or("", |a| a.as_str()));
+    let base = settings(case, UPSTREAM).remove("API_BASE").unwrap_or("https://api.openai.com/v1".into());
+    let origin = base.trim().splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    let goes_to =
+        format!("{}://{}", head.uri.scheme_str().unwrap_or("none"), head.uri.authority().map_or("", |a| a.as_str()));
     if goes_to != origin {
         return Err(format!("the request goes to {goes_to}, must go to {origin}").into());
     }
-    if let Some((name, _)) = head.headers.iter().find(|(_, value)| !value.is_sensitive() && value.as_bytes().ends_with(REAL.as_bytes())) {
+    if let Some((name, _)) =
+        head.headers.iter().find(|(_, value)| !value.is_sensitive() && value.as_bytes().ends_with(REAL.as_bytes()))
+    {
         return Err(format!("{name} holds the owner's key and is not marked as sensitive").into());
     }
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-    let message = Message { headers: fields(&head.headers), body: bytes(&case.request.body) };
+    let mut headers = fields(&head.headers);
+    // HTTP/1.1 makes its `Host` of the URI; one that the core left would stand beside it.
+    headers.push(("host".into(), head.uri.authority().map_or("", |a| a.as_str()).into()));
+    let message = Message { headers, body: bytes(&case.request.body) };
     Ok(Seen { method: head.method.to_string(), target: target.into(), message })
 }
 

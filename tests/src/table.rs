@@ -12,7 +12,7 @@ use crate::case::Case;
 pub const KEY: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLa";
 /// Another person's, for cases that set it: `{ann}`.
 pub const ANN: &str = "sk-ann.b_c-d-Yp83KdqWm2VtRz6HcXb9";
-/// The owner's: `{real}`. It has the form of an access key, as OpenAI's keys may.
+/// The owner's: `{real}`. It has the form of an access key, as an owner's key may.
 pub const REAL: &str = "sk-proj-Q7fT3BlbkFJz0wNeR4kVhXy2LmC";
 /// The owner's token for an AI Gateway, for cases that set it: `{token}`.
 pub const TOKEN: &str = "gwToken0Vb3nQx7LpRt5";
@@ -128,7 +128,7 @@ impl Block {
         }
         let keys = [("{key}", KEY), ("{ann}", ANN), ("{real}", REAL), ("{token}", TOKEN)];
         let row_name = words.iter().fold(row_name.to_owned(), |name, (word, meaning)| name.replace(word, meaning));
-        let name = format!("{}{separator}{}{base_name}", self.name, row_name.escape_debug());
+        let name = format!("{}{separator}{}{base_name}", self.name, printable(&row_name));
         words.extend(keys);
         replace(&mut value, &words);
         let mut settings = Value::Table(settings);
@@ -160,6 +160,11 @@ fn replace(value: &mut Value, words: &[(&str, &str)]) {
         }
         _ => {}
     }
+}
+
+/// A test's name is one line.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
 }
 
 fn encode(text: &mut String) {

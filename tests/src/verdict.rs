@@ -154,7 +154,8 @@ fn rejection(wanted: &Error, got: &Got, fault: &mut impl FnMut(String)) {
     let Ok(body) = serde_json::from_slice::<Value>(&got.message.body) else {
         return fault("the body is not JSON".into());
     };
-    let keys = |value: &Value| value.as_object().map(|o| o.keys().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
+    let keys =
+        |value: &Value| value.as_object().map(|o| o.keys().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
     let error = &body["error"];
     if keys(&body) != BTreeSet::from(["error".into()])
         || keys(error) != ["message", "type", "param", "code"].map(String::from).into()
