@@ -6,7 +6,7 @@
 //!
 //! ```
 //! let key = keygen::access_key("Tom", keygen::DEFAULT_LENGTH)?;
-//! assert!(key.reveal().starts_with("sk-Tom-"));
+//! assert!(key.expose().starts_with("sk-Tom-"));
 //! assert!(key.item().starts_with("sha256:Tom:"));
 //! # Ok::<(), keygen::KeygenError>(())
 //! ```
@@ -14,11 +14,11 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use sparekey_core::{AccessKey, KeyError, check_user};
+use sparekey_core::{AccessKey, KeyError, PREFIX, RANDOM_MAX, check_user};
 
 /// How many characters the random part may have. 22 is the least that holds 128 bits, at
-/// log2(62) ≈ 5.95 bits a character; 128 is the most that a key's grammar takes.
-pub const LENGTHS: RangeInclusive<usize> = 22..=128;
+/// log2(62) ≈ 5.95 bits a character.
+pub const LENGTHS: RangeInclusive<usize> = 22..=RANDOM_MAX;
 
 /// How many characters the random part has when nobody asks for more or fewer: 190 bits.
 pub const DEFAULT_LENGTH: usize = 32;
@@ -44,7 +44,7 @@ pub struct NewKey {
 impl NewKey {
     /// The whole key, to be given to its user.
     #[must_use]
-    pub fn reveal(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.whole
     }
 
@@ -86,7 +86,7 @@ fn access_key_from(
     if !LENGTHS.contains(&length) {
         return Err(KeygenError::Length(length));
     }
-    let whole = format!("sk-{user}-{}", random_text(fill, length)?);
+    let whole = format!("{PREFIX}{user}-{}", random_text(fill, length)?);
     let item = format!("sha256:{user}:{}", AccessKey::parse(&whole)?.digest());
     Ok(NewKey { whole, item })
 }
@@ -121,9 +121,9 @@ mod tests {
         #[test]
         fn a_key_parses_back_with_its_user(user in "[A-Za-z0-9._-]{1,64}", length in LENGTHS) {
             let key = access_key(&user, length).unwrap();
-            let parsed = AccessKey::parse(key.reveal()).unwrap();
+            let parsed = AccessKey::parse(key.expose()).unwrap();
             prop_assert_eq!(parsed.user(), &user);
-            prop_assert_eq!(key.reveal().len(), "sk-".len() + user.len() + "-".len() + length);
+            prop_assert_eq!(key.expose().len(), "sk-".len() + user.len() + "-".len() + length);
             prop_assert_eq!(key.item(), format!("sha256:{user}:{}", parsed.digest()));
         }
 
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn keys_differ() {
-        let keys = (0..1000).map(|_| access_key("Tom", 22).unwrap().reveal().to_owned());
+        let keys = (0..1000).map(|_| access_key("Tom", 22).unwrap().expose().to_owned());
         assert_eq!(keys.collect::<HashSet<_>>().len(), 1000);
     }
 

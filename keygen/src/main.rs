@@ -93,7 +93,7 @@ fn lines(arguments: &ArgMatches) -> Result<String, KeygenError> {
     for user in arguments.get_many::<String>("name").into_iter().flatten() {
         for _ in 0..count {
             let key = access_key(user, length)?;
-            lines.push_str(key.reveal());
+            lines.push_str(key.expose());
             if arguments.get_flag("digest") {
                 let _ = write!(lines, "\t{}", key.item());
             }

@@ -1,0 +1,84 @@
+//! One line a request, written when it is over. No key, no query, no body.
+
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+
+/// What is known of a request; dropping it writes the line.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    began: Instant,
+    method: Method,
+    path: String,
+    user: Option<std::sync::Arc<str>>,
+    /// The answer's status and when its head was there; `None` where the client left before.
+    answered: Option<(StatusCode, Duration)>,
+    /// Why the answer is not the upstream's.
+    code: &'static str,
+    /// Bytes of the answer's body that were sent, or of both ways in a tunnel.
+    bytes: u64,
+    /// Whether the answer was sent to its end.
+    complete: bool,
+}
+
+impl Entry {
+    pub(crate) fn begin(method: &Method, path: &str) -> Self {
+        Self {
+            began: Instant::now(),
+            method: method.clone(),
+            path: path.to_owned(),
+            user: None,
+            answered: None,
+            code: "",
+            bytes: 0,
+            complete: false,
+        }
+    }
+
+    pub(crate) fn user(&mut self, user: &std::sync::Arc<str>) {
+        self.user = Some(user.clone());
+    }
+
+    pub(crate) fn rejected(&mut self, code: &'static str) {
+        self.code = code;
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.answered = Some((status, self.began.elapsed()));
+    }
+
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    pub(crate) fn complete(&mut self) {
+        self.complete = true;
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let end = match (self.answered, self.complete) {
+            (None, _) => "client left",
+            (Some(_), false) => "cut",
+            (Some(_), true) => "complete",
+        };
+        tracing::info!(
+            target: "sparekey::access",
+            user = self.user.as_deref().unwrap_or("-"),
+            method = %self.method,
+            path = self.path,
+            status = self.answered.map_or(0, |(status, _)| status.as_u16()),
+            code = (!self.code.is_empty()).then_some(self.code),
+            head_ms = self.answered.map(|(_, head)| milliseconds(head)),
+            total_ms = milliseconds(self.began.elapsed()),
+            bytes = self.bytes,
+            end,
+            "request"
+        );
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,160 @@
+//! One request, from its head to the answer's last byte.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use sparekey::{Download, upstream::Upstream};
+use sparekey_core::{Admission, Answer, Forward, Gate, Rejection};
+use tokio::sync::mpsc;
+
+use crate::{
+    access_log::Entry,
+    activity::{Activity, InFlight},
+    socket::RequestBody,
+    tunnel,
+};
+
+/// What serves every request of a thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxy {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) upstream: Arc<Upstream<RequestBody>>,
+    /// Held by whatever a drain must wait for.
+    pub(crate) alive: mpsc::Sender<Infallible>,
+}
+
+impl Proxy {
+    /// Answers a request; whatever goes wrong is an answer too.
+    pub(crate) async fn serve(
+        self,
+        mut request: Request<Incoming>,
+        activity: Arc<Activity>,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let in_flight = activity.request(request.version());
+        let mut entry = Entry::begin(request.method(), self.gate.loggable_path(request.uri()));
+        let client = hyper::upgrade::on(&mut request);
+        let (head, body) = request.into_parts();
+        let body = RequestBody::new(body, Arc::clone(&activity));
+
+        let (answer, content) = match self.gate.admit(head) {
+            Ok(Admission::Forward(forward)) => {
+                entry.user(forward.user());
+                match self.forward(forward, body).await {
+                    Ok((Answer::Respond(head), response)) => {
+                        (Response::from_parts(head, ()), Content::Stream(response.into_body()))
+                    }
+                    Ok((Answer::Tunnel(head), response)) => {
+                        entry.answered(head.status);
+                        tunnel::spawn(client, response, (in_flight, self.alive), entry);
+                        return Ok(Response::from_parts(head, ResponseBody::none()));
+                    }
+                    Err(rejection) => refuse(&rejection, &mut entry),
+                }
+            }
+            Ok(Admission::Reply(reply)) => whole(reply),
+            Err(rejection) => refuse(&rejection, &mut entry),
+        };
+        entry.answered(answer.status());
+        Ok(answer.map(|()| ResponseBody { content, watched: Some((entry, in_flight)) }))
+    }
+
+    async fn forward(&self, forward: Forward, body: RequestBody) -> Result<(Answer, Response<Download>), Rejection> {
+        let (head, exchange) = forward.into_parts();
+        let sent = self.upstream.send(head, &exchange, body).await;
+        let (head, body) = sent.map_err(|failure| exchange.failed(failure))?.into_parts();
+        // The tunnel's way up rests in the extensions, which the client's answer has no use for.
+        let mut response = Response::new(body);
+        *response.extensions_mut() = head.extensions.clone();
+        Ok((self.gate.answer(&exchange, head)?, response))
+    }
+}
+
+fn refuse(rejection: &Rejection, entry: &mut Entry) -> (Response<()>, Content) {
+    entry.rejected(rejection.code());
+    whole(rejection.to_response())
+}
+
+fn whole(reply: Response<Bytes>) -> (Response<()>, Content) {
+    let (head, body) = reply.into_parts();
+    (Response::from_parts(head, ()), Content::Whole(Some(body).filter(|body| !body.is_empty())))
+}
+
+/// The body of an answer, with what lasts as long as it does.
+#[derive(Debug)]
+pub(crate) struct ResponseBody {
+    content: Content,
+    watched: Option<(Entry, InFlight)>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Whole(Option<Bytes>),
+    Stream(Download),
+}
+
+impl ResponseBody {
+    fn none() -> Self {
+        Self { content: Content::Whole(None), watched: None }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = match &mut self.content {
+            Content::Whole(body) => body.take().map(|body| Ok(Frame::data(body))),
+            Content::Stream(body) => ready!(Pin::new(body).poll_frame(cx)),
+        };
+        let cut = matches!(frame, Some(Err(_)));
+        if let Some((entry, _)) = &mut self.watched {
+            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            entry.sent(data.map_or(0, Bytes::len) as u64);
+        }
+        if !cut && (frame.is_none() || self.is_end_stream()) {
+            self.complete();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(body) => body.is_none(),
+            Content::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
+            Content::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl ResponseBody {
+    fn complete(&mut self) {
+        if let Some((entry, _)) = &mut self.watched {
+            entry.complete();
+        }
+    }
+}
+
+/// An answer without a body, or one to HEAD, is never polled.
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if self.is_end_stream() {
+            self.complete();
+        }
+    }
+}
