@@ -51,7 +51,7 @@ impl Head {
             (String::from_utf8_lossy(&line[..colon]).into_owned(), line[colon + 1..].trim_ascii().to_vec())
         });
         let headers = headers.collect();
-        Self { line, headers, raw }
+        Self { raw, line, headers }
     }
 
     /// The word of the first line at this place: a request's method and target are 0 and 1, a response's status 1.
@@ -235,7 +235,7 @@ impl Peer {
         if self.ended.is_some() {
             return false;
         }
-        let mut bytes = [0; 64 * 1024];
+        let mut bytes = [0; 16 * 1024];
         loop {
             match self.wire.read(&mut bytes) {
                 Ok(0) => self.ended = Some(End::Closed),
