@@ -3,10 +3,12 @@
 pub mod adapter;
 pub mod case;
 pub mod core;
+pub mod http2;
 pub mod peer;
 pub mod process;
 pub mod server;
 pub mod table;
+pub mod tls;
 pub mod upstream;
 pub mod verdict;
 pub mod wire;
