@@ -21,6 +21,9 @@ const KEY_HEADERS: [&str; 3] = ["api-key", "x-api-key", "x-goog-api-key"];
 /// What the subprotocol that holds a key begins with.
 const KEY_SUBPROTOCOL: &str = "openai-insecure-api-key.";
 
+/// Beginnings of subprotocols that stand for headers of the owner's choice.
+const OWNER_SUBPROTOCOLS: [&str; 2] = ["openai-organization.", "openai-project."];
+
 /// Finds the one key of a request.
 ///
 /// # Errors
@@ -43,15 +46,16 @@ pub(crate) fn presented(headers: &HeaderMap) -> Result<Cow<'_, str>, Cause> {
     found.ok_or(Cause::MissingKey)
 }
 
-/// Takes the key out of the subprotocols that a WebSocket offers; the others stay in their order.
-pub(crate) fn strip_subprotocol(headers: &mut HeaderMap) {
+/// Takes the key, and what is the owner's to choose, out of the subprotocols that a WebSocket offers; the others
+/// stay in their order.
+pub(crate) fn strip_subprotocols(headers: &mut HeaderMap) {
     let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     // What can't be read can't be shown to hold no key.
     let unreadable = values.iter().any(|value| value.to_str().is_err());
-    if !unreadable && !subprotocols(headers).any(|item| subprotocol_key(item).is_some()) {
+    if !unreadable && !subprotocols(headers).any(ends_here) {
         return;
     }
-    let kept: Vec<&str> = subprotocols(headers).filter(|item| subprotocol_key(item).is_none()).collect();
+    let kept: Vec<&str> = subprotocols(headers).filter(|item| !ends_here(item)).collect();
     let kept = HeaderValue::try_from(kept.join(", ")).ok().filter(|value| !value.is_empty());
     headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
     if let Some(kept) = kept {
@@ -72,16 +76,14 @@ fn from_authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Cause
     }
     let text = key_text(value)?;
     let (scheme, credentials) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-    let credentials = trim(credentials);
-    if credentials.is_empty() {
-        return Ok(None);
-    }
-    if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(Some(Cow::Borrowed(credentials)))
-    } else if scheme.eq_ignore_ascii_case("basic") {
-        basic_password(credentials).map(|key| Some(Cow::Owned(key))).ok_or(Cause::InvalidKey)
-    } else {
-        Err(Cause::InvalidKey)
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+    match trim(credentials) {
+        "" if is("") || is("bearer") || is("basic") => Ok(None),
+        credentials if is("bearer") => Ok(Some(Cow::Borrowed(credentials))),
+        credentials if is("basic") => {
+            basic_password(credentials).map(|key| Some(Cow::Owned(key))).ok_or(Cause::InvalidKey)
+        }
+        _ => Err(Cause::InvalidKey),
     }
 }
 
@@ -96,8 +98,17 @@ fn key_text(value: &HeaderValue) -> Result<&str, Cause> {
 }
 
 fn subprotocol_key(item: &str) -> Option<&str> {
-    let (prefix, key) = item.split_at_checked(KEY_SUBPROTOCOL.len())?;
-    prefix.eq_ignore_ascii_case(KEY_SUBPROTOCOL).then_some(key)
+    after(KEY_SUBPROTOCOL, item)
+}
+
+fn ends_here(subprotocol: &str) -> bool {
+    subprotocol_key(subprotocol).is_some() || OWNER_SUBPROTOCOLS.iter().any(|name| after(name, subprotocol).is_some())
+}
+
+/// What follows a prefix, in any case.
+fn after<'a>(prefix: &str, text: &'a str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 /// The offered subprotocols; a value that is not ASCII offers none.
@@ -148,6 +159,7 @@ mod tests {
         finds(&[("authorization", "Bearer")], Err(Cause::MissingKey));
         finds(&[("x-api-key", "")], Err(Cause::MissingKey));
         finds(&[("authorization", "Digest k")], Err(Cause::InvalidKey));
+        finds(&[("authorization", "k")], Err(Cause::InvalidKey));
         finds(&[("authorization", "Basic dTpr")], Err(Cause::InvalidKey));
         finds(&[("authorization", "Basic !")], Err(Cause::InvalidKey));
         finds(&[("authorization", "Bearer k"), ("authorization", "Bearer k")], Err(Cause::AmbiguousKey));
@@ -161,12 +173,12 @@ mod tests {
             ("sec-websocket-protocol", "realtime, openai-insecure-api-key.k"),
             ("sec-websocket-protocol", "openai-beta.realtime-v1"),
         ]);
-        strip_subprotocol(&mut map);
+        strip_subprotocols(&mut map);
         let left: Vec<_> = map.get_all("sec-websocket-protocol").iter().collect();
         assert_eq!(left, ["realtime, openai-beta.realtime-v1"]);
 
         let mut only_the_key = headers(&[("sec-websocket-protocol", "openai-insecure-api-key.k")]);
-        strip_subprotocol(&mut only_the_key);
+        strip_subprotocols(&mut only_the_key);
         assert!(only_the_key.is_empty());
     }
 }

@@ -47,7 +47,7 @@ const ANSWER_ENDS_HERE: [&str; 7] =
 
 /// Removes from a request what must not reach the upstream.
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
-    credential::strip_subprotocol(headers);
+    credential::strip_subprotocols(headers);
     strip(headers, |name| {
         credential::is_key_header(name)
             || REQUEST_ENDS_HERE.contains(&name)

@@ -21,6 +21,11 @@ pub trait Adapter: Send + Sync + 'static {
 pub trait Running: Send + Sync {
     /// Where it takes plain HTTP.
     fn address(&self) -> SocketAddr;
+
+    /// The process whose memory is looked at, where one process is the proxy.
+    fn process(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// What not every adapter's surroundings can carry.

@@ -3,5 +3,24 @@
 pub mod adapter;
 pub mod case;
 pub mod core;
+pub mod peer;
+pub mod process;
+pub mod server;
 pub mod table;
+pub mod upstream;
 pub mod verdict;
+pub mod wire;
+
+use std::{process::ExitCode, sync::Arc};
+
+use libtest_mimic::{Arguments, Trial};
+
+use crate::adapter::Adapter;
+
+/// Runs the suite against an adapter; `own` are tests of what this adapter alone has.
+#[must_use]
+pub fn run(adapter: impl Adapter, own: Vec<Trial>) -> ExitCode {
+    let adapter: Arc<dyn Adapter> = Arc::new(adapter);
+    let trials = own.into_iter().chain(wire::trials(&adapter)).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

@@ -1,0 +1,257 @@
+//! One end of a raw HTTP/1.1 connection, a client's or an upstream's: every byte is kept, and each step waits
+//! for what it is about, never for a time.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+/// No step waits longer: what has not come by then never will.
+pub const GUARD: Duration = Duration::from_secs(60);
+
+/// Bytes both ways, over TCP or TLS.
+pub trait Wire: Read + Write + Send {
+    /// The socket below.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// The other end said that nothing more comes.
+    Closed,
+    /// The connection was reset, or broke below HTTP.
+    Broken,
+}
+
+/// The head of a request or a response.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Every byte, the empty line included.
+    pub raw: Vec<u8>,
+    /// The first line, without its end.
+    pub line: String,
+    /// In the order received; names as received.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Head {
+    fn parse(raw: Vec<u8>) -> Self {
+        let mut lines = raw.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let line = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
+        let headers = lines.take_while(|line| !line.is_empty()).map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':').expect("a header has a colon");
+            (String::from_utf8_lossy(&line[..colon]).into_owned(), line[colon + 1..].trim_ascii().to_vec())
+        });
+        let headers = headers.collect();
+        Self { raw, line, headers }
+    }
+
+    /// The word of the first line at this place: a request's method and target are 0 and 1, a response's status 1.
+    #[must_use]
+    pub fn word(&self, at: usize) -> &str {
+        self.line.split(' ').nth(at).unwrap_or_default()
+    }
+
+    /// A response's status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.word(1).parse().expect("a response has a status")
+    }
+
+    /// All values of a header, in order.
+    pub fn all<'a, 'b>(&'a self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'b> {
+        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
+
+    /// The first value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.all(name).next().and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Whether a body follows in chunks.
+    #[must_use]
+    pub fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+    }
+
+    /// The length that the head promises.
+    #[must_use]
+    pub fn content_length(&self) -> Option<usize> {
+        self.header("content-length").map(|value| value.parse().expect("a length is a number"))
+    }
+}
+
+/// One end of a connection.
+pub struct Peer {
+    wire: Box<dyn Wire>,
+    /// Received, and not yet asked for.
+    buffer: Vec<u8>,
+    ended: Option<End>,
+}
+
+impl Peer {
+    /// Connects as a client.
+    #[must_use]
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::over(TcpStream::connect_timeout(&address, GUARD).expect("a connection is taken"))
+    }
+
+    /// Speaks over a connection that is there.
+    #[must_use]
+    pub fn over(wire: impl Wire + 'static) -> Self {
+        wire.socket().set_read_timeout(Some(GUARD)).expect("a socket takes a timeout");
+        wire.socket().set_write_timeout(Some(GUARD)).expect("a socket takes a timeout");
+        wire.socket().set_nodelay(true).expect("a socket takes an option");
+        Self { wire: Box::new(wire), buffer: Vec::new(), ended: None }
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Panics
+    /// Where the other end does not take them.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).expect("the other end takes bytes");
+    }
+
+    /// Sends bytes to an end that may be gone.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.wire.write_all(bytes.as_ref())?;
+        self.wire.flush()
+    }
+
+    /// Sends one chunk of a chunked body.
+    pub fn send_chunk(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        self.send([format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat());
+    }
+
+    /// Waits for a head.
+    pub fn head(&mut self) -> Head {
+        Head::parse(self.until("\r\n\r\n"))
+    }
+
+    /// Waits for these bytes; returns all up to their end.
+    ///
+    /// # Panics
+    /// Where the connection ends before.
+    pub fn until(&mut self, needle: impl AsRef<[u8]>) -> Vec<u8> {
+        let needle = needle.as_ref();
+        let mut searched = 0;
+        loop {
+            let from = usize::saturating_sub(searched, needle.len());
+            if let Some(at) = self.buffer[from..].windows(needle.len()).position(|window| window == needle) {
+                let rest = self.buffer.split_off(from + at + needle.len());
+                return std::mem::replace(&mut self.buffer, rest);
+            }
+            searched = self.buffer.len();
+            assert!(self.receive(), "{:?} did not come; {}", String::from_utf8_lossy(needle), self.left());
+        }
+    }
+
+    /// Waits for this many bytes.
+    ///
+    /// # Panics
+    /// Where the connection ends before.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.receive(), "{count} bytes did not come; {}", self.left());
+        }
+        let rest = self.buffer.split_off(count);
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
+    /// Waits for one chunk of a chunked body; the last one is empty and takes the trailers along.
+    pub fn chunk(&mut self) -> Vec<u8> {
+        let line = self.until("\r\n");
+        let size = std::str::from_utf8(&line).ok().and_then(|line| line.trim_end().split(';').next());
+        let size = size.and_then(|size| usize::from_str_radix(size, 16).ok()).expect("a chunk has a size");
+        let chunk = self.bytes(size);
+        let end = self.until("\r\n");
+        assert!(end == b"\r\n" || size == 0, "a chunk is as long as it says");
+        chunk
+    }
+
+    /// Waits for the whole body that a head promises.
+    pub fn body(&mut self, head: &Head) -> Vec<u8> {
+        if !head.is_chunked() {
+            return self.bytes(head.content_length().unwrap_or(0));
+        }
+        let mut body = Vec::new();
+        loop {
+            let chunk = self.chunk();
+            if chunk.is_empty() {
+                return body;
+            }
+            body.extend(chunk);
+        }
+    }
+
+    /// Waits for the connection's end; returns what came before.
+    pub fn rest(&mut self) -> (Vec<u8>, End) {
+        while self.receive() {}
+        (std::mem::take(&mut self.buffer), self.ended.expect("the connection has ended"))
+    }
+
+    /// Waits for the next byte, however long the other end has nothing to say; `false` at the connection's end.
+    pub fn has_more(&mut self) -> bool {
+        self.wire.socket().set_read_timeout(None).expect("a socket takes a timeout");
+        let more = !self.buffer.is_empty() || self.receive();
+        self.wire.socket().set_read_timeout(Some(GUARD)).expect("a socket takes a timeout");
+        more
+    }
+
+    /// Says that nothing more comes, and goes on listening.
+    pub fn finish(&mut self) {
+        let _ = self.wire.flush();
+        let _ = self.wire.socket().shutdown(Shutdown::Write);
+    }
+
+    /// Resets the connection.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.wire.socket());
+        socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
+    }
+
+    /// The socket below.
+    #[must_use]
+    pub fn socket(&self) -> &TcpStream {
+        self.wire.socket()
+    }
+
+    /// Waits for more bytes; `false` at the end.
+    fn receive(&mut self) -> bool {
+        if self.ended.is_some() {
+            return false;
+        }
+        let mut bytes = [0; 16 * 1024];
+        loop {
+            match self.wire.read(&mut bytes) {
+                Ok(0) => self.ended = Some(End::Closed),
+                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {
+                    panic!("nothing came in {GUARD:?}; {}", self.left());
+                }
+                Err(_) => self.ended = Some(End::Broken),
+            }
+            return self.ended.is_none();
+        }
+    }
+
+    fn left(&self) -> String {
+        let tail = &self.buffer[self.buffer.len().saturating_sub(2000)..];
+        format!("the connection is {:?}, unread: {:?}", self.ended, String::from_utf8_lossy(tail))
+    }
+}

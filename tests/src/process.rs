@@ -1,0 +1,143 @@
+//! A program under test: its settings, what it says, and its end.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Instant,
+};
+
+use crate::{adapter::Settings, peer::GUARD};
+
+/// A running program.
+pub struct Process {
+    child: Child,
+    said: Arc<Said>,
+    secrets: Vec<String>,
+}
+
+/// Everything that a program wrote, to either stream.
+#[derive(Default)]
+struct Said {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    text: Vec<String>,
+    open_streams: usize,
+}
+
+impl Process {
+    /// Starts a program with these settings and nothing else in its environment.
+    ///
+    /// # Panics
+    /// Where it can't be started.
+    #[must_use]
+    pub fn start(command: &mut Command, settings: &Settings) -> Self {
+        command.env_clear().envs(settings).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
+        let said = Arc::new(Said::default());
+        said.lines().open_streams = 2;
+        listen(child.stdout.take().expect("its output is piped"), &said);
+        listen(child.stderr.take().expect("its errors are piped"), &said);
+        Self { child, said, secrets: secrets(settings) }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line that this picks something from.
+    ///
+    /// # Panics
+    /// Where the program ends before, or says nothing for too long.
+    pub fn wait_for<T>(&self, pick: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + GUARD;
+        let mut lines = self.said.lines();
+        loop {
+            if let Some(found) = lines.text.iter().find_map(|line| pick(line)) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(lines.open_streams > 0 && !left.is_zero(), "it did not say so:\n{}", lines.text.join("\n"));
+            lines = self.said.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Everything that it said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.said.lines().text.join("\n")
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal {name} is sent");
+    }
+
+    /// Waits for its end; returns the status and everything that it said.
+    ///
+    /// # Panics
+    /// Where it does not end.
+    pub fn wait(&mut self) -> (ExitStatus, String) {
+        let deadline = Instant::now() + GUARD;
+        let mut lines = self.said.lines();
+        while lines.open_streams > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "it does not end:\n{}", lines.text.join("\n"));
+            lines = self.said.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let text = lines.text.join("\n");
+        drop(lines);
+        (self.child.wait().expect("a child can be waited for"), text)
+    }
+}
+
+/// Ends the program, and looks whether it told a secret.
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            return;
+        }
+        let said = self.said();
+        for secret in &self.secrets {
+            assert!(!said.contains(secret), "it told a secret, {secret:?}:\n{said}");
+        }
+    }
+}
+
+impl Said {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn listen(stream: impl Read + Send + 'static, said: &Arc<Said>) {
+    let said = Arc::clone(said);
+    thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            said.lines().text.push(String::from_utf8_lossy(&line).into_owned());
+            said.changed.notify_all();
+        }
+        said.lines().open_streams -= 1;
+        said.changed.notify_all();
+    });
+}
+
+/// Every stretch of twelve characters of the secret settings: a part of a key is too much as well.
+fn secrets(settings: &Settings) -> Vec<String> {
+    let named = ["OPENAI_API_KEY", "ACCESS_KEYS", "AI_GATEWAY_TOKEN"].iter().filter_map(|name| settings.get(*name));
+    let words = named.flat_map(|value| value.split([',', '\n', '-', ':', ' '])).filter(|word| word.len() >= 12);
+    words
+        .flat_map(|word| word.as_bytes().windows(12))
+        .filter_map(|part| String::from_utf8(part.to_vec()).ok())
+        .collect()
+}

@@ -1,0 +1,90 @@
+//! The standalone server as a program of its own.
+
+use std::{
+    env,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use crate::{
+    adapter::{Adapter, Feature, Running, Settings},
+    process::Process,
+};
+
+/// The binary `sparekey`.
+#[derive(Clone, Copy, Debug)]
+pub struct Server;
+
+impl Adapter for Server {
+    fn name(&self) -> &'static str {
+        "server"
+    }
+
+    fn start(&self, settings: &Settings) -> Box<dyn Running> {
+        Box::new(Serving::start(settings))
+    }
+
+    fn carries(&self, _: Feature) -> bool {
+        true
+    }
+}
+
+/// A server that takes connections.
+pub struct Serving {
+    /// The program.
+    pub process: Process,
+    address: SocketAddr,
+}
+
+impl Serving {
+    /// Starts the server on a free port of the loopback address, at the most talkative.
+    #[must_use]
+    pub fn start(settings: &Settings) -> Self {
+        let mut all: Settings = [("LISTEN", "127.0.0.1:0"), ("LOG", "trace")].map(|(n, v)| (n.into(), v.into())).into();
+        all.extend(settings.clone());
+        let process = Process::start(&mut Command::new(binary()), &all);
+        let address = process.wait_for(listening_on);
+        Self { process, address }
+    }
+}
+
+impl Running for Serving {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn process(&self) -> Option<u32> {
+        Some(self.process.id())
+    }
+}
+
+/// The address in the line that says that the server is up.
+#[must_use]
+pub fn listening_on(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening on http")?;
+    rest.trim_start_matches(['s', ':', '/']).split(',').next()?.parse().ok()
+}
+
+/// The binary as the sources are now.
+///
+/// # Panics
+/// Where it can't be built.
+#[must_use]
+pub fn binary() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--package", "sparekey", "--manifest-path"])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+            .stdin(Stdio::null())
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "the server builds");
+        // The tests stand in deps/, beside it.
+        let tests = env::current_exe().expect("a program knows where it stands");
+        tests.ancestors().nth(2).expect("the target folder").join("sparekey")
+    });
+    built.clone()
+}

@@ -1,0 +1,102 @@
+//! Upstreams for tests: one that does what the test says step by step, and one that answers by itself.
+
+use std::{
+    io::ErrorKind,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use crate::peer::{GUARD, Head, Peer};
+
+/// A listening socket; the test takes its connections one by one.
+pub struct Upstream(TcpListener);
+
+impl Upstream {
+    /// Listens on a free port of the loopback address.
+    #[must_use]
+    pub fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        socket2::SockRef::from(&listener).set_read_timeout(Some(GUARD)).expect("a socket takes a timeout");
+        Self(listener)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("a listener has an address")
+    }
+
+    /// Waits for the next connection that the proxy opens.
+    #[must_use]
+    pub fn accept(&self) -> Peer {
+        Peer::over(self.0.accept().expect("the proxy connects").0)
+    }
+
+    /// Whether no connection waits to be accepted.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.0.set_nonblocking(true).expect("a socket takes an option");
+        let untouched = matches!(self.0.accept(), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        self.0.set_nonblocking(false).expect("a socket takes an option");
+        untouched
+    }
+}
+
+/// A request that reached an upstream.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// Its head, with every byte.
+    pub head: Head,
+    /// Its whole body.
+    pub body: Vec<u8>,
+}
+
+/// An upstream that answers by itself, over as many connections as come, and keeps every request.
+pub struct Answering {
+    address: SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Answering {
+    /// `answer` gives the bytes of an answer; none ends the connection.
+    #[must_use]
+    pub fn start(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let (kept, answer) = (Arc::clone(&received), Arc::new(answer));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+                thread::spawn(move || converse(Peer::over(stream), &kept, &*answer));
+            }
+        });
+        Self { address, received }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The requests so far; they are taken away.
+    #[must_use]
+    pub fn take(&self) -> Vec<Received> {
+        std::mem::take(&mut *self.received.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn converse(mut peer: Peer, kept: &Mutex<Vec<Received>>, answer: &dyn Fn(&Received) -> Vec<u8>) {
+    while peer.has_more() {
+        let head = peer.head();
+        let body = peer.body(&head);
+        let request = Received { head, body };
+        kept.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+        let answer = answer(&request);
+        if answer.is_empty() || peer.try_send(answer).is_err() {
+            return;
+        }
+    }
+}
