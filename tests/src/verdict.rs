@@ -218,3 +218,27 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 fn show(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Got, KEY, Message, REAL, Seen, faults};
+
+    #[test]
+    fn what_no_case_says_is_a_fault_all_the_same() {
+        let case = toml::from_str("name = 'any'").expect("a case");
+        let fields =
+            |fields: &[(&str, &str)]| fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().into())).collect();
+        let judge = |upstream: &[(&str, &str)], client: &[(&str, &str)], requests| {
+            let message = Message { headers: fields(upstream), body: Vec::new() };
+            let seen = Seen { method: "GET".into(), target: "/v1/models".into(), message };
+            let got = Got { status: 200, message: Message { headers: fields(client), body: "{}".into() } };
+            faults(&case, &vec![seen; requests], &got).is_empty()
+        };
+        let (real, key) = (("authorization", &*format!("Bearer {REAL}")), format!("a {KEY} b"));
+        assert!(judge(&[real], &[], 1));
+        assert!(!judge(&[real], &[], 0) && !judge(&[real], &[], 2));
+        assert!(!judge(&[], &[], 1) && !judge(&[real, real], &[], 1));
+        assert!(!judge(&[real, ("x-a", &key)], &[], 1));
+        assert!(!judge(&[real], &[("x-a", &key)], 1) && !judge(&[real], &[real], 1));
+    }
+}
