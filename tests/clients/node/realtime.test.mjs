@@ -54,10 +54,11 @@ test("with the key in a subprotocol, by hand", options, async () => {
 test("a stranger is refused", options, async () => {
   const url = `${BASE_URL.replace("http", "ws")}/realtime?model=gpt-realtime`;
   const socket = new WebSocket(url, ["realtime", `openai-insecure-api-key.${WRONG_KEY}`]);
-  const [asked, answer] = await once(socket, "unexpected-response");
+  const [, answer] = await once(socket, "unexpected-response");
+  const connection = answer.socket;
   assert.equal(answer.statusCode, 401);
   let body = "";
   for await (const piece of answer) body += piece;
   assert.equal(JSON.parse(body).error.code, "invalid_api_key");
-  asked.destroy();
+  connection.destroy();
 });
