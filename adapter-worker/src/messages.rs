@@ -1,0 +1,64 @@
+//! Requests and responses between the runtime and the core: heads are turned, bodies handed over.
+
+use http::{HeaderMap, request, response};
+use worker::{
+    Result,
+    js_sys::{self, Promise, Uint8Array},
+    wasm_bindgen::JsCast as _,
+    web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope},
+};
+
+use crate::fields;
+
+/// A request's head; only its headers where the rest can't be read.
+pub(crate) fn request_head(request: &Request) -> std::result::Result<request::Parts, HeaderMap> {
+    let headers = fields::read(&request.headers());
+    match http::Request::builder().method(&*request.method()).uri(request.url()).body(()) {
+        Ok(read) => {
+            let (mut head, ()) = read.into_parts();
+            head.headers = headers;
+            Ok(head)
+        }
+        Err(_) => Err(headers),
+    }
+}
+
+/// Sends an admitted head with the body of the request.
+pub(crate) fn send(head: &request::Parts, request: &Request) -> Result<Promise<Response>> {
+    let headers = Headers::new_with_headers(&request.headers())?;
+    fields::write(&headers, &fields::read(&headers), &head.headers)?;
+    let init = RequestInit::new();
+    init.set_method(head.method.as_str());
+    init.set_headers(&headers);
+    init.set_body_opt_readable_stream(request.body().as_ref());
+    init.set_redirect(RequestRedirect::Manual);
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
+    Ok(global.fetch_with_str_and_init(&head.uri.to_string(), &init).unchecked_into())
+}
+
+/// The head of an upstream's answer.
+pub(crate) fn response_head(upstream: &Response) -> Option<response::Parts> {
+    let (mut head, ()) = http::Response::builder().status(upstream.status()).body(()).ok()?.into_parts();
+    head.headers = fields::read(&upstream.headers());
+    Some(head)
+}
+
+/// An upstream's answer under the head that the core gave it; a WebSocket comes along.
+pub(crate) fn streamed(head: &response::Parts, upstream: &Response) -> Result<Response> {
+    let init: &ResponseInit = upstream.unchecked_ref();
+    let response = Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), init)?;
+    fields::write(&response.headers(), &fields::read(&upstream.headers()), &head.headers)?;
+    Ok(response)
+}
+
+/// An answer of the core's own.
+pub(crate) fn whole(reply: http::Response<impl AsRef<[u8]>>) -> Result<Response> {
+    let (head, body) = reply.into_parts();
+    let init = ResponseInit::new();
+    init.set_status(head.status.as_u16());
+    // Some statuses allow no body, not even an empty one.
+    let body = Some(body.as_ref()).filter(|body| !body.is_empty()).map(Uint8Array::from);
+    let response = Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)?;
+    fields::write(&response.headers(), &HeaderMap::new(), &head.headers)?;
+    Ok(response)
+}
