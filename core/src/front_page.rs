@@ -16,10 +16,14 @@ pub(crate) fn reply(head: &request::Parts) -> Option<Response<Bytes>> {
         "/healthz" => Some(page("text/plain; charset=utf-8", "ok\n".to_owned())),
         "/" if wants_html(head) => Some(page("text/html; charset=utf-8", HTML.replace("{base_url}", &base_url(head)))),
         "/" => {
-            let base_url = json_string(&base_url(head));
+            let base_url = base_url(head);
             let body = format!(
                 "{{\"message\":\"It works. Use the access key that you were given in any OpenAI client, with this \
-                 base URL.\",\"base_url\":{base_url}}}\n"
+                 base URL.\",\"base_url\":{},\"python\":{},\"javascript\":{},\"curl\":{}}}\n",
+                json_string(&base_url),
+                json_string(&format!("OpenAI(base_url=\"{base_url}\", api_key=\"YOUR_KEY\")")),
+                json_string(&format!("new OpenAI({{ baseURL: \"{base_url}\", apiKey: \"YOUR_KEY\" }})")),
+                json_string(&format!("curl {base_url}/models -H \"Authorization: Bearer YOUR_KEY\"")),
             );
             Some(page("application/json", body))
         }

@@ -37,4 +37,16 @@ pub enum Feature {
     Http2,
     /// A request body that passes while it is still being sent.
     StreamingUpload,
+    /// `100 Continue`, given here.
+    Continue,
+    /// Bodies of any size, through a process whose memory can be looked at.
+    Unbounded,
+    /// An answer that is read no faster than the client takes it.
+    Backpressure,
+    /// A client that leaves is noticed.
+    Cancel,
+    /// Connections to the upstream that the proxy keeps itself.
+    Pool,
+    /// `SSL_CERT_FILE`, and so upstreams of the suite's own over TLS.
+    PrivateAuthority,
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::table::KEY;
+
 /// A header's name and value; in a value, `\xNN` stands for one byte.
 pub type Field = (String, String);
 
@@ -63,6 +65,25 @@ impl Default for Request {
             headers: Vec::new(),
             body: String::new(),
         }
+    }
+}
+
+impl Request {
+    /// All headers to send, in their order, as bytes.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&str, Vec<u8>)> {
+        let mut fields = Vec::new();
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            fields.push(("host", b"sparekey.test".to_vec()));
+        }
+        if !self.anonymous {
+            fields.push(("authorization", format!("Bearer {KEY}").into()));
+        }
+        if !self.body.is_empty() {
+            fields.push(("content-length", bytes(&self.body).len().to_string().into()));
+        }
+        fields.extend(self.headers.iter().map(|(name, value)| (&**name, bytes(value))));
+        fields
     }
 }
 
@@ -191,4 +212,21 @@ pub struct Error {
     pub r#type: String,
     /// `error.code`; left out, it is `null`.
     pub code: Option<String>,
+}
+
+/// The bytes that a text of a case stands for.
+#[must_use]
+pub fn bytes(text: &str) -> Vec<u8> {
+    let mut pieces = text.split(r"\x");
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        match piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&piece.as_bytes()[2..]);
+            }
+            None => bytes.extend_from_slice(format!(r"\x{piece}").as_bytes()),
+        }
+    }
+    bytes
 }

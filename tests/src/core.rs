@@ -7,9 +7,9 @@ use libtest_mimic::{Failed, Trial};
 use sparekey_core::{Admission, Answer, Config, Exchange, Forward, Gate, Rejection, UpstreamFailure};
 
 use crate::{
-    case::{self, Case},
-    table::{self, KEY, REAL},
-    verdict::{self, Got, Message, Seen, bytes},
+    case::{self, Case, bytes},
+    table::{self, KEY, REAL, TOKEN},
+    verdict::{self, Got, Message, Seen},
 };
 
 const UPSTREAM: &str = "upstream.test:8080";
@@ -83,7 +83,7 @@ fn forwarded(case: &Case, gate: &Gate, forward: Forward) -> Result<(Vec<Seen>, G
 
 fn answered(case: &Case, gate: &Gate, exchange: &Exchange, answer: &case::Responds) -> Result<Got, Failed> {
     let mut response = Response::builder().status(answer.status).body(())?;
-    fill(response.headers_mut(), &answer.headers)?;
+    fill(response.headers_mut(), answer.headers.iter().map(|(name, value)| (&**name, bytes(value))))?;
     let body = if case.request.method == "HEAD" { Vec::new() } else { bytes(&answer.body) };
     let (head, tunnels) = match gate.answer(exchange, response.into_parts().0) {
         Ok(Answer::Respond(head)) => (head, false),
@@ -111,23 +111,13 @@ fn head(case: &Case) -> Result<request::Parts, Failed> {
     let wanted = &case.request;
     let uri = Uri::try_from(bytes(&wanted.target))?;
     let mut request = Request::builder().method(&*wanted.method).uri(uri).body(())?;
-    let headers = request.headers_mut();
-    if !wanted.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        headers.insert("host", HeaderValue::from_static("sparekey.test"));
-    }
-    if !wanted.anonymous {
-        headers.insert("authorization", HeaderValue::try_from(format!("Bearer {KEY}"))?);
-    }
-    if !wanted.body.is_empty() {
-        headers.insert("content-length", bytes(&wanted.body).len().into());
-    }
-    fill(headers, &wanted.headers)?;
+    fill(request.headers_mut(), wanted.fields())?;
     Ok(request.into_parts().0)
 }
 
-fn fill(headers: &mut HeaderMap, fields: &[case::Field]) -> Result<(), Failed> {
+fn fill<'a>(headers: &mut HeaderMap, fields: impl IntoIterator<Item = (&'a str, Vec<u8>)>) -> Result<(), Failed> {
     for (name, value) in fields {
-        headers.append(HeaderName::try_from(name)?, HeaderValue::from_bytes(&bytes(value))?);
+        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
     Ok(())
 }
@@ -140,10 +130,9 @@ fn seen(case: &Case, head: &request::Parts) -> Result<Seen, Failed> {
     if goes_to != origin {
         return Err(format!("the request goes to {goes_to}, must go to {origin}").into());
     }
-    if let Some((name, _)) =
-        head.headers.iter().find(|(_, value)| !value.is_sensitive() && value.as_bytes().ends_with(REAL.as_bytes()))
-    {
-        return Err(format!("{name} holds the owner's key and is not marked as sensitive").into());
+    let secret = |value: &HeaderValue| [REAL, TOKEN].iter().any(|secret| value.as_bytes().ends_with(secret.as_bytes()));
+    if let Some((name, _)) = head.headers.iter().find(|(_, value)| secret(value) && !value.is_sensitive()) {
+        return Err(format!("{name} holds a secret of the owner's and is not marked as sensitive").into());
     }
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
     let mut headers = fields(&head.headers);

@@ -2,11 +2,14 @@
 
 pub mod adapter;
 pub mod case;
+pub mod cases;
 pub mod core;
+pub mod http2;
 pub mod peer;
 pub mod process;
 pub mod server;
 pub mod table;
+pub mod tls;
 pub mod upstream;
 pub mod verdict;
 pub mod wire;
@@ -21,6 +24,6 @@ use crate::adapter::Adapter;
 #[must_use]
 pub fn run(adapter: impl Adapter, own: Vec<Trial>) -> ExitCode {
     let adapter: Arc<dyn Adapter> = Arc::new(adapter);
-    let trials = own.into_iter().chain(wire::trials(&adapter)).collect();
+    let trials = own.into_iter().chain(cases::trials(&adapter)).chain(wire::trials(&adapter)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

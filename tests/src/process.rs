@@ -132,11 +132,14 @@ fn listen(stream: impl Read + Send + 'static, said: &Arc<Said>) {
     });
 }
 
-/// Every stretch of twelve characters of the secret settings: a part of a key is too much as well.
+/// Every stretch of twelve characters of the secret settings: a part of a key is too much as well. An access key's
+/// user is no secret.
 fn secrets(settings: &Settings) -> Vec<String> {
-    let named = ["OPENAI_API_KEY", "ACCESS_KEYS", "AI_GATEWAY_TOKEN"].iter().filter_map(|name| settings.get(*name));
-    let words = named.flat_map(|value| value.split([',', '\n', '-', ':', ' '])).filter(|word| word.len() >= 12);
-    words
+    let list = |name: &str| settings.get(name).into_iter().flat_map(|value| value.split([',', '\n', ' ']));
+    let access = list("ACCESS_KEYS").filter_map(|item| item.trim().rsplit(['-', ':']).next());
+    let owners = list("OPENAI_API_KEY").chain(list("AI_GATEWAY_TOKEN")).flat_map(|secret| secret.split('-'));
+    access
+        .chain(owners)
         .flat_map(|word| word.as_bytes().windows(12))
         .filter_map(|part| String::from_utf8(part.to_vec()).ok())
         .collect()

@@ -62,6 +62,16 @@ impl Answering {
     /// `answer` gives the bytes of an answer; none ends the connection.
     #[must_use]
     pub fn start(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::conversing(answer, usize::MAX)
+    }
+
+    /// The same, but each connection is closed after its first answer, without a word.
+    #[must_use]
+    pub fn start_closing(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::conversing(answer, 1)
+    }
+
+    fn conversing(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static, each: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -69,7 +79,7 @@ impl Answering {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                thread::spawn(move || converse(Peer::over(stream), &kept, &*answer));
+                thread::spawn(move || converse(Peer::over(stream), &kept, &*answer, each));
             }
         });
         Self { address, received }
@@ -88,8 +98,11 @@ impl Answering {
     }
 }
 
-fn converse(mut peer: Peer, kept: &Mutex<Vec<Received>>, answer: &dyn Fn(&Received) -> Vec<u8>) {
-    while peer.has_more() {
+fn converse(mut peer: Peer, kept: &Mutex<Vec<Received>>, answer: &dyn Fn(&Received) -> Vec<u8>, each: usize) {
+    for _ in 0..each {
+        if !peer.has_more() {
+            return;
+        }
         let head = peer.head();
         let body = peer.body(&head);
         let request = Received { head, body };

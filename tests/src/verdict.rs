@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    case::{Answer, Case, Client, Error, Field, Upstream},
+    case::{Answer, Case, Client, Error, Field, Upstream, bytes},
     table::{ANN, KEY, REAL, TOKEN},
 };
 
@@ -36,23 +36,6 @@ pub struct Got {
     pub status: u16,
     /// Headers and body.
     pub message: Message,
-}
-
-/// The bytes that a text of a case stands for.
-#[must_use]
-pub fn bytes(text: &str) -> Vec<u8> {
-    let mut pieces = text.split(r"\x");
-    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        match piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(&piece.as_bytes()[2..]);
-            }
-            None => bytes.extend_from_slice(format!(r"\x{piece}").as_bytes()),
-        }
-    }
-    bytes
 }
 
 /// What is wrong; nothing where the case passes.
@@ -173,13 +156,14 @@ fn rejection(wanted: &Error, got: &Got, fault: &mut impl FnMut(String)) {
     }
 }
 
-/// Access keys of the settings, and everything like a key that the request holds.
+/// The suite's access keys, and everything that the request presents like a key, in the form it was sent in.
 fn presented(case: &Case) -> BTreeSet<String> {
     let texts = case.request.headers.iter().map(|(_, value)| &**value).chain([&*case.request.target, KEY, ANN]);
     let starts = texts.flat_map(|text| text.match_indices("sk-").map(|(at, _)| &text[at..]));
     let key = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
-    let keys: BTreeSet<String> = starts.map(key).filter(|key: &String| key.len() > 10 && key != REAL).collect();
-    keys
+    let credentials = case.request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let words = credentials.flat_map(|(_, value)| value.split_whitespace().map(str::to_owned));
+    starts.map(key).chain(words).filter(|key: &String| key.len() > 10 && !key.contains(REAL)).collect()
 }
 
 fn setting<'a>(case: &'a Case, name: &str) -> Option<&'a str> {
@@ -200,7 +184,7 @@ impl Message {
     }
 
     fn head_holds(&self, text: &[u8]) -> bool {
-        self.headers.iter().any(|(_, value)| holds(value, text))
+        self.headers.iter().any(|(name, value)| holds(value, text) || holds(name.as_bytes(), text))
     }
 
     fn holds(&self, text: &[u8]) -> bool {
@@ -233,4 +217,28 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 
 fn show(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Got, KEY, Message, REAL, Seen, faults};
+
+    #[test]
+    fn what_no_case_says_is_a_fault_all_the_same() {
+        let case = toml::from_str("name = 'any'").expect("a case");
+        let fields =
+            |fields: &[(&str, &str)]| fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().into())).collect();
+        let judge = |upstream: &[(&str, &str)], client: &[(&str, &str)], requests| {
+            let message = Message { headers: fields(upstream), body: Vec::new() };
+            let seen = Seen { method: "GET".into(), target: "/v1/models".into(), message };
+            let got = Got { status: 200, message: Message { headers: fields(client), body: "{}".into() } };
+            faults(&case, &vec![seen; requests], &got).is_empty()
+        };
+        let (real, key) = (("authorization", &*format!("Bearer {REAL}")), format!("a {KEY} b"));
+        assert!(judge(&[real], &[], 1));
+        assert!(!judge(&[real], &[], 0) && !judge(&[real], &[], 2));
+        assert!(!judge(&[], &[], 1) && !judge(&[real, real], &[], 1));
+        assert!(!judge(&[real, ("x-a", &key)], &[], 1));
+        assert!(!judge(&[real], &[("x-a", &key)], 1) && !judge(&[real], &[real], 1));
+    }
 }

@@ -1,15 +1,35 @@
 //! What only a wire can show, each theme in a file of its own; every adapter passes all that it carries.
 
+mod cancel;
+mod cut;
+mod reuse;
 mod streaming;
+mod upload;
+mod websocket;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
+use http::Request;
 use libtest_mimic::Trial;
 
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
+    http2::{self, Pieces},
     table::{KEY, REAL},
+    tls::Authority,
 };
+
+const THEMES: [(&str, &[Test]); 6] = [
+    ("cancel", cancel::TESTS),
+    ("cut", cut::TESTS),
+    ("reuse", reuse::TESTS),
+    ("streaming", streaming::TESTS),
+    ("upload", upload::TESTS),
+    ("websocket", websocket::TESTS),
+];
+
+/// The head of an answer whose body is a stream of events.
+const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// A test of an adapter: its name, what it needs, and what it does. It fails by a panic.
 pub struct Test {
@@ -23,13 +43,13 @@ const fn test(name: &'static str, needs: &'static [Feature], run: fn(&dyn Adapte
 }
 
 /// One trial a test that the adapter carries.
+#[must_use]
 pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
-    let tests = [("streaming", streaming::TESTS)].into_iter();
-    let tests = tests.flat_map(|(theme, tests)| tests.iter().map(move |test| (theme, test)));
+    let tests = THEMES.into_iter().flat_map(|(theme, tests)| tests.iter().map(move |test| (theme, test)));
     let carried = tests.filter(|(_, test)| test.needs.iter().all(|feature| adapter.carries(*feature)));
     let trial = |(theme, test): (&str, &'static Test)| {
         let adapter = Arc::clone(adapter);
-        Trial::test(format!("{}::wire::{theme}::{}", adapter.name(), test.name), move || {
+        Trial::test(format!("{}::{theme}::{}", adapter.name(), test.name), move || {
             (test.run)(&*adapter);
             Ok(())
         })
@@ -38,14 +58,45 @@ pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
 }
 
 /// Starts the proxy for Tom before this upstream; `more` settings come on top.
-fn start(adapter: &dyn Adapter, upstream: std::net::SocketAddr, more: &[(&str, &str)]) -> Box<dyn Running> {
-    let base = format!("http://{upstream}");
-    let shared = [("ACCESS_KEYS", KEY), ("OPENAI_API_KEY", REAL), ("API_BASE", &base)];
-    let settings: Settings = shared.iter().chain(more).map(|&(n, v)| (n.to_owned(), v.to_owned())).collect();
-    adapter.start(&settings)
+pub(crate) fn start(adapter: &dyn Adapter, upstream: SocketAddr, more: &[(&str, &str)]) -> Box<dyn Running> {
+    adapter.start(&settings(&format!("http://{upstream}"), more))
+}
+
+/// The same before an upstream on `localhost` that this authority vouches for.
+pub(crate) fn start_tls(
+    adapter: &dyn Adapter,
+    authority: &Authority,
+    upstream: SocketAddr,
+    more: &[(&str, &str)],
+) -> Box<dyn Running> {
+    let file = authority.file();
+    let more = [&[("SSL_CERT_FILE", file.as_str())], more].concat();
+    adapter.start(&settings(&format!("https://localhost:{}", upstream.port()), &more))
+}
+
+pub(crate) fn settings(api_base: &str, more: &[(&str, &str)]) -> Settings {
+    let shared = [("ACCESS_KEYS", KEY), ("OPENAI_API_KEY", REAL), ("API_BASE", api_base)];
+    shared.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// A request's head with Tom's key; `more` header lines end with CRLF each.
-fn request(method: &str, target: &str, more: &str) -> String {
+pub(crate) fn request(method: &str, target: &str, more: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nhost: proxy\r\nauthorization: Bearer {KEY}\r\n{more}\r\n")
+}
+
+/// The head of an upload in chunks.
+fn upload(more: &str) -> String {
+    request("POST", "/v1/files", &format!("transfer-encoding: chunked\r\n{more}"))
+}
+
+/// A request over HTTP/2 with Tom's key.
+pub(crate) fn get(target: &str) -> Request<Pieces> {
+    let request = Request::get(format!("http://proxy{target}")).header("authorization", format!("Bearer {KEY}"));
+    request.body(http2::empty()).expect("a good request")
+}
+
+/// `error.code` of an envelope.
+pub(crate) fn error_code(body: &[u8]) -> String {
+    let envelope: serde_json::Value = serde_json::from_slice(body).expect("an envelope is JSON");
+    envelope["error"]["code"].as_str().expect("the envelope has a code").to_owned()
 }

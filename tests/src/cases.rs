@@ -1,0 +1,139 @@
+//! Cases over the wire, against any adapter.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::StatusCode;
+use libtest_mimic::{Failed, Trial};
+
+use crate::{
+    adapter::{Adapter, Feature, Running, Settings},
+    case::{Answer, Case, Request, Responds, bytes},
+    core,
+    peer::{Head, Peer},
+    table::{self, Template},
+    upstream::{Answering, Received},
+    verdict::{self, Got, Message, Seen},
+};
+
+/// Nothing listens on this port.
+const NOBODY: &str = "127.0.0.1:1";
+
+/// One trial a case; cases of the same settings take turns at one running proxy, which ends with the last of them.
+#[must_use]
+pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
+    let mut stages: BTreeMap<(Settings, bool), Arc<Mutex<Option<Stage>>>> = BTreeMap::new();
+    let mut trials = Vec::new();
+    for template in table::load() {
+        let case = template.at(NOBODY);
+        if case.core_only.is_some() || case.request.asks_for_upgrade() && !adapter.carries(Feature::WebSocket) {
+            continue;
+        }
+        let reachable = !matches!(case.answer, Answer::Unreachable);
+        let stage = Arc::clone(stages.entry((core::settings(&case, NOBODY), reachable)).or_default());
+        let name = format!("{}::{}::{}", adapter.name(), template.file, template.name);
+        let adapter = Arc::clone(adapter);
+        trials.push(Trial::test(name, move || run(&*adapter, &template, reachable, &stage)));
+    }
+    trials
+}
+
+fn run(
+    adapter: &dyn Adapter,
+    template: &Template,
+    reachable: bool,
+    stage: &Mutex<Option<Stage>>,
+) -> Result<(), Failed> {
+    let mut turn = stage.lock().unwrap_or_else(PoisonError::into_inner);
+    // Out of its place while it is used: a case that panics leaves nothing to the next one.
+    let stage = turn.take().unwrap_or_else(|| Stage::set(adapter, template, reachable));
+    let case = template.at(&stage.authority);
+    let (seen, got) = stage.exchange(&case);
+    *turn = Some(stage);
+    let faults = verdict::faults(&case, &seen, &got);
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+/// A running proxy and its upstream.
+struct Stage {
+    proxy: Box<dyn Running>,
+    upstream: Answering,
+    /// What the upstream answers to whatever comes.
+    answer: Arc<Mutex<Vec<u8>>>,
+    authority: String,
+}
+
+impl Stage {
+    fn set(adapter: &dyn Adapter, template: &Template, reachable: bool) -> Self {
+        let answer = Arc::<Mutex<Vec<u8>>>::default();
+        let next = Arc::clone(&answer);
+        let upstream = Answering::start(move |_| next.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let authority = if reachable { upstream.address().to_string() } else { NOBODY.to_owned() };
+        let proxy = adapter.start(&core::settings(&template.at(&authority), &authority));
+        Self { proxy, upstream, answer, authority }
+    }
+
+    fn exchange(&self, case: &Case) -> (Vec<Seen>, Got) {
+        if let Answer::Responds(answer) = &case.answer {
+            *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer.on_the_wire(&case.request);
+        }
+        let mut client = Peer::connect(self.proxy.address());
+        client.send(case.request.on_the_wire());
+        let got = got(&mut client, &case.request);
+        (self.upstream.take().into_iter().map(seen).collect(), got)
+    }
+}
+
+fn seen(received: Received) -> Seen {
+    let Received { head, body } = received;
+    let (method, target) = (head.word(0).to_owned(), head.word(1).into());
+    Seen { method, target, message: Message { headers: head.headers, body } }
+}
+
+fn got(client: &mut Peer, request: &Request) -> Got {
+    let mut head = client.head();
+    while head.status() == 100 {
+        head = client.head();
+    }
+    let status = head.status();
+    let body = if is_bodiless(request, status) { Vec::new() } else { client.body(&head) };
+    let Head { headers, .. } = head;
+    Got { status, message: Message { headers, body } }
+}
+
+fn is_bodiless(request: &Request, status: u16) -> bool {
+    request.method == "HEAD" || [101, 204, 304].contains(&status)
+}
+
+impl Request {
+    fn asks_for_upgrade(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"))
+    }
+
+    fn on_the_wire(&self) -> Vec<u8> {
+        let start = [self.method.as_bytes(), b" ", &bytes(&self.target), b" HTTP/1.1"].concat();
+        message(&start, self.fields(), &bytes(&self.body))
+    }
+}
+
+impl Responds {
+    fn on_the_wire(&self, request: &Request) -> Vec<u8> {
+        let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
+        let start = format!("HTTP/1.1 {} {}", self.status, reason.unwrap_or_default());
+        let mut fields: Vec<_> = self.headers.iter().map(|(name, value)| (&**name, bytes(value))).collect();
+        let body = if is_bodiless(request, self.status) { Vec::new() } else { bytes(&self.body) };
+        let is_framed = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        if !is_framed && !is_bodiless(request, self.status) {
+            fields.push(("content-length", body.len().to_string().into()));
+        }
+        message(start.as_bytes(), fields, &body)
+    }
+}
+
+fn message(start: &[u8], fields: Vec<(&str, Vec<u8>)>, body: &[u8]) -> Vec<u8> {
+    let line = |(name, value): (&str, Vec<u8>)| [name.as_bytes(), b": ", &value, b"\r\n"].concat();
+    let lines: Vec<u8> = fields.into_iter().flat_map(line).collect();
+    [start, b"\r\n", &lines, b"\r\n", body].concat()
+}

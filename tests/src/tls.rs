@@ -1,0 +1,148 @@
+//! Certificates for tests, and TLS ends of connections.
+
+use std::{
+    fs, io,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{PrivateKeyDer, ServerName},
+};
+
+use crate::peer::{Peer, Wire};
+
+/// A certificate authority that nobody else trusts, with its files in a folder of its own.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: rcgen::Certificate,
+    folder: PathBuf,
+}
+
+impl Authority {
+    /// Makes an authority.
+    #[must_use]
+    pub fn new() -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("sparekey-test-{}-{number}", process::id()));
+        fs::create_dir_all(&folder).expect("a temporary folder can be made");
+        let mut params = CertificateParams::new(Vec::new()).expect("no name is a good list");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = params.self_signed(&key).expect("a certificate can be signed");
+        fs::write(folder.join("authority.pem"), certificate.pem()).expect("a file can be written");
+        Self { issuer: Issuer::new(params, key), certificate, folder }
+    }
+
+    /// The file for `SSL_CERT_FILE`.
+    #[must_use]
+    pub fn file(&self) -> String {
+        path_text(&self.folder.join("authority.pem"))
+    }
+
+    /// Files for `TLS_CERT` and `TLS_KEY` of a host.
+    #[must_use]
+    pub fn files(&self, host: &str) -> (String, String) {
+        let (certificate, key) = self.sign(host);
+        let (cert_file, key_file) = (self.folder.join("cert.pem"), self.folder.join("key.pem"));
+        fs::write(&cert_file, certificate.pem()).expect("a file can be written");
+        fs::write(&key_file, key.serialize_pem()).expect("a file can be written");
+        (path_text(&cert_file), path_text(&key_file))
+    }
+
+    /// A server's settings for a host, offering these protocols.
+    #[must_use]
+    pub fn server(&self, host: &str, protocols: &[&str]) -> Arc<ServerConfig> {
+        let (certificate, key) = self.sign(host);
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let config = config.expect("versions are there").with_no_client_auth();
+        let mut config = config.with_single_cert(vec![certificate.der().clone()], key).expect("they go together");
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+
+    /// A client's settings that trust this authority alone, offering these protocols.
+    #[must_use]
+    pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).expect("a good authority");
+        let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let mut config = config.expect("versions are there").with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+
+    fn sign(&self, host: &str) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().expect("a key can be made");
+        let params = CertificateParams::new(vec![host.to_owned()]).expect("a good name");
+        (params.signed_by(&key, &self.issuer).expect("a certificate can be signed"), key)
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Wire for StreamOwned<ServerConnection, TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        &self.sock
+    }
+}
+
+impl Wire for StreamOwned<ClientConnection, TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        &self.sock
+    }
+}
+
+/// Takes a connection as a TLS server.
+///
+/// # Errors
+/// Where the handshake fails, for which the client may have its reason.
+pub fn accept(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Peer> {
+    let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, socket);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    Ok(Peer::over(stream))
+}
+
+/// Connects as a TLS client to `localhost`.
+///
+/// # Errors
+/// Where the handshake fails.
+pub fn connect(socket: TcpStream, config: &Arc<ClientConfig>) -> io::Result<Peer> {
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, socket);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    Ok(Peer::over(stream))
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_str().expect("a temporary folder has a plain name").to_owned()
+}

@@ -1,0 +1,146 @@
+//! Uploads: early answers arrive, refusals arrive, size does not matter.
+
+use std::{fs, thread};
+
+use super::{Test, request, start, test, upload};
+use crate::{
+    adapter::{Adapter, Feature, Running},
+    peer::Peer,
+    upstream::Upstream,
+};
+
+pub(super) const TESTS: &[Test] = &[
+    test("an_early_answer_is_delivered", &[Feature::StreamingUpload], early_answer),
+    test("a_refusal_is_delivered_while_the_upload_goes_on", &[], refused),
+    test("expect_continue_is_answered_here", &[Feature::Continue], expect_continue),
+    test("expect_continue_is_not_granted_to_a_stranger", &[Feature::Continue], expect_refused),
+    test("a_gigabyte_goes_up_in_flat_memory", &[Feature::Unbounded], gigabyte_up),
+    test("a_gigabyte_comes_down_in_flat_memory", &[Feature::Unbounded], gigabyte_down),
+];
+
+fn early_answer(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(upload(""));
+    client.send_chunk("one");
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.until("one");
+    serving.send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nlarge");
+    drop(serving);
+    let head = client.head();
+    assert_eq!(head.status(), 413);
+    assert_eq!(client.body(&head), b"large");
+}
+
+fn refused(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send("POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 10485760\r\n\r\n");
+    // More than the sockets between hold: a reset would meet bytes that are on their way.
+    let mut sender = Peer::over(client.socket().try_clone().unwrap());
+    let sending = thread::spawn(move || sender.try_send(vec![b'x'; 10_485_760]));
+    let head = client.head();
+    assert_eq!(head.status(), 401);
+    assert_eq!(head.header("x-should-retry"), Some("false"));
+    let body = client.body(&head);
+    assert!(body.starts_with(b"{\"error\":") && body.ends_with(b"}}"));
+    let _ = sending.join().unwrap();
+    assert!(upstream.is_untouched());
+}
+
+fn expect_continue(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(request("POST", "/v1/files", "expect: 100-continue\r\ncontent-length: 4\r\n"));
+    let mut serving = upstream.accept();
+    let seen = serving.head();
+    assert_eq!(seen.header("expect"), None);
+    assert_eq!(client.head().status(), 100);
+    client.send("body");
+    assert_eq!(serving.body(&seen), b"body");
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(client.head().status(), 200);
+}
+
+fn expect_refused(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send("POST /v1/files HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n");
+    assert_eq!(client.head().status(), 401);
+    assert!(upstream.is_untouched());
+}
+
+const GIGABYTE: usize = 1 << 30;
+const PIECE: usize = 1 << 20;
+/// What a gigabyte may add to the process, in KiB.
+const GROWTH: u64 = 32 << 10;
+
+/// Pieces that differ, so that a lost, repeated or swapped one shows.
+fn piece(number: usize) -> Vec<u8> {
+    let mut piece = vec![u8::try_from(number % 251).unwrap(); PIECE];
+    piece[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    piece
+}
+
+fn gigabyte_up(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(request("POST", "/v1/files", &format!("content-length: {GIGABYTE}\r\n")));
+    let mut serving = upstream.accept();
+    assert_eq!(serving.head().content_length(), Some(GIGABYTE));
+    let before = resident(&*proxy);
+    let sending = thread::spawn(move || {
+        (0..GIGABYTE / PIECE).for_each(|number| client.send(piece(number)));
+        client
+    });
+    for number in 0..GIGABYTE / PIECE {
+        assert!(serving.bytes(PIECE) == piece(number), "piece {number} passes unchanged");
+    }
+    let mut client = sending.join().unwrap();
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(client.head().status(), 200);
+    flat(&*proxy, before);
+}
+
+fn gigabyte_down(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(request("GET", "/v1/files/1/content", ""));
+    let mut serving = upstream.accept();
+    serving.head();
+    let before = resident(&*proxy);
+    let sending = thread::spawn(move || {
+        serving.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n"));
+        (0..GIGABYTE / PIECE).for_each(|number| serving.send(piece(number)));
+        serving
+    });
+    assert_eq!(client.head().content_length(), Some(GIGABYTE));
+    for number in 0..GIGABYTE / PIECE {
+        assert!(client.bytes(PIECE) == piece(number), "piece {number} passes unchanged");
+    }
+    drop(sending.join().unwrap());
+    flat(&*proxy, before);
+}
+
+fn flat(proxy: &dyn Running, before: u64) {
+    let peak = status(proxy, "VmHWM:");
+    assert!(peak < before + GROWTH, "from {before} KiB to {peak} KiB");
+}
+
+fn resident(proxy: &dyn Running) -> u64 {
+    status(proxy, "VmRSS:")
+}
+
+fn status(proxy: &dyn Running, field: &str) -> u64 {
+    let process = proxy.process().expect("the adapter has a process to look at");
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("Linux tells it");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}

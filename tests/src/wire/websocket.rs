@@ -1,0 +1,142 @@
+//! `WebSocket`s: opened through the gate, then bytes both ways.
+
+use super::{Test, error_code, request, start, test};
+use crate::{
+    adapter::{Adapter, Feature, Running},
+    peer::{Head, Peer},
+    table::KEY,
+    upstream::Upstream,
+};
+
+const NEEDS: &[Feature] = &[Feature::WebSocket];
+
+pub(super) const TESTS: &[Test] = &[
+    test("with_the_key_in_a_header", NEEDS, by_header),
+    test("with_the_key_in_a_subprotocol", NEEDS, by_subprotocol),
+    test("bytes_right_behind_the_heads_pass", NEEDS, early_bytes),
+    test("the_clients_end_ends_the_upstream", NEEDS, client_ends),
+    test("the_upstreams_end_ends_the_client", NEEDS, upstream_ends),
+    test("a_stranger_is_refused_before_the_upgrade", NEEDS, refused),
+    test("an_upgrade_that_is_not_granted_is_an_answer", NEEDS, not_granted),
+    test("an_unasked_switch_is_no_tunnel", &[], unasked),
+    test("an_upgrade_to_anything_else_is_no_upgrade", NEEDS, other_upgrade),
+];
+
+const OPENING: &str = "connection: keep-alive, Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                       sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const OPENED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                      sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nsec-websocket-protocol: realtime\r\n\
+                      set-cookie: a=b\r\n\r\n";
+/// A text frame from a client, masked with zeros, and one from a server.
+const PING: &[u8] = b"\x81\x84\0\0\0\0ping";
+const PONG: &[u8] = b"\x81\x04pong";
+
+fn open(adapter: &dyn Adapter, head: &str) -> (Box<dyn Running>, Peer, Peer, Head) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(head);
+    let mut serving = upstream.accept();
+    let seen = serving.head();
+    (proxy, client, serving, seen)
+}
+
+fn by_header(adapter: &dyn Adapter) {
+    let (_proxy, mut client, mut serving, seen) =
+        open(adapter, &request("GET", "/v1/realtime?model=gpt-realtime", OPENING));
+    assert_eq!(seen.word(1), "/v1/realtime?model=gpt-realtime");
+    assert!(seen.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")));
+    assert!(seen.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("upgrade")));
+    assert_eq!(seen.header("sec-websocket-key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
+    serving.send(OPENED);
+    let head = client.head();
+    assert_eq!(head.status(), 101);
+    assert_eq!(head.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    assert_eq!(head.header("set-cookie"), None);
+    for _ in 0..3 {
+        client.send(PING);
+        let frame = serving.bytes(PING.len());
+        assert_eq!(frame.last(), Some(&(PING[9] ^ frame[5])));
+        serving.send(PONG);
+        assert_eq!(client.bytes(PONG.len()), PONG);
+    }
+}
+
+fn by_subprotocol(adapter: &dyn Adapter) {
+    let opening = format!(
+        "GET /v1/realtime HTTP/1.1\r\nhost: x\r\norigin: https://a.example\r\n{OPENING}\
+         sec-websocket-protocol: realtime, openai-insecure-api-key.{KEY}, openai-beta.realtime-v1\r\n\r\n"
+    );
+    let (_proxy, mut client, mut serving, seen) = open(adapter, &opening);
+    assert_eq!(seen.header("sec-websocket-protocol"), Some("realtime, openai-beta.realtime-v1"));
+    assert!(!String::from_utf8_lossy(&seen.raw).contains(KEY));
+    serving.send(OPENED);
+    let head = client.head();
+    assert_eq!((head.status(), head.header("sec-websocket-protocol")), (101, Some("realtime")));
+}
+
+fn early_bytes(adapter: &dyn Adapter) {
+    let (_proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    serving.send([OPENED.as_bytes(), PONG].concat());
+    assert_eq!(client.head().status(), 101);
+    assert_eq!(client.bytes(PONG.len()), PONG);
+}
+
+fn client_ends(adapter: &dyn Adapter) {
+    let (_proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    serving.send(OPENED);
+    client.head();
+    drop(client);
+    serving.rest();
+}
+
+fn upstream_ends(adapter: &dyn Adapter) {
+    let (_proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    serving.send([OPENED.as_bytes(), PONG].concat());
+    client.head();
+    drop(serving);
+    assert!(client.rest().0.starts_with(PONG));
+}
+
+fn refused(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(format!("GET /v1/realtime HTTP/1.1\r\nhost: x\r\n{OPENING}authorization: Bearer {KEY}x\r\n\r\n"));
+    let head = client.head();
+    assert_eq!(head.status(), 401);
+    assert_eq!(error_code(&client.body(&head)), "invalid_api_key");
+    assert!(upstream.is_untouched());
+}
+
+fn not_granted(adapter: &dyn Adapter) {
+    for status in ["200 OK", "403 Forbidden", "426 Upgrade Required"] {
+        let (proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+        serving.send(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno"));
+        let head = client.head();
+        assert!(status.starts_with(head.word(1)));
+        assert_eq!(client.body(&head), b"no");
+        // A frame is nothing that a request begins with.
+        client.send(PING);
+        let _ = client.rest();
+        drop(proxy);
+        let (rest, _) = serving.rest();
+        assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
+    }
+}
+
+fn unasked(adapter: &dyn Adapter) {
+    let (_proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/models", ""));
+    serving.send([OPENED.as_bytes(), PONG].concat());
+    let head = client.head();
+    assert_eq!(head.status(), 502);
+    assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
+}
+
+fn other_upgrade(adapter: &dyn Adapter) {
+    let more = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
+    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/models", more));
+    assert_eq!((seen.header("upgrade"), seen.header("http2-settings")), (None, None));
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    assert_eq!(client.head().status(), 200);
+}
