@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version, header, request, response,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version, header, request,
+    response,
 };
 
 use crate::{
