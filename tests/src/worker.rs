@@ -78,9 +78,9 @@ impl Adapter for Worker {
     }
 
     fn carries(&self, feature: Feature) -> bool {
-        // HTTP/2, `100 Continue`, connections and who vouches for upstreams are the runtime's own.
-        use Feature::{Continue, Http2, Pool, PrivateAuthority};
-        ![Continue, Http2, Pool, PrivateAuthority].contains(&feature)
+        use Feature::{Backpressure, Cancel, StreamingUpload, Unbounded, WebSocket};
+        // The rest is the runtime's own to do, and it does it in its own way.
+        [Backpressure, Cancel, StreamingUpload, Unbounded, WebSocket].contains(&feature)
     }
 }
 
