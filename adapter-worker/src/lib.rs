@@ -15,7 +15,6 @@ mod settings;
 use sparekey_core::{Admission, Answer, Forward, Gate, Rejection, UpstreamFailure};
 use worker::{
     Context, Env, Result, event,
-    wasm_bindgen_futures::JsFuture,
     web_sys::{Request, Response},
 };
 
@@ -32,21 +31,19 @@ async fn serve(request: Request, env: Env, _: Context) -> Result<Response> {
         Ok(head) => gate.admit(head),
         Err(headers) => Err(gate.unreadable(&headers)),
     };
-    match admitted {
+    let answered = match admitted {
         Ok(Admission::Forward(admitted)) => forward(gate, admitted, &request).await,
-        Ok(Admission::Reply(reply)) => messages::whole(reply),
-        Err(rejection) => messages::whole(rejection.to_response()),
-    }
+        Ok(Admission::Reply(reply)) => return messages::whole(reply),
+        Err(rejection) => Err(rejection),
+    };
+    answered.or_else(|rejection| messages::whole(rejection.to_response()))
 }
 
-async fn forward(gate: &Gate, admitted: Forward, request: &Request) -> Result<Response> {
+async fn forward(gate: &Gate, admitted: Forward, request: &Request) -> std::result::Result<Response, Rejection> {
     let (head, exchange) = admitted.into_parts();
-    let sent = JsFuture::from(messages::send(&head, request)?).await.ok();
-    let Some((head, upstream)) = sent.and_then(|upstream| Some((messages::response_head(&upstream)?, upstream))) else {
-        return messages::whole(exchange.failed(UpstreamFailure::Unreachable).to_response());
-    };
-    match gate.answer(&exchange, head) {
-        Ok(Answer::Respond(head) | Answer::Tunnel(head)) => messages::streamed(&head, &upstream),
-        Err(rejection) => messages::whole(rejection.to_response()),
-    }
+    let unreachable = |_| exchange.failed(UpstreamFailure::Unreachable);
+    let upstream = messages::send(&head, request).await.map_err(unreachable)?;
+    let head = messages::response_head(&upstream).map_err(unreachable)?;
+    let (Answer::Respond(head) | Answer::Tunnel(head)) = gate.answer(&exchange, head)?;
+    messages::streamed(&head, &upstream).map_err(unreachable)
 }

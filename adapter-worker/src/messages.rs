@@ -3,8 +3,9 @@
 use http::{HeaderMap, request, response};
 use worker::{
     Result,
-    js_sys::{self, Promise, Uint8Array},
+    js_sys::{self, Uint8Array},
     wasm_bindgen::JsCast as _,
+    wasm_bindgen_futures::JsFuture,
     web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope},
 };
 
@@ -24,23 +25,26 @@ pub(crate) fn request_head(request: &Request) -> std::result::Result<request::Pa
 }
 
 /// Sends an admitted head with the body of the request.
-pub(crate) fn send(head: &request::Parts, request: &Request) -> Result<Promise<Response>> {
+pub(crate) async fn send(head: &request::Parts, request: &Request) -> Result<Response> {
     let headers = Headers::new_with_headers(&request.headers())?;
     fields::write(&headers, &fields::read(&headers), &head.headers)?;
+    // A request made of another one takes its body along even where the method has no use for one.
+    let outgoing = Request::new_with_str_and_init(&head.uri.to_string(), request.unchecked_ref())?;
     let init = RequestInit::new();
     init.set_method(head.method.as_str());
     init.set_headers(&headers);
-    init.set_body_opt_readable_stream(request.body().as_ref());
     init.set_redirect(RequestRedirect::Manual);
     let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    Ok(global.fetch_with_str_and_init(&head.uri.to_string(), &init).unchecked_into())
+    let answer = JsFuture::from(global.fetch_with_request_and_init(&outgoing, &init)).await?;
+    Ok(answer.unchecked_into())
 }
 
 /// The head of an upstream's answer.
-pub(crate) fn response_head(upstream: &Response) -> Option<response::Parts> {
-    let (mut head, ()) = http::Response::builder().status(upstream.status()).body(()).ok()?.into_parts();
+pub(crate) fn response_head(upstream: &Response) -> Result<response::Parts> {
+    let read = http::Response::builder().status(upstream.status()).body(());
+    let (mut head, ()) = read.map_err(|error| error.to_string())?.into_parts();
     head.headers = fields::read(&upstream.headers());
-    Some(head)
+    Ok(head)
 }
 
 /// An upstream's answer under the head that the core gave it; a WebSocket comes along.

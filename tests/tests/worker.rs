@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
-use conformance::worker::Worker;
+use conformance::worker::{Worker, own};
 
 fn main() -> ExitCode {
-    conformance::run(Worker::build("build", &[]), Vec::new())
+    let worker = Worker::build("build", &[]);
+    let own = own::trials(&worker);
+    conformance::run(worker, own)
 }

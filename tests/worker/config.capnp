@@ -16,6 +16,8 @@ const config :Workerd.Config = (
     # What the Worker fetches may be on this machine.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],
+  # A binding of the Secrets Store, as far as a Worker sees it.
+  extensions = [(modules = [(name = "store", internal = true, esModule = embed "{here}/store.js")])],
   sockets = [
     (name = "proxy", address = "127.0.0.1:0", http = (), service = "worker"),
     (name = "watch", address = "127.0.0.1:0", http = (), service = (name = "worker", entrypoint = "watch")),
