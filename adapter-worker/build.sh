@@ -10,4 +10,9 @@ worker=$(tools/install.sh cargo worker-build 0.8.7)
 WASM_BINDGEN_BIN=$(tools/install.sh cargo wasm-bindgen-cli "$bindgen")/wasm-bindgen
 npm=$(tools/install.sh npm tools)
 export WASM_BINDGEN_BIN WASM_OPT_BIN="$npm/wasm-opt" ESBUILD_BIN="$npm/esbuild"
-exec "$worker/worker-build" --profile worker "$@"
+"$worker/worker-build" --profile worker "$@"
+
+out=build
+[ "${1:-}" != --out-dir ] || out=$2
+# The names of functions are a fifth of the module, and nothing reads them.
+"$WASM_OPT_BIN" --strip-debug "$out/index_bg.wasm" -o "$out/index_bg.wasm"
