@@ -3,12 +3,15 @@
 pub mod adapter;
 pub mod case;
 pub mod cases;
+pub mod clients;
 pub mod core;
 pub mod http2;
 pub mod peer;
 pub mod process;
 pub mod server;
+pub mod stand_in;
 pub mod table;
+pub mod tap;
 pub mod tls;
 pub mod upstream;
 pub mod verdict;
@@ -25,6 +28,7 @@ use crate::adapter::Adapter;
 #[must_use]
 pub fn run(adapter: impl Adapter, own: Vec<Trial>) -> ExitCode {
     let adapter: Arc<dyn Adapter> = Arc::new(adapter);
-    let trials = own.into_iter().chain(cases::trials(&adapter)).chain(wire::trials(&adapter)).collect();
+    let shared = [cases::trials, wire::trials, clients::trials].into_iter().flat_map(|trials| trials(&adapter));
+    let trials = own.into_iter().chain(shared).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -1,0 +1,31 @@
+// Clients in front of the proxy, and the stand-in's view from behind it.
+
+import { randomUUID } from "node:crypto";
+import { createRequire } from "node:module";
+
+// The packages stand in a cache, away from the sources.
+const require = createRequire(`${process.env.NODE_MODULES}/`);
+
+export const OpenAI = require("openai");
+export const { toFile } = OpenAI;
+export const { OpenAIRealtimeWS } = require("openai/realtime/ws");
+export const { OpenAIRealtimeWebSocket } = require("openai/realtime/websocket");
+export const WebSocket = require("ws");
+
+export const { BASE_URL, ACCESS_KEY, STAND_IN } = process.env;
+export const WITHOUT_WEBSOCKETS = process.env.WEBSOCKETS !== "yes";
+export const WRONG_KEY = `${ACCESS_KEY.slice(0, -1)}_`;
+export const MESSAGES = [{ role: "user", content: "Hello" }];
+
+export const client = new OpenAI({ baseURL: BASE_URL, apiKey: ACCESS_KEY });
+export const stranger = new OpenAI({ baseURL: BASE_URL, apiKey: WRONG_KEY });
+
+/** A name that no other test uses. */
+export const unique = () => randomUUID();
+
+export const openGate = (gate) => fetch(`${STAND_IN}/_open/${gate}`);
+
+export async function seen(model) {
+  const requests = await (await fetch(`${STAND_IN}/_seen`)).json();
+  return requests.filter((request) => request.model === model);
+}

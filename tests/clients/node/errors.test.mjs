@@ -1,0 +1,64 @@
+// Errors keep their class and their fields, and are asked again as often as OpenAI's would be.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ACCESS_KEY, OpenAI, client, seen, stranger, unique } from "./clients.mjs";
+
+const CLASSES = {
+  400: OpenAI.BadRequestError,
+  403: OpenAI.PermissionDeniedError,
+  404: OpenAI.NotFoundError,
+  409: OpenAI.ConflictError,
+  422: OpenAI.UnprocessableEntityError,
+  429: OpenAI.RateLimitError,
+  500: OpenAI.InternalServerError,
+};
+
+const refused = async (promise) => promise.then(() => assert.fail("it passed"), (error) => error);
+
+for (const [status, type] of Object.entries(CLASSES)) {
+  test(`the upstream's ${status}`, async () => {
+    const error = await refused(client.responses.create({ model: `error-${status}`, input: "" }, { maxRetries: 0 }));
+    assert.ok(error instanceof type);
+    assert.deepEqual([error.status, error.requestID], [Number(status), "req_stand_in"]);
+    assert.equal(error.code, status === "429" ? "rate_limit_exceeded" : "asked_for");
+    assert.equal(error.param, null);
+  });
+}
+
+test("a wrong key", async () => {
+  const model = unique();
+  const error = await refused(stranger.responses.create({ model, input: "" }));
+  assert.ok(error instanceof OpenAI.AuthenticationError);
+  assert.deepEqual([error.status, error.code, error.type], [401, "invalid_api_key", "invalid_request_error"]);
+  assert.ok(!error.message.includes(ACCESS_KEY.slice(-12, -1)));
+  assert.equal((await seen(model)).length, 0);
+});
+
+test("the owner's key is refused", async () => {
+  const before = (await seen("error-401")).length;
+  const error = await refused(client.responses.create({ model: "error-401", input: "" }));
+  assert.deepEqual([error.status, error.code], [502, "upstream_auth_failed"]);
+  assert.equal(error.headers.get("x-echo"), null);
+  assert.equal((await seen("error-401")).length - before, 1);
+});
+
+test("administration is closed", async () => {
+  const error = await refused(client.get("/organization/users"));
+  assert.deepEqual([error.status, error.code], [403, "route_not_allowed"]);
+});
+
+for (const maxRetries of [0, 1, 2]) {
+  test(`${maxRetries} retries are the client's`, async () => {
+    const model = `flaky-9-${unique()}`;
+    const error = await refused(client.responses.create({ model, input: "" }, { maxRetries }));
+    assert.ok(error instanceof OpenAI.RateLimitError);
+    assert.equal((await seen(model)).length, maxRetries + 1);
+  });
+}
+
+test("a retry that helps", async () => {
+  const model = `flaky-2-${unique()}`;
+  assert.equal((await client.responses.create({ model, input: "" })).output_text, "Hello from upstream");
+  assert.equal((await seen(model)).length, 3);
+});

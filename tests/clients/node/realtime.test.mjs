@@ -1,0 +1,64 @@
+// The realtime WebSocket: as a server opens it, with the key in a header, and as a browser does.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { test } from "node:test";
+import {
+  ACCESS_KEY, BASE_URL, OpenAIRealtimeWS, OpenAIRealtimeWebSocket, WITHOUT_WEBSOCKETS, WRONG_KEY, WebSocket, client,
+} from "./clients.mjs";
+
+const ITEM = { type: "message", role: "user", content: [{ type: "input_text", text: "é".repeat(500) }] };
+const options = { skip: WITHOUT_WEBSOCKETS && "no WebSockets here" };
+
+async function converse(realtime) {
+  const next = (name) => new Promise((resolve, reject) => {
+    realtime.on(name, resolve);
+    realtime.on("error", reject);
+  });
+  const created = await next("session.created");
+  assert.equal(created.session.model, "gpt-realtime");
+  const added = next("conversation.item.added");
+  realtime.send({ type: "conversation.item.create", item: ITEM });
+  assert.deepEqual((await added).item, ITEM);
+  realtime.close();
+}
+
+// The SDK asks for wss: whatever its base URL says. Here nobody ends TLS in front of the proxy.
+const createConnection = ({ host, port }) => connect({ host, port });
+
+test("with the key in a header", options, async () => {
+  await converse(await OpenAIRealtimeWS.create(client, { model: "gpt-realtime", options: { createConnection } }));
+});
+
+test("with the key in a subprotocol, by the SDK for browsers", options, async () => {
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(url, protocols) {
+      super(url, protocols, { createConnection });
+    }
+  };
+  await converse(new OpenAIRealtimeWebSocket({ model: "gpt-realtime", dangerouslyAllowBrowser: true }, client));
+});
+
+test("with the key in a subprotocol, by hand", options, async () => {
+  const url = `${BASE_URL.replace("http", "ws")}/realtime?model=gpt-realtime`;
+  const protocols = ["realtime", `openai-insecure-api-key.${ACCESS_KEY}`, "openai-beta.realtime-v1"];
+  const socket = new WebSocket(url, protocols, { origin: "https://chat.example" });
+  const [message] = await once(socket, "message");
+  assert.equal(JSON.parse(message).type, "session.created");
+  assert.equal(socket.protocol, "realtime");
+  socket.close();
+  await once(socket, "close");
+});
+
+test("a stranger is refused", options, async () => {
+  const url = `${BASE_URL.replace("http", "ws")}/realtime?model=gpt-realtime`;
+  const socket = new WebSocket(url, ["realtime", `openai-insecure-api-key.${WRONG_KEY}`]);
+  const [, answer] = await once(socket, "unexpected-response");
+  const connection = answer.socket;
+  assert.equal(answer.statusCode, 401);
+  let body = "";
+  for await (const piece of answer) body += piece;
+  assert.equal(JSON.parse(body).error.code, "invalid_api_key");
+  connection.destroy();
+});

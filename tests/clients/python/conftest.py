@@ -1,0 +1,55 @@
+"""Clients in front of the proxy, and the stand-in's view from behind it."""
+
+import json
+import os
+import urllib.request
+import uuid
+
+import openai
+import pytest
+
+BASE_URL = os.environ["BASE_URL"]
+ACCESS_KEY = os.environ["ACCESS_KEY"]
+STAND_IN = os.environ["STAND_IN"]
+
+
+class Upstream:
+    """What reached the stand-in."""
+
+    def seen(self, model):
+        with urllib.request.urlopen(f"{STAND_IN}/_seen") as answer:
+            return [request for request in json.load(answer) if request["model"] == model]
+
+    def open(self, gate):
+        urllib.request.urlopen(f"{STAND_IN}/_open/{gate}").close()
+
+
+@pytest.fixture
+def upstream():
+    return Upstream()
+
+
+@pytest.fixture
+def client():
+    with openai.OpenAI(base_url=BASE_URL, api_key=ACCESS_KEY) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger():
+    with openai.OpenAI(base_url=BASE_URL, api_key=ACCESS_KEY[:-1] + "_") as client:
+        yield client
+
+
+@pytest.fixture
+def unique():
+    """A name that no other test uses."""
+    return uuid.uuid4().hex
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ["WEBSOCKETS"] == "yes":
+        return
+    realtime = [item for item in items if "realtime" in item.name]
+    items[:] = [item for item in items if item not in realtime]
+    config.hook.pytest_deselected(items=realtime)

@@ -1,0 +1,73 @@
+"""Errors keep their class and their fields, and are asked again as often as OpenAI's would be."""
+
+import openai
+import pytest
+from conftest import ACCESS_KEY
+
+CLASSES = {
+    400: openai.BadRequestError,
+    403: openai.PermissionDeniedError,
+    404: openai.NotFoundError,
+    409: openai.ConflictError,
+    422: openai.UnprocessableEntityError,
+    429: openai.RateLimitError,
+    500: openai.InternalServerError,
+}
+
+
+@pytest.mark.parametrize("status", CLASSES)
+def test_the_upstreams_error(client, status):
+    with pytest.raises(CLASSES[status]) as caught:
+        client.with_options(max_retries=0).responses.create(model=f"error-{status}", input="")
+    error = caught.value
+    assert error.status_code == status and error.request_id == "req_stand_in"
+    assert error.code == ("rate_limit_exceeded" if status == 429 else "asked_for")
+    assert error.type == ("server_error" if status == 500 else "invalid_request_error")
+    assert error.param is None and error.body["message"]
+
+
+def test_a_wrong_key(stranger, upstream, unique):
+    with pytest.raises(openai.AuthenticationError) as caught:
+        stranger.responses.create(model=unique, input="")
+    error = caught.value
+    assert (error.status_code, error.code, error.type, error.param) == (401, "invalid_api_key", "invalid_request_error", None)
+    assert ACCESS_KEY[-12:-1] not in str(error)
+    assert upstream.seen(unique) == []
+
+
+def test_no_key(client, upstream, unique):
+    with pytest.raises(openai.AuthenticationError) as caught:
+        client.responses.create(model=unique, input="", extra_headers={"Authorization": openai.Omit()})
+    assert (caught.value.code, caught.value.type) == (None, "invalid_request_error")
+    assert upstream.seen(unique) == []
+
+
+def test_the_owners_key_is_refused(client, upstream):
+    """The upstream's 401 quotes the real key; here it is an error of the proxy's, told once."""
+    before = len(upstream.seen("error-401"))
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.responses.create(model="error-401", input="")
+    assert (caught.value.status_code, caught.value.code) == (502, "upstream_auth_failed")
+    assert "x-echo" not in caught.value.response.headers
+    assert len(upstream.seen("error-401")) - before == 1
+
+
+def test_administration_is_closed(client):
+    with pytest.raises(openai.PermissionDeniedError) as caught:
+        client.get("/organization/users", cast_to=object)
+    assert caught.value.code == "route_not_allowed"
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2])
+def test_retries_are_the_clients(client, upstream, unique, retries):
+    model = f"flaky-9-{unique}"
+    with pytest.raises(openai.RateLimitError):
+        client.with_options(max_retries=retries).responses.create(model=model, input="")
+    assert len(upstream.seen(model)) == retries + 1
+
+
+def test_a_retry_that_helps(client, upstream, unique):
+    model = f"flaky-2-{unique}"
+    assert client.responses.create(model=model, input="").output_text == "Hello from upstream"
+    assert len(upstream.seen(model)) == 3
+    assert [dict(seen["headers"])["x-stainless-retry-count"] for seen in upstream.seen(model)] == ["0", "1", "2"]

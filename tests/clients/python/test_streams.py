@@ -1,0 +1,72 @@
+"""Events arrive one by one: the second is held back upstream until the first was read here."""
+
+import asyncio
+
+import openai
+import pytest
+from conftest import ACCESS_KEY, BASE_URL
+
+MESSAGES = [{"role": "user", "content": "Hello"}]
+
+
+def test_chat(client, upstream, unique):
+    words = []
+    for chunk in client.chat.completions.create(model=f"gated-{unique}", messages=MESSAGES, stream=True):
+        words.append(chunk.choices[0].delta.content)
+        if len(words) == 1:
+            upstream.open(unique)
+    assert words == ["Hello", " from", " upstream", None]
+
+
+def test_responses(client, upstream, unique):
+    words = []
+    with client.responses.stream(model=f"gated-{unique}", input="Hello") as stream:
+        for event in stream:
+            if event.type == "response.output_text.delta":
+                words.append(event.delta)
+                upstream.open(unique)
+        assert stream.get_final_response().output_text == "Hello from upstream"
+    assert words == ["Hello", " from", " upstream"]
+
+
+def test_async(upstream, unique):
+    async def ask(client, name):
+        words = []
+        stream = await client.chat.completions.create(model=f"gated-{name}", messages=MESSAGES, stream=True)
+        async for chunk in stream:
+            words.append(chunk.choices[0].delta.content)
+            upstream.open(name)
+        return words
+
+    async def ask_many():
+        async with openai.AsyncOpenAI(base_url=BASE_URL, api_key=ACCESS_KEY) as client:
+            assert (await client.responses.create(model="gpt-one", input="Hello")).output_text
+            return await asyncio.gather(*(ask(client, f"{unique}-{number}") for number in range(20)))
+
+    assert asyncio.run(ask_many()) == [["Hello", " from", " upstream", None]] * 20
+
+
+def test_a_cut_stream_raises(client, upstream, unique):
+    words = []
+    stream = client.chat.completions.create(model=f"cut-{unique}", messages=MESSAGES, stream=True)
+    with pytest.raises(openai.APIConnectionError):
+        for chunk in stream:
+            words.append(chunk.choices[0].delta.content)
+            upstream.open(unique)
+    assert words == ["Hello"]
+
+
+def test_realtime(client):
+    with client.realtime.connect(model="gpt-realtime") as connection:
+        created = connection.recv()
+        assert (created.type, created.session.model) == ("session.created", "gpt-realtime")
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "é" * 500}]}
+        connection.conversation.item.create(item=item)
+        assert connection.recv().item.content[0].text == "é" * 500
+
+
+def test_realtime_refuses_a_stranger(stranger):
+    with pytest.raises(Exception) as caught:
+        stranger.realtime.connect(model="gpt-realtime").enter()
+    assert caught.value.response.status_code == 401
+    assert b"invalid_api_key" in caught.value.response.body

@@ -1,0 +1,146 @@
+//! OpenAI's own SDKs, for Python and for Node, against an adapter in front of the stand-in.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use libtest_mimic::{Failed, Trial};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    adapter::{Adapter, Feature},
+    stand_in::{Seen, StandIn},
+    table::{KEY, REAL},
+    tap::Tap,
+    wire,
+};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
+
+/// One trial a language.
+#[must_use]
+pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
+    let trial =
+        |language: &str, run: fn(&mut Command) -> Result<String, Failed>, prepare: fn() -> Result<Command, Failed>| {
+            let adapter = Arc::clone(adapter);
+            Trial::test(format!("{}::clients::{language}", adapter.name()), move || meet(&*adapter, prepare()?, run))
+        };
+    vec![trial("python", pytest, python), trial("node", node_test, node)]
+}
+
+/// Runs a language's tests, then looks at what reached the upstream.
+fn meet(
+    adapter: &dyn Adapter,
+    mut command: Command,
+    run: fn(&mut Command) -> Result<String, Failed>,
+) -> Result<(), Failed> {
+    let stand_in = StandIn::start(REAL);
+    let behind = Tap::start(stand_in.address());
+    let proxy = wire::start(adapter, behind.address(), &[]);
+    let before = Tap::start(proxy.address());
+    command
+        .env("BASE_URL", format!("http://{}/v1", before.address()))
+        .env("ACCESS_KEY", KEY)
+        .env("STAND_IN", format!("http://{}", stand_in.address()))
+        .env("WEBSOCKETS", if adapter.carries(Feature::WebSocket) { "yes" } else { "no" });
+    let said = run(&mut command)?;
+    println!("{}: {}", adapter.name(), said.trim_end());
+
+    let parts = |key: &'static str| key.as_bytes().windows(12).filter_map(|part| std::str::from_utf8(part).ok());
+    let secret = KEY.rsplit('-').next().unwrap_or(KEY);
+    if parts(secret).any(|part| behind.heard_by_target(part)) {
+        return Err("an access key reached the upstream".into());
+    }
+    if parts(REAL).any(|part| before.heard_from_target(part)) {
+        return Err("the real key reached a client".into());
+    }
+    if !behind.heard_by_target(REAL) || !behind.heard_from_target(REAL) || !before.heard_by_target(KEY) {
+        return Err("the taps heard too little to judge".into());
+    }
+    let bearer = format!("Bearer {REAL}");
+    let authorizations = |seen: &Seen| {
+        let values = seen.headers.iter().filter(|(name, _)| name == "authorization").map(|(_, value)| value);
+        values.cloned().collect::<Vec<_>>()
+    };
+    match stand_in.seen().iter().find(|seen| authorizations(seen) != [bearer.as_str()]) {
+        Some(seen) => Err(format!("not exactly one authorization with the real key: {seen:?}").into()),
+        None => Ok(()),
+    }
+}
+
+fn pytest(command: &mut Command) -> Result<String, Failed> {
+    finish(command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).arg("python").current_dir(FOLDER), |line| {
+        line.contains(" passed")
+    })
+}
+
+fn node_test(command: &mut Command) -> Result<String, Failed> {
+    finish(command.args(["--test", "--test-reporter=tap"]).arg("node/"), |line| {
+        line.strip_prefix("# pass ").is_some_and(|count| count.trim() != "0")
+    })
+}
+
+/// The runner's closing line; a run without one that counts passes counts as failed.
+fn finish(command: &mut Command, closes: impl Fn(&str) -> bool) -> Result<String, Failed> {
+    let said = succeed(command)?;
+    let closing = said.lines().rev().find(|line| closes(line)).map(str::to_owned);
+    closing.ok_or_else(|| format!("no test passed\n{said}").into())
+}
+
+/// Runs a program to its good end; returns everything that it said.
+fn succeed(command: &mut Command) -> Result<String, Failed> {
+    let output = command.output().map_err(|error| format!("can't run {command:?}: {error}"))?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { Ok(said) } else { Err(format!("{command:?}: {}\n{said}", output.status).into()) }
+}
+
+/// Python with what `requirements.txt` pins.
+fn python() -> Result<Command, Failed> {
+    let lock = Path::new(FOLDER).join("python/requirements.txt");
+    let home = installed("python", &lock, |home| {
+        succeed(Command::new("python3").args(["-m", "venv", "--copies"]).arg(home))?;
+        let pip = home.join("bin/python");
+        succeed(Command::new(pip).args(["-m", "pip", "install", "--no-input", "--requirement"]).arg(&lock)).map(drop)
+    })?;
+    let mut command = Command::new(home.join("bin/python"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
+}
+
+/// Node with what `package-lock.json` pins.
+fn node() -> Result<Command, Failed> {
+    let sources = Path::new(FOLDER).join("node");
+    let home = installed("node", &sources.join("package-lock.json"), |home| {
+        fs::create_dir_all(home)?;
+        for name in ["package.json", "package-lock.json"] {
+            fs::copy(sources.join(name), home.join(name))?;
+        }
+        succeed(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(home)).map(drop)
+    })?;
+    let mut command = Command::new("node");
+    command.env("NODE_MODULES", home.join("node_modules")).current_dir(FOLDER);
+    Ok(command)
+}
+
+/// A folder in the cache that belongs to exactly this lock file; made once.
+fn installed(name: &str, lock: &Path, install: impl FnOnce(&Path) -> Result<(), Failed>) -> Result<PathBuf, Failed> {
+    let digest = base16ct::lower::encode_string(&Sha256::digest(fs::read(lock)?));
+    let home = cache().join(format!("{name}-{}", &digest[..16]));
+    // An environment knows its place, so it can't be made elsewhere and moved; the mark says that it is whole.
+    let mark = home.join("complete");
+    if !mark.exists() {
+        let _ = fs::remove_dir_all(&home);
+        install(&home)?;
+        fs::write(&mark, "")?;
+    }
+    Ok(home)
+}
+
+fn cache() -> PathBuf {
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let caches = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    variable("SPAREKEY_CACHE").unwrap_or_else(|| caches().unwrap_or_else(env::temp_dir).join("sparekey"))
+}

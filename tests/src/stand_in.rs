@@ -1,0 +1,139 @@
+//! A stand-in for OpenAI that real clients can use: it takes the real key alone, and remembers who asked for what.
+
+mod api;
+mod body;
+mod realtime;
+mod shapes;
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use tokio::{net::TcpListener, sync::watch};
+
+use body::Body;
+
+/// A request that reached the stand-in.
+#[derive(Clone, Debug, Serialize)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// In the order received within a name; bytes that are no text are replaced.
+    pub headers: Vec<(String, String)>,
+    /// The body's `model`, where it is JSON and has one.
+    pub model: Option<String>,
+}
+
+/// A running stand-in; it ends with the process.
+pub struct StandIn {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    real_key: String,
+    seen: Mutex<Vec<Seen>>,
+    /// Streams that are held back until their gate is opened.
+    gates: Mutex<HashMap<String, watch::Sender<bool>>>,
+}
+
+impl StandIn {
+    /// Starts on a free port of the loopback address; `real_key` is the only key taken.
+    #[must_use]
+    pub fn start(real_key: &str) -> Self {
+        let state = State { real_key: real_key.to_owned(), seen: Mutex::default(), gates: Mutex::default() };
+        let state = Arc::new(state);
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        listener.set_nonblocking(true).expect("a socket takes an option");
+        let address = listener.local_addr().expect("a listener has an address");
+        let serving = Arc::clone(&state);
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime starts").block_on(serve(listener, serving));
+        });
+        Self { address, state }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Every request to the API so far.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.seen().clone()
+    }
+}
+
+impl State {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Vec<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often this model was asked for, this time included.
+    fn asked_for(&self, model: &str) -> usize {
+        self.seen().iter().filter(|seen| seen.model.as_deref() == Some(model)).count()
+    }
+
+    fn gate(&self, name: &str) -> watch::Sender<bool> {
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.entry(name.to_owned()).or_insert_with(|| watch::channel(false).0).clone()
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, state: Arc<State>) {
+    let listener = TcpListener::from_std(listener).expect("a listener can be polled");
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        let state = Arc::clone(&state);
+        let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
+    }
+}
+
+async fn answer(mut request: Request<Incoming>, state: Arc<State>) -> Result<Response<Body>, Infallible> {
+    let path = request.uri().path().to_owned();
+    // For the tests themselves, past the proxy.
+    if path == "/_seen" {
+        return Ok(body::json(StatusCode::OK, &serde_json::json!(*state.seen())));
+    }
+    if let Some(gate) = path.strip_prefix("/_open/") {
+        state.gate(gate).send_replace(true);
+        return Ok(body::json(StatusCode::OK, &serde_json::json!({})));
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (head, incoming) = request.into_parts();
+    let Ok(sent) = incoming.collect().await else { return Ok(body::teapot("the body broke off")) };
+    let sent: Bytes = sent.to_bytes();
+    let asked: serde_json::Value = serde_json::from_slice(&sent).unwrap_or_default();
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    state.seen().push(Seen {
+        method: head.method.to_string(),
+        target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+        headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        model: asked["model"].as_str().map(str::to_owned),
+    });
+    let bearer = format!("Bearer {}", state.real_key);
+    // Loud, and unlike anything that OpenAI answers: only the real key may come here.
+    if !head.headers.get_all(header::AUTHORIZATION).iter().eq([bearer.as_str()]) {
+        return Ok(body::teapot("this is not the real key"));
+    }
+    if head.method == Method::GET && head.headers.contains_key(header::UPGRADE) {
+        return Ok(realtime::open(&head, upgrade));
+    }
+    Ok(api::answer(&head, &sent, &asked, &state))
+}
