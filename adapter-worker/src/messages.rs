@@ -28,10 +28,9 @@ pub(crate) fn request_head(request: &Request) -> std::result::Result<request::Pa
 pub(crate) async fn send(head: &request::Parts, request: &Request) -> Result<Response> {
     let headers = Headers::new_with_headers(&request.headers())?;
     fields::write(&headers, &fields::read(&headers), &head.headers)?;
-    // A request made of another one takes its body along even where the method has no use for one.
+    // Made of the client's, it has the same method, and takes a body along even where a method has no use for one.
     let outgoing = Request::new_with_str_and_init(&head.uri.to_string(), request.unchecked_ref())?;
     let init = RequestInit::new();
-    init.set_method(head.method.as_str());
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
     let global: WorkerGlobalScope = js_sys::global().unchecked_into();
