@@ -1,5 +1,6 @@
 //! The Worker in workerd, the runtime that Cloudflare runs: the wasm that is deployed, and nothing in front.
 
+pub mod bench;
 pub mod own;
 
 use std::{
@@ -60,14 +61,19 @@ impl Worker {
 
     fn config(&self, settings: &Settings, more: &str) -> String {
         let texts = settings.iter().map(|(name, value)| format!("(name = {name:?}, text = {value:?}), "));
-        let sample = include_str!("../../adapter-worker/wrangler.toml.sample");
-        let sample: toml::Table = sample.parse().expect("the sample is TOML");
         include_str!("../worker/config.capnp")
             .replace("{here}", HERE)
             .replace("{build}", &self.build.display().to_string())
-            .replace("{date}", sample["compatibility_date"].as_str().expect("a date is a text"))
+            .replace("{date}", date())
             .replace("{bindings}", &(texts.collect::<String>() + more))
     }
+}
+
+/// The compatibility date that a user deploys with.
+fn date() -> &'static str {
+    let sample = include_str!("../../adapter-worker/wrangler.toml.sample");
+    let line = sample.lines().find_map(|line| line.strip_prefix("compatibility_date = "));
+    line.expect("the sample has a date").trim_matches('"')
 }
 
 impl Adapter for Worker {
