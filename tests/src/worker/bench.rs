@@ -87,7 +87,7 @@ fn sample(worker: &Worker, candidate: &Candidate) -> Sample {
     let mut client = Peer::connect(serving.address());
     let first = ask(&mut client);
     let started = start.elapsed();
-    (0..REQUESTS / 4).for_each(|_| drop(ask(&mut client)));
+    (0..REQUESTS / 4).for_each(|_| _ = ask(&mut client));
     let before = cpu(&serving);
     let median = median((0..REQUESTS).map(|_| ask(&mut client)));
     let request = (cpu(&serving) - before) / u32::try_from(REQUESTS).unwrap_or(u32::MAX);
@@ -137,7 +137,7 @@ fn serve(worker: &Worker, modules: &str, settings: &Settings) -> Serving {
 fn cpu(serving: &Serving) -> Duration {
     let threads = fs::read_dir(format!("/proc/{}/task", serving.process.id())).expect("the process lives");
     let spent = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
-    let spent = spent.filter_map(|text| text.split(' ').next()?.parse().ok());
+    let spent = spent.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok());
     Duration::from_nanos(spent.sum())
 }
 
