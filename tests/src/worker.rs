@@ -1,6 +1,7 @@
 //! The Worker in workerd, the runtime that Cloudflare runs: the wasm that is deployed, and nothing in front.
 
 pub mod own;
+pub mod wrangler;
 
 use std::{
     fs,
