@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod own;
+pub mod wrangler;
 
 use std::{
     fs,

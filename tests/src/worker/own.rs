@@ -4,9 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use libtest_mimic::Trial;
 
-use super::{Serving, Worker};
+use super::{Serving, Worker, wrangler::Dev};
 use crate::{
-    adapter::Running as _,
+    adapter::{Adapter, Running as _},
+    clients,
     peer::{Head, Peer},
     upstream::Upstream,
     wire::{self, EVENTS, request},
@@ -22,8 +23,9 @@ mod size;
 #[must_use]
 pub fn trials(worker: &Worker) -> Vec<Trial> {
     let worker = Arc::new(worker.clone());
-    let tests: [(&'static str, fn(&Worker)); 13] = [
-        ("size", size::is_bounded),
+    let tests: [(&'static str, fn(&Worker)); 14] = [
+        ("size::is_bounded", size::is_bounded),
+        ("size::what_is_deployed_is_what_is_tested", size::is_deployed),
         ("bodies::events_pass_without_a_call_into_the_wasm", bodies::no_calls),
         ("bodies::fifty_megabytes_each_way_leave_its_memory_alone", bodies::flat),
         ("bodies::three_hundred_streams_at_once", bodies::many_streams),
@@ -44,7 +46,8 @@ pub fn trials(worker: &Worker) -> Vec<Trial> {
             Ok(())
         })
     };
-    tests.into_iter().map(trial).collect()
+    let dev: Arc<dyn Adapter> = Arc::new(Dev);
+    tests.into_iter().map(trial).chain(clients::trials(&dev)).collect()
 }
 
 fn start(worker: &Worker, upstream: SocketAddr) -> Serving {
