@@ -4,7 +4,6 @@ use super::{EVENTS, answer, start};
 use crate::{
     adapter::Running as _,
     peer::{Head, Peer},
-    table::KEY,
     upstream::{Answering, Upstream},
     wire::request,
     worker::Worker,
@@ -37,12 +36,6 @@ pub(super) fn fields(worker: &Worker) {
     let (seen, answered) = pass(worker, request("GET", "/v1/models", "accept: a\r\naccept: b\r\n"));
     assert_eq!(seen.expect("it passes").header("accept"), Some("a, b"));
     assert_eq!(answered.header("vary"), Some("a, b"));
-    for name in ["authorization: Bearer ", "x-api-key: "] {
-        let twice = format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{name}{KEY}\r\n{name}{KEY}\r\n\r\n");
-        let (seen, answered) = pass(worker, twice);
-        assert_eq!(answered.status(), 401);
-        assert!(seen.is_none(), "nothing was sent");
-    }
 }
 
 pub(super) fn methods(worker: &Worker) {
