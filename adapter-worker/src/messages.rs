@@ -14,14 +14,10 @@ use crate::fields;
 /// A request's head; only its headers where the rest can't be read.
 pub(crate) fn request_head(request: &Request) -> std::result::Result<request::Parts, HeaderMap> {
     let headers = fields::read(&request.headers());
-    match http::Request::builder().method(&*request.method()).uri(request.url()).body(()) {
-        Ok(read) => {
-            let (mut head, ()) = read.into_parts();
-            head.headers = headers;
-            Ok(head)
-        }
-        Err(_) => Err(headers),
-    }
+    let read = http::Request::builder().method(&*request.method()).uri(request.url()).body(());
+    let Ok((mut head, ())) = read.map(http::Request::into_parts) else { return Err(headers) };
+    head.headers = headers;
+    Ok(head)
 }
 
 /// Sends an admitted head with the body of the request.
@@ -34,8 +30,7 @@ pub(crate) async fn send(head: &request::Parts, request: &Request) -> Result<Res
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
     let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let answer = JsFuture::from(global.fetch_with_request_and_init(&outgoing, &init)).await?;
-    Ok(answer.unchecked_into())
+    Ok(JsFuture::from(global.fetch_with_request_and_init(&outgoing, &init)).await?.unchecked_into())
 }
 
 /// The head of an upstream's answer.
@@ -48,8 +43,8 @@ pub(crate) fn response_head(upstream: &Response) -> Result<response::Parts> {
 
 /// An upstream's answer under the head that the core gave it; a WebSocket comes along.
 pub(crate) fn streamed(head: &response::Parts, upstream: &Response) -> Result<Response> {
-    let init: &ResponseInit = upstream.unchecked_ref();
-    let response = Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), init)?;
+    let body = upstream.body();
+    let response = Response::new_with_opt_readable_stream_and_init(body.as_ref(), upstream.unchecked_ref())?;
     fields::write(&response.headers(), &fields::read(&upstream.headers()), &head.headers)?;
     Ok(response)
 }

@@ -31,11 +31,8 @@ pub(crate) async fn gate(env: &Env) -> Result<&'static Gate, ConfigError> {
 }
 
 async fn value(bound: JsValue) -> worker::Result<Option<String>> {
-    if bound.is_undefined() || bound.is_null() {
-        return Ok(None);
-    }
     match bound.as_string() {
-        Some(text) => Ok(Some(text)),
-        None => SecretStore::unchecked_from_js(bound).get().await,
+        None if !bound.is_undefined() => SecretStore::unchecked_from_js(bound).get().await,
+        text => Ok(text),
     }
 }

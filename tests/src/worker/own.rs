@@ -19,12 +19,15 @@ mod runtime;
 mod settings;
 mod size;
 
+type Test = (&'static str, fn(&Worker));
+
 /// One trial a test.
 #[must_use]
 pub fn trials(worker: &Worker) -> Vec<Trial> {
     let worker = Arc::new(worker.clone());
-    let tests: [(&'static str, fn(&Worker)); 14] = [
+    let tests: [Test; 15] = [
         ("size::is_bounded", size::is_bounded),
+        ("size::the_source_decides_nothing", size::source_decides_nothing),
         ("size::what_is_deployed_is_what_is_tested", size::is_deployed),
         ("bodies::events_pass_without_a_call_into_the_wasm", bodies::no_calls),
         ("bodies::fifty_megabytes_each_way_leave_its_memory_alone", bodies::flat),
@@ -39,7 +42,7 @@ pub fn trials(worker: &Worker) -> Vec<Trial> {
         ("runtime::a_get_may_have_a_body", runtime::get_with_body),
         ("runtime::a_reset_before_the_head_cancels", runtime::reset),
     ];
-    let trial = |(name, test): (&str, fn(&Worker))| {
+    let trial = |(name, test): Test| {
         let worker = Arc::clone(&worker);
         Trial::test(format!("worker::{name}"), move || {
             test(&worker);

@@ -79,8 +79,8 @@ impl Adapter for Dev {
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
         let configuration = Configuration::write("build-deployed");
         let secrets = configuration.0.with_extension("vars");
-        let lines: String = settings.iter().map(|(name, value)| format!("{name}={value:?}\n")).collect();
-        fs::write(&secrets, lines).expect("the crate's folder takes a file");
+        let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        fs::write(&secrets, lines.join("\n")).expect("the crate's folder takes a file");
         let base = format!("API_BASE:{}", settings["API_BASE"]);
         let secrets = secrets.to_str().expect("a path in UTF-8");
         let arguments = ["dev", "--config", configuration.path(), "--env-file", secrets, "--var", &base];
