@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -17,9 +17,9 @@ use crate::{
 };
 
 const ROUNDS: usize = 11;
-const REQUESTS: usize = 2000;
-const STREAMS: usize = 300;
-const EVENTS_EACH: usize = 40;
+const REQUESTS: u32 = 2000;
+const STREAMS: u32 = 300;
+const EVENTS_EACH: u32 = 40;
 const SMALL: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 /// What a client sends besides its key.
 const USUAL: &str = "accept: application/json\r\naccept-encoding: gzip, deflate\r\nuser-agent: OpenAI/Python 3.3.1\r\n\
@@ -48,11 +48,13 @@ struct Sample {
 
 /// Measures, candidate by candidate within each round, and prints medians over the rounds.
 pub fn run(worker: &Worker) {
-    let esm = |name: &str, file: PathBuf| format!("(name = {name:?}, esModule = embed {file:?}), ");
-    let wasm = format!("(name = \"index_bg.wasm\", wasm = embed {:?})", worker.folder().join("index_bg.wasm"));
+    let module = |kind: &str, folder: &Path, file: &str| {
+        format!("(name = \"{file}\", {kind} = embed \"{}\"), ", folder.join(file).display())
+    };
+    let script = module("esModule", worker.folder(), "index.js");
     let candidates = [
-        Candidate { name: "JavaScript", modules: esm("older.js", PathBuf::from(HERE).join("older.js")) },
-        Candidate { name: "sparekey", modules: esm("index.js", worker.folder().join("index.js")) + &wasm },
+        Candidate { name: "JavaScript", modules: module("esModule", Path::new(HERE), "older.js") },
+        Candidate { name: "sparekey", modules: script + &module("wasm", worker.folder(), "index_bg.wasm") },
     ];
     let mut samples = candidates.each_ref().map(|_| Vec::new());
     for _ in 0..ROUNDS {
@@ -90,7 +92,7 @@ fn sample(worker: &Worker, candidate: &Candidate) -> Sample {
     (0..REQUESTS / 4).for_each(|_| _ = ask(&mut client));
     let before = cpu(&serving);
     let median = median((0..REQUESTS).map(|_| ask(&mut client)));
-    let request = (cpu(&serving) - before) / u32::try_from(REQUESTS).unwrap_or(u32::MAX);
+    let request = cpu(&serving).saturating_sub(before) / REQUESTS;
     drop(serving);
     Sample { started, first, median, request, event: event(worker, candidate) }
 }
@@ -112,10 +114,14 @@ fn event(worker: &Worker, candidate: &Candidate) -> Duration {
     let mut streams: Vec<_> = (0..STREAMS).map(open).collect();
     let before = cpu(&serving);
     for _ in 0..EVENTS_EACH {
-        streams.iter_mut().for_each(|(_, sending)| sending.send_chunk("data: {\"delta\":\"word\"}\n\n"));
-        streams.iter_mut().for_each(|(client, _)| drop(client.until("}\n\n")));
+        for (_, sending) in &mut streams {
+            sending.send_chunk("data: {\"delta\":\"word\"}\n\n");
+        }
+        for (client, _) in &mut streams {
+            client.until("}\n\n");
+        }
     }
-    (cpu(&serving) - before) / u32::try_from(STREAMS * EVENTS_EACH).unwrap_or(u32::MAX)
+    cpu(&serving).saturating_sub(before) / (STREAMS * EVENTS_EACH)
 }
 
 fn serve(worker: &Worker, modules: &str, settings: &Settings) -> Serving {
