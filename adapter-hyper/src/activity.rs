@@ -38,6 +38,8 @@ struct State {
     since: Instant,
     /// HTTP/2: bytes between requests need not be a request's.
     multiplexed: bool,
+    /// What is heard may still be the request's body.
+    uploading: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,7 +50,8 @@ enum Awaits {
 
 impl Activity {
     pub(crate) fn new(bounds: Bounds, place: OwnedSemaphorePermit) -> Arc<Self> {
-        let state = State { requests: 0, awaits: Awaits::Head, since: Instant::now(), multiplexed: false };
+        let state =
+            State { requests: 0, awaits: Awaits::Head, since: Instant::now(), multiplexed: false, uploading: false };
         Arc::new(Self { bounds, state: Mutex::new(state), upload_left: AtomicBool::new(false), _place: place })
     }
 
@@ -57,6 +60,8 @@ impl Activity {
         let mut state = self.state();
         state.requests += 1;
         state.multiplexed = version == http::Version::HTTP_2;
+        state.uploading = true;
+        state.awaits = Awaits::Anything;
         drop(state);
         InFlight(Arc::clone(self))
     }
@@ -86,10 +91,17 @@ impl Activity {
     /// Notes that the client sent something.
     pub(crate) fn heard(&self) {
         let mut state = self.state();
-        if state.requests == 0 && state.awaits == Awaits::Anything && !state.multiplexed {
+        // The next request's head may begin before the answer is over.
+        let is_head = state.requests == 0 || !state.uploading;
+        if is_head && state.awaits == Awaits::Anything && !state.multiplexed {
             state.awaits = Awaits::Head;
             state.since = Instant::now();
         }
+    }
+
+    /// Notes that a request's body is there.
+    pub(crate) fn upload_ended(&self) {
+        self.state().uploading = false;
     }
 
     /// Notes that a request was answered while its body was still on the way.
@@ -115,7 +127,6 @@ impl Drop for InFlight {
         let mut state = self.0.state();
         state.requests -= 1;
         if state.requests == 0 {
-            state.awaits = Awaits::Anything;
             state.since = Instant::now();
         }
     }

@@ -6,7 +6,11 @@ use std::{
     io,
     net::{SocketAddr, TcpStream},
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     task::{Context, Poll},
 };
 
@@ -198,6 +202,7 @@ impl Drop for Waiting {
 pub struct Upstream {
     address: SocketAddr,
     requests: Mutex<mpsc::Receiver<Exchange>>,
+    connections: Arc<AtomicUsize>,
 }
 
 /// A request that waits for its answer.
@@ -217,8 +222,11 @@ impl Upstream {
         let listener = block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let acceptor = TlsAcceptor::from(Arc::clone(config));
+        let connections = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&connections);
         runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::Relaxed);
                 let (acceptor, found) = (acceptor.clone(), found.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
@@ -230,13 +238,19 @@ impl Upstream {
                 });
             }
         });
-        Self { address, requests: Mutex::new(requests) }
+        Self { address, requests: Mutex::new(requests), connections }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections were opened.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Waits for the next request.
