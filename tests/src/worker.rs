@@ -1,6 +1,5 @@
 //! The Worker in workerd, the runtime that Cloudflare runs: the wasm that is deployed, and nothing in front.
 
-pub mod bench;
 pub mod own;
 pub mod wrangler;
 
@@ -43,6 +42,12 @@ impl Worker {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.build
+    }
+
+    /// The runtime's program.
+    #[must_use]
+    pub fn workerd(&self) -> &Path {
+        &self.workerd
     }
 
     /// Starts it; `more` are bindings that are no texts.
@@ -112,8 +117,9 @@ impl Running for Serving {
     }
 }
 
-/// A line such as `{"event":"listen","socket":"proxy","port":1234}`.
-fn listening(line: &str, socket: &str) -> Option<SocketAddr> {
+/// Reads a line such as `{"event":"listen","socket":"proxy","port":1234}`.
+#[must_use]
+pub fn listening(line: &str, socket: &str) -> Option<SocketAddr> {
     let event: serde_json::Value = serde_json::from_str(line).ok()?;
     let port = event["port"].as_u64().filter(|_| event["socket"] == socket)?;
     Some((Ipv4Addr::LOCALHOST, u16::try_from(port).ok()?).into())
