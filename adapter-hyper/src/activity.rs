@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 /// How long a connection may say nothing.
@@ -69,11 +69,11 @@ impl Activity {
     /// Returns once the connection has said nothing for too long.
     pub(crate) async fn expired(&self) {
         loop {
-            let now = Instant::now();
+            // What it does may change meanwhile, and with it the bound.
+            let look_again = Instant::now() + self.bounds.head.min(self.bounds.idle);
             match self.deadline() {
-                Some(deadline) if deadline <= now => return,
-                Some(deadline) => sleep_until(deadline).await,
-                None => sleep(self.bounds.head.min(self.bounds.idle)).await,
+                Some(deadline) if deadline <= Instant::now() => return,
+                deadline => sleep_until(deadline.map_or(look_again, |deadline| deadline.min(look_again))).await,
             }
         }
     }
@@ -109,8 +109,9 @@ impl Activity {
         self.upload_left.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the client may still be sending what nobody reads: an upload, or a head that was refused.
     pub(crate) fn must_linger(&self) -> bool {
-        self.upload_left.load(Ordering::Relaxed)
+        self.upload_left.load(Ordering::Relaxed) || self.state().awaits == Awaits::Head
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -43,11 +43,11 @@ fn main() {
         // Turn about, so that what else the machine does meets both.
         let (gate, plain): (Vec<_>, Vec<_>) =
             (0..ROUNDS).map(|_| (measure(&worker, &gate), measure(&worker, &plain))).unzip();
-        println!("{what:46}{:>28}{:>28}", summary(gate), summary(plain));
+        println!("{what:46}{:>28}{:>28}", summary(&gate), summary(&plain));
     }
 }
 
-fn summary(rounds: Vec<Vec<Duration>>) -> String {
+fn summary(rounds: &[Vec<Duration>]) -> String {
     let mut all = rounds.concat();
     all.sort();
     let micros = |at: usize| all[at].as_secs_f64() * 1e6;
@@ -120,7 +120,9 @@ fn warm(worker: &Worker, modules: &str) -> (Answering, Running, Peer) {
     let upstream = Answering::start(|_| OK.into());
     let running = start(worker, modules, upstream.address());
     let mut client = Peer::connect(running.address);
-    (0..REQUESTS).for_each(|_| exchange(&mut client));
+    for _ in 0..REQUESTS {
+        exchange(&mut client);
+    }
     (upstream, running, client)
 }
 
@@ -139,8 +141,10 @@ fn latency(worker: &Worker, modules: &str) -> Vec<Duration> {
 fn cpu(worker: &Worker, modules: &str) -> Vec<Duration> {
     let (_upstream, running, mut client) = warm(worker, modules);
     let before = used(&running);
-    (0..REQUESTS).for_each(|_| exchange(&mut client));
-    vec![(used(&running) - before) / REQUESTS]
+    for _ in 0..REQUESTS {
+        exchange(&mut client);
+    }
+    vec![used(&running).saturating_sub(before) / REQUESTS]
 }
 
 fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
@@ -160,8 +164,12 @@ fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
     let before = used(&running);
     for number in 0..EVENTS {
         let event = format!("data: {{\"delta\":{number}}}\n\n");
-        streams.iter_mut().for_each(|(_, sending)| sending.send_chunk(&event));
-        streams.iter_mut().for_each(|(client, _)| drop(client.until(&event)));
+        for (_, sending) in &mut streams {
+            sending.send_chunk(&event);
+        }
+        for (client, _) in &mut streams {
+            client.until(&event);
+        }
     }
-    vec![(used(&running) - before) / u32::try_from(STREAMS * EVENTS).expect("a small number")]
+    vec![used(&running).saturating_sub(before) / u32::try_from(STREAMS * EVENTS).expect("a small number")]
 }

@@ -130,6 +130,7 @@ impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         block_on(async {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a connection is taken");
+            stream.set_nodelay(true).expect("a socket takes an option");
             Self::over(stream).await
         })
     }
@@ -139,6 +140,7 @@ impl Client {
     pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
         block_on(async {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a connection is taken");
+            stream.set_nodelay(true).expect("a socket takes an option");
             let name = ServerName::try_from("localhost").expect("a good name");
             let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.expect("TLS is agreed on");
             assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
@@ -227,6 +229,7 @@ impl Upstream {
         runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.set_nodelay(true);
                 let (acceptor, found) = (acceptor.clone(), found.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
