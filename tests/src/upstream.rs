@@ -7,6 +7,8 @@ use std::{
     thread,
 };
 
+use tungstenite::handshake::derive_accept_key;
+
 use crate::peer::{GUARD, Head, Peer};
 
 /// A listening socket; the test takes its connections one by one.
@@ -41,6 +43,19 @@ impl Upstream {
         self.0.set_nonblocking(false).expect("a socket takes an option");
         untouched
     }
+}
+
+/// What accepts the sample handshake of RFC 6455, whose key is `dGhlIHNhbXBsZSBub25jZQ==`.
+const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// An answer that accepts the sample handshake made to accept this one: a runtime may shake hands anew.
+#[must_use]
+pub fn accepting(mut answer: Vec<u8>, request: &Head) -> Vec<u8> {
+    let at = answer.windows(ACCEPT.len()).position(|part| part == ACCEPT);
+    if let (Some(at), Some(key)) = (at, request.header("sec-websocket-key")) {
+        answer.splice(at..at + ACCEPT.len(), derive_accept_key(key.as_bytes()).into_bytes());
+    }
+    answer
 }
 
 /// A request that reached an upstream.

@@ -29,7 +29,8 @@ const THEMES: [(&str, &[Test]); 6] = [
 ];
 
 /// The head of an answer whose body is a stream of events.
-const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+pub(crate) const EVENTS: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// A test of an adapter: its name, what it needs, and what it does. It fails by a panic.
 pub struct Test {

@@ -10,9 +10,9 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    test("before_the_head", &[Feature::Cancel], before_the_head),
+    test("before_the_head", &[Feature::Cancel, Feature::SilentClose], before_the_head),
     test("in_the_body", &[Feature::Cancel], in_the_body),
-    test("in_silence", &[Feature::Cancel], in_silence),
+    test("in_silence", &[Feature::Cancel, Feature::SilentClose], in_silence),
     test("during_an_upload", &[Feature::Cancel, Feature::StreamingUpload], during_an_upload),
     test("by_a_reset", &[Feature::Cancel], by_a_reset),
     test("an_http2_stream_before_the_head", &[Feature::Cancel, Feature::Http2], http2_before_the_head),

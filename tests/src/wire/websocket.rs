@@ -5,7 +5,7 @@ use crate::{
     adapter::{Adapter, Feature, Running},
     peer::{Head, Peer},
     table::KEY,
-    upstream::Upstream,
+    upstream::{Upstream, accepting},
 };
 
 const NEEDS: &[Feature] = &[Feature::WebSocket];
@@ -47,8 +47,7 @@ fn by_header(adapter: &dyn Adapter) {
     assert_eq!(seen.word(1), "/v1/realtime?model=gpt-realtime");
     assert!(seen.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")));
     assert!(seen.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("upgrade")));
-    assert_eq!(seen.header("sec-websocket-key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
-    serving.send(OPENED);
+    serving.send(accepting(OPENED.into(), &seen));
     let head = client.head();
     assert_eq!(head.status(), 101);
     assert_eq!(head.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
@@ -70,29 +69,29 @@ fn by_subprotocol(adapter: &dyn Adapter) {
     let (_proxy, mut client, mut serving, seen) = open(adapter, &opening);
     assert_eq!(seen.header("sec-websocket-protocol"), Some("realtime, openai-beta.realtime-v1"));
     assert!(!String::from_utf8_lossy(&seen.raw).contains(KEY));
-    serving.send(OPENED);
+    serving.send(accepting(OPENED.into(), &seen));
     let head = client.head();
     assert_eq!((head.status(), head.header("sec-websocket-protocol")), (101, Some("realtime")));
 }
 
 fn early_bytes(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/realtime", OPENING));
-    serving.send([OPENED.as_bytes(), PONG].concat());
+    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
     assert_eq!(client.head().status(), 101);
     assert_eq!(client.bytes(PONG.len()), PONG);
 }
 
 fn client_ends(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/realtime", OPENING));
-    serving.send(OPENED);
+    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    serving.send(accepting(OPENED.into(), &seen));
     client.head();
     drop(client);
     serving.rest();
 }
 
 fn upstream_ends(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/realtime", OPENING));
-    serving.send([OPENED.as_bytes(), PONG].concat());
+    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
     client.head();
     drop(serving);
     assert!(client.rest().0.starts_with(PONG));
@@ -126,8 +125,8 @@ fn not_granted(adapter: &dyn Adapter) {
 }
 
 fn unasked(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/models", ""));
-    serving.send([OPENED.as_bytes(), PONG].concat());
+    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/models", ""));
+    serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
     let head = client.head();
     assert_eq!(head.status(), 502);
     assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
