@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 /// How long a connection may say nothing.
@@ -38,6 +38,8 @@ struct State {
     since: Instant,
     /// HTTP/2: bytes between requests need not be a request's.
     multiplexed: bool,
+    /// What is heard may still be the request's body.
+    uploading: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,7 +50,8 @@ enum Awaits {
 
 impl Activity {
     pub(crate) fn new(bounds: Bounds, place: OwnedSemaphorePermit) -> Arc<Self> {
-        let state = State { requests: 0, awaits: Awaits::Head, since: Instant::now(), multiplexed: false };
+        let state =
+            State { requests: 0, awaits: Awaits::Head, since: Instant::now(), multiplexed: false, uploading: false };
         Arc::new(Self { bounds, state: Mutex::new(state), upload_left: AtomicBool::new(false), _place: place })
     }
 
@@ -57,6 +60,8 @@ impl Activity {
         let mut state = self.state();
         state.requests += 1;
         state.multiplexed = version == http::Version::HTTP_2;
+        state.uploading = true;
+        state.awaits = Awaits::Anything;
         drop(state);
         InFlight(Arc::clone(self))
     }
@@ -64,11 +69,11 @@ impl Activity {
     /// Returns once the connection has said nothing for too long.
     pub(crate) async fn expired(&self) {
         loop {
-            let now = Instant::now();
+            // What it does may change meanwhile, and with it the bound.
+            let look_again = Instant::now() + self.bounds.head.min(self.bounds.idle);
             match self.deadline() {
-                Some(deadline) if deadline <= now => return,
-                Some(deadline) => sleep_until(deadline).await,
-                None => sleep(self.bounds.head.min(self.bounds.idle)).await,
+                Some(deadline) if deadline <= Instant::now() => return,
+                deadline => sleep_until(deadline.map_or(look_again, |deadline| deadline.min(look_again))).await,
             }
         }
     }
@@ -86,10 +91,17 @@ impl Activity {
     /// Notes that the client sent something.
     pub(crate) fn heard(&self) {
         let mut state = self.state();
-        if state.requests == 0 && state.awaits == Awaits::Anything && !state.multiplexed {
+        // The next request's head may begin before the answer is over.
+        let is_head = state.requests == 0 || !state.uploading;
+        if is_head && state.awaits == Awaits::Anything && !state.multiplexed {
             state.awaits = Awaits::Head;
             state.since = Instant::now();
         }
+    }
+
+    /// Notes that a request's body is there.
+    pub(crate) fn upload_ended(&self) {
+        self.state().uploading = false;
     }
 
     /// Notes that a request was answered while its body was still on the way.
@@ -97,8 +109,9 @@ impl Activity {
         self.upload_left.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the client may still be sending what nobody reads: an upload, or a head that was refused.
     pub(crate) fn must_linger(&self) -> bool {
-        self.upload_left.load(Ordering::Relaxed)
+        self.upload_left.load(Ordering::Relaxed) || self.state().awaits == Awaits::Head
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,7 +128,6 @@ impl Drop for InFlight {
         let mut state = self.0.state();
         state.requests -= 1;
         if state.requests == 0 {
-            state.awaits = Awaits::Anything;
             state.since = Instant::now();
         }
     }

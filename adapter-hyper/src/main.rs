@@ -49,7 +49,10 @@ fn main() -> ExitCode {
         println!("The settings are good: {} to {}", plan.settings.listen, plan.upstream);
         return ExitCode::SUCCESS;
     }
-    match runtime.block_on(plan.run()) {
+    let end = runtime.block_on(plan.run());
+    // Not dropped: that would wait for the server's threads, which a second signal gives up.
+    runtime.shutdown_background();
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&*error),
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sparekey::upstream::Patience;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::{activity::Bounds, log::Format, values::Values};
 
@@ -130,7 +130,9 @@ fn at_least(least: usize) -> impl Fn(&str) -> Option<usize> {
 }
 
 fn targets(text: &str) -> Option<Targets> {
-    Targets::from_str(text).ok()
+    // Alone, a word that is no level would be taken for a target.
+    let items_are_good = text.split(',').all(|item| item.contains('=') || LevelFilter::from_str(item.trim()).is_ok());
+    Targets::from_str(text).ok().filter(|_| items_are_good)
 }
 
 #[cfg(test)]

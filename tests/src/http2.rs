@@ -6,7 +6,11 @@ use std::{
     io,
     net::{SocketAddr, TcpStream},
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     task::{Context, Poll},
 };
 
@@ -126,6 +130,7 @@ impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         block_on(async {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a connection is taken");
+            stream.set_nodelay(true).expect("a socket takes an option");
             Self::over(stream).await
         })
     }
@@ -135,6 +140,7 @@ impl Client {
     pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
         block_on(async {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a connection is taken");
+            stream.set_nodelay(true).expect("a socket takes an option");
             let name = ServerName::try_from("localhost").expect("a good name");
             let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await.expect("TLS is agreed on");
             assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
@@ -198,6 +204,7 @@ impl Drop for Waiting {
 pub struct Upstream {
     address: SocketAddr,
     requests: Mutex<mpsc::Receiver<Exchange>>,
+    connections: Arc<AtomicUsize>,
 }
 
 /// A request that waits for its answer.
@@ -217,8 +224,12 @@ impl Upstream {
         let listener = block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let acceptor = TlsAcceptor::from(Arc::clone(config));
+        let connections = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&connections);
         runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.set_nodelay(true);
                 let (acceptor, found) = (acceptor.clone(), found.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
@@ -230,13 +241,19 @@ impl Upstream {
                 });
             }
         });
-        Self { address, requests: Mutex::new(requests) }
+        Self { address, requests: Mutex::new(requests), connections }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections were opened.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Waits for the next request.

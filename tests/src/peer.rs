@@ -212,6 +212,16 @@ impl Peer {
         more
     }
 
+    /// Whether something has come that was not asked for yet.
+    #[must_use]
+    pub fn has_come(&self) -> bool {
+        let socket = self.wire.socket();
+        socket.set_nonblocking(true).expect("a socket takes an option");
+        let come = socket.peek(&mut [0]).is_ok();
+        socket.set_nonblocking(false).expect("a socket takes an option");
+        come || !self.buffer.is_empty()
+    }
+
     /// Says that nothing more comes, and goes on listening.
     pub fn finish(&mut self) {
         let _ = self.wire.flush();

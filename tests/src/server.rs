@@ -2,10 +2,11 @@
 
 use std::{
     env,
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Command, Stdio},
     sync::OnceLock,
+    thread,
 };
 
 use crate::{
@@ -46,6 +47,19 @@ impl Serving {
         all.extend(settings.clone());
         let process = Process::start(&mut Command::new(binary()), &all);
         let address = process.wait_for(listening_on);
+        Self { process, address }
+    }
+
+    /// Starts the server at an address; it need not say anything.
+    #[must_use]
+    pub fn start_at(settings: &Settings, address: SocketAddr) -> Self {
+        let mut all = settings.clone();
+        all.insert("LISTEN".into(), address.to_string());
+        let process = Process::start(&mut Command::new(binary()), &all);
+        while TcpStream::connect(address).is_err() {
+            assert!(!process.has_ended(), "it ended: {}", process.said());
+            thread::yield_now();
+        }
         Self { process, address }
     }
 }

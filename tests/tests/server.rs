@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use conformance::server::Server;
+use conformance::{own, server::Server};
 
 fn main() -> ExitCode {
-    conformance::run(Server, Vec::new())
+    conformance::run(Server, own::trials())
 }

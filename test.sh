@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Every check: formatting, lints, docs, the core on its own, all tests, OpenAI's own clients.
+# Needs Rust, Python 3 and Node 20; what else it needs it installs, pinned, below ~/.cache/sparekey.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+step() { printf '\n== %s\n' "$*"; }
+
+if command -v rustup >/dev/null; then
+  step "Rust's parts"
+  rustup component add rustfmt clippy
+  rustup target add wasm32-unknown-unknown
+fi
+
+step "Formatting"
+cargo fmt --all --check
+
+step "Lints"
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+step "Docs"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+step "The core needs nothing of a machine"
+cargo build --package sparekey-core --target wasm32-unknown-unknown --quiet
+
+step "Tests"
+cargo test --workspace --quiet

@@ -1,0 +1,50 @@
+//! What the standalone server alone has, each theme in a file of its own.
+
+mod bounds;
+mod drain;
+mod log;
+mod patience;
+mod settings;
+mod tls;
+
+use std::net::SocketAddr;
+
+use libtest_mimic::Trial;
+
+use crate::{
+    server::Serving,
+    wire::{self, settings as settings_for},
+};
+
+type Test = (&'static str, fn());
+
+const THEMES: [(&str, &[Test]); 6] = [
+    ("bounds", bounds::TESTS),
+    ("drain", drain::TESTS),
+    ("log", log::TESTS),
+    ("patience", patience::TESTS),
+    ("settings", settings::TESTS),
+    ("tls", tls::TESTS),
+];
+
+/// One trial a test.
+#[must_use]
+pub fn trials() -> Vec<Trial> {
+    let tests = THEMES.into_iter().flat_map(|(theme, tests)| tests.iter().map(move |test| (theme, test)));
+    let trial = |(theme, (name, run)): (&str, &'static Test)| {
+        Trial::test(format!("server::{theme}::{name}"), move || {
+            run();
+            Ok(())
+        })
+    };
+    tests.map(trial).collect()
+}
+
+/// Starts the server for Tom before this upstream; `more` settings come on top.
+fn start(upstream: SocketAddr, more: &[(&str, &str)]) -> Serving {
+    Serving::start(&settings_for(&format!("http://{upstream}"), more))
+}
+
+fn get(target: &str) -> String {
+    wire::request("GET", target, "")
+}

@@ -1,0 +1,103 @@
+//! Heads, silence and numbers are bounded.
+
+use super::{Test, get, start};
+use crate::{adapter::Running as _, http2, peer::Peer, tls::Authority, upstream::Upstream, wire};
+
+pub(super) const TESTS: &[Test] = &[
+    ("a_head_too_large_is_refused", large_head),
+    ("a_head_that_never_ends_is_given_up", endless_head),
+    ("a_connection_that_says_nothing_is_given_up", silence),
+    ("a_tls_handshake_that_never_ends_is_given_up", tls_silence),
+    ("an_idle_connection_is_closed_and_a_busy_one_is_not", idle),
+    ("an_idle_http2_connection_is_closed", idle_http2),
+    ("connections_beyond_the_maximum_wait", maximum),
+];
+
+fn large_head() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("MAX_HEAD", "8192")]);
+    let mut client = Peer::connect(proxy.address());
+    // More than the sockets between hold: a reset would take the answer along.
+    let mut sender = Peer::over(client.socket().try_clone().unwrap());
+    let head = wire::request("GET", "/v1/models", &format!("x-large: {}\r\n", "x".repeat(10_000_000)));
+    let sending = std::thread::spawn(move || sender.try_send(head));
+    assert_eq!(client.head().status(), 431);
+    let _ = sending.join().unwrap();
+    assert!(upstream.is_untouched());
+}
+
+fn endless_head() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5")]);
+    let mut client = Peer::connect(proxy.address());
+    client.send("GET /v1/models HTTP/1.1\r\nhost: x\r\nx-never: ");
+    client.rest();
+
+    // After a request that was fine, too.
+    let mut client = Peer::connect(proxy.address());
+    client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    client.until("ok\n");
+    client.send("GET /healthz HT");
+    client.rest();
+    assert!(upstream.is_untouched());
+}
+
+fn silence() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5")]);
+    assert!(Peer::connect(proxy.address()).rest().0.is_empty());
+}
+
+fn tls_silence() {
+    let authority = Authority::new();
+    let (cert, key) = authority.files("localhost");
+    let upstream = Upstream::start();
+    let more = [("HEADER_TIMEOUT", "0.5"), ("TLS_CERT", cert.as_str()), ("TLS_KEY", key.as_str())];
+    let proxy = start(upstream.address(), &more);
+    let mut client = Peer::connect(proxy.address());
+    client.send([0x16, 0x03, 0x01]);
+    assert!(client.rest().0.is_empty());
+}
+
+fn idle() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5"), ("IDLE_TIMEOUT", "0.5")]);
+    let mut busy = Peer::connect(proxy.address());
+    busy.send(get("/v1/models"));
+    let mut serving = upstream.accept();
+    serving.head();
+    // Two in turn began later, had as long a time, and are over before the busy one goes on.
+    for _ in 0..2 {
+        let mut idle = Peer::connect(proxy.address());
+        idle.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+        idle.until("ok\n");
+        assert!(idle.rest().0.is_empty());
+    }
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    busy.until("\r\n\r\nok");
+}
+
+fn idle_http2() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("IDLE_TIMEOUT", "0.5")]);
+    let mut client = http2::Client::connect(proxy.address());
+    let (head, body) = client.ask(wire::get("/healthz"));
+    assert_eq!((head.status.as_u16(), body.all()), (200, b"ok\n".to_vec()));
+    client.wait_closed();
+}
+
+fn maximum() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("MAX_CONNECTIONS", "1")]);
+    let mut first = Peer::connect(proxy.address());
+    first.send(get("/v1/models"));
+    let mut serving = upstream.accept();
+    serving.head();
+    let mut second = Peer::connect(proxy.address());
+    second.send("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    first.until("\r\n\r\nok");
+    assert!(!second.has_come(), "it waits for a place");
+    drop(first);
+    assert_eq!(second.head().status(), 200);
+}

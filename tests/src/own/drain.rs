@@ -1,0 +1,120 @@
+//! Signals: what is open finishes, nothing new begins.
+
+use std::net::TcpStream;
+
+use super::{Test, get, start};
+use crate::{adapter::Running as _, http2, peer::Peer, server::Serving, upstream::Upstream, wire};
+
+pub(super) const TESTS: &[Test] = &[
+    ("an_open_stream_finishes_and_nothing_new_begins", || finishes("TERM")),
+    ("an_interrupt_drains_too", || finishes("INT")),
+    ("an_http2_stream_finishes", http2_stream),
+    ("an_idle_connection_does_not_hold_it_up", idle),
+    ("a_second_signal_ends_at_once", second_signal),
+    ("the_drain_timeout_cuts_a_stream", timeout),
+    ("the_drain_timeout_cuts_a_tunnel", tunnel),
+    ("a_hangup_is_survived", hangup),
+];
+
+const EVENTS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+fn streaming(more: &[(&str, &str)]) -> (Serving, Peer, Peer) {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), more);
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send(EVENTS);
+    serving.send_chunk("data: 1\n\n");
+    client.until("data: 1\n\n");
+    (proxy, client, serving)
+}
+
+/// Sends the signal, and waits until no thread takes connections any more.
+fn drain(proxy: &Serving, signal: &str) {
+    proxy.process.signal(signal);
+    proxy.process.wait_for(|line| line.contains("draining").then_some(()));
+    while TcpStream::connect(proxy.address()).is_ok() {}
+}
+
+fn finishes(signal: &str) {
+    let (mut proxy, mut client, mut serving) = streaming(&[]);
+    drain(&proxy, signal);
+    serving.send_chunk("data: 2\n\n");
+    client.until("data: 2\n\n");
+    serving.send("0\r\n\r\n");
+    assert!(client.rest().0.ends_with(b"0\r\n\r\n"));
+    assert_eq!(proxy.process.wait().0.code(), Some(0));
+}
+
+fn http2_stream() {
+    let upstream = Upstream::start();
+    let mut proxy = start(upstream.address(), &[]);
+    let mut client = http2::Client::connect(proxy.address());
+    let waiting = client.send(wire::get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send(EVENTS);
+    let (_, mut body) = waiting.answer();
+    drain(&proxy, "TERM");
+    serving.send_chunk("data: 1\n\n");
+    assert_eq!(body.piece().unwrap().unwrap(), "data: 1\n\n");
+    serving.send("0\r\n\r\n");
+    assert!(body.piece().is_none());
+    client.wait_closed();
+    assert_eq!(proxy.process.wait().0.code(), Some(0));
+}
+
+fn idle() {
+    let upstream = Upstream::start();
+    let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "3000")]);
+    let mut client = Peer::connect(proxy.address());
+    client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    client.until("ok\n");
+    proxy.process.signal("TERM");
+    assert!(client.rest().0.is_empty());
+    assert_eq!(proxy.process.wait().0.code(), Some(0));
+}
+
+fn second_signal() {
+    let (mut proxy, _client, _serving) = streaming(&[("DRAIN_TIMEOUT", "3000")]);
+    drain(&proxy, "TERM");
+    proxy.process.signal("TERM");
+    assert_eq!(proxy.process.wait().0.code(), Some(1));
+}
+
+fn timeout() {
+    let (mut proxy, mut client, _serving) = streaming(&[("DRAIN_TIMEOUT", "0.5")]);
+    proxy.process.signal("TERM");
+    let (status, said) = proxy.process.wait();
+    assert!(status.success() && said.contains("open requests are cut"), "{said}");
+    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
+}
+
+fn tunnel() {
+    let upstream = Upstream::start();
+    let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "0.5")]);
+    let mut client = Peer::connect(proxy.address());
+    let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    client.send(wire::request("GET", "/v1/realtime", opening));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    client.head();
+    drain(&proxy, "TERM");
+    let (status, said) = proxy.process.wait();
+    assert!(status.success() && said.contains("open requests are cut"), "{said}");
+    client.rest();
+    serving.rest();
+}
+
+fn hangup() {
+    let (proxy, mut client, mut serving) = streaming(&[]);
+    proxy.process.signal("HUP");
+    serving.send_chunk("data: 2\n\n");
+    client.until("data: 2\n\n");
+    let mut other = Peer::connect(proxy.address());
+    other.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert_eq!(other.head().status(), 200);
+}

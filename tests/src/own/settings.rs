@@ -1,0 +1,218 @@
+//! Settings: where they come from, and what is said of wrong ones.
+
+use std::{fs, net::TcpListener, process::Command};
+
+use super::Test;
+use crate::{
+    adapter::{Running as _, Settings},
+    peer::Peer,
+    process::Process,
+    server::{Serving, binary, listening_on},
+    table::{KEY, REAL},
+    tls::Authority,
+    upstream::Answering,
+    wire::error_code,
+};
+
+pub(super) const TESTS: &[Test] = &[
+    ("every_problem_is_listed_at_once", every_problem),
+    ("each_problem_is_refused", each_problem),
+    ("no_key_never_opens_the_door", no_key),
+    ("a_key_is_made_for_one_run_on_loopback", key_for_one_run),
+    ("check_tells_and_ends", check),
+    ("flags_come_before_the_environment", flags),
+    ("a_port_in_use_is_told", port_in_use),
+    ("help_names_every_setting", help),
+    ("the_demo_needs_nothing", demo),
+];
+
+const LOOPBACK: &str = "127.0.0.1:0";
+const EVERYWHERE: &str = "0.0.0.0:0";
+
+fn settings(list: &[(&str, &str)]) -> Settings {
+    list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Runs the server to its end; it also looks that no secret was told.
+fn run(arguments: &[&str], list: &[(&str, &str)]) -> (Option<i32>, String) {
+    let (status, said) = Process::start(Command::new(binary()).args(arguments), &settings(list)).wait();
+    (status.code(), said)
+}
+
+#[track_caller]
+fn refused(list: &[(&str, &str)], reasons: &[&str]) {
+    let (code, said) = run(&[], list);
+    assert_eq!(code, Some(2), "{said}");
+    for reason in reasons {
+        assert!(said.contains(reason), "{reason} stands in {said}");
+    }
+    assert!(!said.contains("secret"), "{said}");
+}
+
+fn every_problem() {
+    refused(
+        &[
+            ("LISTEN", "127.0.0.1:99999"),
+            ("OPENAI_API_KEY", REAL),
+            ("ACCESS_KEYS", &format!("{KEY},sk-Tom-shrt,{KEY},{REAL}")),
+            ("API_BASE", "ftp://user:secret@host/v1"),
+            ("AI_GATEWAY_TOKEN_FILE", "/secret/not-there"),
+            ("UPSTREAM_TIMEOUT", "soon"),
+            ("TLS_CERT", "cert.pem"),
+        ],
+        &[
+            "LISTEN must be",
+            "ACCESS_KEYS item 2:",
+            "ACCESS_KEYS item 3 repeats",
+            "ACCESS_KEYS item 4 is the real key",
+            "API_BASE must",
+            "AI_GATEWAY_TOKEN_FILE names a file that can't be read",
+            "UPSTREAM_TIMEOUT must be",
+            "TLS_KEY is not",
+        ],
+    );
+}
+
+fn each_problem() {
+    for (name, value, reason) in [
+        ("OPENAI_API_KEY", "", "OPENAI_API_KEY is not set"),
+        ("ACCESS_KEYS", "sk-Tom-secret", "item 1"),
+        ("API_BASE", "https://secret@host/v1", "API_BASE must not hold a user"),
+        ("API_BASE", "https://host/v1?secret", "API_BASE must not have a query"),
+        ("API_BASE", "https://host/v1#secret", "API_BASE must not have a fragment"),
+        ("API_BASE", "gopher://host/", "API_BASE must begin with"),
+        ("LISTEN", "127.0.0.1:http", "LISTEN must be"),
+        ("LISTEN", "8080", "LISTEN must be"),
+        ("MAX_HEAD", "100", "MAX_HEAD must be"),
+        ("LOG", "loud", "LOG must be"),
+        ("SSL_CERT_FILE", "/not/there", "SSL_CERT_FILE"),
+    ] {
+        let mut list = vec![("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
+        list.retain(|(known, _)| *known != name);
+        refused(&[list, vec![(name, value)]].concat(), &[reason]);
+    }
+}
+
+fn no_key() {
+    for keys in ["", "  ", "\n", ",", " , ,\n,"] {
+        refused(
+            &[("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", keys), ("LISTEN", EVERYWHERE)],
+            &["ACCESS_KEYS holds no key"],
+        );
+    }
+    refused(&[("OPENAI_API_KEY", REAL), ("LISTEN", EVERYWHERE)], &["ACCESS_KEYS holds no key"]);
+    refused(&[("OPENAI_API_KEY", REAL), ("LISTEN", LOOPBACK), ("ACCESS_KEYS", ",")], &["ACCESS_KEYS holds no key"]);
+}
+
+/// The key that a server made for this run, as it prints it.
+fn printed_key(process: &Process) -> String {
+    process.wait_for(|line| Some(line.split_once("A key for this run: ")?.1.to_owned()))
+}
+
+fn status(proxy: &Serving, authorization: &str) -> u16 {
+    let mut client = Peer::connect(proxy.address());
+    client.send(format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\r\n"));
+    client.head().status()
+}
+
+fn key_for_one_run() {
+    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let base = format!("http://{}", upstream.address());
+    for keys in ["", "  "] {
+        let list = [("OPENAI_API_KEY", REAL), ("API_BASE", base.as_str()), ("ACCESS_KEYS", keys)];
+        let proxy = Serving::start(&settings(&list));
+        let key = printed_key(&proxy.process);
+        proxy.process.wait_for(|line| (line.trim() == "END").then_some(()));
+        let said = proxy.process.said();
+        let curl = format!("curl http://{}/v1/models -H 'Authorization: Bearer {key}'", proxy.address());
+        assert!(said.contains(&curl) && said.contains("from openai import OpenAI"), "{said}");
+        assert_eq!(status(&proxy, &format!("Bearer {key}")), 200);
+        for other in ["", "Bearer", "Bearer ", "Bearer ,", &format!("Bearer {REAL}"), &format!("Bearer {KEY}")] {
+            assert_eq!(status(&proxy, other), 401, "{other}");
+        }
+    }
+}
+
+fn check() {
+    let good = [("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY)];
+    let (code, said) = run(&["check"], &good);
+    assert!(code == Some(0) && said.contains("127.0.0.1:8080 to https://api.openai.com/v1"), "{said}");
+    let (code, said) = run(&["check"], &[("ACCESS_KEYS", "x"), ("LISTEN", "y")]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("OPENAI_API_KEY") && said.contains("ACCESS_KEYS item 1") && said.contains("LISTEN"),
+        "{said}"
+    );
+}
+
+fn flags() {
+    // Any folder that goes away by itself.
+    let authority = Authority::new();
+    let file = |name: &str, text: &str| {
+        let path = authority.file().replace("authority.pem", name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (keys, real) = (file("keys", &format!("{KEY}\n")), file("real", &format!("{REAL}\n")));
+    let wrong =
+        [("LISTEN", "nowhere"), ("API_BASE", "nowhere"), ("ACCESS_KEYS", "nothing"), ("OPENAI_API_KEY", "no\tkey")];
+    let arguments = [
+        ["--listen", "127.0.0.1:1"],
+        ["--api-base", "http://upstream.example"],
+        ["--access-keys-file", &keys],
+        ["--openai-api-key-file", &real],
+    ];
+    let (code, said) = run(&[&["check"], arguments.concat().as_slice()].concat(), &wrong);
+    assert!(code == Some(0) && said.contains("127.0.0.1:1 to http://upstream.example/v1"), "{said}");
+    let (code, said) = run(&["check"], &[("ACCESS_KEYS_FILE", &keys), ("OPENAI_API_KEY_FILE", &real)]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&["--acces-keys"], &[]);
+    assert!(code == Some(2) && said.contains("--access-keys-file"), "{said}");
+}
+
+fn port_in_use() {
+    let taken = TcpListener::bind(LOOPBACK).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = run(&[], &[("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY), ("LISTEN", &address)]);
+    assert!(code == Some(1) && said.contains(&format!("can't listen on {address}")), "{said}");
+}
+
+fn help() {
+    let (code, said) = run(&["--help"], &[]);
+    assert_eq!(code, Some(0));
+    let shared = sparekey_core::SETTINGS.iter().map(|setting| setting.name);
+    let own = [
+        ("LISTEN", "127.0.0.1:8080"),
+        ("UPSTREAM_TIMEOUT", "600"),
+        ("UPSTREAM_IDLE_TIMEOUT", "600"),
+        ("HEADER_TIMEOUT", "10"),
+        ("IDLE_TIMEOUT", "75"),
+        ("MAX_HEAD", "65536"),
+        ("MAX_CONNECTIONS", "10000"),
+        ("DRAIN_TIMEOUT", "30"),
+        ("LOG", "info"),
+        ("LOG_FORMAT", "text"),
+        ("API_BASE", "https://api.openai.com/v1"),
+    ];
+    for name in shared.chain(["TLS_CERT", "TLS_KEY"]).chain(own.iter().map(|(name, _)| *name)) {
+        assert!(said.contains(&format!("[env: {name}")), "{name} stands in {said}");
+    }
+    for (name, default) in own {
+        assert!(said.contains(&format!("[default: {default}] [env: {name}]")), "{name} stands in {said}");
+    }
+}
+
+fn demo() {
+    let list = [("OPENAI_API_KEY", REAL), ("API_BASE", "http://127.0.0.1:1"), ("LISTEN", LOOPBACK)];
+    let process = Process::start(Command::new(binary()).arg("--demo"), &settings(&list));
+    let address = process.wait_for(listening_on);
+    let key = printed_key(&process);
+    let mut client = Peer::connect(address);
+    client.send(format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"));
+    let head = client.head();
+    assert_eq!(head.status(), 200);
+    assert!(String::from_utf8(client.body(&head)).unwrap().contains("gpt-5-mini"));
+    client.send("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-a-12345678\r\n\r\n");
+    let head = client.head();
+    assert_eq!(error_code(&client.body(&head)), "invalid_api_key");
+}

@@ -1,0 +1,116 @@
+//! TLS on both sides.
+
+use std::{fs, net::TcpListener, process::Command};
+
+use super::{Test, get, start};
+use crate::{
+    adapter::Running as _,
+    http2,
+    peer::Peer,
+    process::Process,
+    server::{Server, binary},
+    tls::{self, Authority},
+    upstream::Answering,
+    wire::{self, error_code},
+};
+
+pub(super) const TESTS: &[Test] = &[
+    ("https_over_http1_and_http2", https),
+    ("a_stranger_upstream_is_not_spoken_to", stranger),
+    ("another_hosts_certificate_is_not_taken", other_host),
+    ("a_certificate_that_is_none_is_told", no_certificate),
+    ("many_short_http2_answers_do_not_end_the_connection", many_short_answers),
+    ("http2_requests_share_a_connection", sharing),
+];
+
+fn https() {
+    let authority = Authority::new();
+    let (cert, key) = authority.files("localhost");
+    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let proxy = start(upstream.address(), &[("TLS_CERT", &cert), ("TLS_KEY", &key)]);
+    assert!(proxy.process.said().contains("listening on https://"));
+
+    let config = authority.client(&["http/1.1"]);
+    let mut client = tls::connect(http2::socket(proxy.address()), &config).unwrap();
+    client.send(get("/v1/models"));
+    client.until("\r\n\r\nok");
+    let mut client = http2::Client::connect_tls(proxy.address(), &authority.client(&["h2", "http/1.1"]));
+    assert_eq!(client.ask(wire::get("/v1/models")).1.all(), b"ok");
+}
+
+/// The answer where the upstream shows this certificate and the proxy trusts `trusted`.
+fn refused(shown: &Authority, host: &str, trusted: &Authority) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let proxy = wire::start_tls(&Server, trusted, listener.local_addr().unwrap(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/models"));
+    let config = shown.server(host, &["http/1.1"]);
+    assert!(
+        tls::accept(listener.accept().unwrap().0, &config).map(|mut peer| peer.rest().0).unwrap_or_default().is_empty()
+    );
+    let head = client.head();
+    assert_eq!(head.status(), 502);
+    assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
+}
+
+fn stranger() {
+    refused(&Authority::new(), "localhost", &Authority::new());
+}
+
+fn other_host() {
+    let authority = Authority::new();
+    refused(&authority, "other.example", &authority);
+}
+
+fn no_certificate() {
+    let authority = Authority::new();
+    let (cert, key) = authority.files("localhost");
+    let (_, other_key) = Authority::new().files("localhost");
+    let garbage = authority.file().replace("authority.pem", "garbage");
+    fs::write(&garbage, "no certificate").unwrap();
+    fs::write(other_key.as_str(), "").unwrap_or_default();
+    for (cert, key, reason) in [
+        (garbage.as_str(), key.as_str(), "TLS_CERT names"),
+        (&cert, &garbage, "TLS_KEY names"),
+        ("/not/there", &key, "TLS_CERT names"),
+    ] {
+        let settings = wire::settings("http://127.0.0.1:1", &[("TLS_CERT", cert), ("TLS_KEY", key)]);
+        let (status, said) = Process::start(Command::new(binary()).arg("check"), &settings).wait();
+        assert!(status.code() == Some(2) && said.contains(reason), "{said}");
+    }
+    let settings = wire::settings("https://127.0.0.1:1", &[("SSL_CERT_FILE", &garbage)]);
+    let (status, said) = Process::start(Command::new(binary()).arg("check"), &settings).wait();
+    assert!(status.code() == Some(2) && said.contains("SSL_CERT_FILE"), "{said}");
+}
+
+/// Each body is dropped when it has its bytes: were its end not read, so many resets would end the connection.
+fn many_short_answers() {
+    let authority = Authority::new();
+    let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
+    let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    for _ in 0..1500 {
+        client.send(get("/v1/models"));
+        let (sender, _body) = upstream.accept().answer(http::Response::builder().header("content-length", "2"));
+        sender.send("ok");
+        client.until("\r\n\r\nok");
+        drop(sender);
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+fn sharing() {
+    let authority = Authority::new();
+    let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
+    let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[]);
+    let mut client = http2::Client::connect(proxy.address());
+    // The first one brings the connection up.
+    let first = client.send(wire::get("/v1/models"));
+    upstream.accept().answer(http::Response::builder());
+    drop(first.answer());
+    let waiting: Vec<_> = (0..50).map(|_| client.send(wire::get("/v1/models"))).collect();
+    let exchanges: Vec<_> = (0..50).map(|_| upstream.accept()).collect();
+    assert_eq!(upstream.connections(), 1);
+    drop(exchanges.into_iter().map(|exchange| exchange.answer(http::Response::builder())).collect::<Vec<_>>());
+    assert!(waiting.into_iter().all(|waiting| waiting.answer().0.status == 200));
+}
