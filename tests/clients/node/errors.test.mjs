@@ -23,6 +23,7 @@ for (const [status, type] of Object.entries(CLASSES)) {
     assert.deepEqual([error.status, error.requestID], [Number(status), "req_stand_in"]);
     assert.equal(error.code, status === "429" ? "rate_limit_exceeded" : "asked_for");
     assert.equal(error.param, null);
+    assert.equal(error.headers.get("retry-after-ms"), status === "429" ? "1" : null);
   });
 }
 

@@ -24,6 +24,7 @@ def test_the_upstreams_error(client, status):
     assert error.code == ("rate_limit_exceeded" if status == 429 else "asked_for")
     assert error.type == ("server_error" if status == 500 else "invalid_request_error")
     assert error.param is None and error.body["message"]
+    assert error.response.headers.get("retry-after-ms") == ("1" if status == 429 else None)
 
 
 def test_a_wrong_key(stranger, upstream, unique):
