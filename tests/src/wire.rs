@@ -15,8 +15,10 @@ use libtest_mimic::Trial;
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
     http2::{self, Pieces},
+    peer::{Head, Peer},
     table::{KEY, REAL},
     tls::Authority,
+    upstream::Upstream,
 };
 
 const THEMES: [(&str, &[Test]); 6] = [
@@ -61,6 +63,17 @@ pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
 /// Starts the proxy for Tom before this upstream; `more` settings come on top.
 pub(crate) fn start(adapter: &dyn Adapter, upstream: SocketAddr, more: &[(&str, &str)]) -> Box<dyn Running> {
     adapter.start(&settings(&format!("http://{upstream}"), more))
+}
+
+/// A request, with this head and whatever else, that has come to the upstream: the proxy, both ends, and the head seen.
+fn ask(adapter: &dyn Adapter, request: &str) -> (Box<dyn Running>, Peer, Peer, Head) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(request);
+    let mut serving = upstream.accept();
+    let head = serving.head();
+    (proxy, client, serving, head)
 }
 
 /// The same before an upstream on `localhost` that this authority vouches for.

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use super::{EVENTS, Test, get, post, request, start, test, upload};
+use super::{EVENTS, Test, ask, get, post, request, start, test, upload};
 use crate::{
     adapter::{Adapter, Feature},
     http2,
@@ -26,12 +26,8 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn first_event(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("POST", "/v1/responses", "content-length: 2\r\n") + "{}");
-    let mut serving = upstream.accept();
-    let head = serving.head();
+    let (_proxy, mut client, mut serving, head) =
+        ask(adapter, &(request("POST", "/v1/responses", "content-length: 2\r\n") + "{}"));
     assert_eq!(serving.body(&head), b"{}");
 
     serving.send(EVENTS);
@@ -149,12 +145,7 @@ fn upload_to_http2(adapter: &dyn Adapter) {
 }
 
 fn answer_trailers(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/models", "te: trailers\r\n"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/models", "te: trailers\r\n"));
     serving.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-late\r\n\r\n");
     serving.send("2\r\nok\r\n0\r\nx-late: yes\r\n\r\n");
     let head = client.head();
@@ -183,23 +174,14 @@ fn request_trailers(adapter: &dyn Adapter) {
 const FLOOD: usize = 256 << 20;
 
 fn slow_client(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/files/1/content", ""));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, _client, mut serving, _) = ask(adapter, &request("GET", "/v1/files/1/content", ""));
     serving.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {FLOOD}\r\n\r\n"));
     held_back(&mut serving);
 }
 
 fn slow_upstream(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("POST", "/v1/files", &format!("content-length: {FLOOD}\r\n")));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, mut client, _serving, _) =
+        ask(adapter, &request("POST", "/v1/files", &format!("content-length: {FLOOD}\r\n")));
     held_back(&mut client);
 }
 
