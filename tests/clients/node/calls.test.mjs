@@ -6,7 +6,8 @@ import { test } from "node:test";
 import { ACCESS_KEY, BASE_URL, MESSAGES, OpenAI, client, seen, toFile, unique } from "./clients.mjs";
 
 const EVERY_BYTE = Buffer.from(Array.from({ length: 256 * 256 }, (_, index) => index % 256));
-const UPLOAD = Buffer.from(Array.from({ length: 300_000 }, (_, index) => 255 - (index % 256)));
+const EVERY_BYTE_BACK = Buffer.from(Array.from({ length: 300_000 }, (_, index) => 255 - (index % 256)));
+const UPLOAD = Buffer.concat([EVERY_BYTE_BACK, Buffer.from("\r\n--not-the-boundary")]);
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 test("models", async () => {

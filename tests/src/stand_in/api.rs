@@ -43,16 +43,19 @@ pub(super) fn answer(head: &request::Parts, sent: &[u8], asked: &Value, state: &
             "data": [{"object": "embedding", "index": 0, "embedding": [0.5, -0.25]}],
         })),
         (&Method::POST, "/audio/speech") => body::whole(StatusCode::OK, "audio/mpeg", every_byte()),
-        (&Method::POST, "/audio/transcriptions") => ok(&json!({"text": digest(file_part(head, sent))})),
+        (&Method::POST, "/audio/transcriptions") => match file_part(head, sent) {
+            Some(file) => ok(&json!({"text": digest(file)})),
+            None => failed(400, "no file", "no_file"),
+        },
         (&Method::POST, "/realtime/calls") => {
             let mut answer = body::whole(StatusCode::CREATED, "application/sdp", "v=0\r\n");
             answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/v1/realtime/calls/rtc_1"));
             answer
         }
-        (&Method::POST, "/files") => {
-            let file = file_part(head, sent);
-            ok(&shapes::file("file-1", &digest(file), file.len()))
-        }
+        (&Method::POST, "/files") => match file_part(head, sent) {
+            Some(file) => ok(&shapes::file("file-1", &digest(file), file.len())),
+            None => failed(400, "no file", "no_file"),
+        },
         (&Method::GET, "/files") => ok(&page(head.uri.query().unwrap_or_default())),
         (&Method::GET, path) if path.starts_with("/files/") && path.ends_with("/content") => {
             body::whole(StatusCode::OK, "application/octet-stream", every_byte())
@@ -129,17 +132,14 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// The content of the part with a file's name in a `multipart/form-data` body.
-fn file_part<'a>(head: &request::Parts, sent: &'a [u8]) -> &'a [u8] {
-    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let boundary = kind.split("boundary=").nth(1).unwrap_or_default().trim_matches('"');
+fn file_part<'a>(head: &request::Parts, sent: &'a [u8]) -> Option<&'a [u8]> {
+    let kind = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?.strip_prefix("multipart/form-data;")?;
+    let boundary = kind.split("boundary=").nth(1)?.trim_matches('"');
     let delimiter = format!("\r\n--{boundary}");
     let find = |from: usize, what: &[u8]| sent[from..].windows(what.len()).position(|w| w == what).map(|at| from + at);
-    let content = || {
-        let name = find(0, b"filename=")?;
-        let start = find(name, b"\r\n\r\n")? + 4;
-        Some(&sent[start..find(start, delimiter.as_bytes())?])
-    };
-    content().unwrap_or_default()
+    let name = find(0, b"filename=")?;
+    let start = find(name, b"\r\n\r\n")? + 4;
+    Some(&sent[start..find(start, delimiter.as_bytes())?])
 }
 
 /// Three files, a page at a time: the query decides.
