@@ -121,6 +121,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// For an adapter that can't get at a setting that is there: it must not count as one that is not set.
+    #[must_use]
+    pub fn unreadable(name: &'static str) -> Self {
+        Self { problems: vec![Problem::Unreadable { name }] }
+    }
+
     /// The problems, each a sentence that begins with the setting's name.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
@@ -134,6 +140,12 @@ pub enum Problem {
     /// Neither a key nor a gateway's token to send upstream.
     #[error("OPENAI_API_KEY is not set, and no AI_GATEWAY_TOKEN either; set the real key")]
     NoRealKey,
+    /// A store that does not give the value.
+    #[error("{name} is set, but can't be read from where it is kept")]
+    Unreadable {
+        /// The setting.
+        name: &'static str,
+    },
     /// A value that can't stand in a header.
     #[error("{name} must be visible ASCII characters in one line")]
     NotAHeader {

@@ -30,7 +30,7 @@ const OWNER_SUBPROTOCOLS: [&str; 2] = ["openai-organization.", "openai-project."
 /// [`Cause::MissingKey`], [`Cause::InvalidKey`] or [`Cause::AmbiguousKey`].
 pub(crate) fn presented(headers: &HeaderMap) -> Result<Cow<'_, str>, Cause> {
     let authorization = from_authorization(headers)?;
-    let whole = KEY_HEADERS.iter().flat_map(|name| headers.get_all(*name)).map(key_text);
+    let whole = KEY_HEADERS.iter().flat_map(|name| headers.get_all(*name)).flat_map(key_texts);
     let offered = subprotocols(headers).filter_map(subprotocol_key).map(Ok);
 
     let mut found = authorization;
@@ -71,7 +71,9 @@ pub(crate) fn is_key_header(name: &str) -> bool {
 fn from_authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Cause> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
+    // No credentials hold a comma: it is where somebody on the way joined several headers.
+    let joined = value.as_bytes().split(|byte| *byte == b',').filter(|item| !item.trim_ascii().is_empty()).count();
+    if values.next().is_some() || joined > 1 {
         return Err(Cause::AmbiguousKey);
     }
     let text = key_text(value)?;
@@ -91,6 +93,15 @@ fn from_authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Cause
 fn basic_password(credentials: &str) -> Option<String> {
     let pair = String::from_utf8(Base64::decode_vec(credentials).ok()?).ok()?;
     Some(pair.strip_prefix(':')?.to_owned())
+}
+
+/// The keys of one header, which may have been several
+/// ([RFC 9110 §5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
+fn key_texts(value: &HeaderValue) -> impl Iterator<Item = Result<&str, Cause>> {
+    value
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .map(|item| str::from_utf8(item).map(trim).map_err(|_| Cause::InvalidKey))
 }
 
 fn key_text(value: &HeaderValue) -> Result<&str, Cause> {

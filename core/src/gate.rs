@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    Extensions, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version, header, request, response,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version, header, request,
+    response,
 };
 
 use crate::{
@@ -142,6 +143,12 @@ impl Gate {
             }
             Err(cause) => Err(Rejection::new(cause, cors)),
         }
+    }
+
+    /// The answer to a request whose target can't be read as a URI at all, so that there is no head to admit.
+    #[must_use]
+    pub fn unreadable(&self, headers: &HeaderMap) -> Rejection {
+        Rejection::new(Cause::InvalidPath, self.config.origins.cors(headers))
     }
 
     /// Makes the head of an answer fit for the client.

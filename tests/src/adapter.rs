@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
+use serde::Deserialize;
+
 /// Settings by name, as `sparekey_core::Config::from_lookup` takes them.
 pub type Settings = BTreeMap<String, String>;
 
@@ -29,7 +31,8 @@ pub trait Running: Send + Sync {
 }
 
 /// What not every adapter's surroundings can carry.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
 pub enum Feature {
     /// `Upgrade: websocket`.
     WebSocket,
@@ -49,4 +52,14 @@ pub enum Feature {
     Pool,
     /// `SSL_CERT_FILE`, and so upstreams of the suite's own over TLS.
     PrivateAuthority,
+    /// A client that closes without a reset is noticed before something is sent to it.
+    SilentClose,
+    /// Repeated fields stay apart, and an empty field is a field.
+    FieldLines,
+    /// The target reaches the upstream in exactly the bytes of the client.
+    RawTarget,
+    /// Every method reaches the proxy.
+    AnyMethod,
+    /// The handshake of a WebSocket is the client's and the upstream's own.
+    Handshake,
 }

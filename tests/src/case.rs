@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::adapter::Feature;
+
 use crate::table::KEY;
 
 /// A header's name and value; in a value, `\xNN` stands for one byte.
@@ -26,6 +28,9 @@ pub struct Case {
     pub refused: Vec<String>,
     /// Why only the core can be asked, where that is so.
     pub core_only: Option<String>,
+    /// What surroundings must carry, for those where not all do.
+    #[serde(default)]
+    pub needs: Vec<Feature>,
     /// What the client sends.
     #[serde(default)]
     pub request: Request,

@@ -14,7 +14,7 @@ use crate::{
     core,
     peer::{Head, Peer},
     table::{self, Template},
-    upstream::{Answering, Received},
+    upstream::{Answering, Received, accepting},
     verdict::{self, Got, Message, Seen},
 };
 
@@ -28,7 +28,9 @@ pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for template in table::load() {
         let case = template.at(NOBODY);
-        if case.core_only.is_some() || case.request.asks_for_upgrade() && !adapter.carries(Feature::WebSocket) {
+        let upgrade = case.request.asks_for_upgrade().then_some(Feature::WebSocket);
+        let mut needs = case.needs.iter().copied().chain(upgrade);
+        if case.core_only.is_some() || !needs.all(|feature| adapter.carries(feature)) {
             continue;
         }
         let reachable = !matches!(case.answer, Answer::Unreachable);
@@ -69,7 +71,9 @@ impl Stage {
     fn set(adapter: &dyn Adapter, template: &Template, reachable: bool) -> Self {
         let answer = Arc::<Mutex<Vec<u8>>>::default();
         let next = Arc::clone(&answer);
-        let upstream = Answering::start(move |_| next.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let upstream = Answering::start(move |received| {
+            accepting(next.lock().unwrap_or_else(PoisonError::into_inner).clone(), &received.head)
+        });
         let authority = if reachable { upstream.address().to_string() } else { NOBODY.to_owned() };
         let proxy = adapter.start(&core::settings(&template.at(&authority), &authority));
         Self { proxy, upstream, answer, authority }

@@ -17,6 +17,7 @@ pub mod tls;
 pub mod upstream;
 pub mod verdict;
 pub mod wire;
+pub mod worker;
 
 use std::{process::ExitCode, sync::Arc};
 

@@ -1,6 +1,6 @@
 //! A client that leaves cancels its request upstream at once, in every phase.
 
-use super::{EVENTS, Test, get, request, start, test, upload};
+use super::{EVENTS, Test, ask, get, request, start, test, upload};
 use crate::{
     adapter::{Adapter, Feature, Running},
     http2,
@@ -10,9 +10,9 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    test("before_the_head", &[Feature::Cancel], before_the_head),
+    test("before_the_head", &[Feature::Cancel, Feature::SilentClose], before_the_head),
     test("in_the_body", &[Feature::Cancel], in_the_body),
-    test("in_silence", &[Feature::Cancel], in_silence),
+    test("in_silence", &[Feature::Cancel, Feature::SilentClose], in_silence),
     test("during_an_upload", &[Feature::Cancel, Feature::StreamingUpload], during_an_upload),
     test("by_a_reset", &[Feature::Cancel], by_a_reset),
     test("an_http2_stream_before_the_head", &[Feature::Cancel, Feature::Http2], http2_before_the_head),
@@ -22,12 +22,7 @@ pub(super) const TESTS: &[Test] = &[
 
 /// A request that the upstream has, body included.
 fn asked(adapter: &dyn Adapter) -> (Box<dyn Running>, Peer, Peer) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/responses/1?stream=true", ""));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (proxy, client, serving, _) = ask(adapter, &request("GET", "/v1/responses/1?stream=true", ""));
     (proxy, client, serving)
 }
 

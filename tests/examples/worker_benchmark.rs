@@ -1,0 +1,175 @@
+//! The Worker beside one in plain JavaScript, in the same workerd: `cargo run --release --example worker_benchmark`.
+//!
+//! One client, keep-alive, on loopback. CPU is user and system time of the workerd process; each figure is the median
+//! of the rounds, with the least and the most.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use conformance::{
+    adapter::Settings,
+    peer::Peer,
+    process::Process,
+    table::{KEY, REAL},
+    upstream::{Answering, Upstream},
+    worker::{Worker, listening},
+};
+
+const ROUNDS: usize = 7;
+const REQUESTS: u32 = 2000;
+const STREAMS: usize = 300;
+const EVENTS: usize = 40;
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/worker");
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r\r\ncontent-length: 2\r\n\r\n{}";
+
+fn main() {
+    let worker = Worker::build("build", &[]);
+    let build = worker.folder().display();
+    let gate = format!(
+        r#"(name = "index.js", esModule = embed "{build}/index.js"), (name = "index_bg.wasm", wasm = embed "{build}/index_bg.wasm")"#
+    );
+    let plain = format!(r#"(name = "index.js", esModule = embed "{HERE}/older.js")"#);
+    println!("{:46}{:>28}{:>28}", "", "gate", "plain JavaScript");
+    for (what, measure) in [
+        ("first request on a fresh isolate, µs", first as fn(&Worker, &str) -> Vec<Duration>),
+        ("small request, latency, µs", latency),
+        ("small request, CPU, µs", cpu),
+        ("a streamed event of 300 streams, CPU, µs", streamed),
+    ] {
+        // Turn about, so that what else the machine does meets both.
+        let (gate, plain): (Vec<_>, Vec<_>) =
+            (0..ROUNDS).map(|_| (measure(&worker, &gate), measure(&worker, &plain))).unzip();
+        println!("{what:46}{:>28}{:>28}", summary(&gate), summary(&plain));
+    }
+}
+
+fn summary(rounds: &[Vec<Duration>]) -> String {
+    let mut all = rounds.concat();
+    all.sort();
+    let micros = |at: usize| all[at].as_secs_f64() * 1e6;
+    format!("{:.0} ({:.0}–{:.0})", micros(all.len() / 2), micros(0), micros(all.len() - 1))
+}
+
+struct Running {
+    process: Process,
+    address: std::net::SocketAddr,
+}
+
+fn start(worker: &Worker, modules: &str, upstream: std::net::SocketAddr) -> Running {
+    let config = format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (modules = [{modules}], compatibilityDate = "2026-11-01", bindings = [
+      (name = "OPENAI_API_KEY", text = "{REAL}"), (name = "ACCESS_KEYS", text = "{KEY}"),
+      (name = "API_BASE", text = "http://{upstream}/v1")])),
+    (name = "internet", network = (allow = ["public", "private"])),
+  ],
+  sockets = [(name = "proxy", address = "127.0.0.1:0", http = (), service = "main")],
+);"#
+    );
+    let file = PathBuf::from(worker.folder()).join(format!("{}-benchmark.capnp", std::process::id()));
+    fs::write(&file, config).expect("the build's folder takes a file");
+    let mut command = Command::new(worker.workerd());
+    command.args(["serve", "--control-fd=1", "--import-path=/"]).arg(&file);
+    let process = Process::start(&mut command, &Settings::new());
+    let address = process.wait_for(|line| listening(line, "proxy"));
+    fs::remove_file(file).expect("a file that was written can be removed");
+    Running { process, address }
+}
+
+/// User and system time so far, in the kernel's ticks of 10 ms.
+fn used(running: &Running) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", running.process.id())).expect("the process lives");
+    let fields: Vec<_> = stat.rsplit(')').next().expect("a stat").split_whitespace().collect();
+    let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+fn request(target: &str) -> String {
+    format!(
+        "POST {target} HTTP/1.1\r\nhost: proxy\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/json\r\n\
+         accept: application/json\r\nuser-agent: OpenAI/Python 2.0\r\nx-stainless-lang: python\r\n\
+         x-stainless-package-version: 2.0\r\nx-stainless-os: Linux\r\nx-stainless-arch: x64\r\n\
+         x-stainless-retry-count: 0\r\ncontent-length: 2\r\n\r\n{{}}"
+    )
+}
+
+fn exchange(client: &mut Peer) {
+    client.send(request("/v1/responses"));
+    let head = client.head();
+    assert_eq!(head.status(), 200);
+    client.body(&head);
+}
+
+fn first(worker: &Worker, modules: &str) -> Vec<Duration> {
+    let upstream = Answering::start(|_| OK.into());
+    let running = start(worker, modules, upstream.address());
+    let mut client = Peer::connect(running.address);
+    let begun = Instant::now();
+    exchange(&mut client);
+    vec![begun.elapsed()]
+}
+
+/// A Worker that has warmed up, and what it serves.
+fn warm(worker: &Worker, modules: &str) -> (Answering, Running, Peer) {
+    let upstream = Answering::start(|_| OK.into());
+    let running = start(worker, modules, upstream.address());
+    let mut client = Peer::connect(running.address);
+    for _ in 0..REQUESTS {
+        exchange(&mut client);
+    }
+    (upstream, running, client)
+}
+
+fn latency(worker: &Worker, modules: &str) -> Vec<Duration> {
+    let (_upstream, _running, mut client) = warm(worker, modules);
+    let timed = |_| {
+        let begun = Instant::now();
+        exchange(&mut client);
+        begun.elapsed()
+    };
+    let mut all: Vec<_> = (0..REQUESTS).map(timed).collect();
+    all.sort();
+    vec![all[all.len() / 2]]
+}
+
+fn cpu(worker: &Worker, modules: &str) -> Vec<Duration> {
+    let (_upstream, running, mut client) = warm(worker, modules);
+    let before = used(&running);
+    for _ in 0..REQUESTS {
+        exchange(&mut client);
+    }
+    vec![used(&running).saturating_sub(before) / REQUESTS]
+}
+
+fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
+    let upstream = Upstream::start();
+    let running = start(worker, modules, upstream.address());
+    let open = || {
+        let mut client = Peer::connect(running.address);
+        client.send(request("/v1/responses"));
+        let mut sending = upstream.accept();
+        let head = sending.head();
+        sending.body(&head);
+        sending.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+        client.head();
+        (client, sending)
+    };
+    let mut streams: Vec<_> = (0..STREAMS).map(|_| open()).collect();
+    let before = used(&running);
+    for number in 0..EVENTS {
+        let event = format!("data: {{\"delta\":{number}}}\n\n");
+        for (_, sending) in &mut streams {
+            sending.send_chunk(&event);
+        }
+        for (client, _) in &mut streams {
+            client.until(&event);
+        }
+    }
+    vec![used(&running).saturating_sub(before) / u32::try_from(STREAMS * EVENTS).expect("a small number")]
+}

@@ -1,0 +1,67 @@
+//! Settings from texts and stores; wrong ones are told, and no secret with them.
+
+use serde_json::Value;
+
+use super::{Serving, answer};
+use crate::{
+    adapter::Running as _,
+    core,
+    peer::Peer,
+    table::{self, KEY},
+    upstream::Answering,
+    wire::{self, error_code, request},
+    worker::Worker,
+};
+
+/// Every case of settings that must be refused.
+pub(super) fn wrong(worker: &Worker) {
+    let nobody = "127.0.0.1:1";
+    let cases = table::load().into_iter().map(|template| template.at(nobody));
+    let refused: Vec<_> = cases.filter(|case| !case.refused.is_empty()).collect();
+    assert!(refused.len() > 20, "the cases are there");
+    for case in refused {
+        let settings = core::settings(&case, nobody);
+        let message = refusal(&worker.serve(&settings, ""));
+        for text in &case.refused {
+            assert!(message.contains(text), "{}: no {text} in {message}", case.name);
+        }
+        let texts = settings.values().flat_map(|value| value.split([',', ';', ' ', '\n', '/', '@']));
+        for text in texts.filter(|text| text.contains("sk-") || text.contains("secret")) {
+            assert!(!message.contains(text), "{}: {text} in {message}", case.name);
+        }
+    }
+}
+
+fn refusal(serving: &Serving) -> String {
+    let mut client = Peer::connect(serving.address());
+    client.send(request("GET", "/v1/models", "origin: https://a.example\r\n"));
+    let (head, body) = answer(&mut client);
+    assert_eq!(head.status(), 500);
+    assert_eq!(head.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(error_code(&body), "misconfigured");
+    let body: Value = serde_json::from_slice(&body).expect("an envelope is JSON");
+    body["error"]["message"].as_str().expect("a message is a text").to_owned()
+}
+
+pub(super) fn from_store(worker: &Worker) {
+    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let mut settings = wire::settings(&format!("http://{}", upstream.address()), &[]);
+    settings.remove("ACCESS_KEYS");
+    let serving = worker.serve(&settings, &store(&format!("(name = \"value\", text = {KEY:?})")));
+    for _ in 0..2 {
+        let mut client = Peer::connect(serving.address());
+        client.send(request("GET", "/v1/models", ""));
+        assert_eq!(answer(&mut client).0.status(), 200);
+    }
+}
+
+pub(super) fn store_away(worker: &Worker) {
+    let mut settings = wire::settings("http://127.0.0.1:1", &[]);
+    settings.remove("ACCESS_KEYS");
+    let serving = worker.serve(&settings, &store(""));
+    assert!(refusal(&serving).contains("ACCESS_KEYS is set, but can't be read"));
+}
+
+fn store(inner: &str) -> String {
+    format!(r#"(name = "ACCESS_KEYS", wrapped = (moduleName = "store", innerBindings = [{inner}]))"#)
+}

@@ -1,0 +1,131 @@
+//! Wrangler, as a user types it: `deploy`, as far as that goes without a login, and `dev`.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use super::{CRATE, HERE, said};
+use crate::{
+    adapter::{Adapter, Feature, Running, Settings},
+    process::Process,
+};
+
+const SAMPLE: &str = include_str!("../../../adapter-worker/wrangler.toml.sample");
+
+/// Wrangler with Node, neither from what the machine has.
+fn wrangler(arguments: &[&str]) -> Command {
+    let tools = said(Command::new(format!("{CRATE}/tools/install.sh")).args(["npm", HERE]));
+    let tools = PathBuf::from(tools.trim());
+    let mut command = Command::new(tools.join("node"));
+    command.arg(tools.join("wrangler")).args(arguments).current_dir(CRATE);
+    command
+}
+
+/// The sample, its build in a folder of its own, as a file beside it.
+struct Configuration(PathBuf);
+
+impl Configuration {
+    fn write(build: &str) -> Self {
+        static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let file = PathBuf::from(CRATE).join(format!("wrangler.suite-{}-{number}.toml", std::process::id()));
+        let text = SAMPLE.replace("build/index.js", &format!("{build}/index.js"));
+        let text = text.replace("./build.sh", &format!("./build.sh --out-dir {build}"));
+        fs::write(&file, text).expect("the crate's folder takes a file");
+        Self(file)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path in UTF-8")
+    }
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Builds and bundles as `wrangler deploy` does; returns the wasm that it would send.
+///
+/// # Panics
+/// Where that fails.
+#[must_use]
+pub fn deployed() -> Vec<u8> {
+    let configuration = Configuration::write("build-deployed");
+    let folder = PathBuf::from(CRATE).join(".wrangler/suite");
+    let _ = fs::remove_dir_all(&folder);
+    let arguments = ["deploy", "--dry-run", "--config", configuration.path(), "--outdir", ".wrangler/suite"];
+    println!("{}", said(wrangler(&arguments).env("WRANGLER_SEND_METRICS", "false")));
+    let files = fs::read_dir(folder).expect("the bundle is there").map(|file| file.expect("a listed file").path());
+    let wasm: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "wasm")).collect();
+    assert_eq!(wasm.len(), 1, "one module of wasm");
+    fs::read(&wasm[0]).expect("the wasm can be read")
+}
+
+/// The Worker under `wrangler dev`.
+#[derive(Clone, Copy, Debug)]
+pub struct Dev;
+
+impl Adapter for Dev {
+    fn name(&self) -> &'static str {
+        "wrangler dev"
+    }
+
+    fn start(&self, settings: &Settings) -> Box<dyn Running> {
+        let configuration = Configuration::write("build-deployed");
+        let secrets = configuration.0.with_extension("vars");
+        let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        fs::write(&secrets, lines.join("\n")).expect("the crate's folder takes a file");
+        let base = format!("API_BASE:{}", settings["API_BASE"]);
+        let secrets = secrets.to_str().expect("a path in UTF-8");
+        let arguments = ["dev", "--config", configuration.path(), "--env-file", secrets, "--var", &base];
+        let mut command = wrangler(&arguments);
+        command.args(["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0", "--log-level", "log"]);
+        // It builds, for which it needs all that the suite itself was given.
+        let mut surroundings: Settings = env::vars().collect();
+        surroundings.extend([("WRANGLER_SEND_METRICS", "false"), ("CI", "true")].map(|(n, v)| (n.into(), v.into())));
+        let process = Process::start(command.stdin(Stdio::null()), &surroundings);
+        let address = process.wait_for(ready_on);
+        let _ = fs::remove_file(secrets);
+        Box::new(Developing { process, address, _configuration: configuration })
+    }
+
+    fn carries(&self, feature: Feature) -> bool {
+        feature == Feature::WebSocket
+    }
+}
+
+/// `Ready on http://127.0.0.1:1234`
+fn ready_on(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("Ready on http://")?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+struct Developing {
+    process: Process,
+    address: SocketAddr,
+    _configuration: Configuration,
+}
+
+impl Running for Developing {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn process(&self) -> Option<u32> {
+        Some(self.process.id())
+    }
+}
+
+/// Ended by a signal that it heeds: killed, it would leave workerd behind.
+impl Drop for Developing {
+    fn drop(&mut self) {
+        self.process.signal("TERM");
+        self.process.wait();
+    }
+}
