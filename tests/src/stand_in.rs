@@ -34,6 +34,10 @@ pub struct Seen {
     pub headers: Vec<(String, String)>,
     /// The body's `model`, where it is JSON and has one.
     pub model: Option<String>,
+    /// The body's length.
+    pub body_len: usize,
+    /// The body's SHA-256, in hexadecimal digits.
+    pub body_sha256: String,
 }
 
 /// A running stand-in; it ends with the process.
@@ -126,6 +130,8 @@ async fn answer(mut request: Request<Incoming>, state: Arc<State>) -> Result<Res
         target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         model: asked["model"].as_str().map(str::to_owned),
+        body_len: sent.len(),
+        body_sha256: body::digest(&sent),
     });
     let bearer = format!("Bearer {}", state.real_key);
     // Loud, and unlike anything that OpenAI answers: only the real key may come here.

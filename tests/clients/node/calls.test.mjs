@@ -67,6 +67,20 @@ test("the location of a call", async () => {
   assert.deepEqual([await answer.text(), answer.headers.get("location")], ["v=0\r\n", "/v1/realtime/calls/rtc_1"]);
 });
 
+test("a body passes as it is", async () => {
+  const model = unique();
+  let sent;
+  const kept = (url, init) => {
+    sent = Buffer.from(init.body);
+    return fetch(url, init);
+  };
+  const keeping = new OpenAI({ baseURL: BASE_URL, apiKey: ACCESS_KEY, fetch: kept });
+  await keeping.responses.create({ model, input: "é\u2028 \u{1f511}".repeat(1000) });
+  const [found] = await seen(model);
+  assert.deepEqual([found.method, found.target], ["POST", "/v1/responses"]);
+  assert.deepEqual([found.body_len, found.body_sha256], [sent.length, sha256(sent)]);
+});
+
 test("headers pass both ways", async () => {
   const model = unique();
   const options = { headers: { "OpenAI-Beta": "x=1", "OpenAI-Project": "proj_guest" } };

@@ -35,6 +35,20 @@ test("responses", async () => {
   assert.deepEqual(found, ["Hello", " from", " upstream"]);
 });
 
+test("a cut response raises", async () => {
+  const gate = unique();
+  const found = [];
+  const read = async () => {
+    for await (const event of await client.responses.create({ model: `cut-${gate}`, input: "Hello", stream: true })) {
+      if (event.type !== "response.output_text.delta") continue;
+      found.push(event.delta);
+      await openGate(gate);
+    }
+  };
+  await assert.rejects(read, /terminated/);
+  assert.deepEqual(found, ["Hello"]);
+});
+
 test("a stream that is given up leaves the next one alone", async () => {
   const stream = await client.chat.completions.create({ model: `gated-${unique()}`, messages: MESSAGES, stream: true });
   for await (const chunk of stream) {

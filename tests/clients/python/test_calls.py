@@ -66,6 +66,14 @@ def test_the_location_of_a_call(client):
     assert (answer.read(), answer.response.headers["location"]) == (b"v=0\r\n", "/v1/realtime/calls/rtc_1")
 
 
+def test_a_body_passes_as_it_is(client, upstream, unique):
+    answer = client.responses.with_raw_response.create(model=unique, input="é\u2028 \U0001f511" * 1000)
+    sent = answer.http_request.content
+    (seen,) = upstream.seen(unique)
+    assert (seen["method"], seen["target"]) == ("POST", "/v1/responses")
+    assert (seen["body_len"], seen["body_sha256"]) == (len(sent), hashlib.sha256(sent).hexdigest())
+
+
 def test_answer_headers_pass(client):
     answer = client.models.with_raw_response.list()
     assert answer.headers["x-request-id"] == "req_stand_in"

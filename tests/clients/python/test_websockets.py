@@ -1,6 +1,10 @@
 """The WebSockets: realtime, and that of the responses."""
 
+import asyncio
+
+import openai
 import pytest
+from conftest import ACCESS_KEY, BASE_URL
 from websockets.exceptions import InvalidStatus
 
 
@@ -28,3 +32,14 @@ def test_a_stranger_is_refused(stranger):
         stranger.realtime.connect(model="gpt-realtime").enter()
     assert caught.value.response.status_code == 401
     assert b"invalid_api_key" in caught.value.response.body
+
+
+def test_realtime_asynchronously():
+    async def converse():
+        async with openai.AsyncOpenAI(base_url=BASE_URL, api_key=ACCESS_KEY) as client:
+            async with client.realtime.connect(model="gpt-realtime") as connection:
+                created = await connection.recv()
+                await connection.conversation.item.create(item={"type": "message", "role": "user", "content": []})
+                return created.type, (await connection.recv()).type
+
+    assert asyncio.run(converse()) == ("session.created", "conversation.item.added")

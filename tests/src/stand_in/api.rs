@@ -11,11 +11,10 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     State,
-    body::{self, Body, Step},
+    body::{self, Body, Step, digest},
     shapes,
 };
 
@@ -125,10 +124,6 @@ fn stream(model: &str, events: Vec<String>, state: &State) -> Response<Body> {
 /// Every byte there is, many times over.
 fn every_byte() -> Bytes {
     (0..=255).cycle().take(256 * 256).collect()
-}
-
-fn digest(bytes: &[u8]) -> String {
-    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// The content of the part with a file's name in a `multipart/form-data` body.

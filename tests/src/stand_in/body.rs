@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use http_body::Frame;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 /// A step of a body.
@@ -67,6 +68,10 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         self.steps.is_empty()
     }
+}
+
+pub(super) fn digest(bytes: &[u8]) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 pub(super) fn whole(status: StatusCode, content_type: &str, bytes: impl Into<Bytes>) -> Response<Body> {
