@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep, timeout};
 
 /// How long the end of a body that has all its bytes is awaited.
-const END_TIMEOUT: Duration = Duration::from_secs(1);
+const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The body of an upstream's answer.
 #[derive(Debug)]

@@ -71,6 +71,12 @@ impl Sender {
         let _ = self.0.send(Err(io::Error::other("reset by the test")));
     }
 
+    /// Whether somebody still wants more.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !self.0.is_closed()
+    }
+
     /// Waits until nobody wants more.
     pub fn wait_unwanted(&self) {
         block_on(self.0.closed());

@@ -3,7 +3,7 @@
 use std::{
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
 
@@ -77,24 +77,35 @@ impl Answering {
     /// `answer` gives the bytes of an answer; none ends the connection.
     #[must_use]
     pub fn start(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::conversing(answer, usize::MAX)
+        Self::conversing(answer, || true)
     }
 
-    /// The same, but each connection is closed after its first answer, without a word.
+    /// The same, but each connection is closed after its first answer, when `close` is told so, without a word.
     #[must_use]
-    pub fn start_closing(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::conversing(answer, 1)
+    pub fn start_closing(
+        answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
+        close: mpsc::Receiver<()>,
+    ) -> Self {
+        let close = Mutex::new(close);
+        Self::conversing(answer, move || {
+            let _ = close.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            false
+        })
     }
 
-    fn conversing(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static, each: usize) -> Self {
+    /// `goes_on` is asked after each answer.
+    fn conversing(
+        answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
+        goes_on: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let received = Arc::new(Mutex::new(Vec::new()));
-        let (kept, answer) = (Arc::clone(&received), Arc::new(answer));
+        let script = Arc::new((Arc::clone(&received), answer, goes_on));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                thread::spawn(move || converse(Peer::over(stream), &kept, &*answer, each));
+                let script = Arc::clone(&script);
+                thread::spawn(move || converse(Peer::over(stream), &script.0, &script.1, &script.2));
             }
         });
         Self { address, received }
@@ -113,17 +124,19 @@ impl Answering {
     }
 }
 
-fn converse(mut peer: Peer, kept: &Mutex<Vec<Received>>, answer: &dyn Fn(&Received) -> Vec<u8>, each: usize) {
-    for _ in 0..each {
-        if !peer.has_more() {
-            return;
-        }
+fn converse(
+    mut peer: Peer,
+    kept: &Mutex<Vec<Received>>,
+    answer: &dyn Fn(&Received) -> Vec<u8>,
+    goes_on: &dyn Fn() -> bool,
+) {
+    while peer.has_more() {
         let head = peer.head();
         let body = peer.body(&head);
         let request = Received { head, body };
         kept.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         let answer = answer(&request);
-        if answer.is_empty() || peer.try_send(answer).is_err() {
+        if answer.is_empty() || peer.try_send(answer).is_err() || !goes_on() {
             return;
         }
     }

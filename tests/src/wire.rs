@@ -15,8 +15,10 @@ use libtest_mimic::Trial;
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
     http2::{self, Pieces},
+    peer::{Head, Peer},
     table::{KEY, REAL},
     tls::Authority,
+    upstream::Upstream,
 };
 
 const THEMES: [(&str, &[Test]); 6] = [
@@ -63,6 +65,17 @@ pub(crate) fn start(adapter: &dyn Adapter, upstream: SocketAddr, more: &[(&str, 
     adapter.start(&settings(&format!("http://{upstream}"), more))
 }
 
+/// A request, with this head and whatever else, that has come to the upstream: the proxy, both ends, and the head seen.
+fn ask(adapter: &dyn Adapter, request: &str) -> (Box<dyn Running>, Peer, Peer, Head) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(request);
+    let mut serving = upstream.accept();
+    let head = serving.head();
+    (proxy, client, serving, head)
+}
+
 /// The same before an upstream on `localhost` that this authority vouches for.
 pub(crate) fn start_tls(
     adapter: &dyn Adapter,
@@ -94,6 +107,12 @@ fn upload(more: &str) -> String {
 pub(crate) fn get(target: &str) -> Request<Pieces> {
     let request = Request::get(format!("http://proxy{target}")).header("authorization", format!("Bearer {KEY}"));
     request.body(http2::empty()).expect("a good request")
+}
+
+/// An upload over HTTP/2 with Tom's key.
+fn post(target: &str, body: Pieces) -> Request<Pieces> {
+    let request = Request::post(format!("http://proxy{target}")).header("authorization", format!("Bearer {KEY}"));
+    request.body(body).expect("a good request")
 }
 
 /// `error.code` of an envelope.

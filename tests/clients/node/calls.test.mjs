@@ -51,6 +51,21 @@ test("the query decides the page", async () => {
   assert.deepEqual(all, ["file-1", "file-2", "file-3"]);
 });
 
+test("a compressed answer", async () => {
+  const { data, response } = await client.models.retrieve("gpt-gzip").withResponse();
+  assert.deepEqual([data.id, response.headers.get("content-encoding")], ["gpt-gzip", "gzip"]);
+});
+
+test("a redirect leads through the proxy again", async () => {
+  assert.equal((await client.models.retrieve("moved")).id, "gpt-one");
+});
+
+test("the location of a call", async () => {
+  const offer = { body: "v=0", headers: { "content-type": "application/sdp" } };
+  const answer = await client.post("/realtime/calls", offer).asResponse();
+  assert.deepEqual([await answer.text(), answer.headers.get("location")], ["v=0\r\n", "/v1/realtime/calls/rtc_1"]);
+});
+
 test("headers pass both ways", async () => {
   const model = unique();
   const options = { headers: { "OpenAI-Beta": "x=1", "OpenAI-Project": "proj_guest" } };
@@ -63,10 +78,21 @@ test("headers pass both ways", async () => {
   assert.equal(headers["openai-project"], undefined);
 });
 
-for (const header of ["api-key", "x-api-key", "x-goog-api-key"]) {
-  test(`the key in ${header}`, async () => {
-    const defaultHeaders = { [header]: ACCESS_KEY, authorization: null };
+const others = {
+  "api-key": ACCESS_KEY,
+  "x-api-key": ACCESS_KEY,
+  "x-goog-api-key": ACCESS_KEY,
+  authorization: `Basic ${Buffer.from(`:${ACCESS_KEY}`).toString("base64")}`,
+};
+for (const [header, value] of Object.entries(others)) {
+  test(`the key in another place: ${header}`, async () => {
+    const defaultHeaders = { authorization: null, [header]: value };
     const other = new OpenAI({ baseURL: BASE_URL, apiKey: "unused", defaultHeaders });
     assert.equal((await other.models.list()).data.length, 2);
   });
 }
+
+test("a base URL without v1", async () => {
+  const other = new OpenAI({ baseURL: BASE_URL.replace(/\/v1$/, ""), apiKey: ACCESS_KEY });
+  assert.equal((await other.models.list()).data.length, 2);
+});

@@ -10,6 +10,7 @@ export const OpenAI = require("openai");
 export const { toFile } = OpenAI;
 export const { OpenAIRealtimeWS } = require("openai/realtime/ws");
 export const { OpenAIRealtimeWebSocket } = require("openai/realtime/websocket");
+export const { ResponsesWS } = require("openai/resources/responses/ws");
 export const WebSocket = require("ws");
 
 export const { BASE_URL, ACCESS_KEY, STAND_IN } = process.env;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ACCESS_KEY, OpenAI, client, seen, stranger, unique } from "./clients.mjs";
+import { ACCESS_KEY, BASE_URL, OpenAI, client, seen, stranger, unique } from "./clients.mjs";
 
 const CLASSES = {
   400: OpenAI.BadRequestError,
@@ -23,6 +23,7 @@ for (const [status, type] of Object.entries(CLASSES)) {
     assert.deepEqual([error.status, error.requestID], [Number(status), "req_stand_in"]);
     assert.equal(error.code, status === "429" ? "rate_limit_exceeded" : "asked_for");
     assert.equal(error.param, null);
+    assert.equal(error.headers.get("retry-after-ms"), status === "429" ? "1" : null);
   });
 }
 
@@ -43,10 +44,27 @@ test("the owner's key is refused", async () => {
   assert.equal((await seen("error-401")).length - before, 1);
 });
 
-test("administration is closed", async () => {
-  const error = await refused(client.get("/organization/users"));
-  assert.deepEqual([error.status, error.code], [403, "route_not_allowed"]);
-});
+const REJECTIONS = [
+  ["/models", { authorization: "Bearer sk-nobody-4kGDuXn42Zb7" }, 401, "invalid_api_key"],
+  ["/models", { authorization: null }, 401, null],
+  ["/models", { "api-key": "sk-nobody-4kGDuXn42Zb7" }, 400, "ambiguous_api_key"],
+  ["/files/..%2fmodels", {}, 400, "invalid_path"],
+  ["/organization/users", {}, 403, "route_not_allowed"],
+];
+for (const [path, headers, status, code] of REJECTIONS) {
+  test(`a rejection is asked for once: ${status} ${code}`, async () => {
+    let asked = 0;
+    const counted = (...request) => {
+      asked += 1;
+      return fetch(...request);
+    };
+    const counting = new OpenAI({ baseURL: BASE_URL, apiKey: ACCESS_KEY, fetch: counted });
+    const error = await refused(counting.get(path, { headers }));
+    assert.deepEqual([error.status, error.code, error.type, error.param], [status, code, "invalid_request_error", null]);
+    assert.equal(error.headers.get("x-should-retry"), "false");
+    assert.equal(asked, 1);
+  });
+}
 
 for (const maxRetries of [0, 1, 2]) {
   test(`${maxRetries} retries are the client's`, async () => {

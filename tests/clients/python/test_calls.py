@@ -1,5 +1,6 @@
 """Every kind of call passes."""
 
+import base64
 import hashlib
 
 import openai
@@ -51,6 +52,20 @@ def test_the_query_decides_the_page(client):
     assert [file.id for file in client.files.list(limit=1)] == ["file-1", "file-2", "file-3"]
 
 
+def test_a_compressed_answer(client):
+    answer = client.models.with_raw_response.retrieve("gpt-gzip")
+    assert (answer.parse().id, answer.headers["content-encoding"]) == ("gpt-gzip", "gzip")
+
+
+def test_a_redirect_leads_through_the_proxy_again(client):
+    assert client.models.retrieve("moved").id == "gpt-one"
+
+
+def test_the_location_of_a_call(client):
+    answer = client.realtime.calls.create(sdp="v=0")
+    assert (answer.read(), answer.response.headers["location"]) == (b"v=0\r\n", "/v1/realtime/calls/rtc_1")
+
+
 def test_answer_headers_pass(client):
     answer = client.models.with_raw_response.list()
     assert answer.headers["x-request-id"] == "req_stand_in"
@@ -68,6 +83,11 @@ def test_request_headers_pass(client, upstream, unique):
 @pytest.mark.parametrize("header", ["api-key", "x-api-key", "x-goog-api-key"])
 def test_the_key_in_another_header(client, header):
     assert client.models.list(extra_headers={header: ACCESS_KEY, "Authorization": openai.Omit()}).data
+
+
+def test_the_key_as_a_password(client):
+    basic = base64.b64encode(f":{ACCESS_KEY}".encode()).decode()
+    assert client.models.list(extra_headers={"Authorization": f"Basic {basic}"}).data
 
 
 def test_a_base_url_without_v1():

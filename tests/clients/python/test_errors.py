@@ -2,7 +2,7 @@
 
 import openai
 import pytest
-from conftest import ACCESS_KEY
+from conftest import ACCESS_KEY, BASE_URL
 
 CLASSES = {
     400: openai.BadRequestError,
@@ -24,6 +24,7 @@ def test_the_upstreams_error(client, status):
     assert error.code == ("rate_limit_exceeded" if status == 429 else "asked_for")
     assert error.type == ("server_error" if status == 500 else "invalid_request_error")
     assert error.param is None and error.body["message"]
+    assert error.response.headers.get("retry-after-ms") == ("1" if status == 429 else None)
 
 
 def test_a_wrong_key(stranger, upstream, unique):
@@ -52,10 +53,24 @@ def test_the_owners_key_is_refused(client, upstream):
     assert len(upstream.seen("error-401")) - before == 1
 
 
-def test_administration_is_closed(client):
-    with pytest.raises(openai.PermissionDeniedError) as caught:
-        client.get("/organization/users", cast_to=object)
-    assert caught.value.code == "route_not_allowed"
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "code"),
+    [
+        ("/models", {"Authorization": "Bearer sk-nobody-4kGDuXn42Zb7"}, 401, "invalid_api_key"),
+        ("/models", {"api-key": "sk-nobody-4kGDuXn42Zb7"}, 400, "ambiguous_api_key"),
+        ("/files/..%2fmodels", {}, 400, "invalid_path"),
+        ("/organization/users", {}, 403, "route_not_allowed"),
+    ],
+)
+def test_a_rejection_is_asked_for_once(path, headers, status, code):
+    asked = []
+    http_client = openai.DefaultHttpxClient(event_hooks={"request": [asked.append]})
+    with openai.OpenAI(base_url=BASE_URL, api_key=ACCESS_KEY, http_client=http_client) as client:
+        with pytest.raises(openai.APIStatusError) as caught:
+            client.get(path, cast_to=object, options={"headers": headers})
+    assert (caught.value.status_code, caught.value.code) == (status, code)
+    assert caught.value.response.headers["x-should-retry"] == "false"
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2])

@@ -54,19 +54,3 @@ def test_a_cut_stream_raises(client, upstream, unique):
             words.append(chunk.choices[0].delta.content)
             upstream.open(unique)
     assert words == ["Hello"]
-
-
-def test_realtime(client):
-    with client.realtime.connect(model="gpt-realtime") as connection:
-        created = connection.recv()
-        assert (created.type, created.session.model) == ("session.created", "gpt-realtime")
-        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "é" * 500}]}
-        connection.conversation.item.create(item=item)
-        assert connection.recv().item.content[0].text == "é" * 500
-
-
-def test_realtime_refuses_a_stranger(stranger):
-    with pytest.raises(Exception) as caught:
-        stranger.realtime.connect(model="gpt-realtime").enter()
-    assert caught.value.response.status_code == 401
-    assert b"invalid_api_key" in caught.value.response.body

@@ -28,6 +28,9 @@ pub(super) fn answer(head: &request::Parts, sent: &[u8], asked: &Value, state: &
     let streamed = asked["stream"] == true;
     match (&head.method, path.strip_prefix("/v1").unwrap_or(path)) {
         (&Method::GET, "/models") => ok(&shapes::models()),
+        (&Method::GET, "/models/moved") => moved(head),
+        (&Method::GET, "/models/gpt-gzip") => compressed(),
+        (&Method::GET, path) if path.starts_with("/models/") => ok(&shapes::model(path.trim_start_matches("/models/"))),
         (&Method::DELETE, path) if path.starts_with("/models/") => {
             ok(&json!({"id": path.trim_start_matches("/models/"), "object": "model", "deleted": true}))
         }
@@ -41,6 +44,11 @@ pub(super) fn answer(head: &request::Parts, sent: &[u8], asked: &Value, state: &
         })),
         (&Method::POST, "/audio/speech") => body::whole(StatusCode::OK, "audio/mpeg", every_byte()),
         (&Method::POST, "/audio/transcriptions") => ok(&json!({"text": digest(file_part(head, sent))})),
+        (&Method::POST, "/realtime/calls") => {
+            let mut answer = body::whole(StatusCode::CREATED, "application/sdp", "v=0\r\n");
+            answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/v1/realtime/calls/rtc_1"));
+            answer
+        }
         (&Method::POST, "/files") => {
             let file = file_part(head, sent);
             ok(&shapes::file("file-1", &digest(file), file.len()))
@@ -59,6 +67,21 @@ fn ok(value: &Value) -> Response<Body> {
 
 fn failed(status: u16, message: &str, code: &str) -> Response<Body> {
     body::json(StatusCode::from_u16(status).expect("a status"), &shapes::error(status, message, code))
+}
+
+/// To another model, as an absolute address: a client that follows it unchanged goes past the proxy.
+fn moved(head: &request::Parts) -> Response<Body> {
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let mut answer = body::whole(StatusCode::TEMPORARY_REDIRECT, "text/plain", "moved");
+    let to = HeaderValue::try_from(format!("http://{host}/v1/models/gpt-one")).expect("an address is a header's value");
+    answer.headers_mut().insert(header::LOCATION, to);
+    answer
+}
+
+fn compressed() -> Response<Body> {
+    let mut answer = body::whole(StatusCode::OK, "application/json", &include_bytes!("gpt-gzip.json.gz")[..]);
+    answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    answer
 }
 
 fn refusal(model: &str, state: &State) -> Option<Response<Body>> {

@@ -1,4 +1,4 @@
-//! The realtime WebSocket: it greets, then sends every event back.
+//! The WebSockets: the realtime one greets, then sends every event back; that of the responses streams an answer.
 
 use http::{Response, header, request};
 use hyper::upgrade::OnUpgrade;
@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tungstenite::handshake::derive_accept_key;
 
-use super::body::{self, Body};
+use super::{
+    body::{self, Body},
+    shapes,
+};
 
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
@@ -24,9 +27,11 @@ pub(super) fn open(head: &request::Parts, upgrade: OnUpgrade) -> Response<Body> 
         answer = answer.header(header::SEC_WEBSOCKET_PROTOCOL, "realtime");
     }
     let model = head.uri.query().and_then(|query| query.strip_prefix("model=")).unwrap_or_default().to_owned();
+    let responses = head.uri.path().ends_with("/responses");
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
-            let _ = converse(TokioIo::new(upgraded), &model).await;
+            let socket = TokioIo::new(upgraded);
+            let _ = if responses { respond(socket).await } else { converse(socket, &model).await };
         }
     });
     body::switch(answer)
@@ -35,22 +40,21 @@ pub(super) fn open(head: &request::Parts, upgrade: OnUpgrade) -> Response<Body> 
 async fn converse(mut socket: TokioIo<hyper::upgrade::Upgraded>, model: &str) -> std::io::Result<()> {
     let session = json!({"type": "realtime", "model": model, "object": "realtime.session", "id": "sess_1"});
     send(&mut socket, &json!({"type": "session.created", "event_id": "event_1", "session": session})).await?;
-    loop {
-        let (kind, data) = receive(&mut socket).await?;
-        match kind {
-            TEXT => {
-                let event: Value = serde_json::from_slice(&data).unwrap_or_default();
-                let item = event["item"].clone();
-                let echo = json!({"type": "conversation.item.added", "event_id": "event_2", "item": item});
-                send(&mut socket, &echo).await?;
-            }
-            CLOSE => {
-                socket.write_all(&[0x80 | CLOSE, 0]).await?;
-                return socket.shutdown().await;
-            }
-            _ => {}
+    while let Some(event) = receive(&mut socket).await? {
+        let echo = json!({"type": "conversation.item.added", "event_id": "event_2", "item": event["item"]});
+        send(&mut socket, &echo).await?;
+    }
+    Ok(())
+}
+
+async fn respond(mut socket: TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<()> {
+    while let Some(asked) = receive(&mut socket).await? {
+        let events = shapes::response_events(asked["model"].as_str().unwrap_or_default()).concat();
+        for event in events.lines().filter_map(|line| line.strip_prefix("data: ")) {
+            send(&mut socket, &serde_json::from_str(event)?).await?;
         }
     }
+    Ok(())
 }
 
 /// One unfragmented frame from a server ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
@@ -63,8 +67,23 @@ async fn send(socket: &mut TokioIo<hyper::upgrade::Upgraded>, event: &Value) -> 
     socket.write_all(&frame).await
 }
 
+/// The client's next event; nothing once it closes.
+async fn receive(socket: &mut TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<Option<Value>> {
+    loop {
+        match frame(socket).await? {
+            (TEXT, data) => return Ok(Some(serde_json::from_slice(&data)?)),
+            (CLOSE, _) => {
+                socket.write_all(&[0x80 | CLOSE, 0]).await?;
+                socket.shutdown().await?;
+                return Ok(None);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// One masked frame from a client.
-async fn receive(socket: &mut TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<(u8, Vec<u8>)> {
+async fn frame(socket: &mut TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<(u8, Vec<u8>)> {
     let kind = socket.read_u8().await? & 0x0f;
     let length = match socket.read_u8().await? & 0x7f {
         126 => usize::from(socket.read_u16().await?),

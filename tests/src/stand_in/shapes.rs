@@ -9,8 +9,11 @@ pub(super) fn error(status: u16, message: &str, code: &str) -> Value {
     json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
 }
 
+pub(super) fn model(id: &str) -> Value {
+    json!({"id": id, "object": "model", "created": 1, "owned_by": "openai"})
+}
+
 pub(super) fn models() -> Value {
-    let model = |id: &str| json!({"id": id, "object": "model", "created": 1, "owned_by": "openai"});
     json!({"object": "list", "data": [model("gpt-one"), model("gpt-two")]})
 }
 

@@ -1,6 +1,6 @@
 //! A client that leaves cancels its request upstream at once, in every phase.
 
-use super::{EVENTS, Test, get, request, start, test, upload};
+use super::{EVENTS, Test, ask, get, request, start, test, upload};
 use crate::{
     adapter::{Adapter, Feature, Running},
     http2,
@@ -22,12 +22,7 @@ pub(super) const TESTS: &[Test] = &[
 
 /// A request that the upstream has, body included.
 fn asked(adapter: &dyn Adapter) -> (Box<dyn Running>, Peer, Peer) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/responses/1?stream=true", ""));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (proxy, client, serving, _) = ask(adapter, &request("GET", "/v1/responses/1?stream=true", ""));
     (proxy, client, serving)
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::{EVENTS, Test, error_code, get, request, start, test};
+use super::{EVENTS, Test, ask, error_code, get, request, start, test};
 use crate::{
     adapter::{Adapter, Feature},
     http2,
@@ -25,12 +25,7 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn chunked(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/responses", ""));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/responses", ""));
     serving.send(EVENTS);
     serving.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
@@ -39,12 +34,7 @@ fn chunked(adapter: &dyn Adapter) {
 }
 
 fn chunked_reset(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/responses", ""));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/responses", ""));
     serving.send(EVENTS);
     serving.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
@@ -53,12 +43,7 @@ fn chunked_reset(adapter: &dyn Adapter) {
 }
 
 fn short(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/files/1/content", ""));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/files/1/content", ""));
     serving.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
     let head = client.head();
     drop(serving);

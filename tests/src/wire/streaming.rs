@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use super::{EVENTS, Test, get, request, start, test, upload};
+use super::{EVENTS, Test, ask, get, post, request, start, test, upload};
 use crate::{
     adapter::{Adapter, Feature},
     http2,
@@ -17,6 +17,8 @@ pub(super) const TESTS: &[Test] = &[
     test("the_first_event_passes_from_http2", &[Feature::PrivateAuthority], first_event_from_http2),
     test("the_first_event_passes_from_http2_to_http2", &[Feature::Http2, Feature::PrivateAuthority], http2_throughout),
     test("an_upload_passes_while_it_is_being_sent", &[Feature::StreamingUpload], upload_passes),
+    test("an_upload_passes_from_http2", &[Feature::Http2, Feature::StreamingUpload], upload_from_http2),
+    test("an_upload_passes_to_http2", &[Feature::StreamingUpload, Feature::PrivateAuthority], upload_to_http2),
     test("trailers_of_an_answer_are_dropped", &[], answer_trailers),
     test("trailers_of_a_request_are_dropped", &[], request_trailers),
     test("a_client_that_reads_nothing_holds_the_upstream_back", &[Feature::Backpressure], slow_client),
@@ -24,12 +26,8 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn first_event(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("POST", "/v1/responses", "content-length: 2\r\n") + "{}");
-    let mut serving = upstream.accept();
-    let head = serving.head();
+    let (_proxy, mut client, mut serving, head) =
+        ask(adapter, &(request("POST", "/v1/responses", "content-length: 2\r\n") + "{}"));
     assert_eq!(serving.body(&head), b"{}");
 
     serving.send(EVENTS);
@@ -89,6 +87,7 @@ fn http2_throughout(adapter: &dyn Adapter) {
     assert_eq!(body.piece().unwrap().unwrap(), "data: 1\n\n");
     sender.send("data: 2\n\n");
     assert_eq!(body.piece().unwrap().unwrap(), "data: 2\n\n");
+    sender.trailers(http::HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static("late"))]));
     drop(sender);
     assert!(body.piece().is_none());
 }
@@ -110,13 +109,43 @@ fn upload_passes(adapter: &dyn Adapter) {
     client.until("\r\n\r\nok");
 }
 
-fn answer_trailers(adapter: &dyn Adapter) {
+fn upload_from_http2(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/models", "te: trailers\r\n"));
+    let (sender, body) = http2::pieces();
+    let waiting = http2::Client::connect(proxy.address()).send(post("/v1/files", body));
+    sender.send("one");
     let mut serving = upstream.accept();
-    serving.head();
+    assert!(serving.head().is_chunked());
+    serving.until("one");
+    sender.send("two");
+    serving.until("two");
+    sender.trailers(http::HeaderMap::from_iter([(http::header::AUTHORIZATION, http::HeaderValue::from_static("x"))]));
+    drop(sender);
+    assert_eq!(serving.until("\r\n0\r\n\r\n"), b"\r\n0\r\n\r\n");
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    assert_eq!(waiting.answer().1.all(), b"ok");
+}
+
+fn upload_to_http2(adapter: &dyn Adapter) {
+    let authority = Authority::new();
+    let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
+    let proxy = super::start_tls(adapter, &authority, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(upload("trailer: x-late\r\n"));
+    client.send_chunk("one");
+    let mut exchange = upstream.accept();
+    assert_eq!(exchange.body.piece().unwrap().unwrap(), "one");
+    client.send_chunk("two");
+    assert_eq!(exchange.body.piece().unwrap().unwrap(), "two");
+    client.send("0\r\nx-late: yes\r\n\r\n");
+    assert!(exchange.body.piece().is_none());
+    exchange.answer(http::Response::builder());
+    assert_eq!(client.head().status(), 200);
+}
+
+fn answer_trailers(adapter: &dyn Adapter) {
+    let (_proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/models", "te: trailers\r\n"));
     serving.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-late\r\n\r\n");
     serving.send("2\r\nok\r\n0\r\nx-late: yes\r\n\r\n");
     let head = client.head();
@@ -145,23 +174,14 @@ fn request_trailers(adapter: &dyn Adapter) {
 const FLOOD: usize = 256 << 20;
 
 fn slow_client(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/files/1/content", ""));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, _client, mut serving, _) = ask(adapter, &request("GET", "/v1/files/1/content", ""));
     serving.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {FLOOD}\r\n\r\n"));
     held_back(&mut serving);
 }
 
 fn slow_upstream(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("POST", "/v1/files", &format!("content-length: {FLOOD}\r\n")));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, mut client, _serving, _) =
+        ask(adapter, &request("POST", "/v1/files", &format!("content-length: {FLOOD}\r\n")));
     held_back(&mut client);
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, thread};
 
-use super::{Test, request, start, test, upload};
+use super::{Test, ask, request, start, test, upload};
 use crate::{
     adapter::{Adapter, Feature, Running},
     peer::Peer,
@@ -52,12 +52,8 @@ fn refused(adapter: &dyn Adapter) {
 }
 
 fn expect_continue(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("POST", "/v1/files", "expect: 100-continue\r\ncontent-length: 4\r\n"));
-    let mut serving = upstream.accept();
-    let seen = serving.head();
+    let (_proxy, mut client, mut serving, seen) =
+        ask(adapter, &request("POST", "/v1/files", "expect: 100-continue\r\ncontent-length: 4\r\n"));
     assert_eq!(seen.header("expect"), None);
     assert_eq!(client.head().status(), 100);
     client.send("body");
@@ -109,12 +105,7 @@ fn gigabyte_up(adapter: &dyn Adapter) {
 }
 
 fn gigabyte_down(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(request("GET", "/v1/files/1/content", ""));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/files/1/content", ""));
     let before = resident(&*proxy);
     let sending = thread::spawn(move || {
         serving.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n"));

@@ -1,9 +1,9 @@
 //! `WebSocket`s: opened through the gate, then bytes both ways.
 
-use super::{Test, error_code, request, start, test};
+use super::{Test, ask, error_code, request, start, test};
 use crate::{
-    adapter::{Adapter, Feature, Running},
-    peer::{Head, Peer},
+    adapter::{Adapter, Feature},
+    peer::Peer,
     table::KEY,
     upstream::{Upstream, accepting},
 };
@@ -31,19 +31,9 @@ const OPENED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\
 const PING: &[u8] = b"\x81\x84\0\0\0\0ping";
 const PONG: &[u8] = b"\x81\x04pong";
 
-fn open(adapter: &dyn Adapter, head: &str) -> (Box<dyn Running>, Peer, Peer, Head) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(head);
-    let mut serving = upstream.accept();
-    let seen = serving.head();
-    (proxy, client, serving, seen)
-}
-
 fn by_header(adapter: &dyn Adapter) {
     let (_proxy, mut client, mut serving, seen) =
-        open(adapter, &request("GET", "/v1/realtime?model=gpt-realtime", OPENING));
+        ask(adapter, &request("GET", "/v1/realtime?model=gpt-realtime", OPENING));
     assert_eq!(seen.word(1), "/v1/realtime?model=gpt-realtime");
     assert!(seen.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")));
     assert!(seen.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("upgrade")));
@@ -66,7 +56,7 @@ fn by_subprotocol(adapter: &dyn Adapter) {
         "GET /v1/realtime HTTP/1.1\r\nhost: x\r\norigin: https://a.example\r\n{OPENING}\
          sec-websocket-protocol: realtime, openai-insecure-api-key.{KEY}, openai-beta.realtime-v1\r\n\r\n"
     );
-    let (_proxy, mut client, mut serving, seen) = open(adapter, &opening);
+    let (_proxy, mut client, mut serving, seen) = ask(adapter, &opening);
     assert_eq!(seen.header("sec-websocket-protocol"), Some("realtime, openai-beta.realtime-v1"));
     assert!(!String::from_utf8_lossy(&seen.raw).contains(KEY));
     serving.send(accepting(OPENED.into(), &seen));
@@ -75,14 +65,14 @@ fn by_subprotocol(adapter: &dyn Adapter) {
 }
 
 fn early_bytes(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/realtime", OPENING));
     serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
     assert_eq!(client.head().status(), 101);
     assert_eq!(client.bytes(PONG.len()), PONG);
 }
 
 fn client_ends(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/realtime", OPENING));
     serving.send(accepting(OPENED.into(), &seen));
     client.head();
     drop(client);
@@ -90,7 +80,7 @@ fn client_ends(adapter: &dyn Adapter) {
 }
 
 fn upstream_ends(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/realtime", OPENING));
     serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
     client.head();
     drop(serving);
@@ -110,7 +100,7 @@ fn refused(adapter: &dyn Adapter) {
 
 fn not_granted(adapter: &dyn Adapter) {
     for status in ["200 OK", "403 Forbidden", "426 Upgrade Required"] {
-        let (proxy, mut client, mut serving, _) = open(adapter, &request("GET", "/v1/realtime", OPENING));
+        let (proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/realtime", OPENING));
         serving.send(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno"));
         let head = client.head();
         assert!(status.starts_with(head.word(1)));
@@ -125,7 +115,7 @@ fn not_granted(adapter: &dyn Adapter) {
 }
 
 fn unasked(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/models", ""));
+    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/models", ""));
     serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
     let head = client.head();
     assert_eq!(head.status(), 502);
@@ -134,7 +124,7 @@ fn unasked(adapter: &dyn Adapter) {
 
 fn other_upgrade(adapter: &dyn Adapter) {
     let more = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
-    let (_proxy, mut client, mut serving, seen) = open(adapter, &request("GET", "/v1/models", more));
+    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/models", more));
     assert_eq!((seen.header("upgrade"), seen.header("http2-settings")), (None, None));
     serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     assert_eq!(client.head().status(), 200);

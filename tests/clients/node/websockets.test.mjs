@@ -1,11 +1,11 @@
-// The realtime WebSocket: as a server opens it, with the key in a header, and as a browser does.
+// The WebSockets: as a server opens them, with the key in a header, and as a browser does.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
 import {
-  ACCESS_KEY, BASE_URL, OpenAIRealtimeWS, OpenAIRealtimeWebSocket, WITHOUT_WEBSOCKETS, WRONG_KEY, WebSocket, client,
+  ACCESS_KEY, BASE_URL, OpenAIRealtimeWS, OpenAIRealtimeWebSocket, ResponsesWS, WITHOUT_WEBSOCKETS, WRONG_KEY, WebSocket, client,
 } from "./clients.mjs";
 
 const ITEM = { type: "message", role: "user", content: [{ type: "input_text", text: "é".repeat(500) }] };
@@ -29,6 +29,20 @@ const createConnection = ({ host, port }) => connect({ host, port });
 
 test("with the key in a header", options, async () => {
   await converse(await OpenAIRealtimeWS.create(client, { model: "gpt-realtime", options: { createConnection } }));
+});
+
+test("for responses", options, async () => {
+  const responses = new ResponsesWS(client, { createConnection });
+  const words = [];
+  responses.on("response.output_text.delta", (event) => words.push(event.delta));
+  const completed = new Promise((resolve, reject) => {
+    responses.on("response.completed", resolve);
+    responses.on("error", reject);
+  });
+  responses.send({ type: "response.create", model: "gpt-one", input: "Hello" });
+  assert.equal((await completed).response.model, "gpt-one");
+  assert.deepEqual(words, ["Hello", " from", " upstream"]);
+  responses.close();
 });
 
 test("with the key in a subprotocol, by the SDK for browsers", options, async () => {
