@@ -7,7 +7,8 @@ lock=../Cargo.lock
 # wasm-bindgen works only on code of its own version.
 bindgen=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p;}' "$lock")
 worker=$(tools/install.sh cargo worker-build 0.8.7)
-WASM_BINDGEN_BIN=$(tools/install.sh cargo wasm-bindgen-cli "$bindgen")/wasm-bindgen
+# Its test runner, left out, would bring a web server and TLS along.
+WASM_BINDGEN_BIN=$(tools/install.sh cargo wasm-bindgen-cli "$bindgen" "--no-default-features --bin wasm-bindgen")/wasm-bindgen
 npm=$(tools/install.sh npm tools)
 export WASM_BINDGEN_BIN WASM_OPT_BIN="$npm/wasm-opt" ESBUILD_BIN="$npm/esbuild"
 "$worker/worker-build" --profile worker "$@"

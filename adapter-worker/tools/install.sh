@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs a pinned tool once and says where its programs are:
 #   install.sh npm FOLDER            what FOLDER/package-lock.json pins
-#   install.sh cargo CRATE VERSION   a crate's programs
+#   install.sh cargo CRATE VERSION [OPTIONS]   a crate's programs
 set -eu
 cache=${SPAREKEY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sparekey}
 
@@ -25,7 +25,7 @@ if [ ! -d "$there" ]; then
     # A program that runs for a second does not repay an optimised build of minutes. The Worker's own
     # settings of the build must not reach its tools.
     env -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET -u RUSTFLAGS CARGO_PROFILE_DEV_DEBUG=0 \
-      cargo install --debug --quiet --root "$new" "$2@$3" >&2
+      cargo install --debug --quiet --root "$new" "$2@$3" ${4:-} >&2
     ;;
   esac
   mv "$new" "$there" 2>/dev/null || [ -d "$there" ]

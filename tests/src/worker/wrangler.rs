@@ -29,12 +29,12 @@ fn wrangler(arguments: &[&str]) -> Command {
 struct Configuration(PathBuf);
 
 impl Configuration {
-    fn write(build: &str) -> Self {
+    fn write(build: &str, command: &str) -> Self {
         static WRITTEN: AtomicUsize = AtomicUsize::new(0);
         let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
         let file = PathBuf::from(CRATE).join(format!("wrangler.suite-{}-{number}.toml", std::process::id()));
         let text = SAMPLE.replace("build/index.js", &format!("{build}/index.js"));
-        let text = text.replace("./build.sh", &format!("./build.sh --out-dir {build}"));
+        let text = text.replace("./build.sh", command);
         fs::write(&file, text).expect("the crate's folder takes a file");
         Self(file)
     }
@@ -56,7 +56,7 @@ impl Drop for Configuration {
 /// Where that fails.
 #[must_use]
 pub fn deployed() -> Vec<u8> {
-    let configuration = Configuration::write("build-deployed");
+    let configuration = Configuration::write("build-deployed", "./build.sh --out-dir build-deployed");
     let folder = PathBuf::from(CRATE).join(".wrangler/suite");
     let _ = fs::remove_dir_all(&folder);
     let arguments = ["deploy", "--dry-run", "--config", configuration.path(), "--outdir", ".wrangler/suite"];
@@ -77,7 +77,8 @@ impl Adapter for Dev {
     }
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
-        let configuration = Configuration::write("build-deployed");
+        // Built already, as every deployment is: a build beside all other tests outlasts any patience.
+        let configuration = Configuration::write("build", "true");
         let secrets = configuration.0.with_extension("vars");
         let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
         fs::write(&secrets, lines.join("\n")).expect("the crate's folder takes a file");
