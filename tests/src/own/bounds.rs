@@ -5,6 +5,7 @@ use crate::{adapter::Running as _, http2, peer::Peer, tls::Authority, upstream::
 
 pub(super) const TESTS: &[Test] = &[
     ("a_head_too_large_is_refused", large_head),
+    ("a_refused_upload_is_read_on", refused_upload),
     ("a_head_that_never_ends_is_given_up", endless_head),
     ("a_connection_that_says_nothing_is_given_up", silence),
     ("a_tls_handshake_that_never_ends_is_given_up", tls_silence),
@@ -22,7 +23,17 @@ fn large_head() {
     let head = wire::request("GET", "/v1/models", &format!("x-large: {}\r\n", "x".repeat(10_000_000)));
     let sending = std::thread::spawn(move || sender.try_send(head));
     assert_eq!(client.head().status(), 431);
-    let _ = sending.join().unwrap();
+    sending.join().unwrap().expect("a client that sends before it reads is not reset");
+    assert!(upstream.is_untouched());
+}
+
+fn refused_upload() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send("POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n\r\n");
+    client.try_send(vec![b'x'; 10_000_000]).expect("a client that sends before it reads is not reset");
+    assert_eq!(client.head().status(), 401);
     assert!(upstream.is_untouched());
 }
 
