@@ -1,0 +1,60 @@
+//! The head of a message, byte for byte.
+
+/// The head of a request or a response.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Every byte, the empty line included.
+    pub raw: Vec<u8>,
+    /// The first line, without its end.
+    pub line: String,
+    /// In the order received; names as received.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Head {
+    pub(super) fn parse(raw: Vec<u8>) -> Self {
+        let mut lines = raw.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let line = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
+        let headers = lines.take_while(|line| !line.is_empty()).map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':').expect("a header has a colon");
+            (String::from_utf8_lossy(&line[..colon]).into_owned(), line[colon + 1..].trim_ascii().to_vec())
+        });
+        let headers = headers.collect();
+        Self { raw, line, headers }
+    }
+
+    /// The word of the first line at this place: a request's method and target are 0 and 1, a response's status 1.
+    #[must_use]
+    pub fn word(&self, at: usize) -> &str {
+        self.line.split(' ').nth(at).unwrap_or_default()
+    }
+
+    /// A response's status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.word(1).parse().expect("a response has a status")
+    }
+
+    /// All values of a header, in order.
+    pub fn all<'a, 'b>(&'a self, name: &'b str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'b> {
+        self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
+
+    /// The first value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.all(name).next().and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Whether a body follows in chunks.
+    #[must_use]
+    pub fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+    }
+
+    /// The length that the head promises.
+    #[must_use]
+    pub fn content_length(&self) -> Option<usize> {
+        self.header("content-length").map(|value| value.parse().expect("a length is a number"))
+    }
+}
