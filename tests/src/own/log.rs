@@ -61,9 +61,11 @@ fn rejection() {
 
 /// The log is searched for the keys when the server ends.
 fn key_in_path() {
-    let proxy = start(answering().address(), &[]);
-    ask(&proxy, &get(&format!("/v1/{KEY}/models")));
-    assert!(access_line(&proxy).contains("hidden"));
+    for around in [("", ""), ("x", ""), ("1", "x"), ("a-", "_b"), ("%78", "")] {
+        let proxy = start(answering().address(), &[]);
+        ask(&proxy, &get(&format!("/v1/{}{KEY}{}/models", around.0, around.1)));
+        assert!(access_line(&proxy).contains("hidden"), "{around:?}");
+    }
 }
 
 fn json() {
