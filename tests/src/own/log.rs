@@ -73,7 +73,7 @@ fn key_in_path() {
         ("POST", REAL.to_owned()),
         ("PUT", encoded(KEY)),
         ("PATCH", encoded(REAL)),
-        ("DELETE", format!("x{}", KEY.to_owned())),
+        ("DELETE", format!("{REAL}{KEY}")),
         ("HEAD", "sk-proj-somebodyelses".to_owned()),
     ] {
         let mut client = Peer::connect(proxy.address());
