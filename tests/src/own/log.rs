@@ -66,7 +66,7 @@ fn rejection() {
 /// The log is searched for the keys when the server ends.
 fn key_in_path() {
     let proxy = start(answering().address(), &[]);
-    let encoded = |key: &str| key.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let encoded = |key: &str| key.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
     // Each has a method of its own: lines of several threads have no order.
     for (method, part) in [
         ("GET", KEY.to_owned()),
