@@ -77,10 +77,10 @@ fn standard_output() {
     assert_eq!((status.code(), said.as_str()), (Some(2), ""));
 }
 
-/// Starts the demo, with these in its environment; it answers this key, and no other.
-fn demo_with(list: &[(&str, &str)], key: Option<&str>) {
+/// Starts the demo, with these flags and this environment; it answers this key, and no other.
+fn demo_with(flags: &[&str], list: &[(&str, &str)], key: Option<&str>) {
     let list = settings(&[&[("LISTEN", LOOPBACK)], list].concat());
-    let process = Process::start(Command::new(binary()).arg("--demo"), &list);
+    let process = Process::start(Command::new(binary()).arg("--demo").args(flags), &list);
     let address = process.wait_for(listening_on);
     let key = key.map_or_else(|| printed_key(&process), str::to_owned);
     let mut client = Peer::connect(address);
@@ -94,16 +94,17 @@ fn demo_with(list: &[(&str, &str)], key: Option<&str>) {
 }
 
 fn demo() {
-    demo_with(&[], None);
+    demo_with(&[], &[], None);
 }
 
 fn demo_of_an_owner() {
-    demo_with(&[("OPENAI_API_KEY", REAL), ("API_BASE", "http://127.0.0.1:1"), ("AI_GATEWAY_TOKEN", TOKEN)], None);
-    demo_with(&[("OPENAI_API_KEY", "no\tkey"), ("API_BASE", "nowhere"), ("CORS_ORIGINS", "nowhere")], None);
+    demo_with(&[], &[("OPENAI_API_KEY", REAL), ("API_BASE", "http://127.0.0.1:1"), ("AI_GATEWAY_TOKEN", TOKEN)], None);
+    demo_with(&[], &[("OPENAI_API_KEY", "no\tkey"), ("API_BASE", "nowhere"), ("CORS_ORIGINS", "nowhere")], None);
+    demo_with(&["--api-base", "nowhere"], &[], None);
     // The owner's key is not even read.
-    demo_with(&[("OPENAI_API_KEY_FILE", "/not/there"), ("AI_GATEWAY_TOKEN_FILE", "/not/there")], None);
+    demo_with(&[], &[("OPENAI_API_KEY_FILE", "/not/there"), ("AI_GATEWAY_TOKEN_FILE", "/not/there")], None);
 }
 
 fn demo_with_keys() {
-    demo_with(&[("ACCESS_KEYS", KEY)], Some(KEY));
+    demo_with(&[], &[("ACCESS_KEYS", KEY)], Some(KEY));
 }
