@@ -99,8 +99,8 @@ fn demo() {
 
 fn demo_of_an_owner() {
     demo_with(&[], &[("OPENAI_API_KEY", REAL), ("API_BASE", "http://127.0.0.1:1"), ("AI_GATEWAY_TOKEN", TOKEN)], None);
-    demo_with(&[], &[("OPENAI_API_KEY", "no\tkey"), ("API_BASE", "nowhere"), ("CORS_ORIGINS", "nowhere")], None);
-    demo_with(&["--api-base", "nowhere"], &[], None);
+    demo_with(&[], &[("OPENAI_API_KEY", "no\tkey"), ("API_BASE", "nowhere"), ("ALLOWED_ORIGINS", "nowhere")], None);
+    demo_with(&["--api-base", "nowhere", "--allowed-origins", "nowhere"], &[], None);
     // The owner's key is not even read.
     demo_with(&[], &[("OPENAI_API_KEY_FILE", "/not/there"), ("AI_GATEWAY_TOKEN_FILE", "/not/there")], None);
 }
