@@ -63,12 +63,17 @@ fn fail(error: &dyn Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The settings of the owner's account, which the demo does without.
+fn owners() -> impl Iterator<Item = &'static str> {
+    sparekey_core::SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "ACCESS_KEYS")
+}
+
 /// Puts the stand-in for OpenAI in the upstream's place; nothing of the owner's account is used.
 async fn use_demo(values: &mut Values) -> Result<(), Box<dyn Error>> {
     let real = keygen::access_key("demo", keygen::DEFAULT_LENGTH)?;
     let address = demo::start(real.expose()).await?;
-    for setting in sparekey_core::SETTINGS.iter().filter(|setting| setting.name != "ACCESS_KEYS") {
-        values.unset(setting.name);
+    for name in owners() {
+        values.unset(name);
     }
     values.set("OPENAI_API_KEY", real.expose().to_owned());
     values.set("API_BASE", format!("http://{address}"));
@@ -89,8 +94,11 @@ struct Plan {
 impl Plan {
     async fn make(arguments: &ArgMatches) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
-        let mut values = Values::gather(arguments, |name| std::env::var(name).ok(), &mut problems);
-        if arguments.get_flag("demo") {
+        let demo = arguments.get_flag("demo");
+        let is_owners = |name: &str| owners().any(|owners| owners == name.strip_suffix("_FILE").unwrap_or(name));
+        let environment = |name: &str| std::env::var(name).ok().filter(|_| !(demo && is_owners(name)));
+        let mut values = Values::gather(arguments, environment, &mut problems);
+        if demo {
             use_demo(&mut values).await.map_err(|error| vec![format!("--demo: {error}")])?;
         }
         let settings = Settings::read(&values, &mut problems);

@@ -121,7 +121,10 @@ impl Body for ResponseBody {
             let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
             entry.sent(data.map_or(0, Bytes::len) as u64);
         }
-        if !cut && (frame.is_none() || self.is_end_stream()) {
+        if cut {
+            // A body that broke says from then on that it is at its end.
+            self.watched = None;
+        } else if frame.is_none() || self.is_end_stream() {
             self.complete();
         }
         Poll::Ready(frame)

@@ -1,11 +1,18 @@
 //! A WebSocket: bytes both ways, until either side is done.
 
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
 use http::Response;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncWriteExt as _, copy, split};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 
 use crate::access_log::Entry;
+
+const BUFFER: usize = 8 * 1024;
 
 /// Joins the client's connection and the upstream's once both have switched; `held` lasts as long as the tunnel.
 pub(crate) fn spawn<B: Send + 'static>(
@@ -20,14 +27,32 @@ pub(crate) fn spawn<B: Send + 'static>(
         let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
         let (mut from_client, mut to_client) = split(TokioIo::new(client));
         let (mut from_upstream, mut to_upstream) = split(TokioIo::new(upstream));
-        let (mut up, mut down) = (0, 0);
+        let passed = AtomicU64::new(0);
         // The closing handshake passes before either side ends, so the first end is the end of both.
-        tokio::select! {
-            copied = copy(&mut from_client, &mut to_upstream) => up = copied.unwrap_or(0),
-            copied = copy(&mut from_upstream, &mut to_client) => down = copied.unwrap_or(0),
-        }
-        entry.sent(up + down);
+        let _ = tokio::select! {
+            end = pass(&mut from_client, &mut to_upstream, &passed) => end,
+            end = pass(&mut from_upstream, &mut to_client, &passed) => end,
+        };
+        entry.sent(passed.into_inner());
         entry.complete();
         let _ = tokio::join!(to_client.shutdown(), to_upstream.shutdown());
     });
+}
+
+/// Passes bytes on to their end. They are counted as they go: the other way's end gives this one up.
+async fn pass(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    passed: &AtomicU64,
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..count]).await?;
+        to.flush().await?;
+        passed.fetch_add(count as u64, Ordering::Relaxed);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod drain;
+mod first_key;
 mod log;
 mod patience;
 mod settings;
@@ -18,9 +19,10 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 6] = [
+const THEMES: [(&str, &[Test]); 7] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
+    ("first_key", first_key::TESTS),
     ("log", log::TESTS),
     ("patience", patience::TESTS),
     ("settings", settings::TESTS),

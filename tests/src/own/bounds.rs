@@ -5,12 +5,14 @@ use crate::{adapter::Running as _, http2, peer::Peer, tls::Authority, upstream::
 
 pub(super) const TESTS: &[Test] = &[
     ("a_head_too_large_is_refused", large_head),
+    ("a_head_too_large_is_refused_over_http2", large_head_http2),
     ("a_refused_upload_is_read_on", refused_upload),
     ("a_head_that_never_ends_is_given_up", endless_head),
     ("a_connection_that_says_nothing_is_given_up", silence),
     ("a_tls_handshake_that_never_ends_is_given_up", tls_silence),
     ("an_idle_connection_is_closed_and_a_busy_one_is_not", idle),
-    ("an_idle_http2_connection_is_closed", idle_http2),
+    ("an_idle_http2_connection_is_closed_and_a_busy_one_is_not", idle_http2),
+    ("an_http2_connection_that_asks_nothing_is_given_up", silence_http2),
     ("connections_beyond_the_maximum_wait", maximum),
 ];
 
@@ -24,6 +26,17 @@ fn large_head() {
     let sending = std::thread::spawn(move || sender.try_send(head));
     assert_eq!(client.head().status(), 431);
     sending.join().unwrap().expect("a client that sends before it reads is not reset");
+    assert!(upstream.is_untouched());
+}
+
+fn large_head_http2() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("MAX_HEAD", "8192")]);
+    let mut client = http2::Client::connect(proxy.address());
+    let mut request = wire::get("/v1/models");
+    request.headers_mut().insert("x-large", "x".repeat(10_000).parse().unwrap());
+    assert_eq!(client.ask(request).0.status, 431);
+    assert_eq!(client.ask(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
     assert!(upstream.is_untouched());
 }
 
@@ -77,8 +90,8 @@ fn idle() {
     busy.send(get("/v1/models"));
     let mut serving = upstream.accept();
     serving.head();
-    // Two in turn began later, had as long a time, and are over before the busy one goes on.
-    for _ in 0..2 {
+    // Each in turn has as long a time; together they have a second more for a farewell.
+    for _ in 0..4 {
         let mut idle = Peer::connect(proxy.address());
         idle.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
         idle.until("ok\n");
@@ -90,11 +103,27 @@ fn idle() {
 
 fn idle_http2() {
     let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[("IDLE_TIMEOUT", "0.5")]);
-    let mut client = http2::Client::connect(proxy.address());
-    let (head, body) = client.ask(wire::get("/healthz"));
-    assert_eq!((head.status.as_u16(), body.all()), (200, b"ok\n".to_vec()));
-    client.wait_closed();
+    let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5"), ("IDLE_TIMEOUT", "0.5")]);
+    let mut busy = http2::Client::connect(proxy.address());
+    let waiting = busy.send(wire::get("/v1/models"));
+    let mut serving = upstream.accept();
+    serving.head();
+    for _ in 0..4 {
+        let mut idle = http2::Client::connect(proxy.address());
+        let (head, body) = idle.ask(wire::get("/healthz"));
+        assert_eq!((head.status.as_u16(), body.all()), (200, b"ok\n".to_vec()));
+        idle.wait_closed();
+    }
+    assert!(!busy.is_closed());
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    assert_eq!(waiting.answer().1.all(), b"ok");
+    busy.wait_closed();
+}
+
+fn silence_http2() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5")]);
+    http2::Client::connect(proxy.address()).wait_closed();
 }
 
 fn maximum() {
@@ -108,6 +137,11 @@ fn maximum() {
     second.send("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     first.until("\r\n\r\nok");
+    // Each is a time in which the second one would have been answered, had it a place.
+    for _ in 0..100 {
+        first.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+        first.until("ok\n");
+    }
     assert!(!second.has_come(), "it waits for a place");
     drop(first);
     assert_eq!(second.head().status(), 200);

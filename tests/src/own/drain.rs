@@ -10,6 +10,8 @@ pub(super) const TESTS: &[Test] = &[
     ("an_interrupt_drains_too", || finishes("INT")),
     ("an_http2_stream_finishes", http2_stream),
     ("an_idle_connection_does_not_hold_it_up", idle),
+    ("a_silent_connection_does_not_hold_it_up", silent),
+    ("a_tunnel_goes_on", open_tunnel),
     ("a_second_signal_ends_at_once", second_signal),
     ("the_drain_timeout_cuts_a_stream", timeout),
     ("the_drain_timeout_cuts_a_tunnel", tunnel),
@@ -77,6 +79,17 @@ fn idle() {
     assert_eq!(proxy.process.wait().0.code(), Some(0));
 }
 
+fn silent() {
+    let upstream = Upstream::start();
+    let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "3000"), ("HEADER_TIMEOUT", "3000")]);
+    let mut client = Peer::connect(proxy.address());
+    let mut unasked = http2::Client::connect(proxy.address());
+    proxy.process.signal("TERM");
+    assert!(client.rest().0.is_empty());
+    unasked.wait_closed();
+    assert_eq!(proxy.process.wait().0.code(), Some(0));
+}
+
 fn second_signal() {
     let (mut proxy, _client, _serving) = streaming(&[("DRAIN_TIMEOUT", "3000")]);
     drain(&proxy, "TERM");
@@ -92,9 +105,10 @@ fn timeout() {
     assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
 }
 
-fn tunnel() {
+/// The server with an open WebSocket, and both its ends.
+fn tunneling(more: &[(&str, &str)]) -> (Serving, Peer, Peer) {
     let upstream = Upstream::start();
-    let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "0.5")]);
+    let proxy = start(upstream.address(), more);
     let mut client = Peer::connect(proxy.address());
     let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     client.send(wire::request("GET", "/v1/realtime", opening));
@@ -102,6 +116,25 @@ fn tunnel() {
     serving.head();
     serving.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
     client.head();
+    (proxy, client, serving)
+}
+
+fn open_tunnel() {
+    let (mut proxy, mut client, mut serving) = tunneling(&[("DRAIN_TIMEOUT", "3000")]);
+    drain(&proxy, "TERM");
+    client.send("up");
+    serving.until("up");
+    serving.send("down");
+    client.until("down");
+    drop(client);
+    serving.rest();
+    drop(serving);
+    let (status, said) = proxy.process.wait();
+    assert!(status.success() && !said.contains("are cut"), "{said}");
+}
+
+fn tunnel() {
+    let (mut proxy, mut client, mut serving) = tunneling(&[("DRAIN_TIMEOUT", "0.5")]);
     drain(&proxy, "TERM");
     let (status, said) = proxy.process.wait();
     assert!(status.success() && said.contains("open requests are cut"), "{said}");
@@ -110,11 +143,13 @@ fn tunnel() {
 }
 
 fn hangup() {
-    let (proxy, mut client, mut serving) = streaming(&[]);
+    let (mut proxy, mut client, mut serving) = streaming(&[("DRAIN_TIMEOUT", "3000")]);
     proxy.process.signal("HUP");
+    // Had the first one begun to drain, the second would end it at once.
+    drain(&proxy, "TERM");
     serving.send_chunk("data: 2\n\n");
     client.until("data: 2\n\n");
-    let mut other = Peer::connect(proxy.address());
-    other.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
-    assert_eq!(other.head().status(), 200);
+    serving.send("0\r\n\r\n");
+    assert!(client.rest().0.ends_with(b"0\r\n\r\n"));
+    assert_eq!(proxy.process.wait().0.code(), Some(0));
 }

@@ -5,17 +5,22 @@ use crate::{
     adapter::Running as _,
     peer::Peer,
     server::Serving,
-    table::KEY,
+    table::{KEY, REAL},
     upstream::{Answering, Upstream},
+    wire,
 };
 
 pub(super) const TESTS: &[Test] = &[
     ("a_line_a_request", line),
     ("a_rejection_is_told_by_its_code", rejection),
     ("a_key_in_the_path_is_hidden", key_in_path),
+    ("a_key_within_a_word_of_the_path_is_hidden", key_in_word),
+    ("a_key_in_a_refused_path_is_hidden", key_in_refused_path),
     ("json_lines_parse", json),
     ("off_is_silent", off),
     ("a_client_that_left_is_told", left),
+    ("an_answer_that_was_cut_is_told", cut),
+    ("a_tunnel_is_a_line_at_its_end", tunnel),
 ];
 
 fn answering() -> Answering {
@@ -61,6 +66,39 @@ fn rejection() {
 
 /// The log is searched for the keys when the server ends.
 fn key_in_path() {
+    let proxy = start(answering().address(), &[]);
+    let encoded = |key: &str| key.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
+    // Each has a method of its own: lines of several threads have no order.
+    for (method, part) in [
+        ("GET", KEY.to_owned()),
+        ("POST", REAL.to_owned()),
+        ("PUT", encoded(KEY)),
+        ("PATCH", encoded(REAL)),
+        ("DELETE", format!("{REAL}{KEY}")),
+        ("HEAD", "sk-proj-somebodyelses".to_owned()),
+    ] {
+        let mut client = Peer::connect(proxy.address());
+        client.send(wire::request(method, &format!("/v1/{part}/models"), ""));
+        client.head();
+        let line = proxy.process.wait_for(|line| line.contains(&format!("method={method} ")).then(|| line.to_owned()));
+        assert!(line.contains("hidden") && line.contains("user=\"Tom\""), "{line}");
+    }
+    let said = proxy.process.said();
+    for part in [encoded(KEY), encoded(REAL), "somebodyelses".to_owned()] {
+        assert!(!said.contains(&part), "{said}");
+    }
+}
+
+/// So is it where the request is refused.
+fn key_in_refused_path() {
+    let proxy = start(answering().address(), &[]);
+    ask(&proxy, &format!("GET /v1/{REAL} HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let line = access_line(&proxy);
+    assert!(line.contains("hidden") && line.contains("status=401"), "{line}");
+}
+
+/// So is it within a longer word.
+fn key_in_word() {
     for around in [("", ""), ("x", ""), ("1", "x"), ("a-", "_b"), ("%78", "")] {
         let proxy = start(answering().address(), &[]);
         ask(&proxy, &get(&format!("/v1/{}{KEY}{}/models", around.0, around.1)));
@@ -77,14 +115,17 @@ fn json() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
     }
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&line["user"], &line["status"], &line["path"]), (&"Tom".into(), &200.into(), &"/v1/models".into()));
+    for (field, value) in [("user", "Tom"), ("method", "GET"), ("path", "/v1/models"), ("end", "complete")] {
+        assert_eq!(line[field], value, "{line}");
+    }
+    assert!(line["status"] == 200 && line["bytes"] == 2 && line["head_ms"].is_u64() && line["total_ms"].is_u64());
 }
 
 fn off() {
     let upstream = answering();
     // The start line is off, too: another server's line tells a free port.
     let port = start(upstream.address(), &[]).address();
-    let settings = crate::wire::settings(&format!("http://{}", upstream.address()), &[("LOG", "off")]);
+    let settings = wire::settings(&format!("http://{}", upstream.address()), &[("LOG", "off")]);
     let proxy = Serving::start_at(&settings, port);
     ask(&proxy, &get("/v1/models"));
     assert_eq!(proxy.process.said(), "");
@@ -101,4 +142,44 @@ fn left() {
     serving.rest();
     let line = access_line(&proxy);
     assert!(line.contains("end=\"client left\"") && line.contains("user=\"Tom\""), "{line}");
+}
+
+fn cut() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
+    client.until("half");
+    drop(serving);
+    let line = access_line(&proxy);
+    for part in ["status=200", "bytes=4", "end=\"cut\""] {
+        assert!(line.contains(part), "{part} stands in {line}");
+    }
+}
+
+fn tunnel() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    client.send(wire::request("GET", "/v1/realtime?private=query", opening));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    client.head();
+    client.send("up");
+    serving.until("up");
+    serving.send("down");
+    client.until("down");
+    assert!(!proxy.process.said().contains("sparekey::access"), "it is not over yet");
+    drop(client);
+    serving.rest();
+    drop(serving);
+    let line = access_line(&proxy);
+    for part in ["user=\"Tom\"", "path=\"/v1/realtime\"", "status=101", "bytes=6", "end=\"complete\""] {
+        assert!(line.contains(part), "{part} stands in {line}");
+    }
 }

@@ -3,7 +3,10 @@
 use super::{Test, get, start};
 use crate::{
     adapter::Running as _,
+    http2,
     peer::Peer,
+    server::{Server, Serving},
+    tls::Authority,
     upstream::Upstream,
     wire::{self, error_code},
 };
@@ -11,7 +14,11 @@ use crate::{
 pub(super) const TESTS: &[Test] = &[
     ("no_head_in_time_is_a_504", no_head),
     ("silence_within_a_body_cuts_it", silent_body),
+    ("silence_within_a_body_resets_an_http2_stream", silent_body_http2),
+    ("a_stream_that_moves_is_not_cut", moving_stream),
     ("an_upload_that_moves_is_not_given_up", moving_upload),
+    ("an_upload_that_stalls_is_a_504", stalled_upload),
+    ("no_head_in_time_ends_one_http2_stream_upstream", no_head_http2),
 ];
 
 fn no_head() {
@@ -41,25 +48,109 @@ fn silent_body() {
     serving.rest();
 }
 
+fn silent_body_http2() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("UPSTREAM_IDLE_TIMEOUT", "0.5")]);
+    let mut client = http2::Client::connect(proxy.address());
+    let waiting = client.send(wire::get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send(wire::EVENTS);
+    serving.send_chunk("data: 1\n\n");
+    let (_, mut body) = waiting.answer();
+    assert_eq!(body.piece().unwrap().unwrap(), "data: 1\n\n");
+    assert!(body.piece().unwrap().is_err(), "a cut must not look like an end");
+    assert_eq!(client.ask(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
+    serving.rest();
+}
+
+/// A server whose patience is a clock: the other's would run out within seven of its ticks.
+struct Clock {
+    server: Serving,
+    _never: Upstream,
+}
+
+const SEVEN_TICKS: &[(&str, &str)] = &[("UPSTREAM_TIMEOUT", "5"), ("UPSTREAM_IDLE_TIMEOUT", "5")];
+
+impl Clock {
+    fn start() -> Self {
+        let never = Upstream::start();
+        Self { server: start(never.address(), &[("UPSTREAM_TIMEOUT", "1")]), _never: never }
+    }
+
+    fn tick(&self) {
+        let mut client = Peer::connect(self.server.address());
+        client.send(get("/v1/models"));
+        assert_eq!(client.head().status(), 504);
+    }
+}
+
+fn moving_stream() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), SEVEN_TICKS);
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send(wire::EVENTS);
+    let clock = Clock::start();
+    for _ in 0..7 {
+        serving.send_chunk("data: 1\n\n");
+        client.until("data: 1\n\n");
+        clock.tick();
+    }
+    serving.send("0\r\n\r\n");
+    client.until("0\r\n\r\n");
+}
+
 fn moving_upload() {
     let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[("UPSTREAM_TIMEOUT", "5")]);
+    let proxy = start(upstream.address(), SEVEN_TICKS);
     let mut client = Peer::connect(proxy.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
     let mut serving = upstream.accept();
     serving.head();
-    // A second server's patience is the clock: it runs out seven times while the upload goes on.
-    let never = Upstream::start();
-    let clock = start(never.address(), &[("UPSTREAM_TIMEOUT", "1")]);
+    let clock = Clock::start();
     for _ in 0..7 {
         client.send_chunk("piece");
         serving.until("piece");
-        let mut tick = Peer::connect(clock.address());
-        tick.send(get("/v1/models"));
-        assert_eq!(tick.head().status(), 504);
+        clock.tick();
     }
     client.send("0\r\n\r\n");
     serving.until("0\r\n\r\n");
     serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     assert_eq!(client.head().status(), 200);
+}
+
+fn stalled_upload() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("UPSTREAM_TIMEOUT", "0.5")]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
+    client.send_chunk("piece");
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.until("piece");
+    let head = client.head();
+    assert_eq!(head.status(), 504);
+    assert_eq!(error_code(&client.body(&head)), "upstream_timeout");
+    assert!(!serving.rest().0.ends_with(b"0\r\n\r\n"), "half an upload must not look whole");
+}
+
+fn no_head_http2() {
+    let authority = Authority::new();
+    let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
+    let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[("UPSTREAM_TIMEOUT", "0.5")]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/models"));
+    let exchange = upstream.accept();
+    let head = client.head();
+    assert_eq!(head.status(), 504);
+    assert_eq!(error_code(&client.body(&head)), "upstream_timeout");
+    exchange.wait_unwanted();
+    client.send(get("/v1/models"));
+    let (sender, _) = upstream.accept().answer(http::Response::builder().header("content-length", "2"));
+    sender.send("ok");
+    client.until("\r\n\r\nok");
+    assert_eq!(upstream.connections(), 1);
 }

@@ -4,32 +4,28 @@ use std::{fs, net::TcpListener, process::Command};
 
 use super::Test;
 use crate::{
-    adapter::{Running as _, Settings},
-    peer::Peer,
+    adapter::Settings,
     process::Process,
-    server::{Serving, binary, listening_on},
+    server::binary,
     table::{KEY, REAL},
     tls::Authority,
-    upstream::Answering,
-    wire::error_code,
 };
 
 pub(super) const TESTS: &[Test] = &[
     ("every_problem_is_listed_at_once", every_problem),
     ("each_problem_is_refused", each_problem),
     ("no_key_never_opens_the_door", no_key),
-    ("a_key_is_made_for_one_run_on_loopback", key_for_one_run),
+    ("no_key_in_a_file_never_opens_the_door", no_key_in_file),
     ("check_tells_and_ends", check),
     ("flags_come_before_the_environment", flags),
     ("a_port_in_use_is_told", port_in_use),
     ("help_names_every_setting", help),
-    ("the_demo_needs_nothing", demo),
 ];
 
-const LOOPBACK: &str = "127.0.0.1:0";
+pub(super) const LOOPBACK: &str = "127.0.0.1:0";
 const EVERYWHERE: &str = "0.0.0.0:0";
 
-fn settings(list: &[(&str, &str)]) -> Settings {
+pub(super) fn settings(list: &[(&str, &str)]) -> Settings {
     list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
@@ -104,33 +100,20 @@ fn no_key() {
     refused(&[("OPENAI_API_KEY", REAL), ("LISTEN", LOOPBACK), ("ACCESS_KEYS", ",")], &["ACCESS_KEYS holds no key"]);
 }
 
-/// The key that a server made for this run, as it prints it.
-fn printed_key(process: &Process) -> String {
-    process.wait_for(|line| Some(line.split_once("A key for this run: ")?.1.to_owned()))
-}
-
-fn status(proxy: &Serving, authorization: &str) -> u16 {
-    let mut client = Peer::connect(proxy.address());
-    client.send(format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\r\n"));
-    client.head().status()
-}
-
-fn key_for_one_run() {
-    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
-    let base = format!("http://{}", upstream.address());
-    for keys in ["", "  "] {
-        let list = [("OPENAI_API_KEY", REAL), ("API_BASE", base.as_str()), ("ACCESS_KEYS", keys)];
-        let proxy = Serving::start(&settings(&list));
-        let key = printed_key(&proxy.process);
-        proxy.process.wait_for(|line| (line.trim() == "END").then_some(()));
-        let said = proxy.process.said();
-        let curl = format!("curl http://{}/v1/models -H 'Authorization: Bearer {key}'", proxy.address());
-        assert!(said.contains(&curl) && said.contains("from openai import OpenAI"), "{said}");
-        assert_eq!(status(&proxy, &format!("Bearer {key}")), 200);
-        for other in ["", "Bearer", "Bearer ", "Bearer ,", &format!("Bearer {REAL}"), &format!("Bearer {KEY}")] {
-            assert_eq!(status(&proxy, other), 401, "{other}");
-        }
+fn no_key_in_file() {
+    // Any folder that goes away by itself.
+    let authority = Authority::new();
+    let path = authority.file().replace("authority.pem", "keys");
+    for (text, listen) in [("", EVERYWHERE), ("\n", EVERYWHERE), (" ,\n,", EVERYWHERE), (",", LOOPBACK), ("", "[::]:0")]
+    {
+        fs::write(&path, text).unwrap();
+        refused(
+            &[("OPENAI_API_KEY", REAL), ("ACCESS_KEYS_FILE", &path), ("LISTEN", listen)],
+            &["ACCESS_KEYS holds no key"],
+        );
     }
+    fs::write(&path, " \n").unwrap();
+    refused(&[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY)], &["OPENAI_API_KEY is not set"]);
 }
 
 fn check() {
@@ -200,19 +183,4 @@ fn help() {
     for (name, default) in own {
         assert!(said.contains(&format!("[default: {default}] [env: {name}]")), "{name} stands in {said}");
     }
-}
-
-fn demo() {
-    let list = [("OPENAI_API_KEY", REAL), ("API_BASE", "http://127.0.0.1:1"), ("LISTEN", LOOPBACK)];
-    let process = Process::start(Command::new(binary()).arg("--demo"), &settings(&list));
-    let address = process.wait_for(listening_on);
-    let key = printed_key(&process);
-    let mut client = Peer::connect(address);
-    client.send(format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"));
-    let head = client.head();
-    assert_eq!(head.status(), 200);
-    assert!(String::from_utf8(client.body(&head)).unwrap().contains("gpt-5-mini"));
-    client.send("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-a-12345678\r\n\r\n");
-    let head = client.head();
-    assert_eq!(error_code(&client.body(&head)), "invalid_api_key");
 }

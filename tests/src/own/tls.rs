@@ -19,6 +19,7 @@ pub(super) const TESTS: &[Test] = &[
     ("a_stranger_upstream_is_not_spoken_to", stranger),
     ("another_hosts_certificate_is_not_taken", other_host),
     ("a_certificate_that_is_none_is_told", no_certificate),
+    ("an_authority_that_is_none_is_told", no_authority),
     ("many_short_http2_answers_do_not_end_the_connection", many_short_answers),
     ("http2_requests_share_a_connection", sharing),
 ];
@@ -65,22 +66,38 @@ fn other_host() {
 fn no_certificate() {
     let authority = Authority::new();
     let (cert, key) = authority.files("localhost");
-    let (_, other_key) = Authority::new().files("localhost");
+    let stranger = Authority::new();
+    let (_, other_key) = stranger.files("localhost");
     let garbage = authority.file().replace("authority.pem", "garbage");
     fs::write(&garbage, "no certificate").unwrap();
-    fs::write(other_key.as_str(), "").unwrap_or_default();
     for (cert, key, reason) in [
         (garbage.as_str(), key.as_str(), "TLS_CERT names"),
         (&cert, &garbage, "TLS_KEY names"),
         ("/not/there", &key, "TLS_CERT names"),
+        (&cert, "/not/there", "TLS_KEY names"),
+        (&cert, &cert, "TLS_KEY names"),
+        (&cert, &other_key, "TLS_CERT and TLS_KEY do not go together"),
+        (&cert, "", "TLS_CERT is set, but TLS_KEY is not"),
+        ("", &key, "TLS_KEY is set, but TLS_CERT is not"),
     ] {
         let settings = wire::settings("http://127.0.0.1:1", &[("TLS_CERT", cert), ("TLS_KEY", key)]);
         let (status, said) = Process::start(Command::new(binary()).arg("check"), &settings).wait();
         assert!(status.code() == Some(2) && said.contains(reason), "{said}");
     }
-    let settings = wire::settings("https://127.0.0.1:1", &[("SSL_CERT_FILE", &garbage)]);
-    let (status, said) = Process::start(Command::new(binary()).arg("check"), &settings).wait();
-    assert!(status.code() == Some(2) && said.contains("SSL_CERT_FILE"), "{said}");
+}
+
+fn no_authority() {
+    let authority = Authority::new();
+    let file = |name: &str, text: &str| {
+        let path = authority.file().replace("authority.pem", name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    for path in [file("garbage", "no certificate"), file("nothing", ""), "/not/there".to_owned()] {
+        let settings = wire::settings("https://127.0.0.1:1", &[("SSL_CERT_FILE", &path)]);
+        let (status, said) = Process::start(&mut Command::new(binary()), &settings).wait();
+        assert!(status.code() == Some(2) && said.contains("SSL_CERT_FILE"), "{said}");
+    }
 }
 
 /// A body that has all its bytes is read on to its end: a reset instead, often enough, ends the connection for all.

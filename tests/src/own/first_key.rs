@@ -1,0 +1,110 @@
+//! Keys that the server makes for one run, and the demo.
+
+use std::process::Command;
+
+use super::{
+    Test,
+    settings::{LOOPBACK, settings},
+};
+use crate::{
+    adapter::{Running as _, Settings},
+    peer::Peer,
+    process::Process,
+    server::{Serving, binary, listening_on},
+    table::{KEY, REAL, TOKEN},
+    upstream::Answering,
+    wire::error_code,
+};
+
+pub(super) const TESTS: &[Test] = &[
+    ("a_key_is_made_for_one_run_on_loopback", key_for_one_run),
+    ("only_the_key_and_its_commands_stand_on_standard_output", standard_output),
+    ("the_demo_needs_nothing", demo),
+    ("the_demo_takes_nothing_of_the_owners", demo_of_an_owner),
+    ("the_demo_keeps_the_access_keys", demo_with_keys),
+];
+
+/// The key that a server made for this run, as it prints it.
+fn printed_key(process: &Process) -> String {
+    process.wait_for(|line| Some(line.split_once("A key for this run: ")?.1.to_owned()))
+}
+
+fn status(proxy: &Serving, authorization: &str) -> u16 {
+    let mut client = Peer::connect(proxy.address());
+    client.send(format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\r\n"));
+    client.head().status()
+}
+
+fn key_for_one_run() {
+    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let base = format!("http://{}", upstream.address());
+    let mut before = KEY.to_owned();
+    for keys in ["", "  "] {
+        let list = [("OPENAI_API_KEY", REAL), ("API_BASE", base.as_str()), ("ACCESS_KEYS", keys)];
+        let proxy = Serving::start(&settings(&list));
+        let key = printed_key(&proxy.process);
+        proxy.process.wait_for(|line| (line.trim() == "END").then_some(()));
+        let said = proxy.process.said();
+        let curl = format!("curl http://{}/v1/models -H 'Authorization: Bearer {key}'", proxy.address());
+        assert!(said.contains(&curl) && said.contains("from openai import OpenAI"), "{said}");
+        assert_eq!(status(&proxy, &format!("Bearer {key}")), 200);
+        for other in ["", "Bearer", "Bearer ", "Bearer ,", &format!("Bearer {REAL}"), &format!("Bearer {before}")] {
+            assert_eq!(status(&proxy, other), 401, "{other}");
+        }
+        before = key;
+    }
+}
+
+fn standard_output() {
+    let list = settings(&[("OPENAI_API_KEY", REAL), ("LISTEN", LOOPBACK)]);
+    let shell = |script: &str, list: &Settings| {
+        Process::start(Command::new("/bin/sh").args(["-c", &format!("exec \"$0\" {script}")]).arg(binary()), list)
+    };
+    // The log is elsewhere, so that the key can be taken from a pipe; it is not in the log.
+    let output = shell("2>/dev/null", &list);
+    let key = printed_key(&output);
+    output.wait_for(|line| (line.trim() == "END").then_some(()));
+    assert!(!output.said().contains("listening on"), "{}", output.said());
+    let mut errors = shell(">/dev/null", &list);
+    errors.wait_for(listening_on);
+    errors.signal("TERM");
+    let (_, said) = errors.wait();
+    assert!(!said.contains("sk-me-") && key.starts_with("sk-me-"), "{said}");
+    // What is wrong is told apart from what was asked for.
+    let (status, said) = shell("2>/dev/null", &settings(&[])).wait();
+    assert_eq!((status.code(), said.as_str()), (Some(2), ""));
+    let (status, said) = shell("check 2>/dev/null", &settings(&[("OPENAI_API_KEY", "no\tkey")])).wait();
+    assert_eq!((status.code(), said.as_str()), (Some(2), ""));
+}
+
+/// Starts the demo, with these flags and this environment; it answers this key, and no other.
+fn demo_with(flags: &[&str], list: &[(&str, &str)], key: Option<&str>) {
+    let list = settings(&[&[("LISTEN", LOOPBACK)], list].concat());
+    let process = Process::start(Command::new(binary()).arg("--demo").args(flags), &list);
+    let address = process.wait_for(listening_on);
+    let key = key.map_or_else(|| printed_key(&process), str::to_owned);
+    let mut client = Peer::connect(address);
+    client.send(format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"));
+    let head = client.head();
+    assert_eq!(head.status(), 200);
+    assert!(String::from_utf8(client.body(&head)).unwrap().contains("gpt-5-mini"));
+    client.send("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-a-12345678\r\n\r\n");
+    let head = client.head();
+    assert_eq!(error_code(&client.body(&head)), "invalid_api_key");
+}
+
+fn demo() {
+    demo_with(&[], &[], None);
+}
+
+fn demo_of_an_owner() {
+    demo_with(&[], &[("OPENAI_API_KEY", REAL), ("API_BASE", "http://127.0.0.1:1"), ("AI_GATEWAY_TOKEN", TOKEN)], None);
+    demo_with(&[], &[("OPENAI_API_KEY", "no\tkey"), ("API_BASE", "nowhere"), ("ALLOWED_ORIGINS", "nowhere")], None);
+    demo_with(&["--api-base", "nowhere", "--allowed-origins", "nowhere"], &[], None);
+    // The owner's key is not even read.
+    demo_with(&[], &[("OPENAI_API_KEY_FILE", "/not/there"), ("AI_GATEWAY_TOKEN_FILE", "/not/there")], None);
+}
+
+fn demo_with_keys() {
+    demo_with(&[], &[("ACCESS_KEYS", KEY)], Some(KEY));
+}
