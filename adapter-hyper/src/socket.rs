@@ -26,14 +26,22 @@ const LINGER: Duration = Duration::from_secs(10);
 pub(crate) struct RequestBody {
     body: Incoming,
     activity: Arc<Activity>,
+    /// A body in chunks never says so itself.
+    ended: bool,
 }
 
 impl RequestBody {
     pub(crate) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
-        if body.is_end_stream() {
-            activity.upload_ended();
+        let mut new = Self { body, activity, ended: false };
+        new.note_end(false);
+        new
+    }
+
+    fn note_end(&mut self, heard: bool) {
+        if heard || self.body.is_end_stream() {
+            self.ended = true;
+            self.activity.upload_ended();
         }
-        Self { body, activity }
     }
 }
 
@@ -43,9 +51,8 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
-            self.activity.upload_ended();
-        }
+        // Nothing follows trailers, and nobody asks for it.
+        self.note_end(frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers)));
         Poll::Ready(frame)
     }
 
@@ -60,7 +67,7 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if !self.body.is_end_stream() {
+        if !self.ended {
             self.activity.upload_left();
         }
     }

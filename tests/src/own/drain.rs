@@ -12,6 +12,7 @@ pub(super) const TESTS: &[Test] = &[
     ("an_idle_connection_does_not_hold_it_up", idle),
     ("a_silent_connection_does_not_hold_it_up", silent),
     ("a_tunnel_goes_on", open_tunnel),
+    ("an_upload_that_is_over_does_not_hold_it_up", after_upload),
     ("a_second_signal_ends_at_once", second_signal),
     ("the_drain_timeout_cuts_a_stream", timeout),
     ("the_drain_timeout_cuts_a_tunnel", tunnel),
@@ -88,6 +89,22 @@ fn silent() {
     assert!(client.rest().0.is_empty());
     unasked.wait_closed();
     assert_eq!(proxy.process.wait().0.code(), Some(0));
+}
+
+/// The client keeps its end open: who has heard an upload to its end need not listen for more of it.
+fn after_upload() {
+    let upstream = Upstream::start();
+    let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "5")]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n") + "3\r\none\r\n0\r\n\r\n");
+    let mut serving = upstream.accept();
+    let head = serving.head();
+    assert_eq!(serving.body(&head), b"one");
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    client.until("\r\n\r\nok");
+    proxy.process.signal("TERM");
+    let (status, said) = proxy.process.wait();
+    assert!(status.success() && !said.contains("open requests are cut"), "{said}");
 }
 
 fn second_signal() {
