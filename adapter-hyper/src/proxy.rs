@@ -71,9 +71,11 @@ impl Proxy {
         let (head, exchange) = forward.into_parts();
         let sent = self.upstream.send(head, &exchange, body).await;
         let (head, body) = sent.map_err(|failure| exchange.failed(failure))?.into_parts();
-        // The tunnel's way up rests in the extensions, which the client's answer has no use for.
         let mut response = Response::new(body);
-        *response.extensions_mut() = head.extensions.clone();
+        if exchange.asks_for_websocket() {
+            // The tunnel's way up rests there.
+            *response.extensions_mut() = head.extensions.clone();
+        }
         Ok((self.gate.answer(&exchange, head)?, response))
     }
 }
@@ -104,6 +106,12 @@ enum Content {
 impl ResponseBody {
     fn none() -> Self {
         Self { content: Content::Whole(None), watched: None }
+    }
+
+    fn complete(&mut self) {
+        if let Some((entry, _)) = &mut self.watched {
+            entry.complete();
+        }
     }
 }
 
@@ -141,14 +149,6 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Content::Stream(body) => body.size_hint(),
-        }
-    }
-}
-
-impl ResponseBody {
-    fn complete(&mut self) {
-        if let Some((entry, _)) = &mut self.watched {
-            entry.complete();
         }
     }
 }

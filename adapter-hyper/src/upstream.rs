@@ -117,7 +117,6 @@ where
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(POOL_MAX_IDLE)
         .http2_keep_alive_interval(PING_INTERVAL)
-        .http2_adaptive_window(false)
         .build(connector)
 }
 

@@ -62,7 +62,7 @@ impl Config {
     /// Reads the settings of [`SETTINGS`] by their names. A blank value counts as none.
     ///
     /// # Errors
-    /// [`ConfigError`] with every problem, in the order of [`SETTINGS`]; no message holds a value.
+    /// [`ConfigError`] with every problem; no message holds a value.
     pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let text = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());

@@ -120,8 +120,8 @@ impl Gate {
     /// Decides over a request.
     ///
     /// Of an admitted request's head, exactly this is changed: the URI becomes the upstream's, headers are
-    /// stripped and set, the version is HTTP/1.1 and the
-    /// extensions are dropped. The method, and every byte of the path (less leading `/v1`) and of the query, stay.
+    /// stripped and set, the version is HTTP/1.1 and the extensions are dropped. The method, and every byte of the
+    /// path (less leading `/v1`) and of the query, stay.
     ///
     /// # Errors
     /// A [`Rejection`]; nothing of the request may then be sent anywhere.

@@ -76,7 +76,25 @@ fn ask(adapter: &dyn Adapter, request: &str) -> (Box<dyn Running>, Peer, Peer, H
     (proxy, client, serving, head)
 }
 
-/// The same before an upstream on `localhost` that this authority vouches for.
+/// An upload that is under way: its first piece has come to the upstream.
+fn upload_begun(adapter: &dyn Adapter) -> (Box<dyn Running>, Peer, Peer, Head) {
+    let (proxy, client, mut serving, head) = ask(adapter, &(upload("") + "3\r\none\r\n"));
+    serving.until("one");
+    (proxy, client, serving, head)
+}
+
+/// A request over HTTP/2 that has come to the upstream: the proxy, the client, its wait, the upstream, and the head seen.
+fn ask_http2(adapter: &dyn Adapter) -> (Box<dyn Running>, http2::Client, http2::Waiting, Peer, Head) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = http2::Client::connect(proxy.address());
+    let waiting = client.send(get("/v1/responses"));
+    let mut serving = upstream.accept();
+    let head = serving.head();
+    (proxy, client, waiting, serving, head)
+}
+
+/// Starts the proxy for Tom before an upstream on `localhost` that this authority vouches for.
 pub(crate) fn start_tls(
     adapter: &dyn Adapter,
     authority: &Authority,

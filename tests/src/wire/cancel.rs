@@ -1,12 +1,11 @@
 //! A client that leaves cancels its request upstream at once, in every phase.
 
-use super::{EVENTS, Test, ask, get, request, start, test, upload};
+use super::{EVENTS, Test, ask, ask_http2, request, test, upload_begun};
 use crate::{
     adapter::{Adapter, Feature, Running},
     http2,
     peer::Peer,
     tls::Authority,
-    upstream::Upstream,
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -51,14 +50,7 @@ fn in_silence(adapter: &dyn Adapter) {
 }
 
 fn during_an_upload(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(upload(""));
-    client.send_chunk("one");
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.until("one");
+    let (_proxy, client, mut serving, _) = upload_begun(adapter);
     drop(client);
     let (rest, _) = serving.rest();
     assert!(!rest.ends_with(b"0\r\n\r\n"), "an upload that broke off must not look whole");
@@ -71,24 +63,14 @@ fn by_a_reset(adapter: &dyn Adapter) {
 }
 
 fn http2_before_the_head(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = http2::Client::connect(proxy.address());
-    let waiting = client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, client, waiting, mut serving, _) = ask_http2(adapter);
     drop(waiting);
     assert!(serving.rest().0.is_empty());
     assert!(!client.is_closed());
 }
 
 fn http2_in_silence(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = http2::Client::connect(proxy.address());
-    let waiting = client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, _client, waiting, mut serving, _) = ask_http2(adapter);
     serving.send(EVENTS);
     let (_, body) = waiting.answer();
     drop(body);

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::{EVENTS, Test, ask, error_code, get, request, start, test};
+use super::{EVENTS, Test, ask, ask_http2, error_code, request, start, test};
 use crate::{
     adapter::{Adapter, Feature},
     http2,
@@ -52,12 +52,7 @@ fn short(adapter: &dyn Adapter) {
 }
 
 fn to_http2(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = http2::Client::connect(proxy.address());
-    let waiting = client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let (_proxy, client, waiting, mut serving, _) = ask_http2(adapter);
     serving.send(EVENTS);
     serving.send_chunk("data: 1\n\n");
     let (_, mut body) = waiting.answer();

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use super::{EVENTS, Test, ask, get, post, request, start, test, upload};
+use super::{EVENTS, Test, ask, get, post, request, start, test, upload, upload_begun};
 use crate::{
     adapter::{Adapter, Feature},
     http2,
@@ -93,14 +93,8 @@ fn http2_throughout(adapter: &dyn Adapter) {
 }
 
 fn upload_passes(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(upload(""));
-    client.send_chunk("one");
-    let mut serving = upstream.accept();
-    assert!(serving.head().is_chunked());
-    serving.until("one");
+    let (_proxy, mut client, mut serving, head) = upload_begun(adapter);
+    assert!(head.is_chunked());
     client.send_chunk("two");
     serving.until("two");
     client.send("0\r\n\r\n");

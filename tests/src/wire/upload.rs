@@ -2,7 +2,7 @@
 
 use std::{fs, thread};
 
-use super::{Test, ask, request, start, test, upload};
+use super::{Test, ask, request, start, test, upload_begun};
 use crate::{
     adapter::{Adapter, Feature, Running},
     peer::Peer,
@@ -19,14 +19,7 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn early_answer(adapter: &dyn Adapter) {
-    let upstream = Upstream::start();
-    let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    client.send(upload(""));
-    client.send_chunk("one");
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.until("one");
+    let (_proxy, mut client, mut serving, _) = upload_begun(adapter);
     serving.send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nlarge");
     drop(serving);
     let head = client.head();
