@@ -1,7 +1,9 @@
 //! OpenAI's own SDKs, for Python and for Node, against an adapter in front of the stand-in.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::{self, Command},
     sync::Arc,
@@ -78,6 +80,8 @@ const GUARD: Duration = Duration::from_secs(60);
 fn pytest(command: &mut Command) -> Result<String, Failed> {
     let guard = format!("faulthandler_timeout={}", GUARD.as_secs());
     let command = command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", &guard]);
+    // No settings but these: pytest would take those of any project that this one lies in.
+    let command = command.args(["-c", "/dev/null", "--rootdir", "."]);
     let command = command.args(["-o", "faulthandler_exit_on_timeout=true"]).arg("python").current_dir(FOLDER);
     finish(command, |line| line.contains(" passed"))
 }
@@ -114,7 +118,7 @@ fn python() -> Result<Command, Failed> {
         let pip = home.join("bin/python");
         succeed(Command::new(pip).args(["-m", "pip", "install", "--no-input", "--requirement"]).arg(&lock)).map(drop)
     })?;
-    let mut command = Command::new(home.join("bin/python"));
+    let mut command = undisturbed(home.join("bin/python"));
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
 }
@@ -129,9 +133,25 @@ fn node() -> Result<Command, Failed> {
         }
         succeed(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(home)).map(drop)
     })?;
-    let mut command = Command::new("node");
+    let mut command = undisturbed("node");
     command.env("NODE_MODULES", home.join("node_modules"));
     Ok(command)
+}
+
+/// A program without what would reach into the tests from outside: headers for the SDKs, options for the runners, a
+/// proxy, which would be asked for addresses that only this machine has. (Installing needs the proxy, and has it.)
+fn undisturbed(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        let upper = name.to_string_lossy().to_uppercase();
+        let starts = ["NODE_", "OPENAI_", "PYTEST_", "PYTHON"];
+        if upper.ends_with("_PROXY") || starts.iter().any(|start| upper.starts_with(start)) {
+            command.env_remove(name);
+        }
+    }
+    // The system's own settings may name a proxy too; they give way to a variable.
+    command.env("NO_PROXY", "*");
+    command
 }
 
 /// A folder in the cache that belongs to exactly this lock file; made once.

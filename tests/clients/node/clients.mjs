@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 
-// The packages stand in a cache, away from the sources.
+// The packages stand in a cache, away from the sources. The SDK is the newest of those that take Node 20.
 const require = createRequire(`${process.env.NODE_MODULES}/`);
 
 export const OpenAI = require("openai");
