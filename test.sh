@@ -9,7 +9,7 @@ step() { printf '\n== %s\n' "$*"; }
 if command -v rustup >/dev/null; then
   step "Rust's parts"
   rustup component add rustfmt clippy
-  rustup target add wasm32-unknown-unknown
+  rustup target add wasm32-unknown-unknown aarch64-unknown-linux-gnu
 fi
 
 step "Formatting"

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 /// What is known of a request; dropping it writes the line.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub struct Entry {
     began: Instant,
     method: Method,
     path: String,
@@ -22,7 +22,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn begin(method: &Method, path: &str) -> Self {
+    /// Begins with what the head says; the path as [`sparekey_core::Gate::loggable_path`] shows it.
+    #[must_use]
+    pub fn begin(method: &Method, path: &str) -> Self {
         Self {
             began: Instant::now(),
             method: method.clone(),
@@ -35,23 +37,28 @@ impl Entry {
         }
     }
 
-    pub(crate) fn user(&mut self, user: &std::sync::Arc<str>) {
+    /// Whose key it is.
+    pub fn user(&mut self, user: &std::sync::Arc<str>) {
         self.user = Some(user.clone());
     }
 
-    pub(crate) fn rejected(&mut self, code: &'static str) {
+    /// Why the answer is not the upstream's.
+    pub fn rejected(&mut self, code: &'static str) {
         self.code = code;
     }
 
-    pub(crate) fn answered(&mut self, status: StatusCode) {
+    /// The answer's head is there.
+    pub fn answered(&mut self, status: StatusCode) {
         self.answered = Some((status, self.began.elapsed()));
     }
 
-    pub(crate) fn sent(&mut self, bytes: u64) {
+    /// More of the body was sent.
+    pub fn sent(&mut self, bytes: u64) {
         self.bytes += bytes;
     }
 
-    pub(crate) fn complete(&mut self) {
+    /// All of the answer was sent.
+    pub fn complete(&mut self) {
         self.complete = true;
     }
 }

@@ -1,10 +1,13 @@
-//! What Sparekey's server shares with others: the way out, and the demo.
+//! What Sparekey's server shares with others: the way out, the log, and the demo.
 //!
-//! **In scope:** connections to the upstream, TLS, timeouts, streaming; a stand-in for OpenAI. **Out of scope:**
-//! every decision over heads, which [`sparekey_core`] owns; the server, which is this package's binary.
+//! **In scope:** connections to the upstream, TLS, timeouts, streaming; a line a request; a stand-in for OpenAI.
+//! **Out of scope:** every decision over heads, which [`sparekey_core`] owns; the server, which is this package's
+//! binary.
 
+pub mod access_log;
 pub mod demo;
 mod download;
+pub mod log;
 mod upload;
 pub mod upstream;
 

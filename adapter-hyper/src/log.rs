@@ -15,13 +15,17 @@ const OURS: &str = "sparekey";
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Format {
+pub enum Format {
+    /// For people.
     Text,
+    /// One JSON object a line.
     Json,
 }
 
 impl Format {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Reads `text` or `json`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         match text {
             "text" => Some(Self::Text),
             "json" => Some(Self::Json),
@@ -31,7 +35,7 @@ impl Format {
 }
 
 /// Writes to standard error from here on.
-pub(crate) fn start(format: Format, targets: Targets) {
+pub fn start(format: Format, targets: Targets) {
     // Libraries below log heads as they pass, keys included: their lines have no way out, whatever the filter says.
     let filter = move || {
         let targets = targets.clone();

@@ -1,11 +1,9 @@
 //! The standalone server: settings, threads, signals.
 
-mod access_log;
 mod activity;
 mod cli;
 mod connection;
 mod first_key;
-mod log;
 mod proxy;
 mod server;
 mod settings;
@@ -18,7 +16,7 @@ use std::{error::Error, process::ExitCode, sync::Arc};
 
 use clap::ArgMatches;
 use keygen::NewKey;
-use sparekey::{demo, upstream};
+use sparekey::{demo, log, upstream};
 use sparekey_core::{Config, Gate};
 use tokio::{
     signal::unix::{SignalKind, signal},

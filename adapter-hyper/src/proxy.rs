@@ -12,12 +12,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use sparekey::{Download, upstream::Upstream};
+use sparekey::{Download, access_log::Entry, upstream::Upstream};
 use sparekey_core::{Admission, Answer, Forward, Gate, Rejection};
 use tokio::sync::mpsc;
 
 use crate::{
-    access_log::Entry,
     activity::{Activity, InFlight},
     socket::RequestBody,
     tunnel,

@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use sparekey::upstream::Patience;
+use sparekey::{log::Format, upstream::Patience};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::{activity::Bounds, log::Format, values::Values};
+use crate::{activity::Bounds, values::Values};
 
 /// A setting of the server alone.
 pub(crate) struct ServerSetting {

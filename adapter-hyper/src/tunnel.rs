@@ -8,9 +8,8 @@ use std::{
 use http::Response;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use sparekey::access_log::Entry;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
-
-use crate::access_log::Entry;
 
 const BUFFER: usize = 8 * 1024;
 

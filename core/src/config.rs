@@ -120,6 +120,12 @@ pub struct ConfigError {
     problems: Vec<Problem>,
 }
 
+impl From<Vec<Problem>> for ConfigError {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self { problems }
+    }
+}
+
 impl ConfigError {
     /// For an adapter that can't get at a setting that is there: it must not count as one that is not set.
     #[must_use]
@@ -167,6 +173,9 @@ pub enum Problem {
         /// The item's place, the first being 1.
         place: usize,
     },
+    /// An adapter's own: a sentence on a setting that it alone has, or a value that it could not fetch.
+    #[error("{0}")]
+    Adapter(String),
 }
 
 impl Problem {

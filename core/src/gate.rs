@@ -84,6 +84,7 @@ impl Exchange {
         let cause = match failure {
             UpstreamFailure::Unreachable => Cause::Unreachable,
             UpstreamFailure::Timeout => Cause::Timeout,
+            UpstreamFailure::TooLarge => Cause::TooLarge,
         };
         Rejection::new(cause, self.cors.clone())
     }

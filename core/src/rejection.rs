@@ -30,6 +30,7 @@ pub(crate) enum Cause {
     Unreachable,
     OwnersKeyRefused,
     Timeout,
+    TooLarge,
     Misconfigured,
 }
 
@@ -40,6 +41,8 @@ pub enum UpstreamFailure {
     Unreachable,
     /// No head in time.
     Timeout,
+    /// The answer is more than the adapter's surroundings can carry.
+    TooLarge,
 }
 
 struct Row {
@@ -129,6 +132,12 @@ impl Cause {
                     "The upstream API gave no answer in time. Try again, or ask for less at once.",
                 )
             },
+            Self::TooLarge => row(
+                StatusCode::BAD_GATEWAY,
+                "answer_too_large",
+                "The upstream API's answer is larger than this proxy can pass on. Ask for less at once, or ask the \
+                 person who runs this proxy to let answers stream.",
+            ),
             Self::Misconfigured => row(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "misconfigured",

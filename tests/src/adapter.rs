@@ -17,6 +17,11 @@ pub trait Adapter: Send + Sync + 'static {
 
     /// Whether the adapter's surroundings can carry this at all.
     fn carries(&self, feature: Feature) -> bool;
+
+    /// Why the adapter's surroundings can't carry this case, where that is so; the suite then looks that they don't.
+    fn excuse(&self, _file: &str, _name: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A proxy that takes connections; dropping it ends it.
@@ -38,6 +43,8 @@ pub enum Feature {
     WebSocket,
     /// HTTP/2 from the client.
     Http2,
+    /// An answer that passes while it is still coming.
+    StreamingAnswer,
     /// A request body that passes while it is still being sent.
     StreamingUpload,
     /// `100 Continue`, given here.

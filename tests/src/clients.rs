@@ -104,7 +104,7 @@ fn finish(command: &mut Command, closes: impl Fn(&str) -> bool) -> Result<String
 }
 
 /// Runs a program to its good end; returns everything that it said.
-fn succeed(command: &mut Command) -> Result<String, Failed> {
+pub(crate) fn succeed(command: &mut Command) -> Result<String, Failed> {
     let output = command.output().map_err(|error| format!("can't run {command:?}: {error}"))?;
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     if output.status.success() { Ok(said) } else { Err(format!("{command:?}: {}\n{said}", output.status).into()) }
@@ -112,15 +112,22 @@ fn succeed(command: &mut Command) -> Result<String, Failed> {
 
 /// Python with what `requirements.txt` pins.
 fn python() -> Result<Command, Failed> {
-    let lock = Path::new(FOLDER).join("python/requirements.txt");
-    let home = installed("python", &lock, |home| {
-        succeed(Command::new("python3").args(["-m", "venv", "--copies"]).arg(home))?;
-        let pip = home.join("bin/python");
-        succeed(Command::new(pip).args(["-m", "pip", "install", "--no-input", "--requirement"]).arg(&lock)).map(drop)
-    })?;
+    let home = python_with("python", &Path::new(FOLDER).join("python/requirements.txt"))?;
     let mut command = undisturbed(home.join("bin/python"));
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
+}
+
+/// A folder in the cache with a Python that has what this file pins.
+///
+/// # Errors
+/// Where it can't be made.
+pub(crate) fn python_with(name: &str, requirements: &Path) -> Result<PathBuf, Failed> {
+    installed(name, requirements, |home| {
+        succeed(Command::new("python3").args(["-m", "venv", "--copies"]).arg(home))?;
+        let mut pip = Command::new(home.join("bin/python"));
+        succeed(pip.args(["-m", "pip", "install", "--no-input", "--requirement"]).arg(requirements)).map(drop)
+    })
 }
 
 /// Node with what `package-lock.json` pins.

@@ -6,6 +6,7 @@ pub mod cases;
 pub mod clients;
 pub mod core;
 pub mod http2;
+pub mod lambda;
 pub mod own;
 pub mod peer;
 pub mod process;

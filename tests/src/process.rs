@@ -1,7 +1,9 @@
 //! A program under test: its settings, what it says, and its end.
 
 use std::{
+    env,
     io::{BufRead as _, BufReader, Read},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -9,6 +11,44 @@ use std::{
 };
 
 use crate::{adapter::Settings, peer::GUARD};
+
+/// How a program is built.
+#[derive(Clone, Copy, Debug)]
+pub enum Profile {
+    /// Quickly.
+    Dev,
+    /// As it is shipped.
+    Release,
+}
+
+/// Builds a package of this workspace; returns where its binary of the same name stands.
+///
+/// # Panics
+/// Where it can't be built.
+#[must_use]
+pub fn build(package: &str, profile: Profile) -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    // What cargo told this program of its own package would make build scripts run anew.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    let (profile, folder) = match profile {
+        Profile::Dev => ("dev", "debug"),
+        Profile::Release => ("release", "release"),
+    };
+    let built = command
+        .args(["build", "--quiet", "--profile", profile, "--package", package, "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+        .stdin(Stdio::null())
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "{package} builds");
+    // The tests stand in a profile's folder, in deps/.
+    let tests = env::current_exe().expect("a program knows where it stands");
+    tests.ancestors().nth(3).expect("the target folder").join(folder).join(package)
+}
 
 /// A running program.
 pub struct Process {
@@ -37,7 +77,16 @@ impl Process {
     /// Where it can't be started.
     #[must_use]
     pub fn start(command: &mut Command, settings: &Settings) -> Self {
-        command.env_clear().envs(settings).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::start_within(command.env_clear(), settings)
+    }
+
+    /// Starts a program with these settings on top of its environment.
+    ///
+    /// # Panics
+    /// Where it can't be started.
+    #[must_use]
+    pub fn start_within(command: &mut Command, settings: &Settings) -> Self {
+        command.envs(settings).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
         let said = Arc::new(Said::default());
         said.lines().open_streams = 2;

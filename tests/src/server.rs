@@ -1,17 +1,16 @@
 //! The standalone server as a program of its own.
 
 use std::{
-    env,
     net::{SocketAddr, TcpStream},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::Command,
     sync::OnceLock,
     thread,
 };
 
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
-    process::Process,
+    process::{self, Process, Profile},
 };
 
 /// The binary `sparekey`.
@@ -82,30 +81,8 @@ pub fn listening_on(line: &str) -> Option<SocketAddr> {
 }
 
 /// The binary as the sources are now.
-///
-/// # Panics
-/// Where it can't be built.
 #[must_use]
 pub fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        // What cargo told this program of its own package would make build scripts run anew.
-        for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-                command.env_remove(name);
-            }
-        }
-        let built = command
-            .args(["build", "--quiet", "--package", "sparekey", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
-            .stdin(Stdio::null())
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "the server builds");
-        // The tests stand in deps/, beside it.
-        let tests = env::current_exe().expect("a program knows where it stands");
-        tests.ancestors().nth(2).expect("the target folder").join("sparekey")
-    });
-    built.clone()
+    BUILT.get_or_init(|| process::build("sparekey", Profile::Dev)).clone()
 }

@@ -12,12 +12,12 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    test("a_chunked_body_that_breaks_off", &[], chunked),
-    test("a_chunked_body_that_is_reset", &[], chunked_reset),
-    test("a_body_shorter_than_its_length", &[], short),
+    test("a_chunked_body_that_breaks_off", &[Feature::StreamingAnswer], chunked),
+    test("a_chunked_body_that_is_reset", &[Feature::StreamingAnswer], chunked_reset),
+    test("a_body_shorter_than_its_length", &[Feature::StreamingAnswer], short),
     test("to_http2", &[Feature::Http2], to_http2),
-    test("a_tls_stream_without_its_end", &[Feature::PrivateAuthority], tls_without_end),
-    test("an_http2_stream_that_is_reset", &[Feature::PrivateAuthority], from_http2),
+    test("a_tls_stream_without_its_end", &[Feature::StreamingAnswer, Feature::PrivateAuthority], tls_without_end),
+    test("an_http2_stream_that_is_reset", &[Feature::StreamingAnswer, Feature::PrivateAuthority], from_http2),
     test("an_upstream_that_closes_before_the_head", &[], before_the_head),
     test("an_upstream_that_closes_within_the_head", &[], within_the_head),
     test("an_upstream_that_speaks_no_http", &[], no_http),

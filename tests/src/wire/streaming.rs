@@ -12,14 +12,18 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    test("the_first_event_passes_while_the_second_is_held_back", &[], first_event),
+    test("the_first_event_passes_while_the_second_is_held_back", &[Feature::StreamingAnswer], first_event),
     test("the_first_event_passes_to_http2", &[Feature::Http2], first_event_to_http2),
-    test("the_first_event_passes_from_http2", &[Feature::PrivateAuthority], first_event_from_http2),
+    test(
+        "the_first_event_passes_from_http2",
+        &[Feature::StreamingAnswer, Feature::PrivateAuthority],
+        first_event_from_http2,
+    ),
     test("the_first_event_passes_from_http2_to_http2", &[Feature::Http2, Feature::PrivateAuthority], http2_throughout),
     test("an_upload_passes_while_it_is_being_sent", &[Feature::StreamingUpload], upload_passes),
     test("an_upload_passes_from_http2", &[Feature::Http2, Feature::StreamingUpload], upload_from_http2),
     test("an_upload_passes_to_http2", &[Feature::StreamingUpload, Feature::PrivateAuthority], upload_to_http2),
-    test("trailers_of_an_answer_are_dropped", &[], answer_trailers),
+    test("trailers_of_an_answer_are_dropped", &[Feature::StreamingAnswer], answer_trailers),
     test("trailers_of_a_request_are_dropped", &[], request_trailers),
     test("a_client_that_reads_nothing_holds_the_upstream_back", &[Feature::Backpressure], slow_client),
     test("an_upstream_that_reads_nothing_holds_the_client_back", &[Feature::StreamingUpload], slow_upstream),

@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) const TESTS: &[Test] = &[
     test("an_early_answer_is_delivered", &[Feature::StreamingUpload], early_answer),
-    test("a_refusal_is_delivered_while_the_upload_goes_on", &[], refused),
+    test("a_refusal_is_delivered_while_the_upload_goes_on", &[Feature::StreamingUpload], refused),
     test("expect_continue_is_answered_here", &[Feature::Continue], expect_continue),
     test("expect_continue_is_not_granted_to_a_stranger", &[Feature::Continue], expect_refused),
     test("a_gigabyte_goes_up_in_flat_memory", &[Feature::Unbounded], gigabyte_up),

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Size, start and added time of the function; and the same of one that leaves Nagle's algorithm on, for comparison.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=$(cargo metadata --format-version 1 --no-deps | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
+without=$target/without-nodelay
+cargo build --quiet --release --package sparekey-lambda
+
+mkdir -p "$without/source"
+git ls-files -z | tar --create --null --files-from=- | tar --extract --directory "$without/source"
+grep --quiet 'set_nodelay(true)' "$without/source/adapter-lambda/src/loopback.rs"
+sed -i 's/set_nodelay(true)/set_nodelay(false)/' "$without/source/adapter-lambda/src/loopback.rs"
+(cd "$without/source" && cargo build --quiet --release --package sparekey-lambda --target-dir "$without")
+
+cargo run --quiet --release --package conformance --example lambda_figures -- \
+  "$target/release/sparekey-lambda" "$without/release/sparekey-lambda"

@@ -1,0 +1,117 @@
+//! Lambda's [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html): events in, answers out.
+//!
+//! One connection polls for an event and then takes its answer, so that as many run at once as there are pollers.
+
+use std::{error::Error, io};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header};
+use http_body_util::{BodyExt as _, Either, Full};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::{answer::Answer, deadline, loopback::Loopback, stream::Streamed};
+
+const NEXT: &str = "/2018-06-01/runtime/invocation/next";
+const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
+/// Tells invocations apart where several run at once; given back as it came.
+const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
+const DEADLINE: &str = "lambda-runtime-deadline-ms";
+const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
+const STREAM_TYPE: &str = "application/vnd.awslambda.http-integration-response";
+
+/// A connection to the Runtime API.
+#[derive(Debug)]
+pub(crate) struct RuntimeApi(Loopback<Post>);
+
+type Post = Either<Full<Bytes>, Box<Streamed>>;
+
+/// What identifies an invocation.
+#[derive(Debug)]
+pub(crate) struct Id {
+    request: String,
+    invocation: Option<String>,
+}
+
+/// An event to be answered.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) id: Id,
+    pub(crate) event: Bytes,
+    /// When the upstream is given up.
+    pub(crate) deadline: Instant,
+}
+
+impl RuntimeApi {
+    pub(crate) fn new(at: &str) -> Result<Self, http::Error> {
+        Loopback::new(at).map(Self)
+    }
+
+    /// Waits for the next event, which may take days. A connection that breaks meanwhile is opened again, once.
+    pub(crate) async fn next(&mut self) -> Result<Invocation, Box<dyn Error>> {
+        match self.poll().await {
+            Err(error) if error.is::<io::Error>() => self.poll().await,
+            outcome => outcome,
+        }
+    }
+
+    async fn poll(&mut self) -> Result<Invocation, Box<dyn Error>> {
+        let request = Request::get(NEXT).body(Either::Left(Full::default()))?;
+        let (head, body) = self.0.send(request).await?.into_parts();
+        let event = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        if !head.status.is_success() {
+            return Err(format!("the Runtime API answered {} to a poll", head.status).into());
+        }
+        let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let request = text(REQUEST_ID).ok_or("the Runtime API gave no request id")?.to_owned();
+        let deadline = deadline::after(text(DEADLINE).and_then(|millis| millis.parse().ok()));
+        Ok(Invocation { id: Id { request, invocation: text(INVOCATION_ID).map(str::to_owned) }, event, deadline })
+    }
+
+    /// Gives an answer, to its last byte.
+    pub(crate) async fn respond(&mut self, id: &Id, answer: Answer) {
+        let post = Request::builder();
+        let (post, body) = match answer {
+            Answer::Whole(json) => (post.header(header::CONTENT_TYPE, "application/json"), Either::Left(json.into())),
+            Answer::Stream(body) => {
+                let post = post.header(header::CONTENT_TYPE, STREAM_TYPE).header(RESPONSE_MODE, "streaming");
+                (post, Either::Right(body))
+            }
+        };
+        self.post(id, "response", post.body(body)).await;
+    }
+
+    /// Tells that the event could not be read.
+    pub(crate) async fn fail(&mut self, id: &Id, error: &dyn Error) {
+        tracing::error!("an event was not understood: {error}");
+        let report = serde_json::json!({ "errorType": "Event.NotHttp", "errorMessage": error.to_string() });
+        let post = Request::builder().header("lambda-runtime-function-error-type", "Event.NotHttp");
+        self.post(id, "error", post.body(Either::Left(report.to_string().into()))).await;
+    }
+
+    /// What goes wrong here concerns this invocation alone, and Lambda knows of it.
+    async fn post(&mut self, id: &Id, kind: &str, post: http::Result<Request<Post>>) {
+        let sent = async {
+            let mut post = post?;
+            *post.method_mut() = Method::POST;
+            *post.uri_mut() = format!("/2018-06-01/runtime/invocation/{}/{kind}", id.request).parse()?;
+            identify(post.headers_mut(), id)?;
+            let response: Response<Incoming> = self.0.send(post).await?;
+            let status = response.status();
+            // Read to its end, so that the connection can be used again.
+            let said = response.into_body().collect().await?.to_bytes();
+            if status.is_success() { Ok(()) } else { Err(format!("{status} {}", said.escape_ascii()).into()) }
+        };
+        let sent: Result<(), Box<dyn Error>> = sent.await;
+        if let Err(error) = sent {
+            tracing::warn!("the Runtime API did not take an answer: {error}");
+        }
+    }
+}
+
+fn identify(headers: &mut HeaderMap, id: &Id) -> Result<(), http::Error> {
+    if let Some(invocation) = &id.invocation {
+        headers.insert(INVOCATION_ID, invocation.try_into()?);
+    }
+    Ok(())
+}

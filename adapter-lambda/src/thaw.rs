@@ -1,0 +1,68 @@
+//! Connections to the upstream across freezes: Lambda stops an environment between two events, for minutes or hours.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http_body::Body;
+use rustls::ClientConfig;
+use sparekey::upstream::{Patience, Upstream};
+
+/// As long as the pool keeps an idle connection; its own clock may stand still in a freeze, and this one does not.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// The way out, fresh after a freeze.
+pub(crate) struct Pool<B> {
+    trust: Arc<ClientConfig>,
+    patience: Patience,
+    current: RefCell<(Rc<Upstream<B>>, SystemTime)>,
+}
+
+impl<B> Pool<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
+{
+    pub(crate) fn new(trust: Arc<ClientConfig>, patience: Patience) -> Self {
+        let current = RefCell::new((Rc::new(Upstream::new(&trust, patience)), SystemTime::now()));
+        Self { trust, patience, current }
+    }
+
+    /// What to send the next request on.
+    pub(crate) fn upstream(&self) -> Rc<Upstream<B>> {
+        self.upstream_at(SystemTime::now())
+    }
+
+    fn upstream_at(&self, now: SystemTime) -> Rc<Upstream<B>> {
+        let mut current = self.current.borrow_mut();
+        // A clock that was set back says nothing.
+        if now.duration_since(current.1).is_ok_and(|idle| idle > IDLE_TIMEOUT) {
+            current.0 = Rc::new(Upstream::new(&self.trust, self.patience));
+        }
+        current.1 = now;
+        Rc::clone(&current.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[test]
+    fn connections_outlive_a_pause_and_no_freeze() {
+        let patience = Patience { head: IDLE_TIMEOUT, silence: IDLE_TIMEOUT };
+        let pool = Pool::<Full<Bytes>>::new(sparekey::upstream::trust().unwrap(), patience);
+        let now = SystemTime::now();
+        let first = pool.upstream_at(now);
+        assert!(Rc::ptr_eq(&first, &pool.upstream_at(now + IDLE_TIMEOUT / 2)));
+        assert!(Rc::ptr_eq(&first, &pool.upstream_at(now + IDLE_TIMEOUT)));
+        assert!(!Rc::ptr_eq(&first, &pool.upstream_at(now + IDLE_TIMEOUT * 3)));
+        let fresh = pool.upstream_at(now + IDLE_TIMEOUT * 3);
+        assert!(Rc::ptr_eq(&fresh, &pool.upstream_at(now)), "a clock that was set back says nothing");
+    }
+}

@@ -1,0 +1,59 @@
+//! The function behind `cargo lambda watch`, the emulator that developers use.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    process::Command,
+};
+
+use super::{binary, environment, tools};
+use crate::{
+    adapter::{Adapter, Feature, Running, Settings},
+    process::Process,
+};
+
+/// The binary `sparekey-lambda` behind the emulator.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watched;
+
+impl Adapter for Watched {
+    fn name(&self) -> &'static str {
+        "lambda-watch"
+    }
+
+    fn start(&self, settings: &Settings) -> Box<dyn Running> {
+        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let address = free.local_addr().expect("a listener has an address");
+        drop(free);
+        let port = address.port().to_string();
+        let mut watch = Command::new(tools::folder().join("bin/cargo-lambda"));
+        watch.args(["lambda", "watch", "--only-lambda-apis", "--disable-cors", "-A", "127.0.0.1", "-P", &port]);
+        watch.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapter-lambda"));
+        let emulator = Process::start_within(&mut watch, &Settings::new());
+        emulator.wait_for(|line| line.contains("starting Runtime server").then_some(()));
+
+        let mut all = environment(&format!("http://{address}/.rt"));
+        all.insert("AWS_LAMBDA_FUNCTION_NAME".into(), "_".into());
+        all.insert("RESPONSE_MODE".into(), "stream".into());
+        // Clients of these tests hold one stream open while they ask for another.
+        all.insert("AWS_LAMBDA_MAX_CONCURRENCY".into(), "8".into());
+        all.extend(settings.clone());
+        let function = Process::start(&mut Command::new(binary()), &all);
+        Box::new(Watching { address, _function: function, _emulator: emulator })
+    }
+
+    fn carries(&self, feature: Feature) -> bool {
+        feature == Feature::StreamingAnswer
+    }
+}
+
+struct Watching {
+    address: SocketAddr,
+    _function: Process,
+    _emulator: Process,
+}
+
+impl Running for Watching {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
