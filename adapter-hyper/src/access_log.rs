@@ -1,30 +1,39 @@
 //! One line a request, written when it is over. No key, no query, no body.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{Method, StatusCode};
 
-/// What is known of a request; dropping it writes the line.
+use crate::metrics::Metrics;
+
+/// What is known of a request; dropping it writes the line, and counts it.
 #[derive(Debug)]
 pub struct Entry {
     began: Instant,
     method: Method,
     path: String,
-    user: Option<std::sync::Arc<str>>,
+    pub(crate) user: Option<Arc<str>>,
     /// The answer's status and when its head was there; `None` where the client left before.
-    answered: Option<(StatusCode, Duration)>,
+    pub(crate) answered: Option<(StatusCode, Duration)>,
     /// Why the answer is not the upstream's.
-    code: &'static str,
+    pub(crate) code: &'static str,
     /// Bytes of the answer's body that were sent, or of both ways in a tunnel.
-    bytes: u64,
+    pub(crate) bytes: u64,
     /// Whether the answer was sent to its end.
     complete: bool,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Entry {
     /// Begins with what the head says; the path as [`sparekey_core::Gate::loggable_path`] shows it.
     #[must_use]
-    pub fn begin(method: &Method, path: &str) -> Self {
+    pub fn begin(method: &Method, path: &str, metrics: Option<&Arc<Metrics>>) -> Self {
+        if let Some(metrics) = metrics {
+            metrics.begin();
+        }
         Self {
             began: Instant::now(),
             method: method.clone(),
@@ -34,11 +43,12 @@ impl Entry {
             code: "",
             bytes: 0,
             complete: false,
+            metrics: metrics.cloned(),
         }
     }
 
     /// Whose key it is.
-    pub fn user(&mut self, user: &std::sync::Arc<str>) {
+    pub fn user(&mut self, user: &Arc<str>) {
         self.user = Some(user.clone());
     }
 
@@ -83,6 +93,9 @@ impl Drop for Entry {
             end,
             "request"
         );
+        if let Some(metrics) = &self.metrics {
+            metrics.end(self);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What Sparekey's server shares with others: the way out, the log, and the demo.
 //!
-//! **In scope:** connections to the upstream, TLS, timeouts, streaming; a line a request; a stand-in for OpenAI.
+//! **In scope:** connections to the upstream, TLS, timeouts, streaming; a line and counts for each request; a stand-in for
+//! OpenAI.
 //! **Out of scope:** every decision over heads, which [`sparekey_core`] owns; the server, which is this package's
 //! binary.
 
@@ -8,6 +9,7 @@ pub mod access_log;
 pub mod demo;
 mod download;
 pub mod log;
+pub mod metrics;
 mod upload;
 pub mod upstream;
 

@@ -4,6 +4,7 @@ mod activity;
 mod cli;
 mod connection;
 mod first_key;
+mod operations;
 mod proxy;
 mod server;
 mod settings;
@@ -16,7 +17,7 @@ use std::{error::Error, process::ExitCode, sync::Arc};
 
 use clap::ArgMatches;
 use keygen::NewKey;
-use sparekey::{demo, log, upstream};
+use sparekey::{demo, log, metrics::Metrics, upstream};
 use sparekey_core::{Config, Gate};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -126,6 +127,12 @@ impl Plan {
         let listener =
             server::bind(settings.listen).map_err(|error| format!("can't listen on {}: {error}", settings.listen))?;
         let address = listener.local_addr()?;
+        let metrics = settings.metrics_listen.map(|_| Arc::new(Metrics::new()));
+        let (drain, draining) = watch::channel(false);
+        if let (Some(at), Some(metrics)) = (settings.metrics_listen, &metrics) {
+            operations::start(at, Arc::clone(metrics), draining.clone())
+                .map_err(|error| format!("can't listen on {at}, METRICS_LISTEN: {error}"))?;
+        }
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let server = Server {
             gate: Arc::new(self.gate),
@@ -134,10 +141,10 @@ impl Plan {
             trust: self.trust,
             places: Arc::new(Semaphore::new(settings.max_connections)),
             drain_timeout: settings.drain_timeout,
+            metrics,
         };
         let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
         let mut hangup = signal(SignalKind::hangup())?;
-        let (drain, draining) = watch::channel(false);
         let mut serving = tokio::task::spawn_blocking(move || server.run(listener, &draining));
 
         tracing::info!("listening on {scheme}://{address}, upstream {}", self.upstream);

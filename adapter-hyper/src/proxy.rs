@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use sparekey::{Download, access_log::Entry, upstream::Upstream};
+use sparekey::{Download, access_log::Entry, metrics::Metrics, upstream::Upstream};
 use sparekey_core::{Admission, Answer, Forward, Gate, Rejection};
 use tokio::sync::mpsc;
 
@@ -27,6 +27,7 @@ use crate::{
 pub(crate) struct Proxy {
     pub(crate) gate: Arc<Gate>,
     pub(crate) upstream: Arc<Upstream<RequestBody>>,
+    pub(crate) metrics: Option<Arc<Metrics>>,
     /// Held by whatever a drain must wait for.
     pub(crate) alive: mpsc::Sender<Infallible>,
 }
@@ -39,10 +40,10 @@ impl Proxy {
         activity: Arc<Activity>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let in_flight = activity.request(request.version());
-        let mut entry = Entry::begin(request.method(), self.gate.loggable_path(request.uri()));
+        let mut entry = Entry::begin(request.method(), self.gate.loggable_path(request.uri()), self.metrics.as_ref());
         let client = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
-        let body = RequestBody::new(body, Arc::clone(&activity));
+        let body = RequestBody::new(body, Arc::clone(&activity), self.metrics.clone());
 
         let (answer, content) = match self.gate.admit(head) {
             Ok(Admission::Forward(forward)) => {

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use sparekey::upstream::{Patience, Upstream};
+use sparekey::{
+    metrics::Metrics,
+    upstream::{Patience, Upstream},
+};
 use sparekey_core::Gate;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -32,6 +35,7 @@ pub(crate) struct Server {
     pub(crate) trust: Arc<rustls::ClientConfig>,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) drain_timeout: Duration,
+    pub(crate) metrics: Option<Arc<Metrics>>,
 }
 
 impl Server {
@@ -55,7 +59,8 @@ impl Server {
     async fn serve(self, listener: TcpListener, mut draining: watch::Receiver<bool>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
-        let proxy = Proxy { gate: self.gate, upstream: Arc::new(Upstream::new(&self.trust, self.patience)), alive };
+        let upstream = Arc::new(Upstream::new(&self.trust, self.patience));
+        let proxy = Proxy { gate: self.gate, upstream, metrics: self.metrics, alive };
         loop {
             let place = tokio::select! {
                 _ = draining.wait_for(|draining| *draining) => break,

@@ -24,7 +24,7 @@ const fn setting(name: &'static str, default: &'static str, help: &'static str) 
 }
 
 /// Every setting of the server alone.
-pub(crate) const SERVER_SETTINGS: [ServerSetting; 12] = [
+pub(crate) const SERVER_SETTINGS: [ServerSetting; 13] = [
     setting("LISTEN", "127.0.0.1:8080", "Address and port to listen on"),
     setting("TLS_CERT", "", "File with the certificate chain (PEM), to serve HTTPS"),
     setting("TLS_KEY", "", "File with the certificate's private key (PEM)"),
@@ -35,6 +35,7 @@ pub(crate) const SERVER_SETTINGS: [ServerSetting; 12] = [
     setting("MAX_HEAD", "65536", "Bytes that a request's head may have, at least 8192"),
     setting("MAX_CONNECTIONS", "10000", "Connections served at once; more wait"),
     setting("DRAIN_TIMEOUT", "30", "Seconds that open requests may go on after SIGTERM or SIGINT"),
+    setting("METRICS_LISTEN", "", "Address and port that answer /metrics, /healthz and /readyz, for the owner only"),
     setting("LOG", "info", "What is logged: off, error, warn, info, debug, trace, or target=level,..."),
     setting("LOG_FORMAT", "text", "How it is logged: text or json"),
 ];
@@ -49,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) max_head: usize,
     pub(crate) max_connections: usize,
     pub(crate) drain_timeout: Duration,
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log: Targets,
     pub(crate) log_format: Format,
 }
@@ -58,6 +60,8 @@ impl Settings {
     pub(crate) fn read(values: &Values, problems: &mut Vec<String>) -> Self {
         let mut reader = Reader { values, problems };
         let listen = reader.read("LISTEN", address, "an address and a port, such as 127.0.0.1:8080");
+        let optional = |text: &str| if text.is_empty() { Some(None) } else { address(text).map(Some) };
+        let metrics_listen = reader.read("METRICS_LISTEN", optional, "an address and a port, such as 127.0.0.1:9090");
         let upstream_head = reader.seconds("UPSTREAM_TIMEOUT");
         let upstream_silence = reader.seconds("UPSTREAM_IDLE_TIMEOUT");
         let head = reader.seconds("HEADER_TIMEOUT");
@@ -81,6 +85,7 @@ impl Settings {
             max_head,
             max_connections,
             drain_timeout,
+            metrics_listen,
             log,
             log_format,
         }
@@ -151,17 +156,25 @@ mod tests {
         assert!(problems.is_empty());
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.patience.head, Duration::from_secs(600));
-        assert!(settings.tls.is_none());
+        assert!(settings.tls.is_none() && settings.metrics_listen.is_none());
     }
 
     #[test]
     fn every_problem_is_named() {
-        let wrong = ["LISTEN", "UPSTREAM_TIMEOUT", "HEADER_TIMEOUT", "MAX_HEAD", "MAX_CONNECTIONS", "LOG_FORMAT"];
+        let wrong = [
+            "LISTEN",
+            "METRICS_LISTEN",
+            "UPSTREAM_TIMEOUT",
+            "HEADER_TIMEOUT",
+            "MAX_HEAD",
+            "MAX_CONNECTIONS",
+            "LOG_FORMAT",
+        ];
         let given: Vec<_> = wrong.iter().map(|name| (*name, "-1")).chain([("TLS_KEY", "x")]).collect();
         let (_, problems) = read(&given);
         assert_eq!(problems.len(), wrong.len() + 1, "{problems:?}");
         assert_eq!(problems[0], "LISTEN must be an address and a port, such as 127.0.0.1:8080");
-        assert_eq!(problems[6], "TLS_KEY is set, but TLS_CERT is not; set both or neither");
+        assert_eq!(problems[7], "TLS_KEY is set, but TLS_CERT is not; set both or neither");
     }
 
     #[test]

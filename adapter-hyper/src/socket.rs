@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use sparekey::metrics::Metrics;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
@@ -26,13 +27,14 @@ const LINGER: Duration = Duration::from_secs(10);
 pub(crate) struct RequestBody {
     body: Incoming,
     activity: Arc<Activity>,
+    metrics: Option<Arc<Metrics>>,
     /// A body in chunks never says so itself.
     ended: bool,
 }
 
 impl RequestBody {
-    pub(crate) fn new(body: Incoming, activity: Arc<Activity>) -> Self {
-        let mut new = Self { body, activity, ended: false };
+    pub(crate) fn new(body: Incoming, activity: Arc<Activity>, metrics: Option<Arc<Metrics>>) -> Self {
+        let mut new = Self { body, activity, metrics, ended: false };
         new.note_end(false);
         new
     }
@@ -51,6 +53,9 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let (Some(metrics), Some(Ok(frame))) = (&self.metrics, &frame) {
+            metrics.received(frame.data_ref().map_or(0, Bytes::len));
+        }
         // Nothing follows trailers, and nobody asks for it.
         self.note_end(frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers)));
         Poll::Ready(frame)

@@ -4,6 +4,7 @@ mod bounds;
 mod drain;
 mod first_key;
 mod log;
+mod operations;
 mod patience;
 mod settings;
 mod tls;
@@ -19,11 +20,12 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 7] = [
+const THEMES: [(&str, &[Test]); 8] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
     ("first_key", first_key::TESTS),
     ("log", log::TESTS),
+    ("operations", operations::TESTS),
     ("patience", patience::TESTS),
     ("settings", settings::TESTS),
     ("tls", tls::TESTS),

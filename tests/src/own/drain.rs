@@ -35,7 +35,7 @@ fn streaming(more: &[(&str, &str)]) -> (Serving, Peer, Peer) {
 }
 
 /// Sends the signal, and waits until no thread takes connections any more.
-fn drain(proxy: &Serving, signal: &str) {
+pub(super) fn drain(proxy: &Serving, signal: &str) {
     proxy.process.signal(signal);
     proxy.process.wait_for(|line| line.contains("draining").then_some(()));
     while TcpStream::connect(proxy.address()).is_ok() {}

@@ -156,8 +156,11 @@ fn flags() {
 fn port_in_use() {
     let taken = TcpListener::bind(LOOPBACK).unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (code, said) = run(&[], &[("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY), ("LISTEN", &address)]);
-    assert!(code == Some(1) && said.contains(&format!("can't listen on {address}")), "{said}");
+    for (listen, metrics) in [(&*address, LOOPBACK), (LOOPBACK, &*address)] {
+        let listens = [("LISTEN", listen), ("METRICS_LISTEN", metrics)];
+        let (code, said) = run(&[], &[&[("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY)], &listens[..]].concat());
+        assert!(code == Some(1) && said.contains(&format!("can't listen on {address}")), "{said}");
+    }
 }
 
 fn help() {

@@ -1,0 +1,140 @@
+//! The address for the owner's machines: counts, liveness, readiness.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    time::Instant,
+};
+
+use super::{Test, drain::drain, get, start};
+use crate::{
+    adapter::Running as _,
+    peer::{GUARD, Peer},
+    server::Serving,
+    table::{KEY, REAL},
+    upstream::{Answering, Upstream},
+    wire,
+};
+
+pub(super) const TESTS: &[Test] = &[
+    ("requests_bytes_and_rejections_are_counted", counted),
+    ("an_open_stream_is_counted_as_open", open),
+    ("a_client_that_left_is_counted", left),
+    ("readiness_turns_red_while_draining", readiness),
+    ("it_is_off_unless_asked_for", off),
+];
+
+const METRICS: (&str, &str) = ("METRICS_LISTEN", "127.0.0.1:0");
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+/// Where it listens.
+fn address(proxy: &Serving) -> SocketAddr {
+    proxy.process.wait_for(|line| {
+        let (_, rest) = line.split_once("metrics on http://")?;
+        rest.strip_suffix("/metrics")?.parse().ok()
+    })
+}
+
+fn ask(at: SocketAddr, path: &str) -> (u16, String) {
+    let mut peer = Peer::connect(at);
+    peer.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let head = peer.head();
+    let body = peer.body(&head);
+    (head.status(), String::from_utf8(body).expect("it is text"))
+}
+
+/// Waits until the counts have this line: what is over for the client may not yet be for the server.
+fn wait_for(at: SocketAddr, line: &str) -> String {
+    let begun = Instant::now();
+    loop {
+        let (status, text) = ask(at, "/metrics");
+        assert_eq!(status, 200);
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        if text.lines().any(|found| found == line) {
+            return text;
+        }
+        assert!(begun.elapsed() < GUARD, "{line} does not come\n{text}");
+    }
+}
+
+fn counted() {
+    let upstream = Answering::start(|_| OK.into());
+    let proxy = start(upstream.address(), &[METRICS]);
+    let at = address(&proxy);
+    let mut client = Peer::connect(proxy.address());
+    client.send(wire::request("POST", "/v1/responses", "content-length: 3\r\n") + "abc");
+    client.send(get("/v1/models"));
+    client.send("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-Tom-wrong-wrong-wrong\r\n\r\n");
+    for status in [200, 200, 401] {
+        let head = client.head();
+        client.body(&head);
+        assert_eq!(head.status(), status);
+    }
+    let text = wait_for(at, "sparekey_requests_total{user=\"\",class=\"4xx\"} 1");
+    for line in [
+        "sparekey_requests_total{user=\"Tom\",class=\"2xx\"} 2",
+        "sparekey_sent_bytes_total{user=\"Tom\"} 10",
+        "sparekey_received_bytes_total 3",
+        "sparekey_rejections_total{code=\"invalid_api_key\"} 1",
+        "sparekey_upstream_head_seconds_count 2",
+        "sparekey_requests_open 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(![KEY, REAL, "wrong"].iter().any(|secret| text.contains(secret)), "{text}");
+}
+
+fn open() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[METRICS]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    wait_for(address(&proxy), "sparekey_requests_open 1");
+    serving.send(OK);
+    client.until("hello");
+    wait_for(address(&proxy), "sparekey_requests_open 0");
+}
+
+fn left() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[METRICS]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    drop(client);
+    wait_for(address(&proxy), "sparekey_requests_total{user=\"Tom\",class=\"none\"} 1");
+}
+
+fn readiness() {
+    let upstream = Upstream::start();
+    let mut proxy = start(upstream.address(), &[METRICS]);
+    let at = address(&proxy);
+    assert_eq!(ask(at, "/readyz"), (200, "ready\n".to_owned()));
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    drain(&proxy, "TERM");
+    assert_eq!(ask(at, "/readyz"), (503, "draining\n".to_owned()));
+    assert_eq!(ask(at, "/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(ask(at, "/v1/models").0, 404);
+    serving.send(OK);
+    client.until("hello");
+    assert_eq!(proxy.process.wait().0.code(), Some(0));
+    assert!(TcpStream::connect(at).is_err());
+}
+
+fn off() {
+    let upstream = Answering::start(|_| OK.into());
+    let proxy = start(upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    for path in ["/metrics", "/readyz"] {
+        client.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
+        let head = client.head();
+        client.body(&head);
+        assert_eq!(head.status(), 401, "{path} is a path like any other");
+    }
+    assert!(!proxy.process.said().contains("metrics on"));
+}
