@@ -21,7 +21,7 @@ use http::Method;
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-use self::head::Head;
+use self::head::{Head, Names};
 pub(crate) use self::{
     body::ReceivedBody,
     sending::{SendError, Sending},
@@ -40,11 +40,12 @@ pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) read: BytesMut,
     read_size: usize,
+    names: Names,
 }
 
 impl Connection {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, read: BytesMut::new(), read_size: READ_MIN }
+        Self { stream, read: BytesMut::new(), read_size: READ_MIN, names: Names::default() }
     }
 
     /// Whether it is open and silent, so that a request may be sent.
@@ -64,7 +65,8 @@ impl Connection {
         for _ in 0..INTERIM_MAX {
             let head = loop {
                 if !self.read.is_empty()
-                    && let Some(head) = head::parse(&mut self.read, method, may_switch).map_err(io::Error::other)?
+                    && let Some(head) =
+                        head::parse(&mut self.read, &mut self.names, method, may_switch).map_err(io::Error::other)?
                 {
                     break head;
                 }

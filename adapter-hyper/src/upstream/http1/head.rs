@@ -1,17 +1,19 @@
 //! Heads as HTTP/1.1 writes them: a request's into bytes, an answer's out of bytes.
 
-use bytes::{BufMut as _, BytesMut};
+use std::mem::MaybeUninit;
+
+use bytes::BytesMut;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
     request, response,
 };
-use httparse::{EMPTY_HEADER, Status};
+use httparse::{ParserConfig, Status};
 
 use super::framing::Decoder;
 
 /// Bytes of an answer's head, and its lines.
-const HEAD_MAX: usize = 64 * 1024;
+const HEAD_MAX: usize = u16::MAX as usize;
 const LINES_MAX: usize = 128;
 
 /// How a request's body is told from what follows.
@@ -22,8 +24,8 @@ pub(crate) enum Encoding {
 }
 
 /// Writes a request's head; returns how its body is to follow. `size` is the body's, where it is known.
-pub(crate) fn encode(head: &request::Parts, size: Option<u64>, out: &mut BytesMut) -> Encoding {
-    let put = |out: &mut BytesMut, parts: &[&[u8]]| parts.iter().for_each(|part| out.put_slice(part));
+pub(crate) fn encode(head: &request::Parts, size: Option<u64>, out: &mut Vec<u8>) -> Encoding {
+    let put = |out: &mut Vec<u8>, parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     put(out, &[head.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
     if !head.headers.contains_key(HOST) {
@@ -42,7 +44,7 @@ pub(crate) fn encode(head: &request::Parts, size: Option<u64>, out: &mut BytesMu
         }
         Encoding::Length(_) => {}
     }
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(b"\r\n");
     encoding
 }
 
@@ -89,42 +91,64 @@ impl Head {
     }
 }
 
+/// The names on the lines of the last head: an upstream names its headers alike every time, and a name that is known
+/// need not be made again.
+#[derive(Debug, Default)]
+pub struct Names(Vec<HeaderName>);
+
+impl Names {
+    fn note(&mut self, line: usize, name: &str) -> Result<(), HeadError> {
+        if self.0.get(line).is_none_or(|known| !known.as_str().eq_ignore_ascii_case(name)) {
+            self.0.truncate(line);
+            self.0.push(HeaderName::from_bytes(name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?);
+        }
+        Ok(())
+    }
+}
+
 /// Takes an answer's head off the front of `buffer`; `None` where its end has not come yet.
 ///
 /// # Errors
 /// [`HeadError`]; the connection is then of no use.
-pub fn parse(buffer: &mut BytesMut, method: &Method, may_switch: bool) -> Result<Option<Head>, HeadError> {
-    let mut lines = [EMPTY_HEADER; LINES_MAX];
-    let mut parsed = httparse::Response::new(&mut lines);
-    let Status::Complete(length) = parsed.parse(buffer)? else {
-        return if buffer.len() > HEAD_MAX { Err(HeadError::TooLong) } else { Ok(None) };
+pub fn parse(
+    buffer: &mut BytesMut,
+    names: &mut Names,
+    method: &Method,
+    may_switch: bool,
+) -> Result<Option<Head>, HeadError> {
+    let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
+    let mut parsed = httparse::Response::new(&mut []);
+    let status = ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, buffer, &mut lines)?;
+    let length = match status {
+        Status::Partial if buffer.len() <= HEAD_MAX => return Ok(None),
+        Status::Complete(length) if length <= HEAD_MAX => length,
+        _ => return Err(HeadError::TooLong),
     };
-    if length > HEAD_MAX {
-        return Err(HeadError::TooLong);
-    }
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(httparse::Error::Status)?;
     let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-    // Where each stands, so that values share the buffer and are not copied.
-    let base = buffer.as_ptr() as usize;
-    let place = |part: &[u8]| (part.as_ptr() as usize - base, part.len());
+    // Where the values stand, so that they share the buffer and are not copied.
+    let mut places = [(0, 0); LINES_MAX];
     let count = parsed.headers.len();
-    let mut places = [((0, 0), (0, 0)); LINES_MAX];
-    for (place_of, line) in places.iter_mut().zip(parsed.headers.iter()) {
-        *place_of = (place(line.name.as_bytes()), place(line.value));
+    for (line, (header, place)) in parsed.headers.iter().zip(&mut places).enumerate() {
+        names.note(line, header.name)?;
+        let start = header.value.as_ptr() as usize - buffer.as_ptr() as usize;
+        *place = (narrow(start)?, narrow(start + header.value.len())?);
     }
 
     let bytes = buffer.split_to(length).freeze();
-    let slice = |(at, length): (usize, usize)| bytes.slice(at..at + length);
     let mut headers = HeaderMap::with_capacity(count);
-    for (name, value) in places.into_iter().take(count) {
-        let name = HeaderName::from_bytes(&slice(name)).map_err(|_| httparse::Error::HeaderName)?;
-        let value = HeaderValue::from_maybe_shared(slice(value)).map_err(|_| httparse::Error::HeaderValue)?;
-        headers.append(name, value);
+    for (name, (start, end)) in names.0.iter().zip(places).take(count) {
+        let value = HeaderValue::from_maybe_shared(bytes.slice(usize::from(start)..usize::from(end)));
+        headers.append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
     }
     let (body, keeps_open) = body(method, status, version, &headers, may_switch)?;
-    let mut head = response::Response::new(()).into_parts().0;
-    (head.status, head.version, head.headers) = (status, version, headers);
-    Ok(Some(Head { parts: head, body, keeps_open }))
+    let mut parts = response::Response::new(()).into_parts().0;
+    (parts.status, parts.version, parts.headers) = (status, version, headers);
+    Ok(Some(Head { parts, body, keeps_open }))
+}
+
+fn narrow(place: usize) -> Result<u16, HeadError> {
+    u16::try_from(place).map_err(|_| HeadError::TooLong)
 }
 
 /// What follows the head ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)), and whether more may
@@ -186,17 +210,19 @@ fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
     value.to_str().unwrap_or("?").split(',').map(|token| token.trim_matches([' ', '\t']))
 }
 
-/// As [`parse`], for bytes that are all there.
-#[cfg(test)]
-fn parse_all(bytes: &str) -> Result<Option<Head>, HeadError> {
-    parse(&mut BytesMut::from(bytes), &Method::GET, false)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn parse_as(bytes: &str, method: &Method, may_switch: bool) -> Result<Option<Head>, HeadError> {
+        parse(&mut BytesMut::from(bytes), &mut Names::default(), method, may_switch)
+    }
+
+    fn parse_all(bytes: &str) -> Result<Option<Head>, HeadError> {
+        parse_as(bytes, &Method::GET, false)
+    }
 
     #[track_caller]
     fn framed(head: &str, body: Decoder, keeps_open: bool) {
@@ -214,7 +240,7 @@ mod tests {
         framed("HTTP/1.0 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive", Decoder::Length(5), false);
         framed("HTTP/1.1 204 No Content\r\ncontent-length: 5", Decoder::Length(0), true);
         framed("HTTP/1.1 304 Not Modified\r\ncontent-length: 5", Decoder::Length(0), true);
-        let head = parse(&mut BytesMut::from("HTTP/1.1 200\r\ncontent-length: 5\r\n\r\n"), &Method::HEAD, false);
+        let head = parse_as("HTTP/1.1 200\r\ncontent-length: 5\r\n\r\n", &Method::HEAD, false);
         assert!(head.unwrap().unwrap().body.is_done());
     }
 
@@ -250,7 +276,7 @@ mod tests {
     fn a_switch_must_be_asked_for() {
         let switch = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
         assert_eq!(parse_all(switch).unwrap_err(), HeadError::Switched);
-        assert!(!parse(&mut BytesMut::from(switch), &Method::GET, true).unwrap().unwrap().is_interim());
+        assert!(!parse_as(switch, &Method::GET, true).unwrap().unwrap().is_interim());
         assert!(parse_all("HTTP/1.1 103 Early Hints\r\n\r\n").unwrap().unwrap().is_interim());
     }
 
@@ -289,9 +315,9 @@ mod tests {
             if let Some(length) = length {
                 request = request.header("content-length", length);
             }
-            let mut out = BytesMut::new();
+            let mut out = Vec::new();
             let encoding = encode(&request.body(()).unwrap().into_parts().0, size, &mut out);
-            (String::from_utf8(out.to_vec()).unwrap(), encoding)
+            (String::from_utf8(out).unwrap(), encoding)
         };
         let (text, encoding) = encoded("https://api.openai.com:443/v1/x?y", Some("3"), Some(3));
         assert_eq!(text, "POST /v1/x?y HTTP/1.1\r\nhost: api.openai.com\r\na: b\r\ncontent-length: 3\r\n\r\n");
@@ -303,16 +329,29 @@ mod tests {
         assert!(encoded("http://a/", None, Some(0)).0.ends_with("a: b\r\n\r\n"));
     }
 
+    #[test]
+    fn names_that_change_are_names_all_the_same() {
+        let mut names = Names::default();
+        for lines in
+            ["a: 1\r\nB: 2\r\nc: 3", "A: 1\r\nb: 2\r\nC: 3", "b: 1\r\na: 2", "a: 1\r\nd: 2\r\nd: 3\r\ne: 4", "a: 1", ""]
+        {
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}{}\r\n", if lines.is_empty() { "" } else { "\r\n" });
+            let with_others = parse(&mut BytesMut::from(&*text), &mut names, &Method::GET, false).unwrap().unwrap();
+            assert_eq!(with_others.parts.headers, parse_all(&text).unwrap().unwrap().parts.headers, "{lines}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_head_is_the_same_in_any_split(cut in 0..80usize) {
             let bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 3\r\n\r\nabc";
             let cut = cut.min(bytes.len());
             let mut buffer = BytesMut::from(&bytes[..cut]);
-            let mut head = parse(&mut buffer, &Method::GET, false).unwrap();
+            let mut names = Names::default();
+            let mut head = parse(&mut buffer, &mut names, &Method::GET, false).unwrap();
             buffer.extend_from_slice(&bytes[cut..]);
             if head.is_none() {
-                head = parse(&mut buffer, &Method::GET, false).unwrap();
+                head = parse(&mut buffer, &mut names, &Method::GET, false).unwrap();
             }
             prop_assert_eq!(head.unwrap().parts.headers.len(), 2);
             prop_assert_eq!(&buffer[..], b"abc");
@@ -322,7 +361,7 @@ mod tests {
         fn whatever_comes_is_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\n");
             buffer.extend_from_slice(&bytes);
-            let _ = parse(&mut buffer, &Method::GET, true);
+            let _ = parse(&mut buffer, &mut Names::default(), &Method::GET, true);
         }
     }
 }

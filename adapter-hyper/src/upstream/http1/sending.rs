@@ -1,13 +1,14 @@
 //! A request on its way out.
 
 use std::{
+    fmt,
     io::{self, IoSlice, Write as _},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use http::{Method, request};
 use http_body::Body;
 use tokio::io::AsyncWrite as _;
@@ -24,7 +25,9 @@ pub(crate) struct Sending<B> {
     pub(crate) method: Method,
     pub(crate) may_switch: bool,
     /// Written before `data`: the head, the lines between chunks.
-    lead: BytesMut,
+    lead: Vec<u8>,
+    /// How much of `lead` was written.
+    led: usize,
     data: Bytes,
     /// `None` once it has ended.
     body: Option<Upload<B>>,
@@ -50,13 +53,14 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     pub(crate) fn new(head: &request::Parts, body: Upload<B>, may_switch: bool) -> Self {
-        let mut lead = BytesMut::with_capacity(1024);
+        let mut lead = Vec::with_capacity(2048);
         let encoding = head::encode(head, body.size_hint().exact(), &mut lead);
         let progress = Arc::clone(body.progress());
         Self {
             method: head.method.clone(),
             may_switch,
             lead,
+            led: 0,
             data: Bytes::new(),
             body: Some(body),
             encoding,
@@ -73,18 +77,18 @@ where
 
     /// Whether all of it was written.
     pub(crate) fn is_done(&self) -> bool {
-        self.body.is_none() && self.lead.is_empty() && self.data.is_empty()
+        self.body.is_none() && self.led == self.lead.len() && self.data.is_empty()
     }
 
     /// Writes what there is; ready once all is written.
     pub(crate) fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         loop {
             self.fetch(cx)?;
-            if self.lead.is_empty() && self.data.is_empty() {
+            if self.led == self.lead.len() && self.data.is_empty() {
                 ready!(Pin::new(stream).poll_flush(cx)).map_err(SendError::Connection)?;
                 return if self.body.is_none() { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
-            let parts = [IoSlice::new(&self.lead), IoSlice::new(&self.data)];
+            let parts = [IoSlice::new(&self.lead[self.led..]), IoSlice::new(&self.data)];
             let count =
                 ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &parts)).map_err(SendError::Connection)?;
             if count == 0 {
@@ -92,8 +96,8 @@ where
             }
             self.begun = true;
             self.progress.touch();
-            let of_lead = count.min(self.lead.len());
-            self.lead.advance(of_lead);
+            let of_lead = count.min(self.lead.len() - self.led);
+            self.led += of_lead;
             self.data.advance(count - of_lead);
         }
     }
@@ -122,7 +126,7 @@ where
             Encoding::Chunked if data.is_empty() => {}
             Encoding::Chunked => {
                 let before = if self.within { "\r\n" } else { "" };
-                let _ = write!((&mut self.lead).writer(), "{before}{:x}\r\n", data.len());
+                self.lead(format_args!("{before}{:x}\r\n", data.len()));
                 self.within = true;
             }
         }
@@ -134,10 +138,18 @@ where
         match self.encoding {
             Encoding::Length(0) => return Ok(()),
             Encoding::Length(_) => return Err(SendError::Upload("it is too short".into())),
-            Encoding::Chunked if self.within => self.lead.put_slice(b"\r\n0\r\n\r\n"),
-            Encoding::Chunked => self.lead.put_slice(b"0\r\n\r\n"),
+            Encoding::Chunked => self.lead(format_args!("{}0\r\n\r\n", if self.within { "\r\n" } else { "" })),
         }
         self.encoding = Encoding::Length(0);
         Ok(())
+    }
+
+    fn lead(&mut self, text: fmt::Arguments<'_>) {
+        if self.led == self.lead.len() {
+            self.lead.clear();
+            self.led = 0;
+        }
+        // A vector takes whatever is written to it.
+        let _ = self.lead.write_fmt(text);
     }
 }
