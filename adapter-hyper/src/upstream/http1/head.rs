@@ -91,16 +91,17 @@ impl Head {
     }
 }
 
-/// The names on the lines of the last head: an upstream names its headers alike every time, and a name that is known
-/// need not be made again.
+/// The names on the lines of the last head, as spelled and as names: an upstream names its headers alike every time,
+/// and a name that is known need not be made again.
 #[derive(Debug, Default)]
-pub struct Names(Vec<HeaderName>);
+pub struct Names(Vec<(Box<str>, HeaderName)>);
 
 impl Names {
-    fn note(&mut self, line: usize, name: &str) -> Result<(), HeadError> {
-        if self.0.get(line).is_none_or(|known| !known.as_str().eq_ignore_ascii_case(name)) {
+    fn note(&mut self, line: usize, spelled: &str) -> Result<(), HeadError> {
+        if self.0.get(line).is_none_or(|(known, _)| **known != *spelled) {
+            let name = HeaderName::from_bytes(spelled.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
             self.0.truncate(line);
-            self.0.push(HeaderName::from_bytes(name.as_bytes()).map_err(|_| httparse::Error::HeaderName)?);
+            self.0.push((spelled.into(), name));
         }
         Ok(())
     }
@@ -137,7 +138,7 @@ pub fn parse(
 
     let bytes = buffer.split_to(length).freeze();
     let mut headers = HeaderMap::with_capacity(count);
-    for (name, (start, end)) in names.0.iter().zip(places).take(count) {
+    for ((_, name), (start, end)) in names.0.iter().zip(places).take(count) {
         let value = HeaderValue::from_maybe_shared(bytes.slice(usize::from(start)..usize::from(end)));
         headers.append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
     }
