@@ -25,6 +25,8 @@ use crate::upstream::{
 pub struct Download {
     content: Content,
     silence: Silence,
+    /// How it broke off, until that is told.
+    broken: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -33,13 +35,13 @@ pub(crate) enum Content {
     Http2(http2::ReceivedBody),
     /// It switched protocols.
     Switched(Connection),
-    /// It was cut.
+    /// It has been cut.
     Nothing,
 }
 
 impl Download {
     pub(crate) fn new(content: Content, limit: Duration) -> Self {
-        Self { content, silence: Silence { limit, since: None, timer: None } }
+        Self { content, silence: Silence { limit, since: None, timer: None }, broken: None }
     }
 
     /// The connection, where the upstream switched protocols.
@@ -54,12 +56,22 @@ impl Body for Download {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(error) = self.broken.take() {
+            self.content = Content::Nothing;
+            return Poll::Ready(Some(Err(error)));
+        }
         let data = match &mut self.content {
             Content::Http1(body) => body.poll_data(cx),
             Content::Http2(body) => body.poll_data(cx),
             Content::Switched(_) | Content::Nothing => Poll::Ready(None),
         };
         match data {
+            // What came before leaves first: whoever writes it drops what is not yet written when he hears of an error.
+            Poll::Ready(Some(Err(error))) => {
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Poll::Ready(data) => {
                 self.silence.since = None;
                 Poll::Ready(data.map(|data| data.map(Frame::data)))
@@ -73,11 +85,12 @@ impl Body for Download {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
+        let has_ended = match &self.content {
             Content::Http1(body) => body.has_ended(),
             Content::Http2(body) => body.has_ended(),
             Content::Switched(_) | Content::Nothing => true,
-        }
+        };
+        has_ended && self.broken.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// Chunk extensions and trailers mean nothing here; this many bytes of them in a body are somebody's attack.
+/// Chunk extensions, trailers and leading zeros mean nothing here; this many bytes of them in a body are somebody's attack.
 const IGNORED_MAX: usize = 16 * 1024;
 
 /// Why a body can't be read on.
@@ -14,8 +14,8 @@ pub enum FramingError {
     /// Something stands where a line should end.
     #[error("a chunk's line does not end as it should")]
     Line,
-    /// There is no end of extensions or trailers.
-    #[error("chunk extensions or trailers are too long")]
+    /// There is no end of what means nothing.
+    #[error("chunk extensions, trailers or leading zeros are too long")]
     TooLong,
 }
 
@@ -34,7 +34,7 @@ pub enum Decoder {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chunked {
     at: At,
-    /// Bytes of extensions and trailers so far.
+    /// Bytes of extensions, trailers and leading zeros so far.
     ignored: usize,
 }
 
@@ -54,6 +54,8 @@ enum At {
     TrailerLf,
     LastLf,
     End,
+    /// Something that does not belong there.
+    Broken(FramingError),
 }
 
 impl Decoder {
@@ -115,7 +117,15 @@ impl Chunked {
                 let left = left - length as u64;
                 self.at = if left == 0 { At::DataCr } else { At::Data(left) };
             } else {
-                self.at = self.next(byte)?;
+                match self.next(byte) {
+                    Ok(at) => self.at = at,
+                    Err(error) if data.is_empty() => return Err(error),
+                    // What came before it is told first.
+                    Err(error) => {
+                        self.at = At::Broken(error);
+                        break;
+                    }
+                }
                 read += 1;
             }
         }
@@ -128,6 +138,7 @@ impl Chunked {
             (At::FirstDigit, _) => At::Digits(digit(byte).ok_or(FramingError::Size)?),
             (At::Digits(size) | At::Extension(size), b'\r') => At::SizeLf(size),
             (At::Digits(size), b';' | b' ' | b'\t') => At::Extension(size),
+            (At::Digits(0), b'0') => self.ignore(self.at)?,
             (At::Digits(size), _) => {
                 let digit = digit(byte).ok_or(FramingError::Size)?;
                 At::Digits(size.checked_mul(16).and_then(|size| size.checked_add(digit)).ok_or(FramingError::Size)?)
@@ -145,6 +156,7 @@ impl Chunked {
             (At::SizeLf(_) | At::DataCr | At::DataLf | At::TrailerLf | At::LastLf, _) => {
                 return Err(FramingError::Line);
             }
+            (At::Broken(error), _) => return Err(error),
             (At::Data(_) | At::End, _) => self.at,
         })
     }
@@ -170,7 +182,9 @@ mod tests {
         let (mut decoder, mut buffer, mut data) = (Decoder::chunked(), BytesMut::new(), Vec::new());
         for piece in pieces {
             buffer.extend_from_slice(piece);
-            data.extend(decoder.decode(&mut buffer)?);
+            while !buffer.is_empty() && !decoder.is_done() {
+                data.extend(decoder.decode(&mut buffer)?);
+            }
         }
         Ok((data, decoder.is_done(), buffer.to_vec()))
     }
@@ -210,12 +224,20 @@ mod tests {
 
     #[test]
     fn what_never_ends_is_an_error() {
-        for begin in ["1;", "1 ", "0\r\n", "0\r\na:"] {
-            let endless = [begin.as_bytes(), &vec![b'x'; IGNORED_MAX + 1]].concat();
+        for (begin, more) in [("1;", b'x'), ("1 ", b' '), ("0", b'0'), ("0\r\n", b'x'), ("0\r\na:", b'x')] {
+            let endless = [begin.as_bytes(), &vec![more; IGNORED_MAX + 1]].concat();
             assert_eq!(fed(&[&endless]), Err(FramingError::TooLong), "{begin:?}");
         }
         let many = "0;xxxxxxxx\r\n".replace('0', "1").replace("\r\n", "\r\na\r\n").repeat(IGNORED_MAX / 8 + 1);
         assert_eq!(fed(&[many.as_bytes()]), Err(FramingError::TooLong), "of many chunks together");
+    }
+
+    #[test]
+    fn what_came_before_an_error_is_told() {
+        let (mut decoder, mut buffer) = (Decoder::chunked(), BytesMut::from("3\r\nabc\r\nx"));
+        assert_eq!(decoder.decode(&mut buffer).unwrap(), "abc");
+        assert!(!buffer.is_empty(), "so that it is asked again");
+        assert_eq!(decoder.decode(&mut buffer), Err(FramingError::Size));
     }
 
     #[test]
