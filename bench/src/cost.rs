@@ -24,18 +24,20 @@ pub(crate) fn memory(root: u32) -> u64 {
 
 /// A process, and all that it started.
 pub(crate) fn tree(root: u32) -> Vec<u32> {
+    // Not every kernel lists children, but each process names its parent.
+    let parents: Vec<_> = names("/proc").into_iter().filter_map(|process| Some((process, parent(process)?))).collect();
     let mut found = vec![root];
     let mut next = 0;
-    while let Some(process) = found.get(next) {
-        let children = names(&format!("/proc/{process}/task")).into_iter().flat_map(|thread| {
-            let text = fs::read_to_string(format!("/proc/{thread}/children")).unwrap_or_default();
-            text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>()
-        });
-        let children: Vec<_> = children.collect();
-        found.extend(children);
+    while let Some(&above) = found.get(next) {
+        found.extend(parents.iter().filter(|(_, parent)| *parent == above).map(|(process, _)| *process));
         next += 1;
     }
     found
+}
+
+fn parent(process: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    text.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn names(folder: &str) -> Vec<u32> {

@@ -201,7 +201,7 @@ http {{
         let alpn = if self.mode == Mode::Http2 { "h2" } else { "http/1.1" };
         let tls = format!(" ssl verify required ca-file {} sni str(localhost) alpn {alpn}", self.upstream.authority());
         let config = format!(
-            "global\n  maxconn 20000\n  nbthread {}\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
+            "global\n  maxconn 12000\n  no strict-limits\n  nbthread {}\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
              timeout server 600s\n  option http-no-delay\nfrontend f\n  bind 127.0.0.1:{} backlog 4096\n  \
              http-request deny deny_status 401 unless {{ req.hdr(authorization),word(2,' '),map_str({},0) -m str 1 }}\n  \
              http-request set-header Authorization \"Bearer {REAL}\"\n  http-request set-header Host localhost\n  \
