@@ -92,6 +92,9 @@ pub(crate) fn measure(load: &Load, proxy: &Proxy, job: &Job, parts: usize) -> io
     let before = proxy.cpu();
     let mut ages = load.run(proxy.address, job, || memory.set(proxy.memory()))?;
     let spent = proxy.cpu().saturating_sub(before);
+    if spent.is_zero() {
+        return Err(io::Error::other("the kernel counts no CPU time of its processes"));
+    }
     ages.sort_unstable();
     Ok(Found { cpu: spent.as_secs_f64() * 1e6 / (job.times * parts) as f64, memory: memory.get(), ages })
 }
