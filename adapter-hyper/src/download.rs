@@ -1,7 +1,7 @@
 //! An answer's body on its way to the client: data only, as it comes, cut where the upstream falls silent.
 
 use std::{
-    future::Future,
+    future::Future as _,
     io,
     pin::Pin,
     task::{Context, Poll},
@@ -10,29 +10,44 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, Sleep, sleep_until},
+};
 
-/// How long the end of a body that has all its bytes is awaited.
-const END_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::upstream::{
+    http1::{self, Connection},
+    http2,
+};
 
 /// The body of an upstream's answer.
 #[derive(Debug)]
 pub struct Download {
-    /// `None` once it has ended.
-    body: Option<Incoming>,
-    silence: Duration,
-    /// Runs while the upstream is awaited.
-    waiting: Option<Pin<Box<Sleep>>>,
-    /// What `content-length` promised and is still to come.
-    left: Option<u64>,
+    content: Content,
+    silence: Silence,
+    /// How it broke off, until that is told.
+    broken: Option<io::Error>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    Http1(http1::ReceivedBody),
+    Http2(http2::ReceivedBody),
+    /// It switched protocols.
+    Switched(Connection),
+    /// It has been cut.
+    Nothing,
 }
 
 impl Download {
-    pub(crate) fn new(body: Incoming, silence: Duration) -> Self {
-        let left = body.size_hint().exact();
-        Self { body: Some(body), silence, waiting: None, left }
+    pub(crate) fn new(content: Content, limit: Duration) -> Self {
+        Self { content, silence: Silence { limit, since: None, timer: None }, broken: None }
+    }
+
+    /// The connection, where the upstream switched protocols.
+    #[must_use]
+    pub fn switched(self) -> Option<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
+        if let Content::Switched(connection) = self.content { Some(connection) } else { None }
     }
 }
 
@@ -41,51 +56,73 @@ impl Body for Download {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        match Pin::new(body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                self.waiting = None;
-                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                self.left = self.left.map(|left| left.saturating_sub(length));
-                Poll::Ready(Some(Ok(frame)))
-            }
-            // Trailers end a body.
-            Poll::Ready(None | Some(Ok(_))) => {
-                self.body = None;
-                Poll::Ready(None)
-            }
+        if let Some(error) = self.broken.take() {
+            self.content = Content::Nothing;
+            return Poll::Ready(Some(Err(error)));
+        }
+        let data = match &mut self.content {
+            Content::Http1(body) => body.poll_data(cx),
+            Content::Http2(body) => body.poll_data(cx),
+            Content::Switched(_) | Content::Nothing => Poll::Ready(None),
+        };
+        match data {
+            // What came before leaves first: whoever writes it drops what is not yet written when he hears of an error.
             Poll::Ready(Some(Err(error))) => {
-                self.body = None;
-                Poll::Ready(Some(Err(io::Error::other(error))))
+                self.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
-            Poll::Pending => {
-                let silence = self.silence;
-                let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(silence)));
-                if waiting.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                self.body = None;
+            Poll::Ready(data) => {
+                self.silence.since = None;
+                Poll::Ready(data.map(|data| data.map(Frame::data)))
+            }
+            Poll::Pending if self.silence.is_over(cx) => {
+                self.content = Content::Nothing;
                 Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
             }
+            Poll::Pending => Poll::Pending,
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        let has_ended = match &self.content {
+            Content::Http1(body) => body.has_ended(),
+            Content::Http2(body) => body.has_ended(),
+            Content::Switched(_) | Content::Nothing => true,
+        };
+        has_ended && self.broken.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        let left = match &self.content {
+            Content::Http1(body) => body.left(),
+            Content::Http2(body) => body.left(),
+            Content::Switched(_) | Content::Nothing => Some(0),
+        };
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
-/// A body that has all its bytes but not its end is read to the end: over HTTP/2 dropping it there resets the
-/// stream, and enough resets end the connection for everybody.
-impl Drop for Download {
-    fn drop(&mut self) {
-        let unended = self.body.take().filter(|body| self.left == Some(0) && !body.is_end_stream());
-        if let (Some(mut body), Ok(runtime)) = (unended, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { timeout(END_TIMEOUT, body.frame()).await.is_ok() });
+/// How long the upstream has been awaited in vain. The timer is set once and then moved only when it runs out, for most
+/// waits are short and many.
+#[derive(Debug)]
+struct Silence {
+    limit: Duration,
+    /// `None` while nothing is awaited.
+    since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Silence {
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = *self.since.get_or_insert_with(Instant::now) + self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        while timer.as_mut().poll(cx).is_ready() {
+            if deadline <= Instant::now() {
+                return true;
+            }
+            timer.as_mut().reset(deadline);
         }
+        false
     }
 }

@@ -49,12 +49,12 @@ impl Proxy {
             Ok(Admission::Forward(forward)) => {
                 entry.user(forward.user());
                 match self.forward(forward, body).await {
-                    Ok((Answer::Respond(head), response)) => {
-                        (Response::from_parts(head, ()), Content::Stream(response.into_body()))
-                    }
-                    Ok((Answer::Tunnel(head), response)) => {
+                    Ok((Answer::Respond(head), body)) => (Response::from_parts(head, ()), Content::Stream(body)),
+                    Ok((Answer::Tunnel(head), body)) => {
                         entry.answered(head.status);
-                        tunnel::spawn(client, response, (in_flight, self.alive), entry);
+                        if let Some(upstream) = body.switched() {
+                            tunnel::spawn(client, upstream, (in_flight, self.alive), entry);
+                        }
                         return Ok(Response::from_parts(head, ResponseBody::none()));
                     }
                     Err(rejection) => refuse(&rejection, &mut entry),
@@ -67,16 +67,11 @@ impl Proxy {
         Ok(answer.map(|()| ResponseBody { content, watched: Some((entry, in_flight)) }))
     }
 
-    async fn forward(&self, forward: Forward, body: RequestBody) -> Result<(Answer, Response<Download>), Rejection> {
+    async fn forward(&self, forward: Forward, body: RequestBody) -> Result<(Answer, Download), Rejection> {
         let (head, exchange) = forward.into_parts();
         let sent = self.upstream.send(head, &exchange, body).await;
         let (head, body) = sent.map_err(|failure| exchange.failed(failure))?.into_parts();
-        let mut response = Response::new(body);
-        if exchange.asks_for_websocket() {
-            // The tunnel's way up rests there.
-            *response.extensions_mut() = head.extensions.clone();
-        }
-        Ok((self.gate.answer(&exchange, head)?, response))
+        Ok((self.gate.answer(&exchange, head)?, body))
     }
 }
 

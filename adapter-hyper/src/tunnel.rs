@@ -5,7 +5,6 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use http::Response;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use sparekey::access_log::Entry;
@@ -13,19 +12,18 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, sp
 
 const BUFFER: usize = 8 * 1024;
 
-/// Joins the client's connection and the upstream's once both have switched; `held` lasts as long as the tunnel.
-pub(crate) fn spawn<B: Send + 'static>(
+/// Joins the client's connection, once it has switched, and the upstream's; `held` lasts as long as the tunnel.
+pub(crate) fn spawn(
     client: OnUpgrade,
-    upstream: Response<B>,
+    upstream: impl AsyncRead + AsyncWrite + Send + 'static,
     held: impl Send + 'static,
     mut entry: Entry,
 ) {
     tokio::spawn(async move {
         let _held = held;
-        let upstream = hyper::upgrade::on(upstream);
-        let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
+        let Ok(client) = client.await else { return };
         let (mut from_client, mut to_client) = split(TokioIo::new(client));
-        let (mut from_upstream, mut to_upstream) = split(TokioIo::new(upstream));
+        let (mut from_upstream, mut to_upstream) = split(upstream);
         let passed = AtomicU64::new(0);
         // The closing handshake passes before either side ends, so the first end is the end of both.
         let _ = tokio::select! {

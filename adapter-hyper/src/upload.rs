@@ -23,7 +23,7 @@ impl Progress {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn touch(&self) {
+    pub(crate) fn touch(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
@@ -38,6 +38,10 @@ pub(crate) struct Upload<B> {
 impl<B> Upload<B> {
     pub(crate) fn new(body: B, progress: Arc<Progress>) -> Self {
         Self { body, progress }
+    }
+
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 }
 

@@ -1,33 +1,31 @@
 //! The way out: pooled HTTP/1.1 and HTTP/2 to the upstream, over rustls or plain.
 
-use std::{error::Error as _, fmt::Write as _, io, pin::pin, sync::Arc, time::Duration};
+mod connect;
+pub mod http1;
+pub(crate) mod http2;
+mod pool;
+mod stream;
+
+use std::{error::Error, fmt::Write as _, io, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, request};
+use http::{Request, Response, StatusCode, request};
 use http_body::Body;
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{self, Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
 use rustls::ClientConfig;
 use sparekey_core::{Exchange, UpstreamFailure};
 use tokio::time::{Instant, sleep_until};
 
+use self::{
+    connect::{Connector, Fresh},
+    http1::{Connection, SendError, Sending},
+    pool::Pool,
+};
 use crate::{
-    download::Download,
+    download::{Content, Download},
     upload::{Progress, Upload},
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Shorter than the keep-alive of the fronts that upstreams stand behind.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
-const POOL_MAX_IDLE: usize = 256;
-/// A dead HTTP/2 connection would swallow every request until each timed out.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// How long the upstream may take.
 #[derive(Clone, Copy, Debug)]
@@ -38,12 +36,12 @@ pub struct Patience {
     pub silence: Duration,
 }
 
-/// A pool of connections to the upstream. Belongs to the runtime that first sends on it.
+/// The way to the upstream, with the connections that are open. Belongs to the runtime that first sends on it.
 #[derive(Debug)]
 pub struct Upstream<B> {
-    client: Client<HttpsConnector<HttpConnector>, Upload<B>>,
-    /// A WebSocket opens over HTTP/1.1 only.
-    websockets: Client<HttpsConnector<HttpConnector>, Upload<B>>,
+    connector: Connector,
+    idle: Arc<Pool>,
+    http2: http2::Shared<B>,
     patience: Patience,
 }
 
@@ -51,16 +49,11 @@ impl<B> Upstream<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
-    /// Makes an empty pool.
+    /// Opens nothing yet.
     #[must_use]
     pub fn new(tls: &Arc<ClientConfig>, patience: Patience) -> Self {
-        let builder =
-            || HttpsConnectorBuilder::new().with_tls_config(ClientConfig::clone(tls)).https_or_http().enable_http1();
-        Self {
-            client: pool(builder().enable_http2().wrap_connector(tcp())),
-            websockets: pool(builder().wrap_connector(tcp())),
-            patience,
-        }
+        let connector = Connector::new(tls);
+        Self { connector, idle: Arc::default(), http2: http2::Shared::default(), patience }
     }
 
     /// Sends an admitted request and waits for the answer's head. A request of which nothing was sent, because
@@ -75,17 +68,16 @@ where
         body: B,
     ) -> Result<Response<Download>, UpstreamFailure> {
         let progress = Arc::new(Progress::now());
-        let request = Request::from_parts(head, Upload::new(body, Arc::clone(&progress)));
-        let client = if exchange.asks_for_websocket() { &self.websockets } else { &self.client };
-        let mut sending = pin!(client.request(request));
+        let upload = Upload::new(body, Arc::clone(&progress));
+        let mut sending = pin!(self.exchange(head, upload, exchange.asks_for_websocket()));
         loop {
             let deadline = progress.last() + self.patience.head;
             tokio::select! {
                 biased;
                 answer = &mut sending => return match answer {
-                    Ok(answer) => Ok(answer.map(|body: Incoming| Download::new(body, self.patience.silence))),
+                    Ok(answer) => Ok(answer.map(|content| Download::new(content, self.patience.silence))),
                     Err(error) => {
-                        tracing::warn!("no answer from the upstream: {}", causes(&error));
+                        tracing::warn!("no answer from the upstream: {}", causes(&*error));
                         Err(UpstreamFailure::Unreachable)
                     }
                 },
@@ -96,39 +88,65 @@ where
             }
         }
     }
-}
 
-fn tcp() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    connector.set_keepalive(Some(PING_INTERVAL));
-    connector
-}
-
-fn pool<B>(connector: HttpsConnector<HttpConnector>) -> Client<HttpsConnector<HttpConnector>, Upload<B>>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-{
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .pool_max_idle_per_host(POOL_MAX_IDLE)
-        .http2_keep_alive_interval(PING_INTERVAL)
-        .build(connector)
-}
-
-/// An error with its causes in a line. None holds anything of the request.
-fn causes(error: &legacy::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
+    async fn exchange(
+        &self,
+        head: request::Parts,
+        upload: Upload<B>,
+        websocket: bool,
+    ) -> Result<Response<Content>, BoxError> {
+        let mut request = Request::from_parts(head, upload);
+        // A WebSocket opens over HTTP/1.1 only.
+        while let Some(mut open) = self.http2.get().filter(|_| !websocket) {
+            match open.try_send_request(request).await {
+                Ok(answer) => return Ok(answer.map(|body| Content::Http2(http2::ReceivedBody::new(body)))),
+                Err(mut error) => request = error.take_message().ok_or_else(|| error.into_error())?,
+            }
+        }
+        if let Some(connection) = self.idle.take() {
+            return self.over_http1(connection, true, request, websocket).await;
+        }
+        match self.connector.connect(request.uri(), websocket).await? {
+            Fresh::Http1(stream) => self.over_http1(Connection::new(stream), false, request, websocket).await,
+            Fresh::Http2(stream) => {
+                let answer = self.http2.open(stream).await?.send_request(request).await?;
+                Ok(answer.map(|body| Content::Http2(http2::ReceivedBody::new(body))))
+            }
+        }
     }
-    text
+
+    async fn over_http1(
+        &self,
+        mut connection: Connection,
+        mut reused: bool,
+        request: Request<Upload<B>>,
+        websocket: bool,
+    ) -> Result<Response<Content>, BoxError> {
+        let (head, upload) = request.into_parts();
+        let mut sending = Sending::new(&head, upload, websocket);
+        let answer = loop {
+            match http1::exchange(&mut connection, &mut sending).await {
+                Ok(answer) => break answer,
+                Err(SendError::Connection(_)) if reused && !sending.has_begun() => {}
+                Err(error) => return Err(error.into()),
+            }
+            (connection, reused) = match self.idle.take() {
+                Some(idle) => (idle, true),
+                None => match self.connector.connect(&head.uri, true).await? {
+                    Fresh::Http1(stream) => (Connection::new(stream), false),
+                    Fresh::Http2(_) => return Err("it speaks HTTP/2 unasked".into()),
+                },
+            };
+        };
+        let content = if answer.parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            Content::Switched(connection)
+        } else {
+            let pool = answer.keeps_open.then(|| Arc::clone(&self.idle));
+            let upload = (!sending.is_done()).then_some(sending);
+            Content::Http1(http1::ReceivedBody::new(connection, answer.body, pool, upload))
+        };
+        Ok(Response::from_parts(answer.parts, content))
+    }
 }
 
 /// The roots that the upstream's certificate is checked against: those of `SSL_CERT_FILE` and `SSL_CERT_DIR`
@@ -152,4 +170,15 @@ pub fn trust() -> io::Result<Arc<ClientConfig>> {
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// An error with its causes in a line. None holds anything of the request.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _ = write!(text, ": {cause}");
+        next = cause.source();
+    }
+    text
 }

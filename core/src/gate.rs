@@ -196,8 +196,10 @@ impl Gate {
         if head.headers.len() > HEADERS_MAX {
             return Err(Cause::Headers);
         }
-        let key = credential::presented(&head.headers)?.into_owned();
+        let key = credential::presented(&head.headers)?;
         let user = self.user(&key)?;
+        // Only now: a refused key is never copied.
+        let key = key.into_owned();
         let below = path::below_base(head.uri.path())?;
         head.uri = self.config.api_base.join(below, head.uri.query()).ok_or(Cause::InvalidPath)?;
         let websocket = asks_for_websocket(&head);

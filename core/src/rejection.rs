@@ -2,6 +2,8 @@
 //!
 //! The table is [`Cause::row`]; every message tells its reader what to do next.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -169,10 +171,13 @@ impl Rejection {
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
         let Row { status, code, message, header, retry } = self.cause.row();
-        let message = self.detail.as_ref().map_or_else(|| message.to_owned(), |detail| format!("{message} {detail}"));
+        let message = match &self.detail {
+            Some(detail) => Cow::Owned(format!("{message} {detail}")),
+            None => Cow::Borrowed(message),
+        };
         let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
         // OpenAI answers a request without a key with a null code.
-        let code = if self.cause == Cause::MissingKey { "null".to_owned() } else { json_string(code) };
+        let code = if self.cause == Cause::MissingKey { Cow::Borrowed("null") } else { Cow::Owned(json_string(code)) };
         let body = format!(
             r#"{{"error":{{"message":{},"type":"{kind}","param":null,"code":{code}}}}}"#,
             json_string(&message)

@@ -3,6 +3,7 @@
 mod bounds;
 mod drain;
 mod first_key;
+mod hostile_upstream;
 mod log;
 mod operations;
 mod patience;
@@ -20,10 +21,11 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 8] = [
+const THEMES: [(&str, &[Test]); 9] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
     ("first_key", first_key::TESTS),
+    ("hostile_upstream", hostile_upstream::TESTS),
     ("log", log::TESTS),
     ("operations", operations::TESTS),
     ("patience", patience::TESTS),

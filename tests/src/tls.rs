@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     pki_types::{PrivateKeyDer, ServerName},
@@ -35,6 +35,8 @@ impl Authority {
         let folder = std::env::temp_dir().join(format!("sparekey-test-{}-{number}", process::id()));
         fs::create_dir_all(&folder).expect("a temporary folder can be made");
         let mut params = CertificateParams::new(Vec::new()).expect("no name is a good list");
+        // OpenSSL takes a certificate for its own issuer where both have one name.
+        params.distinguished_name.push(DnType::CommonName, "test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key can be made");
         let certificate = params.self_signed(&key).expect("a certificate can be signed");

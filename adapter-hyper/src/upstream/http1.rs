@@ -1,0 +1,135 @@
+//! HTTP/1.1 to the upstream.
+//!
+//! **In scope:** one request at a time on a connection, its body and the answer's, both as they come. No task stands
+//! behind a connection: whoever waits for the answer, or reads its body, moves it on.
+//! **Out of scope:** which connection is used, and whether a request is sent again.
+
+mod body;
+pub mod framing;
+pub mod head;
+mod sending;
+
+use std::{
+    future::{Future as _, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use http_body::Body;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+
+use self::head::{Head, Names};
+pub(crate) use self::{
+    body::ReceivedBody,
+    sending::{SendError, Sending},
+};
+use super::{BoxError, stream::Stream};
+
+/// What is read at a time at first, and at most. Bodies that come fast are read in larger pieces.
+const READ_MIN: usize = 8 * 1024;
+const READ_MAX: usize = 128 * 1024;
+/// Heads before the answer's own.
+const INTERIM_MAX: usize = 32;
+
+/// A connection, and what came on it that nobody has taken yet.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: Stream,
+    pub(crate) read: BytesMut,
+    read_size: usize,
+    names: Names,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, read: BytesMut::new(), read_size: READ_MIN, names: Names::default() }
+    }
+
+    /// Whether it is open and silent, so that a request may be sent.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.read.is_empty() && !self.stream.has_news()
+    }
+
+    /// Reads what has come; the count is 0 at the connection's end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.read.reserve(self.read_size);
+        let count = ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))?;
+        self.read_size = if count < self.read_size { READ_MIN } else { READ_MAX.min(self.read_size * 2) };
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>, method: &Method, may_switch: bool) -> Poll<io::Result<Head>> {
+        for _ in 0..INTERIM_MAX {
+            let head = loop {
+                if !self.read.is_empty()
+                    && let Some(head) =
+                        head::parse(&mut self.read, &mut self.names, method, may_switch).map_err(io::Error::other)?
+                {
+                    break head;
+                }
+                if ready!(self.poll_fill(cx))? == 0 {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "it closed before an answer",
+                    )));
+                }
+            };
+            if !head.is_interim() {
+                return Poll::Ready(Ok(head));
+            }
+        }
+        Poll::Ready(Err(io::Error::other("it sent too many interim answers")))
+    }
+}
+
+/// Sends a request, as far as the upstream takes it, and waits for the answer's head.
+pub(crate) async fn exchange<B>(connection: &mut Connection, sending: &mut Sending<B>) -> Result<Head, SendError>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    // An upstream that refuses a body closes, and its answer is there all the same.
+    let mut broken = None;
+    poll_fn(|cx| {
+        if broken.is_none()
+            && let Poll::Ready(Err(error)) = sending.poll(&mut connection.stream, cx)
+        {
+            match error {
+                SendError::Connection(error) if sending.has_begun() => broken = Some(error),
+                error => return Poll::Ready(Err(error)),
+            }
+        }
+        let head = ready!(connection.poll_head(cx, &sending.method, sending.may_switch));
+        Poll::Ready(head.map_err(|error| SendError::Connection(broken.take().unwrap_or(error))))
+    })
+    .await
+}
+
+/// After a switch of protocols: bytes both ways.
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+        }
+        let first = this.read.split_to(buffer.remaining().min(this.read.len()));
+        buffer.put_slice(&first);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,368 @@
+//! Heads as HTTP/1.1 writes them: a request's into bytes, an answer's out of bytes.
+
+use std::mem::MaybeUninit;
+
+use bytes::BytesMut;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
+    header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
+    request, response,
+};
+use httparse::{ParserConfig, Status};
+
+use super::framing::Decoder;
+
+/// Bytes of an answer's head, and its lines.
+const HEAD_MAX: usize = u16::MAX as usize;
+const LINES_MAX: usize = 128;
+
+/// How a request's body is told from what follows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Encoding {
+    Length(u64),
+    Chunked,
+}
+
+/// Writes a request's head; returns how its body is to follow. `size` is the body's, where it is known.
+pub(crate) fn encode(head: &request::Parts, size: Option<u64>, out: &mut Vec<u8>) -> Encoding {
+    let put = |out: &mut Vec<u8>, parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    put(out, &[head.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+    if !head.headers.contains_key(HOST) {
+        put(out, &[b"host: ", host(&head.uri).as_bytes(), b"\r\n"]);
+    }
+    for (name, value) in &head.headers {
+        put(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+    }
+    // Who told a length is held to it, and needs no other.
+    let told = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let encoding = told.or(size).map_or(Encoding::Chunked, Encoding::Length);
+    match encoding {
+        Encoding::Chunked => put(out, &[b"transfer-encoding: chunked\r\n"]),
+        Encoding::Length(length) if told.is_none() && length > 0 => {
+            put(out, &[b"content-length: ", length.to_string().as_bytes(), b"\r\n"]);
+        }
+        Encoding::Length(_) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+    encoding
+}
+
+/// The authority without the port that goes without saying.
+fn host(uri: &Uri) -> &str {
+    let whole = uri.authority().map_or("", |authority| authority.as_str());
+    let own = if uri.scheme() == Some(&http::uri::Scheme::HTTPS) { ":443" } else { ":80" };
+    whole.strip_suffix(own).unwrap_or(whole)
+}
+
+/// Why an answer's head is none.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum HeadError {
+    /// It is not written as HTTP/1.1 has it.
+    #[error("the answer's head is not HTTP/1.1: {0}")]
+    Syntax(#[from] httparse::Error),
+    /// It is longer than any honest one.
+    #[error("the answer's head is too long")]
+    TooLong,
+    /// `content-length` and `transfer-encoding` don't say where the body ends.
+    #[error("where the answer's body ends can't be told")]
+    Framing,
+    /// It switches protocols unasked.
+    #[error("the upstream switched protocols unasked")]
+    Switched,
+}
+
+/// An answer's head, and what it says of the bytes behind it.
+#[derive(Debug)]
+pub struct Head {
+    /// Status and headers.
+    pub parts: response::Parts,
+    /// The body.
+    pub body: Decoder,
+    /// Whether the connection can carry another request after the body.
+    pub keeps_open: bool,
+}
+
+impl Head {
+    /// Whether it is only the answer's forerunner.
+    #[must_use]
+    pub fn is_interim(&self) -> bool {
+        self.parts.status.is_informational() && self.parts.status != StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
+/// The names on the lines of the last head, as spelled and as names: an upstream names its headers alike every time,
+/// and a name that is known need not be made again.
+#[derive(Debug, Default)]
+pub struct Names(Vec<(Box<str>, HeaderName)>);
+
+impl Names {
+    fn note(&mut self, line: usize, spelled: &str) -> Result<(), HeadError> {
+        if self.0.get(line).is_none_or(|(known, _)| **known != *spelled) {
+            let name = HeaderName::from_bytes(spelled.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
+            self.0.truncate(line);
+            self.0.push((spelled.into(), name));
+        }
+        Ok(())
+    }
+}
+
+/// Takes an answer's head off the front of `buffer`; `None` where its end has not come yet.
+///
+/// # Errors
+/// [`HeadError`]; the connection is then of no use.
+pub fn parse(
+    buffer: &mut BytesMut,
+    names: &mut Names,
+    method: &Method,
+    may_switch: bool,
+) -> Result<Option<Head>, HeadError> {
+    let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
+    let mut parsed = httparse::Response::new(&mut []);
+    let status = ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, buffer, &mut lines)?;
+    let length = match status {
+        Status::Partial if buffer.len() <= HEAD_MAX => return Ok(None),
+        Status::Complete(length) if length <= HEAD_MAX => length,
+        _ => return Err(HeadError::TooLong),
+    };
+    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(httparse::Error::Status)?;
+    let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    // Where the values stand, so that they share the buffer and are not copied.
+    let mut places = [(0, 0); LINES_MAX];
+    let count = parsed.headers.len();
+    for (line, (header, place)) in parsed.headers.iter().zip(&mut places).enumerate() {
+        names.note(line, header.name)?;
+        let start = header.value.as_ptr() as usize - buffer.as_ptr() as usize;
+        *place = (narrow(start)?, narrow(start + header.value.len())?);
+    }
+
+    let bytes = buffer.split_to(length).freeze();
+    let mut headers = HeaderMap::with_capacity(count);
+    for ((_, name), (start, end)) in names.0.iter().zip(places).take(count) {
+        let value = HeaderValue::from_maybe_shared(bytes.slice(usize::from(start)..usize::from(end)));
+        headers.append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
+    }
+    let (body, keeps_open) = body(method, status, version, &headers, may_switch)?;
+    let mut parts = response::Response::new(()).into_parts().0;
+    (parts.status, parts.version, parts.headers) = (status, version, headers);
+    Ok(Some(Head { parts, body, keeps_open }))
+}
+
+fn narrow(place: usize) -> Result<u16, HeadError> {
+    u16::try_from(place).map_err(|_| HeadError::TooLong)
+}
+
+/// What follows the head ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)), and whether more may
+/// come behind it.
+fn body(
+    method: &Method,
+    status: StatusCode,
+    version: Version,
+    headers: &HeaderMap,
+    may_switch: bool,
+) -> Result<(Decoder, bool), HeadError> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return if may_switch { Ok((Decoder::UntilClose, false)) } else { Err(HeadError::Switched) };
+    }
+    let length = length(headers)?;
+    let chunked = chunked(headers, version)?;
+    let closes = headers.get_all(CONNECTION).iter().any(|value| tokens(value).any(|t| t.eq_ignore_ascii_case("close")));
+    let keeps_open = version == Version::HTTP_11 && !closes;
+    let bodiless = *method == Method::HEAD
+        || status.is_informational()
+        || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    match (length, chunked) {
+        // Two answers to one question: one of them is somebody's smuggling.
+        (Some(_), true) => Err(HeadError::Framing),
+        _ if bodiless => Ok((Decoder::Length(0), keeps_open)),
+        (Some(length), false) => Ok((Decoder::Length(length), keeps_open)),
+        (None, true) => Ok((Decoder::chunked(), keeps_open)),
+        (None, false) => Ok((Decoder::UntilClose, false)),
+    }
+}
+
+/// Lengths that are told more than once must agree.
+fn length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
+    let mut length = None;
+    for value in headers.get_all(CONTENT_LENGTH) {
+        for text in tokens(value) {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let this = text.parse().ok().filter(|_| digits).ok_or(HeadError::Framing)?;
+            if *length.get_or_insert(this) != this {
+                return Err(HeadError::Framing);
+            }
+        }
+    }
+    Ok(length)
+}
+
+/// No other coding was asked for.
+fn chunked(headers: &HeaderMap, version: Version) -> Result<bool, HeadError> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter().flat_map(tokens);
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(false),
+        (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") && version == Version::HTTP_11 => Ok(true),
+        _ => Err(HeadError::Framing),
+    }
+}
+
+/// The items of a list. What is no text has one item, which is none that anybody looks for.
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value.to_str().unwrap_or("?").split(',').map(|token| token.trim_matches([' ', '\t']))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse_as(bytes: &str, method: &Method, may_switch: bool) -> Result<Option<Head>, HeadError> {
+        parse(&mut BytesMut::from(bytes), &mut Names::default(), method, may_switch)
+    }
+
+    fn parse_all(bytes: &str) -> Result<Option<Head>, HeadError> {
+        parse_as(bytes, &Method::GET, false)
+    }
+
+    #[track_caller]
+    fn framed(head: &str, body: Decoder, keeps_open: bool) {
+        let head = parse_all(&format!("{head}\r\n\r\n")).unwrap().unwrap();
+        assert_eq!((head.body, head.keeps_open), (body, keeps_open));
+    }
+
+    #[test]
+    fn where_a_body_ends() {
+        framed("HTTP/1.1 200 OK\r\ncontent-length: 5", Decoder::Length(5), true);
+        framed("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\nContent-Length: 5", Decoder::Length(5), true);
+        framed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: x, Close", Decoder::Length(5), false);
+        framed("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", Decoder::chunked(), true);
+        framed("HTTP/1.1 200 OK", Decoder::UntilClose, false);
+        framed("HTTP/1.0 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive", Decoder::Length(5), false);
+        framed("HTTP/1.1 204 No Content\r\ncontent-length: 5", Decoder::Length(0), true);
+        framed("HTTP/1.1 304 Not Modified\r\ncontent-length: 5", Decoder::Length(0), true);
+        let head = parse_as("HTTP/1.1 200\r\ncontent-length: 5\r\n\r\n", &Method::HEAD, false);
+        assert!(head.unwrap().unwrap().body.is_done());
+    }
+
+    #[test]
+    fn what_is_unclear_is_refused() {
+        for lines in [
+            "content-length: 5\r\ncontent-length: 6",
+            "content-length: 5, 6",
+            "content-length: -5",
+            "content-length: +5",
+            "content-length: 0x5",
+            "content-length: 5 5",
+            "content-length: ",
+            "content-length: 5,",
+            "content-length: 18446744073709551616",
+            "content-length: \u{e9}",
+            "content-length: 5\r\ntransfer-encoding: chunked",
+            "transfer-encoding: gzip, chunked",
+            "transfer-encoding: chunked, chunked",
+            "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+            "transfer-encoding: xchunked",
+            "transfer-encoding: \u{b}chunked",
+            "transfer-encoding:",
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n");
+            assert!(matches!(parse_all(&head), Err(HeadError::Framing | HeadError::Syntax(_))), "{lines}");
+        }
+        let old = "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(parse_all(old).unwrap_err(), HeadError::Framing);
+    }
+
+    #[test]
+    fn a_switch_must_be_asked_for() {
+        let switch = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        assert_eq!(parse_all(switch).unwrap_err(), HeadError::Switched);
+        assert!(!parse_as(switch, &Method::GET, true).unwrap().unwrap().is_interim());
+        assert!(parse_all("HTTP/1.1 103 Early Hints\r\n\r\n").unwrap().unwrap().is_interim());
+    }
+
+    #[test]
+    fn heads_have_an_end() {
+        assert!(parse_all("HTTP/1.1 200 OK\r\na: b\r\n").unwrap().is_none());
+        let endless = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(HEAD_MAX));
+        assert_eq!(parse_all(&endless).unwrap_err(), HeadError::TooLong);
+        assert_eq!(parse_all(&(endless + "\r\n\r\n")).unwrap_err(), HeadError::TooLong);
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(LINES_MAX + 1));
+        assert!(matches!(parse_all(&many), Err(HeadError::Syntax(_))));
+    }
+
+    #[test]
+    fn garbage_is_no_head() {
+        for bytes in [
+            "HTTP/2 200 OK\r\n\r\n",
+            "HTTP/1.1 20 OK\r\n\r\n",
+            "HTTP/1.1 099 x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n folded\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na : b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: \0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n",
+            "\x16\x03\x01\x02",
+            "SSH-2.0-OpenSSH\r\n",
+        ] {
+            assert!(parse_all(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_tells_its_host_and_its_length() {
+        let encoded = |uri: &str, length: Option<&str>, size| {
+            let mut request = http::Request::post(uri).header("a", "b");
+            if let Some(length) = length {
+                request = request.header("content-length", length);
+            }
+            let mut out = Vec::new();
+            let encoding = encode(&request.body(()).unwrap().into_parts().0, size, &mut out);
+            (String::from_utf8(out).unwrap(), encoding)
+        };
+        let (text, encoding) = encoded("https://api.openai.com:443/v1/x?y", Some("3"), Some(3));
+        assert_eq!(text, "POST /v1/x?y HTTP/1.1\r\nhost: api.openai.com\r\na: b\r\ncontent-length: 3\r\n\r\n");
+        assert_eq!(encoding, Encoding::Length(3));
+        let (text, encoding) = encoded("http://[::1]:8080/", None, None);
+        assert_eq!(text, "POST / HTTP/1.1\r\nhost: [::1]:8080\r\na: b\r\ntransfer-encoding: chunked\r\n\r\n");
+        assert_eq!(encoding, Encoding::Chunked);
+        assert!(encoded("http://a/", None, Some(7)).0.ends_with("content-length: 7\r\n\r\n"));
+        assert!(encoded("http://a/", None, Some(0)).0.ends_with("a: b\r\n\r\n"));
+    }
+
+    #[test]
+    fn names_that_change_are_names_all_the_same() {
+        let mut names = Names::default();
+        for lines in
+            ["a: 1\r\nB: 2\r\nc: 3", "A: 1\r\nb: 2\r\nC: 3", "b: 1\r\na: 2", "a: 1\r\nd: 2\r\nd: 3\r\ne: 4", "a: 1", ""]
+        {
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}{}\r\n", if lines.is_empty() { "" } else { "\r\n" });
+            let with_others = parse(&mut BytesMut::from(&*text), &mut names, &Method::GET, false).unwrap().unwrap();
+            assert_eq!(with_others.parts.headers, parse_all(&text).unwrap().unwrap().parts.headers, "{lines}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_head_is_the_same_in_any_split(cut in 0..80usize) {
+            let bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 3\r\n\r\nabc";
+            let cut = cut.min(bytes.len());
+            let mut buffer = BytesMut::from(&bytes[..cut]);
+            let mut names = Names::default();
+            let mut head = parse(&mut buffer, &mut names, &Method::GET, false).unwrap();
+            buffer.extend_from_slice(&bytes[cut..]);
+            if head.is_none() {
+                head = parse(&mut buffer, &mut names, &Method::GET, false).unwrap();
+            }
+            prop_assert_eq!(head.unwrap().parts.headers.len(), 2);
+            prop_assert_eq!(&buffer[..], b"abc");
+        }
+
+        #[test]
+        fn whatever_comes_is_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\n");
+            buffer.extend_from_slice(&bytes);
+            let _ = parse(&mut buffer, &mut Names::default(), &Method::GET, true);
+        }
+    }
+}

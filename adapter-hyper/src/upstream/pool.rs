@@ -1,0 +1,68 @@
+//! Connections that wait for their next request.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use super::http1::Connection;
+
+/// Shorter than the keep-alive of the fronts that upstreams stand behind.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+const IDLE_MAX: usize = 256;
+/// How often those are looked for that closed or waited too long.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// Idle HTTP/1.1 connections to one upstream; the last to come is the first to go.
+#[derive(Debug, Default)]
+pub(crate) struct Pool(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<(Connection, Instant)>,
+    swept: bool,
+}
+
+impl Pool {
+    /// Takes a connection that is still open.
+    pub(crate) fn take(&self) -> Option<Connection> {
+        let mut state = self.state();
+        while let Some((connection, since)) = state.idle.pop() {
+            if connection.is_reusable() && since.elapsed() < IDLE_TIMEOUT {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request.
+    pub(crate) fn put(self: &Arc<Self>, connection: Connection) {
+        let mut state = self.state();
+        if state.idle.len() < IDLE_MAX {
+            state.idle.push((connection, Instant::now()));
+        }
+        if !std::mem::replace(&mut state.swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nobody polls an idle connection: without this, one that the upstream closed would stay until it is looked at.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        sleep(SWEEP).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.state();
+        state.idle.retain(|(connection, since)| connection.is_reusable() && since.elapsed() < IDLE_TIMEOUT);
+        if state.idle.is_empty() {
+            state.swept = false;
+            return;
+        }
+    }
+}

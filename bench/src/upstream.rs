@@ -1,0 +1,198 @@
+//! A stand-in for the API, on a thread of its own.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /v1/json/{bytes}` | JSON |
+//! | `POST /v1/stream/{events}/{pause in ms}` | events, together where the pause is 0 |
+//! | `GET /v1/bytes/{bytes}` | a body of that size |
+//! | `POST /v1/upload` | size and hash of what came |
+//!
+//! Where the real key is missing the answer is 403, which no case takes for a right one.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    thread,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use conformance::tls::Authority;
+use http::{Request, Response, header};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    time::{Interval, interval},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::content::{self, Sum};
+
+/// The key that must come up.
+pub(crate) const REAL: &str = "sk-real-abcdefghijklmnopqrstuvwxyz";
+
+/// How a proxy reaches the upstream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mode {
+    Plain,
+    Tls,
+    Http2,
+}
+
+impl Mode {
+    pub(crate) const ALL: [(&'static str, Self); 3] = [("plain", Self::Plain), ("tls", Self::Tls), ("h2", Self::Http2)];
+}
+
+pub(crate) struct Upstream {
+    addresses: [SocketAddr; 3],
+    authority: Authority,
+}
+
+impl Upstream {
+    /// Starts it; it serves until the bench ends.
+    pub(crate) fn start() -> Self {
+        let authority = Authority::new();
+        let listeners = Mode::ALL.map(|(_, mode)| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            listener.set_nonblocking(true).expect("a socket of the machine's own");
+            let protocol = match mode {
+                Mode::Plain => None,
+                Mode::Tls => Some("http/1.1"),
+                Mode::Http2 => Some("h2"),
+            };
+            (listener, protocol.map(|protocol| TlsAcceptor::from(authority.server("localhost", &[protocol]))))
+        });
+        let addresses = listeners.each_ref().map(|(listener, _)| listener.local_addr().expect("it is bound"));
+        thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                for (listener, tls) in listeners {
+                    let listener = TcpListener::from_std(listener).expect("a listener");
+                    tokio::spawn(listen(listener, tls));
+                }
+                std::future::pending::<()>().await;
+            });
+        });
+        Self { addresses, authority }
+    }
+
+    pub(crate) fn port(&self, mode: Mode) -> u16 {
+        self.addresses[mode as usize].port()
+    }
+
+    /// The file with the authority that vouches for it.
+    pub(crate) fn authority(&self) -> String {
+        self.authority.file()
+    }
+}
+
+async fn listen(listener: TcpListener, tls: Option<TlsAcceptor>) {
+    loop {
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        let _ = socket.set_nodelay(true);
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            match tls {
+                None => serve(socket).await,
+                Some(tls) => {
+                    if let Ok(socket) = tls.accept(socket).await {
+                        serve(socket).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service_fn(answer)).await;
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Sending>, Infallible> {
+    let (head, mut body) = request.into_parts();
+    let mut received = Sum::EMPTY;
+    while let Some(Ok(frame)) = body.frame().await {
+        received.add(frame.data_ref().map_or(&[], |data| data));
+    }
+    let authorized = head.headers.get(header::AUTHORIZATION).is_some_and(|value| value == &format!("Bearer {REAL}"));
+    if !authorized {
+        return Ok(Response::builder().status(403).body(Sending::whole(String::new())).expect("a good head"));
+    }
+    let parts: Vec<&str> = head.uri.path().split('/').skip(2).collect();
+    let number = |text: &str| text.parse().unwrap_or(0);
+    let body = match parts[..] {
+        ["json", size] => Sending::whole(content::json(number(size))),
+        ["stream", events, pause] => Sending::stream(number(events), Duration::from_millis(number(pause) as u64)),
+        ["bytes", size] => {
+            Sending::Blocks { left: number(size) as u64, blocks: Box::new(content::blocks(number(size) as u64)) }
+        }
+        _ => Sending::whole(received.told()),
+    };
+    // As many headers as OpenAI's answers have.
+    let answer = (0..12).fold(Response::builder(), |answer, at| {
+        answer.header(format!("x-ratelimit-kind-{at}"), "30000000").header("x-request-id", "req_0123456789abcdef")
+    });
+    Ok(answer.header(header::CONTENT_TYPE, "application/json").body(body).expect("a good head"))
+}
+
+/// The body of an answer.
+enum Sending {
+    Whole(Full<Bytes>),
+    Stream { next: usize, events: usize, pause: Option<Interval> },
+    Blocks { left: u64, blocks: Box<dyn Iterator<Item = Bytes> + Send> },
+}
+
+impl Sending {
+    fn whole(text: String) -> Self {
+        Self::Whole(Full::from(text))
+    }
+
+    fn stream(events: usize, pause: Duration) -> Self {
+        Self::Stream { next: 0, events, pause: (!pause.is_zero()).then(|| interval(pause)) }
+    }
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = match &mut *self {
+            Self::Whole(whole) => return Pin::new(whole).poll_frame(context),
+            Self::Stream { next, events, .. } if next == events => None,
+            Self::Stream { next, pause, .. } => {
+                if let Some(pause) = pause {
+                    ready!(pause.poll_tick(context));
+                }
+                *next += 1;
+                Some(content::event(*next - 1).into())
+            }
+            Self::Blocks { left, blocks } => {
+                let block = blocks.next();
+                *left -= block.as_ref().map_or(0, |block| block.len() as u64);
+                block
+            }
+        };
+        Poll::Ready(data.map(|data| Ok(Frame::data(data))))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self {
+            Self::Whole(whole) => whole.size_hint(),
+            Self::Stream { .. } => http_body::SizeHint::default(),
+            Self::Blocks { left, .. } => http_body::SizeHint::with_exact(*left),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What the gate costs a request, in time and allocations: `cargo bench --package sparekey-core`.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "where a fixture is wrong there is nothing to measure")]
+
+use std::hint::black_box;
+
+use divan::{AllocProfiler, Bencher};
+use http::{Request, Response, header, request, response};
+use sparekey_core::{Admission, Config, Exchange, Gate};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+const KEY: &str = "sk-Tom-wMtF9kkGDu4ycbN0pXqZ7T";
+const WRONG: &str = "sk-Tom-wMtF9kkGDu4ycbN0pXqZ7U";
+
+/// What OpenAI's Python client sends.
+const REQUEST: [(&str, &str); 16] = [
+    ("host", "proxy.example.com"),
+    ("accept", "application/json"),
+    ("accept-encoding", "gzip, deflate"),
+    ("connection", "keep-alive"),
+    ("user-agent", "AsyncOpenAI/Python 2.8.1"),
+    ("x-stainless-lang", "python"),
+    ("x-stainless-package-version", "2.8.1"),
+    ("x-stainless-os", "Linux"),
+    ("x-stainless-arch", "x64"),
+    ("x-stainless-runtime", "CPython"),
+    ("x-stainless-runtime-version", "3.13.9"),
+    ("x-stainless-async", "async:asyncio"),
+    ("x-stainless-retry-count", "0"),
+    ("x-stainless-read-timeout", "600"),
+    ("content-type", "application/json"),
+    ("content-length", "1024"),
+];
+
+/// What OpenAI answers with.
+const ANSWER: [(&str, &str); 22] = [
+    ("date", "Mon, 23 Nov 2026 08:17:35 GMT"),
+    ("content-type", "application/json"),
+    ("content-length", "1024"),
+    ("connection", "keep-alive"),
+    ("access-control-expose-headers", "X-Request-ID"),
+    ("openai-organization", "org-abcdefghijklmnop"),
+    ("openai-processing-ms", "312"),
+    ("openai-project", "proj_abcdefghijklmnop"),
+    ("openai-version", "2020-10-01"),
+    ("x-ratelimit-limit-requests", "10000"),
+    ("x-ratelimit-limit-tokens", "30000000"),
+    ("x-ratelimit-remaining-requests", "9999"),
+    ("x-ratelimit-remaining-tokens", "29999978"),
+    ("x-ratelimit-reset-requests", "6ms"),
+    ("x-ratelimit-reset-tokens", "0s"),
+    ("x-request-id", "req_0123456789abcdef0123456789abcdef"),
+    ("cf-cache-status", "DYNAMIC"),
+    ("set-cookie", "__cf_bm=abcdefghijklmnopqrstuvwxyz0123456789; path=/; HttpOnly; Secure"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains; preload"),
+    ("server", "cloudflare"),
+    ("cf-ray", "8f0123456789abcd-FRA"),
+    ("alt-svc", "h3=\":443\"; ma=86400"),
+];
+
+fn main() {
+    divan::main();
+}
+
+/// A gate that this many keys open.
+fn gate(keys: usize) -> Gate {
+    let others = (1..keys).map(|number| format!("sk-user{number}-{number:024}"));
+    let list = others.chain([KEY.to_owned()]).collect::<Vec<_>>().join(",");
+    let settings = |name: &str| match name {
+        "ACCESS_KEYS" => Some(list.clone()),
+        "OPENAI_API_KEY" => Some("sk-proj-abcdefghijklmnopqrstuvwxyz0123456789".to_owned()),
+        _ => None,
+    };
+    Gate::new(Config::from_lookup(settings).expect("the settings are good"))
+}
+
+fn request(key: &str) -> request::Parts {
+    let bearer = (header::AUTHORIZATION.as_str(), format!("Bearer {key}"));
+    let mut request = Request::post("/v1/chat/completions").header(bearer.0, bearer.1);
+    for (name, value) in REQUEST {
+        request = request.header(name, value);
+    }
+    request.body(()).expect("a good head").into_parts().0
+}
+
+fn answer() -> response::Parts {
+    let answer = ANSWER.iter().fold(Response::builder(), |answer, (name, value)| answer.header(*name, *value));
+    answer.body(()).expect("a good head").into_parts().0
+}
+
+fn exchange(gate: &Gate) -> Exchange {
+    match gate.admit(request(KEY)) {
+        Ok(Admission::Forward(forward)) => forward.into_parts().1,
+        other => panic!("not admitted: {other:?}"),
+    }
+}
+
+#[divan::bench(args = [1, 10_000], sample_count = 300, sample_size = 50)]
+fn admit(bencher: Bencher, keys: usize) {
+    let gate = gate(keys);
+    bencher.with_inputs(|| request(KEY)).bench_values(|head| gate.admit(black_box(head)));
+}
+
+#[divan::bench(args = [1, 10_000], sample_count = 300, sample_size = 50)]
+fn refuse(bencher: Bencher, keys: usize) {
+    let gate = gate(keys);
+    bencher.with_inputs(|| request(WRONG)).bench_values(|head| gate.admit(black_box(head)));
+}
+
+/// The refusal as the client gets it.
+#[divan::bench(sample_count = 300, sample_size = 50)]
+fn refusal(bencher: Bencher) {
+    let rejection = gate(1).admit(request(WRONG)).expect_err("the key is wrong");
+    bencher.bench(|| black_box(&rejection).to_response());
+}
+
+#[divan::bench(sample_count = 300, sample_size = 50)]
+fn preflight(bencher: Bencher) {
+    let gate = gate(1);
+    let preflight = || {
+        let head = Request::options("/v1/chat/completions")
+            .header(header::ORIGIN, "https://chat.example.com")
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization, content-type, x-stainless-lang");
+        head.body(()).expect("a good head").into_parts().0
+    };
+    bencher.with_inputs(preflight).bench_values(|head| gate.admit(black_box(head)));
+}
+
+#[divan::bench(sample_count = 300, sample_size = 50)]
+fn pass_answer(bencher: Bencher) {
+    let gate = gate(1);
+    let exchange = exchange(&gate);
+    bencher.with_inputs(answer).bench_values(|head| gate.answer(&exchange, black_box(head)));
+}
