@@ -21,6 +21,8 @@ use crate::{
     socket::Socket,
 };
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// How long a connection that is being closed may take to say so.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -50,15 +52,24 @@ impl Protocol {
     ) {
         let ended = match &self.tls {
             None => self.speak(stream, proxy, activity, draining).await,
-            Some(tls) => match timeout(self.bounds.head, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.speak(stream, proxy, activity, draining).await,
-                Ok(Err(error)) => Err(error.into()),
-                Err(late) => Err(io::Error::from(late).into()),
-            },
+            // Apart, so that plain connections don't carry what TLS needs.
+            Some(tls) => Box::pin(self.speak_tls(tls, stream, proxy, activity, draining)).await,
         };
         if let Err(error) = ended {
             tracing::debug!("connection ended: {error}");
         }
+    }
+
+    async fn speak_tls(
+        &self,
+        tls: &TlsAcceptor,
+        stream: TcpStream,
+        proxy: Proxy,
+        activity: Arc<Activity>,
+        draining: watch::Receiver<bool>,
+    ) -> Result<(), BoxError> {
+        let stream = timeout(self.bounds.head, tls.accept(stream)).await.map_err(io::Error::from)??;
+        self.speak(stream, proxy, activity, draining).await
     }
 
     async fn speak<S>(
@@ -67,7 +78,7 @@ impl Protocol {
         proxy: Proxy,
         activity: Arc<Activity>,
         mut draining: watch::Receiver<bool>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+    ) -> Result<(), BoxError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

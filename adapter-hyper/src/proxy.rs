@@ -48,7 +48,8 @@ impl Proxy {
         let (answer, content) = match self.gate.admit(head) {
             Ok(Admission::Forward(forward)) => {
                 entry.user(forward.user());
-                match self.forward(forward, body).await {
+                // Apart, so that a connection doesn't carry it while it streams or idles.
+                match Box::pin(self.forward(forward, body)).await {
                     Ok((Answer::Respond(head), body)) => (Response::from_parts(head, ()), Content::Stream(body)),
                     Ok((Answer::Tunnel(head), body)) => {
                         entry.answered(head.status);

@@ -55,6 +55,13 @@ impl Connection {
 
     /// Reads what has come; the count is 0 at the connection's end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.stream.poll_read_ready(cx)?.is_pending() {
+            if self.read.is_empty() {
+                // Most connections wait most of the time; a buffer need not.
+                self.read = BytesMut::new();
+            }
+            return Poll::Pending;
+        }
         self.read.reserve(self.read_size);
         let count = ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))?;
         self.read_size = if count < self.read_size { READ_MIN } else { READ_MAX.min(self.read_size * 2) };

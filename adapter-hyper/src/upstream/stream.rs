@@ -32,6 +32,14 @@ impl Stream {
         !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Waits until something can be read, where that can be told without reading.
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(tcp) => tcp.poll_read_ready(cx),
+            Self::Tls(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     fn inner(self: Pin<&mut Self>) -> Pin<&mut (dyn Both + Unpin)> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp as &mut (dyn Both + Unpin)),
