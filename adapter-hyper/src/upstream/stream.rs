@@ -22,11 +22,14 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Whether anything has come, be it the end. Asks the kernel, which knows before the runtime does.
+    /// Whether anything has come that nobody has read, be it the end. Asks the kernel, which knows before the runtime
+    /// does.
     pub(crate) fn has_news(&self) -> bool {
         let tcp = match self {
             Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            // What TLS has taken from the kernel and keeps is asked for too.
+            Self::Tls(tls) if tls.get_ref().1.wants_read() => tls.get_ref().0,
+            Self::Tls(_) => return true,
         };
         let peeked = SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]);
         !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
