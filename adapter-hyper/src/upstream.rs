@@ -152,10 +152,11 @@ where
         };
         let content = if answer.parts.status == StatusCode::SWITCHING_PROTOCOLS {
             Content::Switched(connection)
-        } else {
+        } else if sending.is_done() {
             let pool = answer.keeps_open.then(|| Arc::clone(&self.idle));
-            let upload = (!sending.is_done()).then_some(sending);
-            Content::Http1(http1::ReceivedBody::new(connection, answer.body, pool, upload))
+            Content::Http1(http1::ReceivedBody::new(connection, answer.body, pool))
+        } else {
+            Content::Http1(http1::ReceivedBody::beside(connection, answer.body, sending))
         };
         Ok(Response::from_parts(answer.parts, content))
     }
