@@ -2,6 +2,7 @@
 //!
 //! **In scope:** one request at a time on a connection, its body and the answer's, both as they come. No task stands
 //! behind a connection: whoever waits for the answer, or reads its body, moves it on.
+//! Only an upload that the answer overtakes goes on in a task.
 //! **Out of scope:** which connection is used, and whether a request is sent again.
 
 mod body;
