@@ -1,12 +1,18 @@
 //! One client's connection: TLS, the protocol, and its end.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
-
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
 };
+
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -21,72 +27,125 @@ use crate::{
     socket::Socket,
 };
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// How long a connection that is being closed may take to say so.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How a client begins that knows of HTTP/2 here ([RFC 9113 §3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
+const PREFACE: &[u8; 4] = b"PRI ";
+/// The wait for the rest of what may become that.
+const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 
 /// How connections are served.
 #[derive(Clone)]
 pub(crate) struct Protocol {
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) bounds: Bounds,
-    pub(crate) builder: Arc<Builder<TokioExecutor>>,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+/// Who talks to the client, and for how long.
+pub(crate) struct Client {
+    pub(crate) proxy: Proxy,
+    pub(crate) activity: Arc<Activity>,
+    /// Turns true when no further request is taken.
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 impl Protocol {
     pub(crate) fn new(tls: Option<TlsAcceptor>, bounds: Bounds, max_head: usize) -> Self {
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().max_buf_size(max_head);
-        builder.http2().max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX));
-        Self { tls, bounds, builder: Arc::new(builder) }
+        let (mut http1, mut http2) = (http1::Builder::new(), http2::Builder::new(TokioExecutor::new()));
+        http1.max_buf_size(max_head);
+        http2.max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX));
+        Self { tls, bounds, http1, http2 }
     }
 
-    /// Serves a connection to its end. `draining` turns true when no further request is taken.
-    pub(crate) async fn serve(
-        self,
-        stream: TcpStream,
-        proxy: Proxy,
-        activity: Arc<Activity>,
-        draining: watch::Receiver<bool>,
-    ) {
+    /// Serves a connection to its end.
+    pub(crate) async fn serve(self, stream: TcpStream, client: Client) {
         let ended = match &self.tls {
-            None => self.speak(stream, proxy, activity, draining).await,
-            Some(tls) => match timeout(self.bounds.head, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.speak(stream, proxy, activity, draining).await,
-                Ok(Err(error)) => Err(error.into()),
-                Err(late) => Err(io::Error::from(late).into()),
-            },
+            None => self.serve_plain(stream, client).await,
+            // Apart, so that plain connections don't carry what TLS needs.
+            Some(tls) => Box::pin(self.serve_tls(tls, stream, client)).await,
         };
         if let Err(error) = ended {
             tracing::debug!("connection ended: {error}");
         }
     }
 
-    async fn speak<S>(
-        &self,
-        stream: S,
-        proxy: Proxy,
-        activity: Arc<Activity>,
-        mut draining: watch::Receiver<bool>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+    async fn serve_plain(&self, stream: TcpStream, mut client: Client) -> Result<(), BoxError> {
+        let http2 = tokio::select! {
+            http2 = begins_http2(&stream) => http2?,
+            () = client.ended() => return Ok(()),
+        };
+        self.speak(stream, http2, client).await
+    }
+
+    async fn serve_tls(&self, tls: &TlsAcceptor, stream: TcpStream, client: Client) -> Result<(), BoxError> {
+        let stream = timeout(self.bounds.head, tls.accept(stream)).await.map_err(io::Error::from)??;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        self.speak(stream, http2, client).await
+    }
+
+    async fn speak<S>(&self, stream: S, http2: bool, client: Client) -> Result<(), BoxError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
-        let watched = Arc::clone(&activity);
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&client.activity)));
+        let (proxy, activity) = (client.proxy.clone(), Arc::clone(&client.activity));
         let service = service_fn(move |request| proxy.clone().serve(request, Arc::clone(&activity)));
-        let mut connection = pin!(self.builder.serve_connection_with_upgrades(socket, service));
-        tokio::select! {
-            ended = &mut connection => return ended,
-            () = watched.expired() => {}
-            _ = draining.wait_for(|draining| *draining) => {}
+        if http2 {
+            let mut connection = Box::pin(self.http2.serve_connection(socket, service));
+            client.see_to_its_end(connection.as_mut(), http2::Connection::graceful_shutdown).await
+        } else {
+            let connection = pin!(self.http1.serve_connection(socket, service).with_upgrades());
+            client.see_to_its_end(connection, http1::UpgradeableConnection::graceful_shutdown).await
         }
-        connection.as_mut().graceful_shutdown();
+    }
+}
+
+/// Whether the client speaks HTTP/2 without having asked.
+async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut begin = [0; PREFACE.len()];
+    loop {
+        let count = stream.peek(&mut begin).await?;
+        if count == PREFACE.len() || count == 0 || begin[..count] != PREFACE[..count] {
+            return Ok(begin == *PREFACE);
+        }
+        sleep(PREFACE_PAUSE).await;
+    }
+}
+
+impl Client {
+    /// Returns once it has said nothing for too long, or no further request is taken.
+    async fn ended(&mut self) {
+        tokio::select! {
+            () = self.activity.expired() => {}
+            _ = self.draining.wait_for(|draining| *draining) => {}
+        }
+    }
+
+    async fn see_to_its_end<C, E>(
+        mut self,
+        mut connection: Pin<&mut C>,
+        say_goodbye: impl FnOnce(Pin<&mut C>),
+    ) -> Result<(), BoxError>
+    where
+        C: Future<Output = Result<(), E>> + ?Sized,
+        E: Into<BoxError>,
+    {
+        tokio::select! {
+            ended = &mut connection => return ended.map_err(Into::into),
+            () = self.ended() => {}
+        }
+        say_goodbye(connection.as_mut());
         let overdue = async {
             sleep(FAREWELL).await;
-            watched.expired().await;
+            self.activity.expired().await;
         };
         tokio::select! {
-            ended = &mut connection => ended,
+            ended = &mut connection => ended.map_err(Into::into),
             () = overdue => Ok(()),
         }
     }

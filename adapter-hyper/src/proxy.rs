@@ -9,7 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{
+    HeaderValue, Request, Response,
+    header::{CONNECTION, TRANSFER_ENCODING},
+};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use sparekey::{Download, access_log::Entry, metrics::Metrics, upstream::Upstream};
@@ -41,14 +44,18 @@ impl Proxy {
     ) -> Result<Response<ResponseBody>, Infallible> {
         let in_flight = activity.request(request.version());
         let mut entry = Entry::begin(request.method(), self.gate.loggable_path(request.uri()), self.metrics.as_ref());
+        // A length beside chunks is not told here; whoever believed it would take the body's rest for a request
+        // (RFC 9112 §6.1).
+        let closes = request.headers().contains_key(TRANSFER_ENCODING);
         let client = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
         let body = RequestBody::new(body, Arc::clone(&activity), self.metrics.clone());
 
-        let (answer, content) = match self.gate.admit(head) {
+        let (mut answer, content) = match self.gate.admit(head) {
             Ok(Admission::Forward(forward)) => {
                 entry.user(forward.user());
-                match self.forward(forward, body).await {
+                // Apart, so that a connection doesn't carry it while it streams or idles.
+                match Box::pin(self.forward(forward, body)).await {
                     Ok((Answer::Respond(head), body)) => (Response::from_parts(head, ()), Content::Stream(body)),
                     Ok((Answer::Tunnel(head), body)) => {
                         entry.answered(head.status);
@@ -63,6 +70,9 @@ impl Proxy {
             Ok(Admission::Reply(reply)) => whole(reply),
             Err(rejection) => refuse(&rejection, &mut entry),
         };
+        if closes {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         entry.answered(answer.status());
         Ok(answer.map(|()| ResponseBody { content, watched: Some((entry, in_flight)) }))
     }

@@ -19,7 +19,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{activity::Activity, connection::Protocol, proxy::Proxy};
+use crate::{
+    activity::Activity,
+    connection::{Client, Protocol},
+    proxy::Proxy,
+};
 
 /// The wait after an accept that failed, for want of descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -74,7 +78,8 @@ impl Server {
                 Ok((stream, _)) => {
                     let _ = stream.set_nodelay(true);
                     let activity = Activity::new(self.protocol.bounds, place);
-                    tokio::spawn(self.protocol.clone().serve(stream, proxy.clone(), activity, draining.clone()));
+                    let client = Client { proxy: proxy.clone(), activity, draining: draining.clone() };
+                    tokio::spawn(self.protocol.clone().serve(stream, client));
                 }
                 Err(error) => {
                     tracing::warn!("can't accept a connection: {error}");

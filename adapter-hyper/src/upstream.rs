@@ -6,10 +6,17 @@ pub(crate) mod http2;
 mod pool;
 mod stream;
 
-use std::{error::Error, fmt::Write as _, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt::Write as _,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, request};
+use http::{Request, Response, StatusCode, Uri, request};
 use http_body::Body;
 use rustls::ClientConfig;
 use sparekey_core::{Exchange, UpstreamFailure};
@@ -106,13 +113,18 @@ where
         if let Some(connection) = self.idle.take() {
             return self.over_http1(connection, true, request, websocket).await;
         }
-        match self.connector.connect(request.uri(), websocket).await? {
+        match self.connect(request.uri(), websocket).await? {
             Fresh::Http1(stream) => self.over_http1(Connection::new(stream), false, request, websocket).await,
             Fresh::Http2(stream) => {
-                let answer = self.http2.open(stream).await?.send_request(request).await?;
+                let answer = Box::pin(self.http2.open(stream)).await?.send_request(request).await?;
                 Ok(answer.map(|body| Content::Http2(http2::ReceivedBody::new(body))))
             }
         }
+    }
+
+    /// Apart, so that the many requests that find an open connection don't carry what only this needs.
+    fn connect(&self, uri: &Uri, http1_only: bool) -> Pin<Box<impl Future<Output = io::Result<Fresh>>>> {
+        Box::pin(self.connector.connect(uri, http1_only))
     }
 
     async fn over_http1(
@@ -132,7 +144,7 @@ where
             }
             (connection, reused) = match self.idle.take() {
                 Some(idle) => (idle, true),
-                None => match self.connector.connect(&head.uri, true).await? {
+                None => match self.connect(&head.uri, true).await? {
                     Fresh::Http1(stream) => (Connection::new(stream), false),
                     Fresh::Http2(_) => return Err("it speaks HTTP/2 unasked".into()),
                 },
@@ -140,10 +152,11 @@ where
         };
         let content = if answer.parts.status == StatusCode::SWITCHING_PROTOCOLS {
             Content::Switched(connection)
-        } else {
+        } else if sending.is_done() {
             let pool = answer.keeps_open.then(|| Arc::clone(&self.idle));
-            let upload = (!sending.is_done()).then_some(sending);
-            Content::Http1(http1::ReceivedBody::new(connection, answer.body, pool, upload))
+            Content::Http1(http1::ReceivedBody::new(connection, answer.body, pool))
+        } else {
+            Content::Http1(http1::ReceivedBody::beside(connection, answer.body, sending))
         };
         Ok(Response::from_parts(answer.parts, content))
     }

@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Instant};
 
 use bytes::Bytes;
 
-/// The size of a block of [`block`].
+/// The size of a block of [`blocks`].
 pub(crate) const BLOCK: usize = 64 * 1024;
 
 /// Size and FNV-1a hash of a body: loss, doubling and disorder all show.
@@ -22,7 +22,7 @@ impl Sum {
         self.hash = bytes.iter().fold(self.hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     }
 
-    /// Of a body of so many bytes made of [`block`]s.
+    /// Of a body of so many bytes made of [`blocks`].
     pub(crate) fn of_blocks(size: u64) -> Self {
         let mut sum = Self::EMPTY;
         for piece in blocks(size) {

@@ -8,6 +8,7 @@ mod log;
 mod operations;
 mod patience;
 mod settings;
+mod smuggling;
 mod tls;
 
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 9] = [
+const THEMES: [(&str, &[Test]); 10] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
     ("first_key", first_key::TESTS),
@@ -30,6 +31,7 @@ const THEMES: [(&str, &[Test]); 9] = [
     ("operations", operations::TESTS),
     ("patience", patience::TESTS),
     ("settings", settings::TESTS),
+    ("smuggling", smuggling::TESTS),
     ("tls", tls::TESTS),
 ];
 

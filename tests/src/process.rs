@@ -1,7 +1,7 @@
 //! A program under test: its settings, what it says, and its end.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Read},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
@@ -190,12 +190,16 @@ fn listen(stream: impl Read + Send + 'static, said: &Arc<Said>) {
 /// Every stretch of twelve characters of the secret settings: a part of a key is too much as well. An access key's
 /// user is no secret.
 fn secrets(settings: &Settings) -> Vec<String> {
-    let list = |name: &str| settings.get(name).into_iter().flat_map(|value| value.split([',', '\n', ' ']));
-    let access = list("ACCESS_KEYS").filter_map(|item| item.trim().rsplit(['-', ':']).next());
-    let owners = list("OPENAI_API_KEY").chain(list("AI_GATEWAY_TOKEN")).flat_map(|secret| secret.split('-'));
+    let given = |name: &str| {
+        let file = settings.get(&format!("{name}_FILE"));
+        settings.get(name).cloned().or_else(|| fs::read_to_string(file?).ok()).unwrap_or_default()
+    };
+    let items = |name: &str| given(name).split([',', '\n', ' ']).map(|item| item.trim().to_owned()).collect::<Vec<_>>();
+    let access = items("ACCESS_KEYS").into_iter().filter_map(|item| Some(item.rsplit(['-', ':']).next()?.to_owned()));
+    let owners = items("OPENAI_API_KEY").into_iter().chain(items("AI_GATEWAY_TOKEN"));
     access
         .chain(owners)
-        .flat_map(|word| word.as_bytes().windows(12))
-        .filter_map(|part| String::from_utf8(part.to_vec()).ok())
+        .flat_map(|secret| secret.as_bytes().windows(12).map(<[u8]>::to_vec).collect::<Vec<_>>())
+        .filter_map(|part| String::from_utf8(part).ok())
         .collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! **In scope:** one request at a time on a connection, its body and the answer's, both as they come. No task stands
 //! behind a connection: whoever waits for the answer, or reads its body, moves it on.
+//! Only an upload that the answer overtakes goes on in a task.
 //! **Out of scope:** which connection is used, and whether a request is sent again.
 
 mod body;
@@ -55,6 +56,13 @@ impl Connection {
 
     /// Reads what has come; the count is 0 at the connection's end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.stream.poll_read_ready(cx)?.is_pending() {
+            if self.read.is_empty() {
+                // Most connections wait most of the time; a buffer need not.
+                self.read = BytesMut::new();
+            }
+            return Poll::Pending;
+        }
         self.read.reserve(self.read_size);
         let count = ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))?;
         self.read_size = if count < self.read_size { READ_MIN } else { READ_MAX.min(self.read_size * 2) };

@@ -9,7 +9,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf, split},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
@@ -19,40 +19,64 @@ use tokio_rustls::client::TlsStream;
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// To be read only: somebody else writes.
+    Half(ReadHalf<Box<Stream>>),
 }
 
 impl Stream {
-    /// Whether anything has come, be it the end. Asks the kernel, which knows before the runtime does.
+    /// Whether anything has come that nobody has read, be it the end. Asks the kernel, which knows before the runtime
+    /// does.
     pub(crate) fn has_news(&self) -> bool {
         let tcp = match self {
             Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            // What TLS has taken from the kernel and keeps is asked for too.
+            Self::Tls(tls) if tls.get_ref().1.wants_read() => tls.get_ref().0,
+            Self::Tls(_) | Self::Half(_) => return true,
         };
         let peeked = SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]);
         !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    fn inner(self: Pin<&mut Self>) -> Pin<&mut (dyn Both + Unpin)> {
+    /// Waits until something can be read, where that can be told without reading.
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(tcp) => tcp.poll_read_ready(cx),
+            Self::Tls(_) | Self::Half(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Gives away what can be written to.
+    pub(crate) fn split(self) -> (Self, WriteHalf<Box<Self>>) {
+        let (read, write) = split(Box::new(self));
+        (Self::Half(read), write)
+    }
+
+    fn reader(self: Pin<&mut Self>) -> Pin<&mut (dyn AsyncRead + Unpin)> {
         match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp as &mut (dyn Both + Unpin)),
-            Self::Tls(tls) => Pin::new(&mut **tls as &mut (dyn Both + Unpin)),
+            Self::Plain(tcp) => Pin::new(tcp as &mut (dyn AsyncRead + Unpin)),
+            Self::Tls(tls) => Pin::new(&mut **tls as &mut (dyn AsyncRead + Unpin)),
+            Self::Half(half) => Pin::new(half as &mut (dyn AsyncRead + Unpin)),
+        }
+    }
+
+    fn writer(self: Pin<&mut Self>) -> io::Result<Pin<&mut (dyn AsyncWrite + Unpin)>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Ok(Pin::new(tcp as &mut (dyn AsyncWrite + Unpin))),
+            Self::Tls(tls) => Ok(Pin::new(&mut **tls as &mut (dyn AsyncWrite + Unpin))),
+            Self::Half(_) => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 }
 
-trait Both: AsyncRead + AsyncWrite {}
-
-impl<S: AsyncRead + AsyncWrite> Both for S {}
-
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.inner().poll_read(cx, buffer)
+        self.reader().poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.inner().poll_write(cx, bytes)
+        self.writer()?.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -60,7 +84,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.inner().poll_write_vectored(cx, parts)
+        self.writer()?.poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -68,10 +92,10 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner().poll_flush(cx)
+        self.writer()?.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner().poll_shutdown(cx)
+        self.writer()?.poll_shutdown(cx)
     }
 }

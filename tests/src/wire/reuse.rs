@@ -2,10 +2,11 @@
 
 use std::sync::mpsc;
 
-use super::{Test, request, start, test};
+use super::{Test, request, start, start_tls, test};
 use crate::{
     adapter::{Adapter, Feature},
     peer::{Head, Peer},
+    tls::{self, Authority},
     upstream::{Answering, Upstream},
 };
 
@@ -13,6 +14,8 @@ pub(super) const TESTS: &[Test] = &[
     test("a_connection_is_used_again", &[Feature::Pool], used_again),
     test("one_that_closed_meanwhile_costs_nothing", &[Feature::Pool], closed_meanwhile),
     test("a_post_that_was_sent_is_not_sent_again", &[Feature::Pool], sent_once),
+    test("an_answer_without_a_body_leaves_the_connection_whole", &[Feature::Pool], bodiless),
+    test("bytes_behind_an_answer_in_tls_answer_nobody", &[Feature::Pool, Feature::PrivateAuthority], left_over_tls),
     test("closing_at_every_reuse_loses_and_repeats_nothing", &[Feature::Pool], closing_at_reuse),
 ];
 
@@ -74,6 +77,55 @@ fn sent_once(adapter: &dyn Adapter) {
     drop(serving);
     assert_eq!(client.head().status(), 502);
     assert!(upstream.is_untouched(), "what was sent is never sent again");
+}
+
+/// A length that is told of a body that does not come.
+fn bodiless(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    let mut serving = None;
+    for (method, status) in [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Not Modified")] {
+        client.send(request(method, "/v1/models", ""));
+        let serving = serving.get_or_insert_with(|| upstream.accept());
+        assert_eq!(serving.head().word(0), method);
+        serving.send(format!("HTTP/1.1 {status}\r\ncontent-length: 5\r\n\r\n"));
+        assert_eq!(client.head().word(1), &status[..3]);
+    }
+    client.send(request("GET", "/v1/models", ""));
+    let mut serving = serving.expect("a connection");
+    serving.head();
+    serving.send(OK);
+    let head = client.head();
+    assert_eq!(client.body(&head), b"ok");
+    assert!(upstream.is_untouched());
+}
+
+/// What would be the answer to the next request.
+const EVIL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+
+/// A record holds up to 16 KiB: what is behind the answer may have been decrypted and not been read.
+fn left_over_tls(adapter: &dyn Adapter) {
+    let authority = Authority::new();
+    let config = authority.server("localhost", &["http/1.1"]);
+    let upstream = Upstream::start();
+    let proxy = start_tls(adapter, &authority, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    let mut open = Vec::new();
+    for size in [512, 1024, 2048, 4096, 8192, 16_000] {
+        client.send(request("GET", "/v1/models", ""));
+        let mut serving = tls::accept(upstream.accept().socket().try_clone().unwrap(), &config).unwrap();
+        serving.head();
+        let head_of = |length| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nname: ");
+        // The head and the body have this size together.
+        let body = "x".repeat(size / 2);
+        let head = head_of(body.len());
+        let fill = "y".repeat(size - body.len() - head.len() - 4);
+        serving.send(format!("{head}{fill}\r\n\r\n{body}{EVIL}"));
+        let head = client.head();
+        assert_eq!(client.body(&head), body.as_bytes());
+        open.push(serving);
+    }
 }
 
 /// Every answer promises to keep the connection; it is closed at the moment at which the next request is sent.

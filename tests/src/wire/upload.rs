@@ -2,7 +2,7 @@
 
 use std::{fs, thread};
 
-use super::{Test, ask, request, start, test, upload_begun};
+use super::{Test, ask, request, start, test, upload, upload_begun};
 use crate::{
     adapter::{Adapter, Feature, Running},
     peer::Peer,
@@ -12,6 +12,8 @@ use crate::{
 pub(super) const TESTS: &[Test] = &[
     test("an_early_answer_is_delivered", &[Feature::StreamingUpload], early_answer),
     test("a_refusal_is_delivered_while_the_upload_goes_on", &[Feature::StreamingUpload], refused),
+    test("one_that_was_cut_short_ends_its_connection", &[Feature::StreamingUpload, Feature::Pool], cut_short),
+    test("it_goes_on_while_its_answer_is_not_read", &[Feature::StreamingUpload, Feature::Pool], unread),
     test("expect_continue_is_answered_here", &[Feature::Continue], expect_continue),
     test("expect_continue_is_not_granted_to_a_stranger", &[Feature::Continue], expect_refused),
     test("a_gigabyte_goes_up_in_flat_memory", &[Feature::Unbounded], gigabyte_up),
@@ -42,6 +44,53 @@ fn refused(adapter: &dyn Adapter) {
     assert!(body.starts_with(b"{\"error\":") && body.ends_with(b"}}"));
     let _ = sending.join().unwrap();
     assert!(upstream.is_untouched());
+}
+
+fn cut_short(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(upload("") + "3\r\none\r\n");
+    let mut serving = upstream.accept();
+    serving.until("one");
+    serving.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 5\r\n\r\nlarge");
+    let head = client.head();
+    assert_eq!((head.status(), client.body(&head)), (413, b"large".to_vec()));
+    assert!(!serving.rest().0.ends_with(b"0\r\n\r\n"), "half an upload must not look whole");
+    let mut client = Peer::connect(proxy.address());
+    client.send(request("GET", "/v1/models", ""));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(client.head().status(), 200);
+}
+
+/// Both are more than the sockets between hold.
+fn unread(adapter: &dyn Adapter) {
+    const DOWN: usize = 64;
+    const UP: usize = 256;
+    let (_proxy, mut client, mut serving, _) = upload_begun(adapter);
+    let mut answering = Peer::over(serving.socket().try_clone().unwrap());
+    answering.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", DOWN * PIECE));
+    let head = client.head();
+    let answering = thread::spawn(move || (0..DOWN).for_each(|_| answering.send(vec![b'd'; PIECE])));
+    let mut uploading = Peer::over(client.socket().try_clone().unwrap());
+    let uploading = thread::spawn(move || {
+        (0..UP).for_each(|_| uploading.send_chunk(vec![b'u'; PIECE]));
+        uploading.send("0\r\n\r\n");
+    });
+    let mut uploaded = 0;
+    serving.until("\r\n");
+    loop {
+        match serving.chunk().len() {
+            0 => break,
+            length => uploaded += length,
+        }
+    }
+    assert_eq!(uploaded, UP * PIECE);
+    uploading.join().unwrap();
+    assert!(client.body(&head).iter().all(|byte| *byte == b'd'));
+    answering.join().unwrap();
 }
 
 fn expect_continue(adapter: &dyn Adapter) {

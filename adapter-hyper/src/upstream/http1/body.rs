@@ -1,68 +1,61 @@
 //! An answer's body, which moves its connection on as it is read.
 
 use std::{
-    fmt, io,
+    future::poll_fn,
+    io,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::Body;
+use tokio::task::JoinSet;
 
-use super::{
-    Connection,
-    framing::Decoder,
-    sending::{SendError, Sending},
-};
-use crate::upstream::{BoxError, pool::Pool, stream::Stream};
+use super::{Connection, framing::Decoder, sending::Sending};
+use crate::upstream::{BoxError, pool::Pool};
 
 /// The rest of an exchange once the answer's head is there.
+#[derive(Debug)]
 pub(crate) struct ReceivedBody {
     /// `None` once the body has ended.
     connection: Option<Connection>,
     decoder: Decoder,
     /// Where the connection goes then, if it can carry another request.
     pool: Option<Arc<Pool>>,
-    /// A request's body that was not at its end when the answer began.
-    upload: Option<Box<dyn Uploading>>,
-}
-
-/// A [`Sending`] of whatever body.
-trait Uploading: Send {
-    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), SendError>>;
-}
-
-impl<B> Uploading for Sending<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
-{
-    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        Sending::poll(self, stream, cx)
-    }
+    /// What still sends the request's body, in a task that ends with the answer.
+    upload: Option<JoinSet<bool>>,
 }
 
 impl ReceivedBody {
-    pub(crate) fn new<B>(
-        connection: Connection,
-        decoder: Decoder,
-        pool: Option<Arc<Pool>>,
-        upload: Option<Sending<B>>,
-    ) -> Self
-    where
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-    {
-        let upload = upload.map(|upload| Box::new(upload) as Box<dyn Uploading>);
-        let mut body = Self { connection: Some(connection), decoder, pool, upload };
+    /// `pool` gets the connection back.
+    pub(crate) fn new(connection: Connection, decoder: Decoder, pool: Option<Arc<Pool>>) -> Self {
+        let mut body = Self { connection: Some(connection), decoder, pool, upload: None };
         body.note_end();
         body
     }
 
+    /// Of an answer that began before the request was sent to its end. The rest goes up whether or not the answer is
+    /// read: a client may read nothing before it has sent everything.
+    pub(crate) fn beside<B>(mut connection: Connection, decoder: Decoder, mut sending: Sending<B>) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let (stream, mut write) = connection.stream.split();
+        connection.stream = stream;
+        let mut body = Self::new(connection, decoder, None);
+        if body.connection.is_some() {
+            // Whatever stops an upload, the answer that has begun is read on.
+            let upload = body.upload.get_or_insert_default();
+            upload.spawn(async move { poll_fn(|cx| sending.poll(&mut write, cx)).await.is_ok() });
+        }
+        body
+    }
+
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        self.poll_upload(cx);
         let data = ready!(self.poll_decoded(cx));
         match &data {
             Ok(Some(_)) => self.note_end(),
-            Ok(None) | Err(_) => self.connection = None,
+            Ok(None) | Err(_) => drop(self.take_connection()),
         }
         Poll::Ready(data.transpose())
     }
@@ -87,25 +80,19 @@ impl ReceivedBody {
         }
     }
 
-    /// Whatever stops an upload, the answer that has begun is read on.
-    fn poll_upload(&mut self, cx: &mut Context<'_>) {
-        if let (Some(connection), Some(upload)) = (&mut self.connection, &mut self.upload)
-            && let Poll::Ready(end) = upload.poll(&mut connection.stream, cx)
-        {
-            self.upload = None;
-            self.pool = self.pool.take().filter(|_| end.is_ok());
-        }
-    }
-
     /// Lets go of the connection where nothing more of the body will come on it.
     fn note_end(&mut self) {
         if self.decoder.is_done()
-            && let Some(connection) = self.connection.take()
-            && let (Some(pool), None) = (self.pool.take(), self.upload.take())
+            && let (Some(connection), Some(pool)) = (self.take_connection(), self.pool.take())
             && connection.read.is_empty()
         {
             pool.put(connection);
         }
+    }
+
+    fn take_connection(&mut self) -> Option<Connection> {
+        self.upload = None;
+        self.connection.take()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -115,11 +102,5 @@ impl ReceivedBody {
     /// How many bytes are still to come, where that is known.
     pub(crate) fn left(&self) -> Option<u64> {
         self.decoder.left()
-    }
-}
-
-impl fmt::Debug for ReceivedBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceivedBody").field("decoder", &self.decoder).finish_non_exhaustive()
     }
 }

@@ -11,12 +11,12 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use http::{Method, request};
 use http_body::Body;
-use tokio::io::AsyncWrite as _;
+use tokio::io::AsyncWrite;
 
 use super::head::{self, Encoding};
 use crate::{
     upload::{Progress, Upload},
-    upstream::{BoxError, stream::Stream},
+    upstream::BoxError,
 };
 
 /// A request, and how much of it was written.
@@ -81,7 +81,11 @@ where
     }
 
     /// Writes what there is; ready once all is written.
-    pub(crate) fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    pub(crate) fn poll(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
         loop {
             self.fetch(cx)?;
             if self.led == self.lead.len() && self.data.is_empty() {

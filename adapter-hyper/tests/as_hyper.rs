@@ -1,0 +1,126 @@
+//! Our reading of HTTP/1.1 answers beside that of hyper's client: the same, or stricter for a reason.
+
+use bytes::BytesMut;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
+use sparekey::upstream::http1::head::{self, Names};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Refused,
+    /// A head, this much of a body, and an error.
+    Broken(StatusCode, Vec<u8>),
+    Whole(StatusCode, HeaderMap, Vec<u8>),
+}
+
+/// Answers at whose end the connection closes, and why ours is stricter where it is.
+const ANSWERS: &[(&str, Option<&str>)] = &[
+    ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", None),
+    ("HTTP/1.1 200\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nhello", None),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", None),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\nhello", None),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello", None),
+    ("HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\nhello", None),
+    ("HTTP/1.1 200 OK\r\ncontent-length: +5\r\n\r\nhello", None),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\nhello", None),
+    ("HTTP/1.1 200 OK\r\n\r\nhello", None),
+    ("HTTP/1.0 200 OK\r\n\r\nhello", None),
+    ("HTTP/1.1 204 No Content\r\n\r\n", None),
+    ("HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", None),
+    ("HTTP/1.1 103 Early Hints\r\na: b\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n5;a=b\r\nhello\r\n03 \r\nyou\r\n0\r\na: b\r\n\r\n", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhelloo\r\n", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10000000000000000\r\n", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n", None),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;\nhello\r\n0\r\n\r\n", None),
+    ("HTTP/1.1 200 OK\r\na: b\0\r\ncontent-length: 0\r\n\r\n", None),
+    ("HTTP/1.1 200 OK\r\na : b\r\ncontent-length: 0\r\n\r\n", None),
+    ("HTTP/1.1 200 OK\r\na: b\r\n c\r\ncontent-length: 0\r\n\r\n", None),
+    ("HTTP/1.1 200 OK\r\na: \u{e9}\r\ncontent-length: 0\r\n\r\n", None),
+    ("HTTP/2 200 OK\r\n\r\n", None),
+    ("HTTP/1.1 20\r\n\r\n", None),
+    ("HTTP/1.1 200 OK\r\na: b\r\n", None),
+    ("SSH-2.0-x\r\n\r\n", None),
+    ("", None),
+    ("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\n\r\nhello", None),
+    (
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        Some("two answers to where the body ends"),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        Some("a coding that was not asked for would reach the client unnamed"),
+    ),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nhello", Some("the same, to the connection's end")),
+    ("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", None),
+    ("HTTP/1.1 101 Switching Protocols\r\n\r\n", Some("nobody asked for it")),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\n", None),
+];
+
+fn ours(answer: &[u8]) -> Outcome {
+    let (mut buffer, mut names) = (BytesMut::from(answer), Names::default());
+    let mut head = loop {
+        match head::parse(&mut buffer, &mut names, &Method::GET, false) {
+            Ok(Some(head)) if head.is_interim() => {}
+            Ok(Some(head)) => break head,
+            Ok(None) | Err(_) => return Outcome::Refused,
+        }
+    };
+    let mut data = Vec::new();
+    while !buffer.is_empty() && !head.body.is_done() {
+        match head.body.decode(&mut buffer) {
+            Ok(more) => data.extend(more),
+            Err(_) => return Outcome::Broken(head.parts.status, data),
+        }
+    }
+    if head.body.is_done() || head.body.ends_with_connection() {
+        Outcome::Whole(head.parts.status, head.parts.headers, data)
+    } else {
+        Outcome::Broken(head.parts.status, data)
+    }
+}
+
+async fn hypers(answer: &[u8]) -> Outcome {
+    let (near, mut far) = duplex(64 * 1024);
+    let (mut sender, connection) = handshake(TokioIo::new(near)).await.expect("nothing is said yet");
+    tokio::spawn(connection);
+    let request = Request::get("/").header("host", "x").body(Empty::<bytes::Bytes>::new()).expect("it is a request");
+    let sending = sender.send_request(request);
+    // An answer before the request would be none.
+    assert!(far.read(&mut [0; 1024]).await.expect("the request comes") > 0);
+    far.write_all(answer).await.expect("it fits");
+    far.shutdown().await.expect("it can end");
+    let Ok(response) = sending.await else { return Outcome::Refused };
+    let (head, mut body) = response.into_parts();
+    let mut data = Vec::new();
+    loop {
+        match body.frame().await {
+            Some(Ok(frame)) => data.extend(frame.into_data().unwrap_or_default()),
+            Some(Err(_)) => return Outcome::Broken(head.status, data),
+            None => return Outcome::Whole(head.status, head.headers, data),
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_are_read_alike_or_more_strictly() {
+    for (answer, stricter) in ANSWERS {
+        // One byte a character: not everything here is UTF-8.
+        let answer: Vec<u8> = answer.chars().map(|c| u8::try_from(u32::from(c)).expect("a byte")).collect();
+        let (ours, hypers) = (ours(&answer), hypers(&answer).await);
+        let shown = answer.escape_ascii();
+        if let Some(why) = stricter {
+            assert!(!matches!(ours, Outcome::Whole(..)), "{shown}: {why}");
+            assert_ne!(ours, hypers, "{shown}: no longer stricter");
+        } else {
+            assert_eq!(ours, hypers, "{shown}");
+        }
+    }
+}
