@@ -13,7 +13,9 @@ pub(crate) fn settings(input: &[u8]) {
     let said = error.to_string();
     assert!(!said.is_empty());
     for secret in SETTINGS.iter().filter(|setting| setting.secret).filter_map(|setting| value(setting.name)) {
-        // A shorter one may stand in a message by chance.
-        assert!(secret.trim().len() < 24 || !said.contains(secret.trim()), "{said}");
+        let secret = secret.trim();
+        // A shorter one, or one of several words, may be a message's own text.
+        let is_clear = secret.len() <= 24 || secret.contains(char::is_whitespace);
+        assert!(is_clear || !said.contains(secret), "{said}");
     }
 }
