@@ -21,5 +21,7 @@ if ! command -v cargo-cyclonedx >/dev/null; then
 fi
 cargo cyclonedx --manifest-path adapter-hyper/Cargo.toml --target "$target" --format json --override-filename sparekey-sbom
 mv adapter-hyper/sparekey-sbom.json release/
+# It makes one for each member.
+rm -- */sparekey-sbom.json
 cd release
 sha256sum -- * >SHA256SUMS
