@@ -16,6 +16,7 @@ use conformance::{
     process::Process,
     table::{KEY, REAL},
     upstream::{Answering, Upstream},
+    usage,
     worker::{Worker, listening},
 };
 
@@ -82,14 +83,6 @@ const config :Workerd.Config = (
     Running { process, address }
 }
 
-/// User and system time so far, in the kernel's ticks of 10 ms.
-fn used(running: &Running) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", running.process.id())).expect("the process lives");
-    let fields: Vec<_> = stat.rsplit(')').next().expect("a stat").split_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().expect("a number")).sum();
-    Duration::from_millis(ticks * 10)
-}
-
 fn request(target: &str) -> String {
     format!(
         "POST {target} HTTP/1.1\r\nhost: proxy\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/json\r\n\
@@ -140,11 +133,11 @@ fn latency(worker: &Worker, modules: &str) -> Vec<Duration> {
 
 fn cpu(worker: &Worker, modules: &str) -> Vec<Duration> {
     let (_upstream, running, mut client) = warm(worker, modules);
-    let before = used(&running);
+    let before = usage::cpu(running.process.id());
     for _ in 0..REQUESTS {
         exchange(&mut client);
     }
-    vec![used(&running).saturating_sub(before) / REQUESTS]
+    vec![usage::cpu(running.process.id()).saturating_sub(before) / REQUESTS]
 }
 
 fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
@@ -161,7 +154,7 @@ fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
         (client, sending)
     };
     let mut streams: Vec<_> = (0..STREAMS).map(|_| open()).collect();
-    let before = used(&running);
+    let before = usage::cpu(running.process.id());
     for number in 0..EVENTS {
         let event = format!("data: {{\"delta\":{number}}}\n\n");
         for (_, sending) in &mut streams {
@@ -171,5 +164,8 @@ fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
             client.until(&event);
         }
     }
-    vec![used(&running).saturating_sub(before) / u32::try_from(STREAMS * EVENTS).expect("a small number")]
+    vec![
+        usage::cpu(running.process.id()).saturating_sub(before)
+            / u32::try_from(STREAMS * EVENTS).expect("a small number"),
+    ]
 }

@@ -1,6 +1,7 @@
 //! HTTP/2 ends of connections, driven step by step from blocking tests.
 
 mod client;
+pub mod frames;
 mod upstream;
 
 use std::{

@@ -16,6 +16,7 @@ pub mod table;
 pub mod tap;
 pub mod tls;
 pub mod upstream;
+pub mod usage;
 pub mod verdict;
 pub mod wire;
 pub mod worker;

@@ -4,6 +4,8 @@ mod bounds;
 mod drain;
 mod first_key;
 mod hostile_upstream;
+mod http2_attacks;
+mod http2_floods;
 mod log;
 mod operations;
 mod patience;
@@ -22,11 +24,13 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 10] = [
+const THEMES: [(&str, &[Test]); 12] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
     ("first_key", first_key::TESTS),
     ("hostile_upstream", hostile_upstream::TESTS),
+    ("http2_attacks", http2_attacks::TESTS),
+    ("http2_floods", http2_floods::TESTS),
     ("log", log::TESTS),
     ("operations", operations::TESTS),
     ("patience", patience::TESTS),

@@ -110,11 +110,18 @@ impl Peer {
     /// # Panics
     /// Where the connection ends before.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        self.try_bytes(count).unwrap_or_else(|| panic!("{count} bytes did not come; {}", self.left()))
+    }
+
+    /// Waits for this many bytes; `None` where the connection ends before.
+    pub fn try_bytes(&mut self, count: usize) -> Option<Vec<u8>> {
         while self.buffer.len() < count {
-            assert!(self.receive(), "{count} bytes did not come; {}", self.left());
+            if !self.receive() {
+                return None;
+            }
         }
         let rest = self.buffer.split_off(count);
-        std::mem::replace(&mut self.buffer, rest)
+        Some(std::mem::replace(&mut self.buffer, rest))
     }
 
     /// Waits for one chunk of a chunked body; the last one is empty and takes the trailers along.

@@ -6,6 +6,7 @@ use crate::{adapter::Running as _, http2, peer::Peer, tls::Authority, upstream::
 pub(super) const TESTS: &[Test] = &[
     ("a_head_too_large_is_refused", large_head),
     ("a_head_too_large_is_refused_over_http2", large_head_http2),
+    ("ten_thousand_headers_are_refused", many_headers),
     ("a_refused_upload_is_read_on", refused_upload),
     ("a_head_that_never_ends_is_given_up", endless_head),
     ("a_connection_that_says_nothing_is_given_up", silence),
@@ -35,6 +36,25 @@ fn large_head_http2() {
     let mut client = http2::Client::connect(proxy.address());
     let mut request = wire::get("/v1/models");
     request.headers_mut().insert("x-large", "x".repeat(10_000).parse().unwrap());
+    assert_eq!(client.ask(request).0.status, 431);
+    assert_eq!(client.ask(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
+    assert!(upstream.is_untouched());
+}
+
+fn many_headers() {
+    let upstream = Upstream::start();
+    // Each is in bounds, and so are all together.
+    let proxy = start(upstream.address(), &[("MAX_HEAD", "1000000")]);
+    let names = || (0..10_000).map(|number| format!("x-{number}"));
+    let mut client = Peer::connect(proxy.address());
+    let lines: String = names().map(|name| name + ": x\r\n").collect();
+    client.send(wire::request("GET", "/v1/models", &lines));
+    assert_eq!(client.head().status(), 431);
+    let mut client = http2::Client::connect(proxy.address());
+    let mut request = wire::get("/v1/models");
+    for name in names() {
+        request.headers_mut().insert(http::HeaderName::try_from(name).unwrap(), http::HeaderValue::from_static("x"));
+    }
     assert_eq!(client.ask(request).0.status, 431);
     assert_eq!(client.ask(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
     assert!(upstream.is_untouched());

@@ -232,7 +232,7 @@ fn answered(client: &mut Peer) -> Vec<u16> {
 }
 
 /// Method, target and body; every request has the real key and nothing of the client's.
-fn told(request: &Received) -> Vec<u8> {
+pub(super) fn told(request: &Received) -> Vec<u8> {
     assert_eq!(request.head.header("authorization"), Some(&*format!("Bearer {}", crate::table::REAL)));
     for name in ["te", "keep-alive", "proxy-connection", "upgrade", "http2-settings", "connection", "trailer"] {
         assert_eq!(request.head.header(name), None);

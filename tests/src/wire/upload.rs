@@ -1,12 +1,13 @@
 //! Uploads: early answers arrive, refusals arrive, size does not matter.
 
-use std::{fs, thread};
+use std::thread;
 
 use super::{Test, ask, request, start, test, upload, upload_begun};
 use crate::{
     adapter::{Adapter, Feature, Running},
     peer::Peer,
     upstream::Upstream,
+    usage,
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -132,7 +133,7 @@ fn gigabyte_up(adapter: &dyn Adapter) {
     client.send(request("POST", "/v1/files", &format!("content-length: {GIGABYTE}\r\n")));
     let mut serving = upstream.accept();
     assert_eq!(serving.head().content_length(), Some(GIGABYTE));
-    let before = resident(&*proxy);
+    let before = usage::resident(process(&*proxy));
     let sending = thread::spawn(move || {
         (0..GIGABYTE / PIECE).for_each(|number| client.send(piece(number)));
         client
@@ -148,7 +149,7 @@ fn gigabyte_up(adapter: &dyn Adapter) {
 
 fn gigabyte_down(adapter: &dyn Adapter) {
     let (proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/files/1/content", ""));
-    let before = resident(&*proxy);
+    let before = usage::resident(process(&*proxy));
     let sending = thread::spawn(move || {
         serving.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n"));
         (0..GIGABYTE / PIECE).for_each(|number| serving.send(piece(number)));
@@ -163,17 +164,10 @@ fn gigabyte_down(adapter: &dyn Adapter) {
 }
 
 fn flat(proxy: &dyn Running, before: u64) {
-    let peak = status(proxy, "VmHWM:");
+    let peak = usage::resident_peak(process(proxy));
     assert!(peak < before + GROWTH, "from {before} KiB to {peak} KiB");
 }
 
-fn resident(proxy: &dyn Running) -> u64 {
-    status(proxy, "VmRSS:")
-}
-
-fn status(proxy: &dyn Running, field: &str) -> u64 {
-    let process = proxy.process().expect("the adapter has a process to look at");
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("Linux tells it");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+fn process(proxy: &dyn Running) -> u32 {
+    proxy.process().expect("the adapter has a process to look at")
 }
