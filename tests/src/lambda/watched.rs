@@ -1,13 +1,17 @@
 //! The function behind `cargo lambda watch`, the emulator that developers use.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    iter,
+    net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
+    thread,
+    time::Instant,
 };
 
 use super::{binary, environment, tools};
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
+    peer::GUARD,
     process::Process,
 };
 
@@ -21,16 +25,7 @@ impl Adapter for Watched {
     }
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
-        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let address = free.local_addr().expect("a listener has an address");
-        drop(free);
-        let port = address.port().to_string();
-        let mut watch = Command::new(tools::folder().join("bin/cargo-lambda"));
-        watch.args(["lambda", "watch", "--only-lambda-apis", "--disable-cors", "-A", "127.0.0.1", "-P", &port]);
-        watch.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapter-lambda"));
-        let emulator = Process::start_within(&mut watch, &Settings::new());
-        emulator.wait_for(|line| line.contains("starting Runtime server").then_some(()));
-
+        let (address, emulator) = iter::repeat_with(emulator).flatten().next().expect("it never ends");
         let mut all = environment(&format!("http://{address}/.rt"));
         all.insert("AWS_LAMBDA_FUNCTION_NAME".into(), "_".into());
         all.insert("RESPONSE_MODE".into(), "stream".into());
@@ -44,6 +39,29 @@ impl Adapter for Watched {
     fn carries(&self, feature: Feature) -> bool {
         feature == Feature::StreamingAnswer
     }
+}
+
+/// Starts the emulator, which wants its port from outside; `None` where somebody else took that meanwhile.
+fn emulator() -> Option<(SocketAddr, Process)> {
+    let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let address = free.local_addr().expect("a listener has an address");
+    drop(free);
+    let port = address.port().to_string();
+    let mut watch = Command::new(tools::folder().join("bin/cargo-lambda"));
+    watch.args(["lambda", "watch", "--only-lambda-apis", "--disable-cors", "-A", "127.0.0.1", "-P", &port]);
+    watch.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapter-lambda"));
+    let emulator = Process::start_within(&mut watch, &Settings::new());
+    emulator.wait_for(|line| line.contains("starting Runtime server").then_some(()));
+    // It says so before it listens; a function that polls earlier is refused, and ends.
+    let deadline = Instant::now() + GUARD;
+    while TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < deadline, "it does not listen:\n{}", emulator.said());
+        if emulator.has_ended() {
+            return None;
+        }
+        thread::yield_now();
+    }
+    Some((address, emulator))
 }
 
 struct Watching {
