@@ -7,6 +7,7 @@ pub mod clients;
 pub mod core;
 pub mod http2;
 pub mod lambda;
+pub mod load;
 pub mod own;
 pub mod peer;
 pub mod process;

@@ -6,6 +6,7 @@ mod first_key;
 mod hostile_upstream;
 mod http2_attacks;
 mod http2_floods;
+mod load;
 mod log;
 mod operations;
 mod patience;
@@ -24,13 +25,14 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 12] = [
+const THEMES: [(&str, &[Test]); 13] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
     ("first_key", first_key::TESTS),
     ("hostile_upstream", hostile_upstream::TESTS),
     ("http2_attacks", http2_attacks::TESTS),
     ("http2_floods", http2_floods::TESTS),
+    ("load", load::TESTS),
     ("log", log::TESTS),
     ("operations", operations::TESTS),
     ("patience", patience::TESTS),

@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
     thread,
@@ -44,7 +44,13 @@ impl Serving {
     pub fn start(settings: &Settings) -> Self {
         let mut all: Settings = [("LISTEN", "127.0.0.1:0"), ("LOG", "trace")].map(|(n, v)| (n.into(), v.into())).into();
         all.extend(settings.clone());
-        let process = Process::start(&mut Command::new(binary()), &all);
+        Self::start_binary(&binary(), &all)
+    }
+
+    /// Starts this build of the server, which these settings tell where to listen.
+    #[must_use]
+    pub fn start_binary(binary: &Path, settings: &Settings) -> Self {
+        let process = Process::start(&mut Command::new(binary), settings);
         let address = process.wait_for(listening_on);
         Self { process, address }
     }

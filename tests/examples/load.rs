@@ -1,0 +1,21 @@
+//! What many at once cost the release build of the server, at full size: `cargo run --release -p conformance --example
+//! load`. It takes two minutes, and as many descriptors as `ulimit -Hn` allows.
+
+use std::time::Duration;
+
+use conformance::{
+    load,
+    process::{self, Profile},
+};
+
+fn main() {
+    let server = process::build("sparekey", Profile::Release);
+    load::silent(&server, 10_000);
+    load::idle_http1(&server, 10_000);
+    load::idle_http2(&server, 10_000);
+    load::slow_senders(&server, 2000);
+    load::open_streams(&server, 1000);
+    load::exhausted(&server);
+    load::slow_peers(&server, 1 << 30);
+    load::soak(&server, Duration::from_secs(60));
+}

@@ -1,0 +1,50 @@
+//! Many at once, and for long: what the server needs for each, and that none gets what is another's. The suite runs
+//! these at a size that takes seconds; `cargo run --release -p conformance --example load` at full size.
+
+mod descriptors;
+mod idle;
+mod slow;
+mod soak;
+mod streams;
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use descriptors::exhausted;
+pub use idle::{idle_http1, idle_http2, silent};
+pub use slow::{slow_peers, slow_senders};
+pub use soak::soak;
+pub use streams::open_streams;
+
+use crate::{peer::GUARD, server::Serving, wire::settings};
+
+/// The server, so that it takes as many connections as a test opens.
+fn start(binary: &Path, upstream: SocketAddr, more: &[(&str, &str)]) -> Serving {
+    let wide = [("LISTEN", "127.0.0.1:0"), ("MAX_CONNECTIONS", "20000"), ("LOG", "info")];
+    Serving::start_binary(binary, &settings(&format!("http://{upstream}"), &[&wide, more].concat()))
+}
+
+/// Makes room for this many descriptors, in this process and in those that it starts.
+fn make_room(descriptors: u64) {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).expect("a process may raise its limits");
+    assert!(limit >= descriptors, "{descriptors} descriptors are needed, and `ulimit -n` allows {limit}");
+}
+
+/// Waits for what has no event of its own.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < GUARD, "it is not so: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What each of many adds to the server's memory, in KiB; or less, where the others took it already.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn each(before: u64, after: u64, count: usize) -> f64 {
+    after.saturating_sub(before) as f64 / count as f64
+}

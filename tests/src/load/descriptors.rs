@@ -1,0 +1,71 @@
+//! No descriptor left.
+
+use std::{path::Path, thread, time::Duration};
+
+use super::start;
+use crate::{
+    adapter::Running as _,
+    peer::Peer,
+    upstream::Upstream,
+    usage,
+    wire::{self, error_code},
+};
+
+/// Descriptors beyond those that the server has open.
+const LEFT: usize = 20;
+/// Clients that come then.
+const TOO_MANY: usize = 200;
+/// How long the server is watched.
+const WATCHED: Duration = Duration::from_secs(2);
+/// The share of a core that it may use meanwhile.
+const SHARE: f64 = 0.05;
+
+/// A server without a free descriptor serves whom it has, gives an error where it needs another, does not spin, and
+/// takes the others once it can.
+pub fn exhausted(binary: &Path) {
+    let upstream = Upstream::start();
+    let proxy = start(binary, upstream.address(), &[("HEADER_TIMEOUT", "3000")]);
+    let process = proxy.process.id();
+    let mut first = Peer::connect(proxy.address());
+    first.send(wire::request("GET", "/v1/models", ""));
+    let mut serving = upstream.accept();
+    serving.head();
+    let mut second = Peer::connect(proxy.address());
+    healthy(&mut second);
+
+    let limit = (usage::descriptors(process) + LEFT) as u64;
+    let id = i32::try_from(process).expect("a process id");
+    rlimit::prlimit(id, rlimit::Resource::NOFILE, Some((limit, limit)), None).expect("a child's limits may be lowered");
+    let mut crowd: Vec<_> = (0..TOO_MANY).map(|_| Peer::connect(proxy.address())).collect();
+    proxy.process.wait_for(|line| line.contains("can't accept a connection").then_some(()));
+
+    let before = usage::cpu(process);
+    thread::sleep(WATCHED);
+    let used = usage::cpu(process).saturating_sub(before);
+    let share = used.as_secs_f64() / WATCHED.as_secs_f64();
+    println!("without descriptors: {:.1} % of a core", share * 100.0);
+    assert!(share < SHARE, "it used {used:?} in {WATCHED:?}");
+
+    healthy(&mut second);
+    second.send(wire::request("GET", "/v1/models", ""));
+    let head = second.head();
+    assert_eq!((head.status(), error_code(&second.body(&head)).as_str()), (502, "upstream_unreachable"));
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let head = first.head();
+    assert_eq!((head.status(), first.body(&head)), (200, b"ok".to_vec()));
+    assert!(upstream.is_untouched());
+
+    let mut last = crowd.pop().expect("a crowd");
+    drop(crowd);
+    healthy(&mut last);
+    last.send(wire::request("GET", "/v1/models", ""));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    assert_eq!(last.head().status(), 200);
+}
+
+fn healthy(client: &mut Peer) {
+    client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    client.until("ok\n");
+}

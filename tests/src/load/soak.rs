@@ -1,0 +1,152 @@
+//! Everything at once, for a time.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{make_room, start};
+use crate::{
+    adapter::Running as _,
+    http2,
+    peer::Peer,
+    server::Serving,
+    upstream::{Answering, Received},
+    usage,
+    wire::{self, error_code},
+};
+
+const CLIENTS: usize = 8;
+/// What the process may grow by, in KiB, after the first fifth of the time.
+const GROWTH: u64 = 4 << 10;
+
+type Ask = fn(&Serving, &mut Peer, &str);
+
+/// What clients do, and what they must get.
+const ASKS: &[(&str, Ask)] = &[
+    ("small requests", |_, client, word| {
+        client.send(wire::request("POST", "/v1/echo", &format!("content-length: {}\r\n", word.len())) + word);
+        answered(client, 200, word);
+    }),
+    ("streams", |_, client, word| {
+        client.send(wire::request("GET", &format!("/v1/events/{word}"), ""));
+        answered(client, 200, &format!("data: {word}\n\n").repeat(EVENTS));
+    }),
+    ("uploads in chunks", |proxy, _, word| {
+        // Chunks end their connection.
+        let mut client = Peer::connect(proxy.address());
+        let data = word.repeat((64 << 10) / word.len());
+        client.send(wire::request("POST", "/v1/echo", "transfer-encoding: chunked\r\n"));
+        for _ in 0..8 {
+            client.send_chunk(&data);
+        }
+        client.send("0\r\n\r\n");
+        answered(&mut client, 200, &data.repeat(8));
+    }),
+    ("requests over HTTP/2", |proxy, _, word| {
+        let mut client = http2::Client::connect(proxy.address());
+        let waiting: Vec<_> = (0..8).map(|n| client.send(wire::get(&format!("/v1/tell/{word}/{n}")))).collect();
+        for (number, waiting) in waiting.into_iter().enumerate() {
+            let (head, body) = waiting.answer();
+            assert_eq!((head.status.as_u16(), body.all()), (200, format!("/v1/tell/{word}/{number}").into_bytes()));
+        }
+    }),
+    ("strangers", |_, client, _| {
+        client.send("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-Tom-wrongwrong\r\n\r\n");
+        refused(client, 401, "invalid_api_key");
+    }),
+    ("paths that climb", |_, client, word| {
+        client.send(wire::request("GET", &format!("/v1/{word}/../../admin"), ""));
+        refused(client, 400, "invalid_path");
+    }),
+    ("no answers", |_, client, _| {
+        client.send(wire::request("GET", "/v1/nothing", ""));
+        refused(client, 502, "upstream_unreachable");
+    }),
+    ("answers that break", |proxy, _, _| {
+        let mut client = Peer::connect(proxy.address());
+        client.send(wire::request("GET", "/v1/broken", ""));
+        client.until("half");
+        assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
+    }),
+    ("clients that leave", |proxy, _, word| {
+        let mut client = Peer::connect(proxy.address());
+        client.send(wire::request("GET", &format!("/v1/events/{word}"), ""));
+        client.until("data: ");
+        client.reset();
+    }),
+];
+
+const EVENTS: usize = 50;
+
+fn answered(client: &mut Peer, status: u16, body: &str) {
+    let head = client.head();
+    assert_eq!(head.status(), status);
+    assert!(client.body(&head) == body.as_bytes(), "the answer is another's");
+}
+
+fn refused(client: &mut Peer, status: u16, code: &str) {
+    let head = client.head();
+    assert_eq!((head.status(), error_code(&client.body(&head)).as_str()), (status, code));
+}
+
+fn answer(request: &Received) -> Vec<u8> {
+    let target = request.head.word(1).to_owned();
+    let whole =
+        |body: &[u8]| [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat();
+    match target.split('/').nth(2) {
+        Some("echo") => whole(&request.body),
+        Some("tell") => whole(target.as_bytes()),
+        Some("events") => {
+            let event = format!("data: {}\n\n", target.trim_start_matches("/v1/events/"));
+            let chunk = format!("{:x}\r\n{event}\r\n", event.len());
+            (wire::EVENTS.to_owned() + &chunk.repeat(EVENTS) + "0\r\n\r\n").into_bytes()
+        }
+        // Behind the half stands no chunk.
+        Some("broken") => (wire::EVENTS.to_owned() + "4\r\nhalf\r\nx").into_bytes(),
+        _ => Vec::new(),
+    }
+}
+
+/// Clients of every kind for this long: no answer is wrong, and memory is flat.
+pub fn soak(binary: &Path, time: Duration) {
+    make_room(1000);
+    let upstream = Answering::start(answer);
+    let proxy = start(binary, upstream.address(), &[("LOG", "warn,sparekey=info")]);
+    let process = proxy.process.id();
+    let counts = Mutex::new(BTreeMap::<&str, usize>::new());
+    let begun = Instant::now();
+    let mut warm = 0;
+    thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let (proxy, counts) = (&proxy, &counts);
+            scope.spawn(move || {
+                let mut client = Peer::connect(proxy.address());
+                for round in 0.. {
+                    if begun.elapsed() > time {
+                        break;
+                    }
+                    let (what, ask) = ASKS[(number + round) % ASKS.len()];
+                    ask(proxy, &mut client, &format!("{number}-{round}"));
+                    *counts.lock().expect("no client has failed").entry(what).or_default() += 1;
+                }
+            });
+        }
+        thread::sleep(time / 5);
+        warm = usage::proportional(process);
+        // What was received is kept until it is taken.
+        while begun.elapsed() < time {
+            drop(upstream.take());
+            thread::sleep(time / 100);
+        }
+    });
+    let grown = usage::proportional(process).saturating_sub(warm);
+    let counts = counts.into_inner().expect("no client has failed");
+    println!("{time:?} of {CLIENTS} clients: {} answers, none wrong: {counts:?}", counts.values().sum::<usize>());
+    println!("memory from {warm} KiB by {grown} KiB (PSS)");
+    assert_eq!(counts.len(), ASKS.len(), "of every kind");
+    assert!(grown < GROWTH, "from {warm} KiB by {grown} KiB");
+}
