@@ -4,6 +4,7 @@ mod bounds;
 mod drain;
 mod first_key;
 mod hostile_upstream;
+mod hostile_upstream_http2;
 mod http2_attacks;
 mod http2_floods;
 mod load;
@@ -13,6 +14,7 @@ mod patience;
 mod settings;
 mod smuggling;
 mod tls;
+mod unreachable;
 
 use std::net::SocketAddr;
 
@@ -25,11 +27,12 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 13] = [
+const THEMES: [(&str, &[Test]); 15] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
     ("first_key", first_key::TESTS),
     ("hostile_upstream", hostile_upstream::TESTS),
+    ("hostile_upstream_http2", hostile_upstream_http2::TESTS),
     ("http2_attacks", http2_attacks::TESTS),
     ("http2_floods", http2_floods::TESTS),
     ("load", load::TESTS),
@@ -39,6 +42,7 @@ const THEMES: [(&str, &[Test]); 13] = [
     ("settings", settings::TESTS),
     ("smuggling", smuggling::TESTS),
     ("tls", tls::TESTS),
+    ("unreachable", unreachable::TESTS),
 ];
 
 /// One trial a test.

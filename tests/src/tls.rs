@@ -11,13 +11,16 @@ use std::{
     },
 };
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     pki_types::{PrivateKeyDer, ServerName},
 };
 
 use crate::peer::{Peer, Wire};
+
+/// When certificates hold unless said otherwise.
+const YEARS: (i32, i32) = (1975, 4096);
 
 /// A certificate authority that nobody else trusts, with its files in a folder of its own.
 pub struct Authority {
@@ -53,7 +56,7 @@ impl Authority {
     /// Files for `TLS_CERT` and `TLS_KEY` of a host.
     #[must_use]
     pub fn files(&self, host: &str) -> (String, String) {
-        let (certificate, key) = self.sign(host);
+        let (certificate, key) = self.sign(host, YEARS);
         let (cert_file, key_file) = (self.folder.join("cert.pem"), self.folder.join("key.pem"));
         fs::write(&cert_file, certificate.pem()).expect("a file can be written");
         fs::write(&key_file, key.serialize_pem()).expect("a file can be written");
@@ -63,13 +66,22 @@ impl Authority {
     /// A server's settings for a host, offering these protocols.
     #[must_use]
     pub fn server(&self, host: &str, protocols: &[&str]) -> Arc<ServerConfig> {
-        let (certificate, key) = self.sign(host);
-        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-        let config = config.expect("versions are there").with_no_client_auth();
-        let mut config = config.with_single_cert(vec![certificate.der().clone()], key).expect("they go together");
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Arc::new(config)
+        self.server_in(host, protocols, YEARS)
+    }
+
+    /// The same, with a certificate that holds from one year's beginning to the other's.
+    #[must_use]
+    pub fn server_in(&self, host: &str, protocols: &[&str], years: (i32, i32)) -> Arc<ServerConfig> {
+        let (certificate, key) = self.sign(host, years);
+        serving(&certificate, &key, protocols)
+    }
+
+    /// A server's settings for a host that vouches for itself.
+    #[must_use]
+    pub fn self_signed(host: &str, protocols: &[&str]) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().expect("a key can be made");
+        let params = CertificateParams::new(vec![host.to_owned()]).expect("a good name");
+        serving(&params.self_signed(&key).expect("a certificate can be signed"), &key, protocols)
     }
 
     /// A client's settings that trust this authority alone, offering these protocols.
@@ -83,9 +95,11 @@ impl Authority {
         Arc::new(config)
     }
 
-    fn sign(&self, host: &str) -> (rcgen::Certificate, KeyPair) {
+    fn sign(&self, host: &str, (from, to): (i32, i32)) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key can be made");
-        let params = CertificateParams::new(vec![host.to_owned()]).expect("a good name");
+        let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a good name");
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
         (params.signed_by(&key, &self.issuer).expect("a certificate can be signed"), key)
     }
 }
@@ -139,6 +153,15 @@ pub fn connect(socket: TcpStream, config: &Arc<ClientConfig>) -> io::Result<Peer
         stream.conn.complete_io(&mut stream.sock)?;
     }
     Ok(Peer::over(stream))
+}
+
+fn serving(certificate: &rcgen::Certificate, key: &KeyPair, protocols: &[&str]) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = config.expect("versions are there").with_no_client_auth();
+    let mut config = config.with_single_cert(vec![certificate.der().clone()], key).expect("they go together");
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

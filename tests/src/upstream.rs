@@ -2,9 +2,10 @@
 
 use std::{
     io::ErrorKind,
-    net::{SocketAddr, TcpListener},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use tungstenite::handshake::derive_accept_key;
@@ -38,10 +39,34 @@ impl Upstream {
     /// Whether no connection waits to be accepted.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
+        self.waiting().is_none()
+    }
+
+    /// Waits for the next connection, or for what makes it needless.
+    #[must_use]
+    pub fn accept_unless(&self, needless: impl Fn() -> bool) -> Option<Peer> {
+        let begun = Instant::now();
+        loop {
+            if let Some(stream) = self.waiting() {
+                return Some(Peer::over(stream));
+            }
+            if needless() {
+                return None;
+            }
+            assert!(begun.elapsed() < GUARD, "the proxy connects");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn waiting(&self) -> Option<TcpStream> {
         self.0.set_nonblocking(true).expect("a socket takes an option");
-        let untouched = matches!(self.0.accept(), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        let accepted = self.0.accept();
         self.0.set_nonblocking(false).expect("a socket takes an option");
-        untouched
+        match accepted {
+            Ok((stream, _)) => Some(stream),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
@@ -71,6 +96,8 @@ pub struct Received {
 pub struct Answering {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
+    /// `None` once it has stopped.
+    open: Arc<Mutex<Option<Vec<TcpStream>>>>,
 }
 
 impl Answering {
@@ -98,17 +125,49 @@ impl Answering {
         answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
         goes_on: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        Self::conversing_at(SocketAddr::from(([127, 0, 0, 1], 0)), answer, goes_on)
+    }
+
+    fn conversing_at(
+        address: SocketAddr,
+        answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
+        goes_on: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).expect("the port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let received = Arc::new(Mutex::new(Vec::new()));
+        let open = Arc::new(Mutex::new(Some(Vec::new())));
+        let all = Arc::clone(&open);
         let script = Arc::new((Arc::clone(&received), answer, goes_on));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
+                match &mut *all.lock().unwrap_or_else(PoisonError::into_inner) {
+                    Some(open) => open.extend(stream.try_clone()),
+                    None => return,
+                }
                 let script = Arc::clone(&script);
                 thread::spawn(move || converse(Peer::over(stream), &script.0, &script.1, &script.2));
             }
         });
-        Self { address, received }
+        Self { address, received, open }
+    }
+
+    /// Begins anew where another was.
+    #[must_use]
+    pub fn start_at(address: SocketAddr, answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::conversing_at(address, answer, || true)
+    }
+
+    /// Ends all connections, whatever they are at, and takes no more; returns the requests that came.
+    #[must_use]
+    pub fn stop(&self) -> Vec<Received> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for stream in open.into_iter().flatten() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        // It waits for the next connection, and refuses from then on.
+        while TcpStream::connect(self.address).is_ok() {}
+        self.take()
     }
 
     /// Where it listens.

@@ -115,10 +115,12 @@ impl ReceivedBody {
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let data = match ready!(Pin::new(body).poll_frame(cx)) {
+        let data = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             Some(Ok(frame)) => frame.into_data().ok().map(Ok),
             Some(Err(error)) => Some(Err(io::Error::other(error))),
-            None => None,
+            None if body.is_end_stream() => None,
+            // hyper takes a reset that gives no reason for an end.
+            None => Some(Err(io::ErrorKind::UnexpectedEof.into())),
         };
         match &data {
             Some(Ok(data)) => self.left = self.left.map(|left| left.saturating_sub(data.len() as u64)),

@@ -50,7 +50,7 @@ pub fn exhausted(binary: &Path) {
     second.send(wire::request("GET", "/v1/models", ""));
     let head = second.head();
     assert_eq!((head.status(), error_code(&second.body(&head)).as_str()), (502, "upstream_unreachable"));
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    serving.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
     let head = first.head();
     assert_eq!((head.status(), first.body(&head)), (200, b"ok".to_vec()));
     assert!(upstream.is_untouched());

@@ -1,0 +1,264 @@
+//! Upstreams that break HTTP/2, frame by frame: the client gets an error, or an answer that is seen to be cut, and the
+//! next request is served. What went out went out once.
+
+use std::time::Duration;
+
+use super::Test;
+use crate::{
+    adapter::Running,
+    http2::frames::{
+        Frames, block,
+        flag::{ACK, END_HEADERS, END_STREAM},
+        frame,
+        kind::{CONTINUATION, DATA, GOAWAY, HEADERS, PING, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE},
+        string,
+    },
+    peer::Peer,
+    server::Server,
+    tls::{self, Authority},
+    upstream::Upstream,
+    usage,
+    wire::{self, error_code},
+};
+
+pub(super) const TESTS: &[Test] = &[("answers_that_break_the_protocol", answers), ("floods_end_or_are_borne", floods)];
+
+/// What the upstream sends on the request's stream, or else.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A head; the body follows.
+    Head(&'static [(&'static str, &'static str)]),
+    /// A head that is all.
+    Whole(&'static [(&'static str, &'static str)]),
+    Piece(&'static str),
+    Last(&'static str),
+    /// Type, flags, stream, payload.
+    Frame(u8, u8, u32, &'static [u8]),
+    Raw(&'static [u8]),
+    /// The connection's end.
+    Close,
+}
+
+/// What the client sees.
+#[derive(Clone, Copy, Debug)]
+enum Sees {
+    Unreachable,
+    /// A head, this much of a body, and no end.
+    Cut(&'static str),
+    Good(u16, &'static str),
+}
+
+use Sees::{Cut, Good, Unreachable};
+use Step::{Close, Frame, Head, Last, Piece, Raw, Whole};
+
+const OK: Step = Head(&[(":status", "200")]);
+
+const ANSWERS: &[(&[Step], Sees)] = &[
+    (&[OK, Last("ok")], Good(200, "ok")),
+    // No answer.
+    (&[Close], Unreachable),
+    (&[Head(&[(":status", "103")]), Close], Unreachable),
+    (&[Head(&[(":status", "101")]), Close], Unreachable),
+    (&[Frame(RST_STREAM, 0, 1, &[0, 0, 0, 2])], Unreachable),
+    (&[Frame(RST_STREAM, 0, 1, &[0, 0, 0, 7])], Unreachable),
+    (&[Frame(RST_STREAM, 0, 1, &[0, 0, 0, 8])], Unreachable),
+    (&[Frame(RST_STREAM, 0, 1, &[0; 4])], Unreachable),
+    (&[Frame(GOAWAY, 0, 0, &[0; 8])], Unreachable),
+    (&[Frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 2]), Close], Unreachable),
+    // No head.
+    (&[Last("ok")], Unreachable),
+    (&[Head(&[])], Unreachable),
+    (&[Head(&[("x", "y")])], Unreachable),
+    (&[Head(&[(":status", "")])], Unreachable),
+    (&[Head(&[(":status", "20")])], Unreachable),
+    (&[Head(&[(":status", "2000")])], Unreachable),
+    (&[Head(&[(":status", "2x0")])], Unreachable),
+    (&[Head(&[(":status", "200"), (":status", "404")])], Unreachable),
+    (&[Head(&[("x", "y"), (":status", "200")])], Unreachable),
+    (&[Head(&[(":status", "200"), (":odd", "x")])], Unreachable),
+    (&[Head(&[(":status", "103")]), Frame(RST_STREAM, 0, 1, &[0; 4])], Unreachable),
+    // What would be lines of their own in HTTP/1.1.
+    (&[Head(&[(":status", "200"), ("x", "y\r\nset-cookie: z")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("x", "y\nz")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("x", "y\0z")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("x\r\ny", "z")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("x:", "z")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("X", "z")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("", "z")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("connection", "close")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("transfer-encoding", "chunked")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("upgrade", "websocket")])], Unreachable),
+    // Lengths.
+    (&[Head(&[(":status", "200"), ("content-length", "2")]), Last("ok")], Good(200, "ok")),
+    (&[Head(&[(":status", "200"), ("content-length", "5")]), Last("ok")], Cut("")),
+    (&[Head(&[(":status", "200"), ("content-length", "5")]), Piece("ok"), Last("")], Cut("ok")),
+    (&[Head(&[(":status", "200"), ("content-length", "1")]), Last("ok")], Cut("")),
+    (&[Whole(&[(":status", "200"), ("content-length", "5")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("content-length", "-1")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("content-length", "2, 2")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("content-length", "99999999999999999999")])], Unreachable),
+    // Bodies that break.
+    (&[OK, Piece("ok"), Frame(RST_STREAM, 0, 1, &[0, 0, 0, 2])], Cut("ok")),
+    (&[OK, Piece("ok"), Close], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(RST_STREAM, 0, 1, &[0; 4])], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(RST_STREAM, 0, 1, &[0, 0, 0, 8])], Cut("ok")),
+    (&[OK, Frame(RST_STREAM, 0, 1, &[0; 4])], Cut("")),
+    (&[OK, Piece("ok"), Frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 2])], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(DATA, 0, 0, b"x")], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(DATA, 0, 3, b"x")], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2])], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(PING, 0, 0, b"short")], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(SETTINGS, 0, 0, &[0, 5, 0, 0, 0, 0])], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(WINDOW_UPDATE, 0, 0, &[0; 4])], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(CONTINUATION, END_HEADERS, 1, &[])], Cut("ok")),
+    (&[OK, Piece("ok"), Frame(HEADERS, END_HEADERS, 1, &[0x80])], Cut("ok")),
+    (&[OK, Piece("ok"), Head(&[(":status", "404")])], Cut("ok")),
+    (&[OK, Piece("ok"), Raw(b"HTTP/1.1 200 OK\r\n\r\n")], Cut("ok")),
+    // Frames that are none.
+    (&[Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")], Unreachable),
+    (&[Frame(HEADERS, END_HEADERS, 1, &[0x80])], Unreachable),
+    (&[Frame(HEADERS, END_HEADERS, 1, &[0xff; 32])], Unreachable),
+    (&[Frame(HEADERS, END_HEADERS, 3, &[0x88])], Unreachable),
+    (&[Frame(HEADERS, END_HEADERS, 2, &[0x88])], Unreachable),
+    (&[Frame(HEADERS, 0, 1, &[0x88]), Last("ok")], Unreachable),
+    // What is odd but clear.
+    (&[Head(&[(":status", "200"), (":path", "/")]), Last("ok")], Good(200, "ok")),
+    (&[Head(&[(":status", "103"), ("link", "</a>")]), OK, Last("ok")], Good(200, "ok")),
+    (&[OK, Last("ok"), Frame(RST_STREAM, 0, 1, &[0; 4])], Good(200, "ok")),
+    (&[OK, Piece("ok"), Whole(&[("set-cookie", "late")])], Good(200, "ok")),
+    (&[Frame(0xfa, 0xff, 0, b"grease"), OK, Last("ok")], Good(200, "ok")),
+    (&[Frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]), OK, Last("ok")], Good(200, "ok")),
+    (&[Whole(&[(":status", "204")])], Good(204, "")),
+];
+
+impl Step {
+    fn bytes(self) -> Vec<u8> {
+        match self {
+            Head(fields) => frame(HEADERS, END_HEADERS, 1, &block(fields.iter().copied())),
+            Whole(fields) => frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields.iter().copied())),
+            Piece(data) => frame(DATA, 0, 1, data.as_bytes()),
+            Last(data) => frame(DATA, END_STREAM, 1, data.as_bytes()),
+            Frame(kind, flags, stream, payload) => frame(kind, flags, stream, payload),
+            Raw(bytes) => bytes.to_vec(),
+            Close => Vec::new(),
+        }
+    }
+}
+
+/// A server before an upstream of HTTP/2.
+struct Scene {
+    authority: Authority,
+    upstream: Upstream,
+    proxy: Box<dyn Running>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (authority, upstream) = (Authority::new(), Upstream::start());
+        let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[("LOG", "info")]);
+        Self { authority, upstream, proxy }
+    }
+
+    /// A request that has come to the upstream, whole, over a connection of its own.
+    fn ask(&self) -> (Peer, Frames) {
+        let (client, serving) = loop {
+            let mut client = Peer::connect(self.proxy.address());
+            client.send(wire::request("POST", "/v1/responses", "connection: close\r\ncontent-length: 2\r\n") + "{}");
+            if let Some(serving) = self.upstream.accept_unless(|| client.has_come()) {
+                break (client, serving);
+            }
+            // The connection before it had closed, and the proxy had not heard of it.
+            assert_eq!(client.head().status(), 502);
+        };
+        let socket = serving.socket().try_clone().expect("a socket has many handles");
+        let config = self.authority.server("localhost", &["h2"]);
+        let mut serving = Frames::server(tls::accept(socket, &config).expect("TLS is agreed on"));
+        serving.send(frame(SETTINGS, ACK, 0, &[])).expect("the proxy listens");
+        while !serving.receive().is_some_and(|frame| frame.kind == DATA && frame.flags & END_STREAM != 0) {}
+        (client, serving)
+    }
+
+    /// The next request is served, over a fresh connection.
+    fn goes_on(&self) {
+        let (mut client, mut serving) = self.ask();
+        serving.send([OK, Last("good")].map(Step::bytes).concat()).expect("the proxy listens");
+        let head = client.head();
+        assert_eq!((head.status(), &client.body(&head)[..]), (200, &b"good"[..]));
+        drop(serving);
+    }
+}
+
+fn answers() {
+    let scene = Scene::new();
+    for row in ANSWERS {
+        let (steps, sees) = row;
+        let (mut client, mut serving) = scene.ask();
+        let _ = serving.send(steps.iter().flat_map(|step| step.bytes()).collect::<Vec<_>>());
+        let open = Some(serving).filter(|_| !matches!(steps.last(), Some(Close)));
+        let head = client.head();
+        match sees {
+            Unreachable => {
+                let body = client.body(&head);
+                assert_eq!(head.status(), 502, "{row:?}");
+                assert_eq!(error_code(&body), "upstream_unreachable", "{row:?}");
+            }
+            Cut(body) => {
+                assert_eq!(head.status(), 200, "{row:?}");
+                let rest = String::from_utf8(client.rest().0).expect("it is text");
+                assert!(rest.contains(body) && !rest.ends_with("0\r\n\r\n"), "{row:?}: {rest:?}");
+                assert!(head.content_length().is_none_or(|length| rest.len() < length), "{row:?}: {rest:?}");
+            }
+            Good(status, body) => {
+                let got = if *status == 204 { Vec::new() } else { client.body(&head) };
+                assert_eq!((head.status(), &*String::from_utf8_lossy(&got)), (*status, *body), "{row:?}");
+            }
+        }
+        assert!(scene.upstream.is_untouched(), "it is not tried again: {row:?}");
+        drop(open);
+        scene.goes_on();
+    }
+    println!("{} hostile answers survived", ANSWERS.len());
+}
+
+/// What is sent once, and again and again.
+type Flood = (&'static str, fn() -> Vec<u8>, fn() -> Vec<u8>);
+
+const FLOODS: &[Flood] = &[
+    ("interim answers", Vec::new, || Head(&[(":status", "103")]).bytes()),
+    ("continuations", || frame(HEADERS, 0, 1, &[0x88]), || frame(CONTINUATION, 0, 1, &block([("x", "y")]))),
+    ("empty continuations", || frame(HEADERS, 0, 1, &[0x88]), || frame(CONTINUATION, 0, 1, &[])),
+    ("pings", Vec::new, || frame(PING, 0, 0, &[0; 8])),
+    ("settings", Vec::new, || frame(SETTINGS, 0, 0, &[])),
+    ("empty data", || OK.bytes(), || Piece("").bytes()),
+    ("fields that grow", Vec::new, || {
+        let remembered = [vec![0x88, 0x40], string("x"), string(&"y".repeat(4000)), vec![0xbe; 8000]].concat();
+        frame(HEADERS, END_HEADERS, 1, &remembered)
+    }),
+];
+
+const FLOOD: usize = 4 << 20;
+/// What all floods may add to the process, in KiB.
+const GROWTH: u64 = 16 << 10;
+
+fn floods() {
+    let scene = Scene::new();
+    scene.goes_on();
+    let process = scene.proxy.process().expect("the server is a process");
+    let before = usage::resident(process);
+    for (name, opening, piece) in FLOODS {
+        let (mut client, mut serving) = scene.ask();
+        let socket = serving.peer().socket();
+        socket.set_write_timeout(Some(Duration::from_secs(1))).expect("a socket takes a timeout");
+        let many = piece().repeat(1 + (1 << 16) / piece().len());
+        let mut sent = serving.send(opening());
+        for _ in 0..FLOOD / many.len() {
+            sent = sent.and_then(|()| serving.send(&many));
+        }
+        drop(serving);
+        client.rest();
+        scene.goes_on();
+        let grown = usage::resident_peak(process).saturating_sub(before);
+        assert!(grown < GROWTH, "{name}: memory grew by {grown} KiB");
+    }
+    println!("{} floods survived", FLOODS.len());
+}
