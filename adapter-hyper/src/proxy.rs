@@ -49,7 +49,7 @@ impl Proxy {
         let closes = request.headers().contains_key(TRANSFER_ENCODING);
         let client = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
-        let body = RequestBody::new(body, Arc::clone(&activity), self.metrics.clone());
+        let body = RequestBody::new(body, head.version, Arc::clone(&activity), self.metrics.clone());
 
         let (mut answer, content) = match self.gate.admit(head) {
             Ok(Admission::Forward(forward)) => {

@@ -30,11 +30,18 @@ pub(crate) struct RequestBody {
     metrics: Option<Arc<Metrics>>,
     /// A body in chunks never says so itself.
     ended: bool,
+    /// HTTP/2: a body does say so.
+    framed: bool,
 }
 
 impl RequestBody {
-    pub(crate) fn new(body: Incoming, activity: Arc<Activity>, metrics: Option<Arc<Metrics>>) -> Self {
-        let mut new = Self { body, activity, metrics, ended: false };
+    pub(crate) fn new(
+        body: Incoming,
+        version: http::Version,
+        activity: Arc<Activity>,
+        metrics: Option<Arc<Metrics>>,
+    ) -> Self {
+        let mut new = Self { body, activity, metrics, ended: false, framed: version == http::Version::HTTP_2 };
         new.note_end(false);
         new
     }
@@ -49,10 +56,14 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            // hyper takes a reset that gives no reason for an end.
+            None if self.framed && !self.body.is_end_stream() => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+            frame => frame.map(|frame| frame.map_err(io::Error::other)),
+        };
         if let (Some(metrics), Some(Ok(frame))) = (&self.metrics, &frame) {
             metrics.received(frame.data_ref().map_or(0, Bytes::len));
         }

@@ -20,7 +20,8 @@ use crate::{
     peer::Peer,
     table::KEY,
     tls::{self, Authority},
-    upstream::Answering,
+    upstream::{Answering, Upstream},
+    wire,
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -28,6 +29,7 @@ pub(super) const TESTS: &[Test] = &[
     ("a_head_that_http1_would_read_anew_is_refused", || all(DOWNGRADES)),
     ("a_body_is_as_long_as_told", || all(BODIES)),
     ("frames_keep_to_the_protocol", || all(FRAMES)),
+    ("an_upload_that_is_reset_is_not_whole", reset_upload),
 ];
 
 /// What the client sends on its first stream; what becomes of it; what the upstream received.
@@ -252,6 +254,27 @@ fn head(method: &'static str, changes: &[Change]) -> Vec<u8> {
     block(fields)
 }
 
+/// Half an upload must not become a whole one, whatever reason the client gives: none, an error, that it cancels.
+fn reset_upload() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[]);
+    for reason in [0, 2, 8] {
+        for answered in [false, true] {
+            let mut client = Frames::client(Peer::connect(proxy.address()));
+            client.send([Open(&[]), Piece("half")].map(Step::bytes).concat()).expect("the proxy listens");
+            let mut serving = upstream.accept();
+            serving.until("half");
+            if answered {
+                serving.send(wire::EVENTS);
+                assert_eq!(client.outcome(1), Outcome::Status(200));
+            }
+            client.send(frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])).expect("the proxy listens");
+            let (rest, _) = serving.rest();
+            assert!(!rest.ends_with(b"0\r\n\r\n"), "reset for {reason}, answered: {answered}");
+        }
+    }
+}
+
 /// Each attack by prior knowledge and, as a browser would, by ALPN.
 fn all(rows: &[Row]) {
     let authority = Authority::new();
@@ -263,12 +286,12 @@ fn all(rows: &[Row]) {
     for row in rows {
         attack(Peer::connect(plain.address()), &upstream, row);
         let mut next = http2::Client::connect(plain.address());
-        assert_eq!(next.ask(crate::wire::get("/v1/next")).0.status, 200, "after {row:?}");
+        assert_eq!(next.ask(wire::get("/v1/next")).0.status, 200, "after {row:?}");
         assert_eq!(upstream.take().len(), 1, "after {row:?}");
         let socket = http2::socket(over_tls.address());
         attack(tls::connect(socket, &trust).expect("TLS is agreed on"), &upstream, row);
         let mut next = http2::Client::connect_tls(over_tls.address(), &Arc::clone(&trust));
-        assert_eq!(next.ask(crate::wire::get("/v1/next")).0.status, 200, "after {row:?}");
+        assert_eq!(next.ask(wire::get("/v1/next")).0.status, 200, "after {row:?}");
         assert_eq!(upstream.take().len(), 1, "after {row:?}");
     }
     println!("{} attacks survived, each by prior knowledge and by ALPN", rows.len());
