@@ -4,8 +4,9 @@
 mod head;
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,6 +24,31 @@ pub trait Wire: Read + Write + Send {
 impl Wire for TcpStream {
     fn socket(&self) -> &TcpStream {
         self
+    }
+}
+
+/// A socket that somebody else may shut down.
+pub struct Shared(pub Arc<TcpStream>);
+
+impl Read for Shared {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(bytes)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Wire for Shared {
+    fn socket(&self) -> &TcpStream {
+        &self.0
     }
 }
 
@@ -71,7 +97,7 @@ impl Peer {
     ///
     /// # Errors
     /// The socket's.
-    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.wire.write_all(bytes.as_ref())?;
         self.wire.flush()
     }

@@ -3,14 +3,14 @@
 use std::{
     io::ErrorKind,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError, Weak, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use tungstenite::handshake::derive_accept_key;
 
-use crate::peer::{GUARD, Head, Peer};
+use crate::peer::{GUARD, Head, Peer, Shared};
 
 /// A listening socket; the test takes its connections one by one.
 pub struct Upstream(TcpListener);
@@ -96,8 +96,8 @@ pub struct Received {
 pub struct Answering {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
-    /// `None` once it has stopped.
-    open: Arc<Mutex<Option<Vec<TcpStream>>>>,
+    /// Its connections, of which some have ended; `None` once it has stopped.
+    open: Arc<Mutex<Option<Vec<Weak<TcpStream>>>>>,
 }
 
 impl Answering {
@@ -141,12 +141,13 @@ impl Answering {
         let script = Arc::new((Arc::clone(&received), answer, goes_on));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
+                let stream = Arc::new(stream);
                 match &mut *all.lock().unwrap_or_else(PoisonError::into_inner) {
-                    Some(open) => open.extend(stream.try_clone()),
+                    Some(open) => open.push(Arc::downgrade(&stream)),
                     None => return,
                 }
                 let script = Arc::clone(&script);
-                thread::spawn(move || converse(Peer::over(stream), &script.0, &script.1, &script.2));
+                thread::spawn(move || converse(Peer::over(Shared(stream)), &script.0, &script.1, &script.2));
             }
         });
         Self { address, received, open }
@@ -162,7 +163,7 @@ impl Answering {
     #[must_use]
     pub fn stop(&self) -> Vec<Received> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for stream in open.into_iter().flatten() {
+        for stream in open.into_iter().flatten().filter_map(|stream| stream.upgrade()) {
             let _ = stream.shutdown(Shutdown::Both);
         }
         // It waits for the next connection, and refuses from then on.

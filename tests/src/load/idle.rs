@@ -1,6 +1,9 @@
 //! Connections that wait.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use super::{each, make_room, start, wait_until};
 use crate::{
@@ -48,7 +51,11 @@ pub fn idle_http2(binary: &Path, count: usize) {
     });
 }
 
+/// One crowd at a time: together they would be more than the descriptors of most machines.
+static CROWD: Mutex<()> = Mutex::new(());
+
 fn held<C>(binary: &Path, count: usize, (what, most): (&str, f64), prepare: impl Fn(&Serving, Peer) -> C) {
+    let _alone = CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     make_room(count as u64 + 1000);
     let upstream = Upstream::start();
     let proxy = start(binary, upstream.address(), PATIENT);

@@ -136,17 +136,17 @@ pub fn soak(binary: &Path, time: Duration) {
             });
         }
         thread::sleep(time / 5);
-        warm = usage::proportional(process);
+        warm = usage::resident(process);
         // What was received is kept until it is taken.
         while begun.elapsed() < time {
             drop(upstream.take());
             thread::sleep(time / 100);
         }
     });
-    let grown = usage::proportional(process).saturating_sub(warm);
+    let grown = usage::resident(process).saturating_sub(warm);
     let counts = counts.into_inner().expect("no client has failed");
     println!("{time:?} of {CLIENTS} clients: {} answers, none wrong: {counts:?}", counts.values().sum::<usize>());
-    println!("memory from {warm} KiB by {grown} KiB (PSS)");
+    println!("memory from {warm} KiB by {grown} KiB (RSS)");
     assert_eq!(counts.len(), ASKS.len(), "of every kind");
     assert!(grown < GROWTH, "from {warm} KiB by {grown} KiB");
 }
