@@ -4,32 +4,55 @@ use bytes::BytesMut;
 use http::{HeaderMap, Method, StatusCode};
 use sparekey::upstream::http1::head::{self, Names};
 
-/// What was understood: status, headers, data, whether the body is whole, and what is left.
-type Understood = Result<Option<(StatusCode, HeaderMap, Vec<u8>, bool, Vec<u8>)>, ()>;
+/// What was understood of the bytes of a connection.
+#[derive(Debug, Eq, PartialEq)]
+struct Understood {
+    /// Interim ones first.
+    heads: Vec<(StatusCode, HeaderMap)>,
+    data: Vec<u8>,
+    /// Whether the body is whole, and what stands behind it; or why it can't be read on.
+    end: Result<(bool, Vec<u8>), String>,
+}
 
-/// The first byte tells where the rest comes in two pieces. Both ways the same is understood, or nothing is.
+/// The first byte tells where the rest comes in two pieces. However it comes, the same is understood.
 pub(crate) fn upstream_answer(input: &[u8]) {
     let Some((cut, bytes)) = input.split_first() else { return };
     let (first, second) = bytes.split_at(usize::from(*cut).min(bytes.len()));
-    let (whole, split) = (understood(&[bytes]), understood(&[first, second]));
-    assert_eq!(whole, split);
-    if let Ok(Some((_, _, data, _, rest))) = whole {
-        assert!(data.len() + rest.len() <= bytes.len(), "nothing is made up");
+    for (method, may_switch) in [(Method::GET, false), (Method::HEAD, false), (Method::GET, true)] {
+        // What an earlier answer named must not change what a later one says.
+        let mut names = Names::default();
+        let mut understood = |pieces: &[&[u8]]| understood(pieces, &mut names, &method, may_switch);
+        let whole = understood(&[bytes]);
+        assert_eq!(whole, understood(&[first, second]));
+        assert_eq!(whole, understood(&bytes.chunks(1).collect::<Vec<_>>()));
+        let rest = whole.end.as_ref().map_or(0, |(_, rest)| rest.len());
+        assert!(whole.data.len() + rest <= bytes.len(), "nothing is made up");
     }
 }
 
-fn understood(pieces: &[&[u8]]) -> Understood {
-    let (mut buffer, mut names, mut found) = (BytesMut::new(), Names::default(), None);
-    let mut data = Vec::new();
+fn understood(pieces: &[&[u8]], names: &mut Names, method: &Method, may_switch: bool) -> Understood {
+    let mut found = Understood { heads: Vec::new(), data: Vec::new(), end: Ok((false, Vec::new())) };
+    let (mut buffer, mut body) = (BytesMut::new(), None);
     for piece in pieces {
         buffer.extend_from_slice(piece);
-        if found.is_none() {
-            found = head::parse(&mut buffer, &mut names, &Method::GET, false).map_err(drop)?;
+        while body.is_none() {
+            match head::parse(&mut buffer, names, method, may_switch) {
+                Ok(None) => break,
+                Ok(Some(head)) => {
+                    body = (!head.is_interim()).then_some(head.body);
+                    found.heads.push((head.parts.status, head.parts.headers));
+                }
+                Err(error) => return Understood { end: Err(error.to_string()), ..found },
+            }
         }
-        let Some(head) = &mut found else { continue };
-        while !buffer.is_empty() && !head.body.is_done() {
-            data.extend(head.body.decode(&mut buffer).map_err(drop)?);
+        let Some(body) = &mut body else { continue };
+        while !buffer.is_empty() && !body.is_done() {
+            match body.decode(&mut buffer) {
+                Ok(data) => found.data.extend(data),
+                Err(error) => return Understood { end: Err(error.to_string()), ..found },
+            }
         }
     }
-    Ok(found.map(|head| (head.parts.status, head.parts.headers, data, head.body.is_done(), buffer.to_vec())))
+    found.end = Ok((body.is_some_and(|body| body.is_done()), buffer.to_vec()));
+    found
 }

@@ -5,6 +5,7 @@
 mod answers;
 mod gate;
 mod keys;
+mod path;
 mod settings;
 
 /// A function that panics where its input breaks a promise.
@@ -15,7 +16,7 @@ pub const TARGETS: [(&str, Target); 6] = [
     ("access_key", keys::access_key),
     ("access_keys", keys::access_keys),
     ("gate", gate::gate),
-    ("path", gate::path),
+    ("path", path::path),
     ("settings", settings::settings),
     ("upstream_answer", answers::upstream_answer),
 ];
