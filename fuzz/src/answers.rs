@@ -1,7 +1,10 @@
 //! What an upstream may answer over HTTP/1.1.
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method, StatusCode};
+use http::{
+    HeaderMap, Method, StatusCode,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
 use sparekey::upstream::http1::head::{self, Names};
 
 /// What was understood of the bytes of a connection.
@@ -27,7 +30,25 @@ pub(crate) fn upstream_answer(input: &[u8]) {
         assert_eq!(whole, understood(&bytes.chunks(1).collect::<Vec<_>>()));
         let rest = whole.end.as_ref().map_or(0, |(_, rest)| rest.len());
         assert!(whole.data.len() + rest <= bytes.len(), "nothing is made up");
+        if let Some(length) = told(&whole, &method) {
+            assert!(whole.data.len() as u64 <= length, "{whole:?}");
+            let ends = whole.data.len() as u64 == length;
+            assert!(
+                whole.end.as_ref().is_ok_and(|(done, rest)| *done == ends && (ends || rest.is_empty())),
+                "{whole:?}"
+            );
+        }
     }
+}
+
+/// How long the body is, where the last head tells it: by its status, to HEAD, or by a length alone.
+fn told(understood: &Understood, method: &Method) -> Option<u64> {
+    let (status, headers) = understood.heads.last().filter(|(status, _)| !status.is_informational())?;
+    if *method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(status) {
+        return Some(0);
+    }
+    let length = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING))?;
+    length.to_str().ok()?.trim().parse().ok()
 }
 
 fn understood(pieces: &[&[u8]], names: &mut Names, method: &Method, may_switch: bool) -> Understood {
