@@ -4,10 +4,12 @@
 mod head;
 
 use std::{
+    fs,
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::Arc,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 pub use head::Head;
@@ -204,6 +206,33 @@ impl Peer {
     pub fn finish(&mut self) {
         let _ = self.wire.flush();
         let _ = self.wire.socket().shutdown(Shutdown::Write);
+    }
+
+    /// Closes, and returns once the other end's kernel knows: whatever it is sent from then on, it is sent later.
+    ///
+    /// # Panics
+    /// Where the other end does not take the news.
+    pub fn close(mut self) {
+        self.finish();
+        let begun = Instant::now();
+        while !self.is_finish_acknowledged() {
+            assert!(begun.elapsed() < GUARD, "the end is not acknowledged");
+            thread::yield_now();
+        }
+    }
+
+    /// What Linux tells of the connection: whether it is past `FIN_WAIT1`, and past `LAST_ACK`.
+    fn is_finish_acknowledged(&self) -> bool {
+        let ends = [self.socket().local_addr(), self.socket().peer_addr()];
+        let [Ok(near), Ok(far)] = ends.map(|end| end.map(|end| format!(":{:04X}", end.port()))) else { return true };
+        let connections = fs::read_to_string("/proc/net/tcp").expect("Linux tells of connections");
+        let mut fields = connections.lines().map(|line| line.split_whitespace().skip(1));
+        fields.all(|mut fields| {
+            let (local, remote, state) = (fields.next(), fields.next(), fields.next());
+            let is_this =
+                local.is_some_and(|end| end.ends_with(&near)) && remote.is_some_and(|end| end.ends_with(&far));
+            !is_this || state.is_some_and(|state| !["04", "09"].contains(&state))
+        })
     }
 
     /// Resets the connection.

@@ -55,7 +55,7 @@ fn closed_meanwhile(adapter: &dyn Adapter) {
         let head = serving.head();
         serving.body(&head);
         serving.send(OK);
-        drop(serving);
+        serving.close();
         let head = client.head();
         assert_eq!((head.status(), client.body(&head)), (200, b"ok".to_vec()));
     }

@@ -11,7 +11,7 @@ fn closed() {
     assert_eq!(answer(&mut client).1, b"ok");
     for _ in 0..20 {
         function.process.signal("STOP");
-        drop(serving);
+        serving.close();
         // The event is there before the function runs again.
         let mut client = Peer::connect(crate::adapter::Running::address(&function));
         client.send(get("/v1/models"));
