@@ -6,6 +6,10 @@ use sparekey_core::{Config, SETTINGS};
 /// told, and nothing of a value among them; and what is made of good ones shows no secret.
 pub(crate) fn settings(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
+    // Fuzzers learn marks from comparisons, and put them where they may be shown.
+    if SETTINGS.iter().any(|setting| text.contains(&mark(setting.name))) {
+        return;
+    }
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.split_once('=').filter(|(given, _)| *given == name));
         line.map(|(_, value)| value.replace('~', &mark(name)))
