@@ -166,10 +166,7 @@ impl Gate {
         if switches && !(exchange.websocket && headers::has_token(&head.headers, header::UPGRADE, "websocket")) {
             return reject(Cause::Unreachable);
         }
-        headers::strip_answer(&mut head.headers);
-        for secret in self.secrets() {
-            headers::strip_secret(&mut head.headers, secret);
-        }
+        headers::strip_answer(&mut head.headers, &self.secrets());
         self.localize(&mut head);
         exchange.cors.mark(&mut head.headers);
         head.version = Version::HTTP_11;
@@ -204,8 +201,7 @@ impl Gate {
         head.uri = self.config.api_base.join(below, head.uri.query()).ok_or(Cause::InvalidPath)?;
         let websocket = asks_for_websocket(&head);
 
-        headers::strip_request(&mut head.headers);
-        headers::strip_secret(&mut head.headers, &key);
+        headers::strip_request(&mut head.headers, &key);
         if websocket {
             headers::upgrade_to_websocket(&mut head.headers);
         }
@@ -235,7 +231,7 @@ impl Gate {
         }
     }
 
-    fn secrets(&self) -> impl Iterator<Item = &str> {
+    fn secrets(&self) -> impl Iterator<Item = &str> + Clone {
         [&self.config.api_key, &self.config.gateway_token].into_iter().flatten().map(Secret::expose)
     }
 }

@@ -45,27 +45,24 @@ const REQUEST_ENDS_HERE_PREFIXES: [&str; 5] = ["cf-", "x-forwarded-", "x-amzn-",
 const ANSWER_ENDS_HERE: [&str; 7] =
     ["set-cookie", "alt-svc", "strict-transport-security", "nel", "report-to", "openai-organization", "openai-project"];
 
-/// Removes from a request what must not reach the upstream.
-pub(crate) fn strip_request(headers: &mut HeaderMap) {
+/// Removes from a request what must not reach the upstream, and every header whose value holds this key.
+pub(crate) fn strip_request(headers: &mut HeaderMap, key: &str) {
     credential::strip_subprotocols(headers);
-    strip(headers, |name| {
+    strip(headers, |name, value| {
         credential::is_key_header(name)
             || REQUEST_ENDS_HERE.contains(&name)
             || REQUEST_ENDS_HERE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || holds(value, key)
     });
 }
 
-/// Removes from an answer what must not reach the client.
-pub(crate) fn strip_answer(headers: &mut HeaderMap) {
-    strip(headers, |name| ANSWER_ENDS_HERE.contains(&name) || name.starts_with("access-control-"));
-}
-
-/// Removes every header whose value holds this secret, wherever it came from.
-pub(crate) fn strip_secret(headers: &mut HeaderMap, secret: &str) {
-    let leaking = headers.iter().filter(|(_, value)| holds(value.as_bytes(), secret)).map(|(name, _)| name.clone());
-    for name in leaking.collect::<Vec<_>>() {
-        headers.remove(name);
-    }
+/// Removes from an answer what must not reach the client, and every header whose value holds one of these secrets.
+pub(crate) fn strip_answer<'a>(headers: &mut HeaderMap, secrets: &(impl Iterator<Item = &'a str> + Clone)) {
+    strip(headers, |name, value| {
+        ANSWER_ENDS_HERE.contains(&name)
+            || name.starts_with("access-control-")
+            || secrets.clone().any(|secret| holds(value, secret))
+    });
 }
 
 /// Whether a secret stands anywhere in these bytes.
@@ -85,10 +82,17 @@ pub(crate) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> b
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&str) -> bool) {
-    let nominated = tokens(headers, header::CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok());
-    let named = headers.keys().filter(|name| HOP_BY_HOP.contains(&name.as_str()) || ends_here(name.as_str()));
-    let gone: Vec<HeaderName> = nominated.chain(named.cloned()).collect();
+/// More are seldom removed.
+const USUAL: usize = 8;
+
+fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&str, &[u8]) -> bool) {
+    let mut gone = Vec::with_capacity(USUAL);
+    gone.extend(tokens(headers, header::CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok()));
+    for (name, value) in headers.iter() {
+        if HOP_BY_HOP.contains(&name.as_str()) || ends_here(name.as_str(), value.as_bytes()) {
+            gone.push(name.clone());
+        }
+    }
     for name in gone {
         headers.remove(name);
     }
@@ -119,7 +123,7 @@ mod tests {
             headers.append(name, HeaderValue::from_static("1"));
             headers.append(name, HeaderValue::from_static("2"));
         }
-        strip_request(&mut headers);
+        strip_request(&mut headers, "key");
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-four"]);
         assert_eq!(headers.get_all("x-four").iter().collect::<Vec<_>>(), ["1", "2"]);
     }
