@@ -17,6 +17,7 @@ use std::{error::Error, process::ExitCode, sync::Arc};
 
 use clap::ArgMatches;
 use keygen::NewKey;
+use mimalloc::MiMalloc;
 use sparekey::{demo, log, metrics::Metrics, upstream};
 use sparekey_core::{Config, Gate};
 use tokio::{
@@ -26,6 +27,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{connection::Protocol, server::Server, settings::Settings, values::Values};
+
+/// Faster than glibc's, far faster than musl's, and less scattered where a thousand streams come and go.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Settings are wrong.
 const USAGE: u8 = 2;
