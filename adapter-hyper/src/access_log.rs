@@ -9,9 +9,15 @@ use http::{Method, StatusCode};
 
 use crate::metrics::Metrics;
 
-/// What is known of a request; dropping it writes the line, and counts it.
+const TARGET: &str = "sparekey::access";
+
+/// What is known of a request; dropping it writes the line, and counts it. Nothing where nobody would read that.
 #[derive(Debug)]
-pub struct Entry {
+pub struct Entry(Option<Box<Noted>>);
+
+/// What the line and the counts are made of.
+#[derive(Debug)]
+pub(crate) struct Noted {
     began: Instant,
     method: Method,
     path: String,
@@ -30,50 +36,59 @@ pub struct Entry {
 impl Entry {
     /// Begins with what the head says; the path as [`sparekey_core::Gate::loggable_path`] shows it.
     #[must_use]
-    pub fn begin(method: &Method, path: &str, metrics: Option<&Arc<Metrics>>) -> Self {
+    pub fn begin<'a>(method: &Method, path: impl FnOnce() -> &'a str, metrics: Option<&Arc<Metrics>>) -> Self {
+        if metrics.is_none() && !tracing::enabled!(target: TARGET, tracing::Level::INFO) {
+            return Self(None);
+        }
         if let Some(metrics) = metrics {
             metrics.begin();
         }
-        Self {
+        Self(Some(Box::new(Noted {
             began: Instant::now(),
             method: method.clone(),
-            path: path.to_owned(),
+            path: path().to_owned(),
             user: None,
             answered: None,
             code: "",
             bytes: 0,
             complete: false,
             metrics: metrics.cloned(),
-        }
+        })))
     }
 
     /// Whose key it is.
     pub fn user(&mut self, user: &Arc<str>) {
-        self.user = Some(user.clone());
+        self.note(|noted| noted.user = Some(user.clone()));
     }
 
     /// Why the answer is not the upstream's.
     pub fn rejected(&mut self, code: &'static str) {
-        self.code = code;
+        self.note(|noted| noted.code = code);
     }
 
     /// The answer's head is there.
     pub fn answered(&mut self, status: StatusCode) {
-        self.answered = Some((status, self.began.elapsed()));
+        self.note(|noted| noted.answered = Some((status, noted.began.elapsed())));
     }
 
     /// More of the body was sent.
     pub fn sent(&mut self, bytes: u64) {
-        self.bytes += bytes;
+        self.note(|noted| noted.bytes += bytes);
     }
 
     /// All of the answer was sent.
     pub fn complete(&mut self) {
-        self.complete = true;
+        self.note(|noted| noted.complete = true);
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Noted)) {
+        if let Some(noted) = &mut self.0 {
+            note(noted);
+        }
     }
 }
 
-impl Drop for Entry {
+impl Drop for Noted {
     fn drop(&mut self) {
         let end = match (self.answered, self.complete) {
             (None, _) => "client left",
@@ -81,7 +96,7 @@ impl Drop for Entry {
             (Some(_), true) => "complete",
         };
         tracing::info!(
-            target: "sparekey::access",
+            target: TARGET,
             user = self.user.as_deref().unwrap_or("-"),
             method = %self.method,
             path = self.path,

@@ -48,7 +48,7 @@ pub(crate) struct Protocol {
 
 /// Who talks to the client, and for how long.
 pub(crate) struct Client {
-    pub(crate) proxy: Proxy,
+    pub(crate) proxy: Arc<Proxy>,
     pub(crate) activity: Arc<Activity>,
     /// Turns true when no further request is taken.
     pub(crate) draining: watch::Receiver<bool>,
@@ -93,8 +93,8 @@ impl Protocol {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&client.activity)));
-        let (proxy, activity) = (client.proxy.clone(), Arc::clone(&client.activity));
-        let service = service_fn(move |request| proxy.clone().serve(request, Arc::clone(&activity)));
+        let (proxy, activity) = (Arc::clone(&client.proxy), Arc::clone(&client.activity));
+        let service = service_fn(move |request| Arc::clone(&proxy).serve(request, Arc::clone(&activity)));
         if http2 {
             let mut connection = Box::pin(self.http2.serve_connection(socket, service));
             client.see_to_its_end(connection.as_mut(), http2::Connection::graceful_shutdown).await

@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::access_log::Entry;
+use crate::access_log::Noted;
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -89,7 +89,7 @@ impl Metrics {
         self.open.inc();
     }
 
-    pub(crate) fn end(&self, entry: &Entry) {
+    pub(crate) fn end(&self, entry: &Noted) {
         self.open.dec();
         let user = || entry.user.clone();
         let class = entry.answered.map_or("none", |(status, _)| class(status));

@@ -26,24 +26,25 @@ use crate::{
 };
 
 /// What serves every request of a thread.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) gate: Arc<Gate>,
-    pub(crate) upstream: Arc<Upstream<RequestBody>>,
+    pub(crate) upstream: Upstream<RequestBody>,
     pub(crate) metrics: Option<Arc<Metrics>>,
-    /// Held by whatever a drain must wait for.
-    pub(crate) alive: mpsc::Sender<Infallible>,
+    /// A drain waits until nobody holds this any more.
+    pub(crate) _alive: mpsc::Sender<Infallible>,
 }
 
 impl Proxy {
     /// Answers a request; whatever goes wrong is an answer too.
     pub(crate) async fn serve(
-        self,
+        self: Arc<Self>,
         mut request: Request<Incoming>,
         activity: Arc<Activity>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let in_flight = activity.request(request.version());
-        let mut entry = Entry::begin(request.method(), self.gate.loggable_path(request.uri()), self.metrics.as_ref());
+        let path = || self.gate.loggable_path(request.uri());
+        let mut entry = Entry::begin(request.method(), path, self.metrics.as_ref());
         // A length beside chunks is not told here; whoever believed it would take the body's rest for a request
         // (RFC 9112 §6.1).
         let closes = request.headers().contains_key(TRANSFER_ENCODING);
@@ -55,12 +56,13 @@ impl Proxy {
             Ok(Admission::Forward(forward)) => {
                 entry.user(forward.user());
                 // Apart, so that a connection doesn't carry it while it streams or idles.
+
                 match Box::pin(self.forward(forward, body)).await {
                     Ok((Answer::Respond(head), body)) => (Response::from_parts(head, ()), Content::Stream(body)),
                     Ok((Answer::Tunnel(head), body)) => {
                         entry.answered(head.status);
                         if let Some(upstream) = body.switched() {
-                            tunnel::spawn(client, upstream, (in_flight, self.alive), entry);
+                            tunnel::spawn(client, upstream, (in_flight, Arc::clone(&self)), entry);
                         }
                         return Ok(Response::from_parts(head, ResponseBody::none()));
                     }

@@ -43,28 +43,32 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves on one thread a core, until draining has ended or its time is over.
+    /// Serves on one thread a core, of which this is one, until draining has ended or its time is over.
     pub(crate) fn run(&self, listener: TcpListener, draining: &watch::Receiver<bool>) -> io::Result<()> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let mut running = Vec::with_capacity(threads);
-        for _ in 0..threads {
+        let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+        let mut running = Vec::with_capacity(others);
+        for _ in 0..others {
             let (server, draining, listener) = (self.clone(), draining.clone(), listener.try_clone()?);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            running.push(thread::spawn(move || {
-                let end = runtime.block_on(server.serve(listener, draining));
-                runtime.shutdown_background();
-                end
-            }));
+            running.push(thread::spawn(move || server.run_here(listener, draining)));
         }
-        drop(listener);
-        running.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("panicked"))))
+        let end = self.clone().run_here(listener, draining.clone());
+        let ends =
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("panicked"))));
+        ends.fold(end, Result::and)
+    }
+
+    fn run_here(self, listener: TcpListener, draining: watch::Receiver<bool>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let end = runtime.block_on(self.serve(listener, draining));
+        runtime.shutdown_background();
+        end
     }
 
     async fn serve(self, listener: TcpListener, mut draining: watch::Receiver<bool>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
-        let upstream = Arc::new(Upstream::new(&self.trust, self.patience));
-        let proxy = Proxy { gate: self.gate, upstream, metrics: self.metrics, alive };
+        let upstream = Upstream::new(&self.trust, self.patience);
+        let proxy = Arc::new(Proxy { gate: self.gate, upstream, metrics: self.metrics, _alive: alive });
         loop {
             let place = tokio::select! {
                 _ = draining.wait_for(|draining| *draining) => break,
@@ -78,7 +82,7 @@ impl Server {
                 Ok((stream, _)) => {
                     let _ = stream.set_nodelay(true);
                     let activity = Activity::new(self.protocol.bounds, place);
-                    let client = Client { proxy: proxy.clone(), activity, draining: draining.clone() };
+                    let client = Client { proxy: Arc::clone(&proxy), activity, draining: draining.clone() };
                     tokio::spawn(self.protocol.clone().serve(stream, client));
                 }
                 Err(error) => {

@@ -77,7 +77,7 @@ impl Proxy {
 
 impl Ready {
     async fn serve(&self, request: http::Request<Bytes>, front: Front, deadline: Instant) -> Answer {
-        let mut entry = Entry::begin(request.method(), self.gate.loggable_path(request.uri()), None);
+        let mut entry = Entry::begin(request.method(), || self.gate.loggable_path(request.uri()), None);
         let (head, body) = request.into_parts();
         let response = match self.gate.admit(head) {
             Ok(Admission::Forward(forward)) => {
