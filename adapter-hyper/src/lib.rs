@@ -8,6 +8,7 @@
 pub mod access_log;
 pub mod demo;
 mod download;
+pub mod gather;
 pub mod log;
 pub mod metrics;
 mod upload;

@@ -29,8 +29,10 @@ pub(crate) use self::{
 };
 use super::{BoxError, stream::Stream};
 
-/// What is read at a time at first, and at most. Bodies that come fast are read in larger pieces.
-const READ_MIN: usize = 8 * 1024;
+/// What is read at a time: of a head, and of a body at least and at most. A body that comes in small pieces is read into
+/// as little as allocators have at hand, one that comes fast in ever larger pieces.
+const READ_HEAD: usize = 8 * 1024;
+const READ_MIN: usize = 1024;
 const READ_MAX: usize = 128 * 1024;
 /// Heads before the answer's own.
 const INTERIM_MAX: usize = 32;
@@ -46,27 +48,40 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, read: BytesMut::new(), read_size: READ_MIN, names: Names::default() }
+        Self { stream, read: BytesMut::new(), read_size: READ_HEAD, names: Names::default() }
     }
 
-    /// Whether it is open and silent, so that a request may be sent.
-    pub(crate) fn is_reusable(&self) -> bool {
-        self.read.is_empty() && !self.stream.has_news()
+    /// Whether it is open and silent, so that a request may be sent. One that has waited may be about to be closed: the
+    /// kernel knows best.
+    pub(crate) fn is_reusable(&self, has_waited: bool) -> bool {
+        let has_news = if has_waited { Stream::has_latest_news } else { Stream::has_news };
+        self.read.is_empty() && !has_news(&self.stream)
     }
 
     /// Reads what has come; the count is 0 at the connection's end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_read_ready(cx))?;
+        self.read.reserve(self.read_size);
+        pin!(self.stream.read_buf(&mut self.read)).poll(cx)
+    }
+
+    /// Reads more of a body. Most bodies wait most of the time.
+    fn poll_fill_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.stream.poll_read_ready(cx)?.is_pending() {
-            if self.read.is_empty() {
-                // Most connections wait most of the time; a buffer need not.
-                self.read = BytesMut::new();
-            }
+            self.give_up_buffer();
             return Poll::Pending;
         }
-        self.read.reserve(self.read_size);
-        let count = ready!(pin!(self.stream.read_buf(&mut self.read)).poll(cx))?;
-        self.read_size = if count < self.read_size { READ_MIN } else { READ_MAX.min(self.read_size * 2) };
+        let count = ready!(self.poll_fill(cx))?;
+        let next = if count < self.read_size { count * 2 } else { self.read_size * 4 };
+        self.read_size = next.clamp(READ_MIN, READ_MAX);
         Poll::Ready(Ok(count))
+    }
+
+    /// Whoever waits for long needs none.
+    pub(crate) fn give_up_buffer(&mut self) {
+        if self.read.is_empty() {
+            self.read = BytesMut::new();
+        }
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>, method: &Method, may_switch: bool) -> Poll<io::Result<Head>> {
@@ -98,6 +113,7 @@ pub(crate) async fn exchange<B>(connection: &mut Connection, sending: &mut Sendi
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
+    connection.read_size = READ_HEAD;
     // An upstream that refuses a body closes, and its answer is there all the same.
     let mut broken = None;
     poll_fn(|cx| {

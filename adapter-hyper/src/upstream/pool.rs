@@ -5,15 +5,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::http1::Connection;
 
-/// Shorter than the keep-alive of the fronts that upstreams stand behind.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 const IDLE_MAX: usize = 256;
 /// How often those are looked for that closed or waited too long.
-const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP: Duration = Duration::from_secs(1);
+/// After how many sweeps one is given up: sooner than the keep-alive ends of the fronts that upstreams stand behind.
+const IDLE_SWEEPS: u64 = 50;
 
 /// Idle HTTP/1.1 connections to one upstream; the last to come is the first to go.
 #[derive(Debug, Default)]
@@ -21,7 +21,9 @@ pub(crate) struct Pool(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    idle: Vec<(Connection, Instant)>,
+    /// With the sweep after which each came. Sweeps are counted, for a clock would be asked twice a request.
+    idle: Vec<(Connection, u64)>,
+    sweep: u64,
     swept: bool,
 }
 
@@ -30,7 +32,7 @@ impl Pool {
     pub(crate) fn take(&self) -> Option<Connection> {
         let mut state = self.state();
         while let Some((connection, since)) = state.idle.pop() {
-            if connection.is_reusable() && since.elapsed() < IDLE_TIMEOUT {
+            if connection.is_reusable(since < state.sweep) {
                 return Some(connection);
             }
         }
@@ -41,7 +43,8 @@ impl Pool {
     pub(crate) fn put(self: &Arc<Self>, connection: Connection) {
         let mut state = self.state();
         if state.idle.len() < IDLE_MAX {
-            state.idle.push((connection, Instant::now()));
+            let since = state.sweep;
+            state.idle.push((connection, since));
         }
         if !std::mem::replace(&mut state.swept, true) {
             tokio::spawn(sweep(Arc::downgrade(self)));
@@ -59,7 +62,12 @@ async fn sweep(pool: Weak<Pool>) {
         sleep(SWEEP).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.state();
-        state.idle.retain(|(connection, since)| connection.is_reusable() && since.elapsed() < IDLE_TIMEOUT);
+        state.sweep += 1;
+        let sweep = state.sweep;
+        state.idle.retain_mut(|(connection, since)| {
+            connection.give_up_buffer();
+            sweep - *since < IDLE_SWEEPS && connection.is_reusable(false)
+        });
         if state.idle.is_empty() {
             state.swept = false;
             return;

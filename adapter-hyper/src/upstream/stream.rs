@@ -9,7 +9,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf, split},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, ReadHalf, WriteHalf, split},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
@@ -24,17 +24,24 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Whether anything has come that nobody has read, be it the end. Asks the kernel, which knows before the runtime
-    /// does.
+    /// Whether anything has come that nobody has read, be it the end, as far as the runtime has heard.
     pub(crate) fn has_news(&self) -> bool {
-        let tcp = match self {
-            Self::Plain(tcp) => tcp,
+        self.tcp().is_none_or(|tcp| is_news(tcp.try_io(Interest::READABLE, || peek(tcp))))
+    }
+
+    /// The same. Asks the kernel, which knows before the runtime does.
+    pub(crate) fn has_latest_news(&self) -> bool {
+        self.tcp().is_none_or(|tcp| is_news(peek(tcp)))
+    }
+
+    /// The socket, where all that has come is in the kernel yet.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(tcp) => Some(tcp),
             // What TLS has taken from the kernel and keeps is asked for too.
-            Self::Tls(tls) if tls.get_ref().1.wants_read() => tls.get_ref().0,
-            Self::Tls(_) | Self::Half(_) => return true,
-        };
-        let peeked = SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]);
-        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            Self::Tls(tls) => Some(tls.get_ref().0).filter(|_| tls.get_ref().1.wants_read()),
+            Self::Half(_) => None,
+        }
     }
 
     /// Waits until something can be read, where that can be told without reading.
@@ -66,6 +73,14 @@ impl Stream {
             Self::Half(_) => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
+}
+
+fn peek(tcp: &TcpStream) -> io::Result<usize> {
+    SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()])
+}
+
+fn is_news(peeked: io::Result<usize>) -> bool {
+    !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 impl AsyncRead for Stream {

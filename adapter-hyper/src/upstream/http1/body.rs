@@ -73,7 +73,7 @@ impl ReceivedBody {
                     return Poll::Ready(Ok(None));
                 }
             }
-            if ready!(connection.poll_fill(cx))? == 0 {
+            if ready!(connection.poll_fill_body(cx))? == 0 {
                 let whole = self.decoder.ends_with_connection();
                 return Poll::Ready(if whole { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) });
             }

@@ -25,27 +25,35 @@ pub(crate) enum Encoding {
 
 /// Writes a request's head; returns how its body is to follow. `size` is the body's, where it is known.
 pub(crate) fn encode(head: &request::Parts, size: Option<u64>, out: &mut Vec<u8>) -> Encoding {
-    let put = |out: &mut Vec<u8>, parts: &[&[u8]]| parts.iter().for_each(|part| out.extend_from_slice(part));
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    put(out, &[head.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+    out.extend_from_slice(head.method.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
     if !head.headers.contains_key(HOST) {
-        put(out, &[b"host: ", host(&head.uri).as_bytes(), b"\r\n"]);
+        line(out, "host", host(&head.uri).as_bytes());
     }
     for (name, value) in &head.headers {
-        put(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+        line(out, name.as_str(), value.as_bytes());
     }
     // Who told a length is held to it, and needs no other.
     let told = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let encoding = told.or(size).map_or(Encoding::Chunked, Encoding::Length);
     match encoding {
-        Encoding::Chunked => put(out, &[b"transfer-encoding: chunked\r\n"]),
+        Encoding::Chunked => line(out, "transfer-encoding", b"chunked"),
         Encoding::Length(length) if told.is_none() && length > 0 => {
-            put(out, &[b"content-length: ", length.to_string().as_bytes(), b"\r\n"]);
+            line(out, "content-length", length.to_string().as_bytes());
         }
         Encoding::Length(_) => {}
     }
     out.extend_from_slice(b"\r\n");
     encoding
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The authority without the port that goes without saying.

@@ -15,9 +15,13 @@ use tokio::io::AsyncWrite;
 
 use super::head::{self, Encoding};
 use crate::{
+    gather,
     upload::{Progress, Upload},
     upstream::BoxError,
 };
+
+/// As long as most heads are, and no longer than what allocators have at hand.
+const HEAD: usize = 1024;
 
 /// A request, and how much of it was written.
 #[derive(Debug)]
@@ -53,7 +57,7 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     pub(crate) fn new(head: &request::Parts, body: Upload<B>, may_switch: bool) -> Self {
-        let mut lead = Vec::with_capacity(2048);
+        let mut lead = Vec::with_capacity(HEAD);
         let encoding = head::encode(head, body.size_hint().exact(), &mut lead);
         let progress = Arc::clone(body.progress());
         Self {
@@ -94,7 +98,7 @@ where
             }
             let parts = [IoSlice::new(&self.lead[self.led..]), IoSlice::new(&self.data)];
             let count =
-                ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &parts)).map_err(SendError::Connection)?;
+                ready!(gather::poll_write(Pin::new(&mut *stream), cx, &parts)).map_err(SendError::Connection)?;
             if count == 0 {
                 return Poll::Ready(Err(SendError::Connection(io::ErrorKind::WriteZero.into())));
             }

@@ -1,0 +1,65 @@
+//! Small pieces leave as one: to copy some bytes is cheaper than to have the kernel gather them.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::AsyncWrite;
+
+/// What is copied at most.
+const SMALL: usize = 2048;
+
+/// Writes as `poll_write_vectored` does.
+///
+/// # Errors
+/// The stream's.
+pub fn poll_write(
+    stream: Pin<&mut (impl AsyncWrite + ?Sized)>,
+    cx: &mut Context<'_>,
+    parts: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    let mut whole = [0; SMALL];
+    let mut length = 0;
+    for part in parts {
+        let Some(place) = whole.get_mut(length..length + part.len()) else {
+            return stream.poll_write_vectored(cx, parts);
+        };
+        place.copy_from_slice(part);
+        length += part.len();
+    }
+    stream.poll_write(cx, &whole[..length])
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, duplex};
+
+    use super::*;
+
+    /// What arrives, and in how many writes it could.
+    fn written(parts: &[&[u8]]) -> (usize, Vec<u8>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut near, mut far) = duplex(1 << 20);
+            let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+            let count = std::future::poll_fn(|cx| poll_write(Pin::new(&mut near), cx, &slices)).await.unwrap();
+            drop(near);
+            let mut arrived = Vec::new();
+            far.read_to_end(&mut arrived).await.unwrap();
+            (count, arrived)
+        })
+    }
+
+    #[test]
+    fn pieces_arrive_in_order_whatever_their_size() {
+        for sizes in [&[0, 0][..], &[1, 2], &[3, 0, 4], &[2000, 48], &[2000, 49], &[5000], &[1, 5000, 1]] {
+            let parts: Vec<_> = (1u8..).zip(sizes).map(|(byte, size)| vec![byte; *size]).collect();
+            let (count, arrived) = written(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            assert_eq!(arrived, parts.concat()[..count]);
+            let is_small = parts.concat().len() <= SMALL;
+            assert!(count == parts.concat().len() || !is_small, "{sizes:?}");
+        }
+    }
+}
