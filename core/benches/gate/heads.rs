@@ -1,18 +1,10 @@
-//! What the gate costs a request, in time and allocations: `cargo bench --package sparekey-core`.
+//! What the gate is given in measurements.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "where a fixture is wrong there is nothing to measure")]
-
-use std::hint::black_box;
-
-use divan::{AllocProfiler, Bencher};
 use http::{Request, Response, header, request, response};
 use sparekey_core::{Admission, Config, Exchange, Gate};
 
-#[global_allocator]
-static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
-
-const KEY: &str = "sk-Tom-wMtF9kkGDu4ycbN0pXqZ7T";
-const WRONG: &str = "sk-Tom-wMtF9kkGDu4ycbN0pXqZ7U";
+pub(crate) const KEY: &str = "sk-Tom-wMtF9kkGDu4ycbN0pXqZ7T";
+pub(crate) const WRONG: &str = "sk-Tom-wMtF9kkGDu4ycbN0pXqZ7U";
 
 /// What OpenAI's Python client sends.
 const REQUEST: [(&str, &str); 16] = [
@@ -60,12 +52,8 @@ const ANSWER: [(&str, &str); 22] = [
     ("alt-svc", "h3=\":443\"; ma=86400"),
 ];
 
-fn main() {
-    divan::main();
-}
-
 /// A gate that this many keys open.
-fn gate(keys: usize) -> Gate {
+pub(crate) fn gate(keys: usize) -> Gate {
     let others = (1..keys).map(|number| format!("sk-user{number}-{number:024}"));
     let list = others.chain([KEY.to_owned()]).collect::<Vec<_>>().join(",");
     let settings = |name: &str| match name {
@@ -76,7 +64,7 @@ fn gate(keys: usize) -> Gate {
     Gate::new(Config::from_lookup(settings).expect("the settings are good"))
 }
 
-fn request(key: &str) -> request::Parts {
+pub(crate) fn request(key: &str) -> request::Parts {
     let bearer = (header::AUTHORIZATION.as_str(), format!("Bearer {key}"));
     let mut request = Request::post("/v1/chat/completions").header(bearer.0, bearer.1);
     for (name, value) in REQUEST {
@@ -85,53 +73,14 @@ fn request(key: &str) -> request::Parts {
     request.body(()).expect("a good head").into_parts().0
 }
 
-fn answer() -> response::Parts {
+pub(crate) fn answer() -> response::Parts {
     let answer = ANSWER.iter().fold(Response::builder(), |answer, (name, value)| answer.header(*name, *value));
     answer.body(()).expect("a good head").into_parts().0
 }
 
-fn exchange(gate: &Gate) -> Exchange {
+pub(crate) fn exchange(gate: &Gate) -> Exchange {
     match gate.admit(request(KEY)) {
         Ok(Admission::Forward(forward)) => forward.into_parts().1,
         other => panic!("not admitted: {other:?}"),
     }
-}
-
-#[divan::bench(args = [1, 10_000], sample_count = 300, sample_size = 50)]
-fn admit(bencher: Bencher, keys: usize) {
-    let gate = gate(keys);
-    bencher.with_inputs(|| request(KEY)).bench_values(|head| gate.admit(black_box(head)));
-}
-
-#[divan::bench(args = [1, 10_000], sample_count = 300, sample_size = 50)]
-fn refuse(bencher: Bencher, keys: usize) {
-    let gate = gate(keys);
-    bencher.with_inputs(|| request(WRONG)).bench_values(|head| gate.admit(black_box(head)));
-}
-
-/// The refusal as the client gets it.
-#[divan::bench(sample_count = 300, sample_size = 50)]
-fn refusal(bencher: Bencher) {
-    let rejection = gate(1).admit(request(WRONG)).expect_err("the key is wrong");
-    bencher.bench(|| black_box(&rejection).to_response());
-}
-
-#[divan::bench(sample_count = 300, sample_size = 50)]
-fn preflight(bencher: Bencher) {
-    let gate = gate(1);
-    let preflight = || {
-        let head = Request::options("/v1/chat/completions")
-            .header(header::ORIGIN, "https://chat.example.com")
-            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
-            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization, content-type, x-stainless-lang");
-        head.body(()).expect("a good head").into_parts().0
-    };
-    bencher.with_inputs(preflight).bench_values(|head| gate.admit(black_box(head)));
-}
-
-#[divan::bench(sample_count = 300, sample_size = 50)]
-fn pass_answer(bencher: Bencher) {
-    let gate = gate(1);
-    let exchange = exchange(&gate);
-    bencher.with_inputs(answer).bench_values(|head| gate.answer(&exchange, black_box(head)));
 }

@@ -1,0 +1,58 @@
+//! What the gate costs a request, in time and allocations: `cargo bench --package sparekey-core`.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "where a fixture is wrong there is nothing to measure")]
+
+mod heads;
+
+use std::hint::black_box;
+
+use divan::{AllocProfiler, Bencher};
+use http::{Request, header};
+
+use self::heads::{KEY, WRONG, answer, exchange, gate, request};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = [1, 10_000], sample_count = 300, sample_size = 50)]
+fn admit(bencher: Bencher, keys: usize) {
+    let gate = gate(keys);
+    bencher.with_inputs(|| request(KEY)).bench_values(|head| gate.admit(black_box(head)));
+}
+
+#[divan::bench(args = [1, 10_000], sample_count = 300, sample_size = 50)]
+fn refuse(bencher: Bencher, keys: usize) {
+    let gate = gate(keys);
+    bencher.with_inputs(|| request(WRONG)).bench_values(|head| gate.admit(black_box(head)));
+}
+
+/// The refusal as the client gets it.
+#[divan::bench(sample_count = 300, sample_size = 50)]
+fn refusal(bencher: Bencher) {
+    let rejection = gate(1).admit(request(WRONG)).expect_err("the key is wrong");
+    bencher.bench(|| black_box(&rejection).to_response());
+}
+
+#[divan::bench(sample_count = 300, sample_size = 50)]
+fn preflight(bencher: Bencher) {
+    let gate = gate(1);
+    let preflight = || {
+        let head = Request::options("/v1/chat/completions")
+            .header(header::ORIGIN, "https://chat.example.com")
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization, content-type, x-stainless-lang");
+        head.body(()).expect("a good head").into_parts().0
+    };
+    bencher.with_inputs(preflight).bench_values(|head| gate.admit(black_box(head)));
+}
+
+#[divan::bench(sample_count = 300, sample_size = 50)]
+fn pass_answer(bencher: Bencher) {
+    let gate = gate(1);
+    let exchange = exchange(&gate);
+    bencher.with_inputs(answer).bench_values(|head| gate.answer(&exchange, black_box(head)));
+}
