@@ -19,9 +19,11 @@ done
 if ! command -v cargo-cyclonedx >/dev/null; then
   cargo install cargo-cyclonedx --version 0.5.9 --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 fi
-cargo cyclonedx --manifest-path adapter-hyper/Cargo.toml --target "$target" --format json --override-filename sparekey-sbom
-mv adapter-hyper/sparekey-sbom.json release/
 # It makes one for each member.
-rm -- */sparekey-sbom.json
+cargo cyclonedx --target "$target" --format json --override-filename sbom
+for package in adapter-hyper keygen adapter-lambda; do
+  mv "$package/sbom.json" "release/sbom-$package.json"
+done
+rm -- */sbom.json
 cd release
 sha256sum -- * >SHA256SUMS

@@ -4,6 +4,7 @@ mod activity;
 mod cli;
 mod connection;
 mod first_key;
+mod limits;
 mod operations;
 mod proxy;
 mod server;
@@ -36,6 +37,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    limits::set();
     let arguments = cli::command().get_matches();
     // It runs the demo and the signals; requests have threads of their own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

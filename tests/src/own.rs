@@ -7,6 +7,7 @@ mod hostile_upstream;
 mod hostile_upstream_http2;
 mod http2_attacks;
 mod http2_floods;
+mod limits;
 mod load;
 mod log;
 mod operations;
@@ -27,7 +28,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 15] = [
+const THEMES: [(&str, &[Test]); 16] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
     ("first_key", first_key::TESTS),
@@ -35,6 +36,7 @@ const THEMES: [(&str, &[Test]); 15] = [
     ("hostile_upstream_http2", hostile_upstream_http2::TESTS),
     ("http2_attacks", http2_attacks::TESTS),
     ("http2_floods", http2_floods::TESTS),
+    ("limits", limits::TESTS),
     ("load", load::TESTS),
     ("log", log::TESTS),
     ("operations", operations::TESTS),

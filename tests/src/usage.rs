@@ -35,6 +35,15 @@ pub fn descriptors(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).expect("the process lives").count()
 }
 
+/// A limit of the process, soft and hard, by the words of `/proc/PID/limits`.
+#[must_use]
+pub fn limits(process: u32, name: &str) -> [String; 2] {
+    let text = read(process, "limits");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+    let mut words = line.split_whitespace().map(str::to_owned);
+    [(); 2].map(|()| words.next().expect("two limits"))
+}
+
 fn kibibytes(process: u32, file: &str, field: &str) -> u64 {
     let text = read(process, file);
     let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("Linux tells it");
