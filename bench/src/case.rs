@@ -1,6 +1,10 @@
 //! What is measured, as a table.
 
-use std::{cell::Cell, io, time::Duration};
+use std::{
+    cell::Cell,
+    io,
+    time::{Duration, Instant},
+};
 
 use crate::{
     content::{self, Sum},
@@ -64,6 +68,8 @@ pub(crate) const CASES: [Case; 6] = [
 pub(crate) struct Found {
     /// Microseconds of the proxy's CPU for each part.
     pub(crate) cpu: f64,
+    /// Requests a second, as fast as the load and the proxy together go.
+    pub(crate) rate: f64,
     /// Bytes, with all streams open.
     pub(crate) memory: u64,
     /// Ages of chunks in nanoseconds, in order.
@@ -89,14 +95,15 @@ fn scaled(count: usize, scale: f64) -> usize {
 
 pub(crate) fn measure(load: &Load, proxy: &Proxy, job: &Job, parts: usize) -> io::Result<Found> {
     let memory = Cell::new(0);
-    let before = proxy.cpu();
+    let (before, begun) = (proxy.cpu(), Instant::now());
     let mut ages = load.run(proxy.address, job, || memory.set(proxy.memory()))?;
+    let rate = job.times as f64 / begun.elapsed().as_secs_f64();
     let spent = proxy.cpu().saturating_sub(before);
     if spent.is_zero() {
         return Err(io::Error::other("the kernel counts no CPU time of its processes"));
     }
     ages.sort_unstable();
-    Ok(Found { cpu: spent.as_secs_f64() * 1e6 / (job.times * parts) as f64, memory: memory.get(), ages })
+    Ok(Found { cpu: spent.as_secs_f64() * 1e6 / (job.times * parts) as f64, rate, memory: memory.get(), ages })
 }
 
 pub(crate) fn job(request: Vec<u8>, right: Right) -> Job {

@@ -122,6 +122,9 @@ fn report(case: &Case, found: &[Vec<Found>], proxies: &[Proxy]) {
         println!("| {what} | {} |", cells.collect::<Vec<_>>().join(" | "));
     };
     line(format!("{}, {}", case.name, case.unit), &|found| found.cpu);
+    if ["json", "refused"].contains(&case.name) {
+        line(format!("{}, requests a second", case.name), &|found| found.rate);
+    }
     if case.name == "live" {
         for (what, share) in [("p50", 50), ("p99", 99)] {
             line(format!("live, age of a chunk {what}, µs"), &|found| {
