@@ -7,6 +7,8 @@ target=x86_64-unknown-linux-musl
 folder=${CARGO_TARGET_DIR:-target}
 # Panics name files; these are the same wherever they lie.
 export RUSTFLAGS="--remap-path-prefix=$PWD=/sparekey --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+# mimalloc's C writes down when it was compiled.
+export SOURCE_DATE_EPOCH=0
 # ring's C needs no libc of its own.
 export CC_x86_64_unknown_linux_musl=${CC_x86_64_unknown_linux_musl:-cc}
 cargo build --locked --release --target "$target" --package sparekey --package keygen --package sparekey-lambda
