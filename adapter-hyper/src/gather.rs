@@ -38,7 +38,7 @@ mod tests {
 
     use super::*;
 
-    /// What arrives, and in how many writes it could.
+    /// How much one write takes, and what arrives of it.
     fn written(parts: &[&[u8]]) -> (usize, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {

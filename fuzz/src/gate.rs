@@ -9,7 +9,7 @@ use sparekey_core::{Admission, Answer, Config, Exchange, Gate};
 
 use crate::path;
 
-const REAL: &str = "sk-proj-RealRealRealReal";
+pub(crate) const REAL: &str = "sk-proj-RealRealRealReal";
 const TOKEN: &str = "gateway-token-TokenToken";
 pub(crate) const TOM: &str = "sk-Tom-abcdefgh12345678";
 /// Tom's key as the password beside a blank user.

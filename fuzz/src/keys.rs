@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sparekey_core::{AccessKey, Keyring};
 
-const REAL: &str = "sk-proj-RealRealRealReal";
+use crate::gate::REAL;
 
 /// What is a key by the grammar is taken with its user, and nothing else is.
 pub(crate) fn access_key(input: &[u8]) {

@@ -7,12 +7,7 @@ mod slow;
 mod soak;
 mod streams;
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::Path};
 
 pub use descriptors::exhausted;
 pub use idle::{idle_http1, idle_http2, silent};
@@ -20,7 +15,7 @@ pub use slow::{slow_peers, slow_senders};
 pub use soak::soak;
 pub use streams::open_streams;
 
-use crate::{peer::GUARD, server::Serving, wire::settings};
+use crate::{peer::Peer, server::Serving, wire::settings};
 
 /// The server, so that it takes as many connections as a test opens.
 fn start(binary: &Path, upstream: SocketAddr, more: &[(&str, &str)]) -> Serving {
@@ -28,19 +23,16 @@ fn start(binary: &Path, upstream: SocketAddr, more: &[(&str, &str)]) -> Serving 
     Serving::start_binary(binary, &settings(&format!("http://{upstream}"), &[&wide, more].concat()))
 }
 
+/// The client's connection is served, without the upstream.
+fn healthy(client: &mut Peer) {
+    client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    client.until("ok\n");
+}
+
 /// Makes room for this many descriptors, in this process and in those that it starts.
 fn make_room(descriptors: u64) {
     let limit = rlimit::increase_nofile_limit(u64::MAX).expect("a process may raise its limits");
     assert!(limit >= descriptors, "{descriptors} descriptors are needed, and `ulimit -n` allows {limit}");
-}
-
-/// Waits for what has no event of its own.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < GUARD, "it is not so: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// What each of many adds to the server's memory, in KiB; or less, where the others took it already.

@@ -17,6 +17,18 @@ pub use head::Head;
 /// No step waits longer: what has not come by then never will.
 pub const GUARD: Duration = Duration::from_secs(60);
 
+/// Waits for what has no event of its own.
+///
+/// # Panics
+/// Where it does not come.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < GUARD, "it is not so: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Bytes both ways, over TCP or TLS.
 pub trait Wire: Read + Write + Send {
     /// The socket below.
@@ -214,11 +226,7 @@ impl Peer {
     /// Where the other end does not take the news.
     pub fn close(mut self) {
         self.finish();
-        let begun = Instant::now();
-        while !self.is_finish_acknowledged() {
-            assert!(begun.elapsed() < GUARD, "the end is not acknowledged");
-            thread::yield_now();
-        }
+        wait_until("the end is acknowledged", || self.is_finish_acknowledged());
     }
 
     /// What Linux tells of the connection: whether it is past `FIN_WAIT1`, and past `LAST_ACK`.

@@ -5,12 +5,11 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError, Weak, mpsc},
     thread,
-    time::{Duration, Instant},
 };
 
 use tungstenite::handshake::derive_accept_key;
 
-use crate::peer::{GUARD, Head, Peer, Shared};
+use crate::peer::{GUARD, Head, Peer, Shared, wait_until};
 
 /// A listening socket; the test takes its connections one by one.
 pub struct Upstream(TcpListener);
@@ -45,17 +44,12 @@ impl Upstream {
     /// Waits for the next connection, or for what makes it needless.
     #[must_use]
     pub fn accept_unless(&self, needless: impl Fn() -> bool) -> Option<Peer> {
-        let begun = Instant::now();
-        loop {
-            if let Some(stream) = self.waiting() {
-                return Some(Peer::over(stream));
-            }
-            if needless() {
-                return None;
-            }
-            assert!(begun.elapsed() < GUARD, "the proxy connects");
-            thread::sleep(Duration::from_millis(1));
-        }
+        let mut stream = None;
+        wait_until("the proxy connects", || {
+            stream = self.waiting();
+            stream.is_some() || needless()
+        });
+        stream.map(Peer::over)
     }
 
     fn waiting(&self) -> Option<TcpStream> {

@@ -133,6 +133,13 @@ fn post(target: &str, body: Pieces) -> Request<Pieces> {
     request.body(body).expect("a good request")
 }
 
+/// The answer is the proxy's own, with this status and code.
+#[track_caller]
+pub(crate) fn refused(client: &mut Peer, status: u16, code: &str) {
+    let head = client.head();
+    assert_eq!((head.status(), error_code(&client.body(&head)).as_str()), (status, code));
+}
+
 /// `error.code` of an envelope.
 pub(crate) fn error_code(body: &[u8]) -> String {
     let envelope: serde_json::Value = serde_json::from_slice(body).expect("an envelope is JSON");

@@ -2,13 +2,13 @@
 
 use std::{path::Path, thread, time::Duration};
 
-use super::start;
+use super::{healthy, start};
 use crate::{
     adapter::Running as _,
     peer::Peer,
     upstream::Upstream,
     usage,
-    wire::{self, error_code},
+    wire::{self, refused},
 };
 
 /// Descriptors beyond those that the server has open.
@@ -48,8 +48,7 @@ pub fn exhausted(binary: &Path) {
 
     healthy(&mut second);
     second.send(wire::request("GET", "/v1/models", ""));
-    let head = second.head();
-    assert_eq!((head.status(), error_code(&second.body(&head)).as_str()), (502, "upstream_unreachable"));
+    refused(&mut second, 502, "upstream_unreachable");
     serving.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
     let head = first.head();
     assert_eq!((head.status(), first.body(&head)), (200, b"ok".to_vec()));
@@ -63,9 +62,4 @@ pub fn exhausted(binary: &Path) {
     serving.head();
     serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     assert_eq!(last.head().status(), 200);
-}
-
-fn healthy(client: &mut Peer) {
-    client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
-    client.until("ok\n");
 }

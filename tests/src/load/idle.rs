@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{each, make_room, start, wait_until};
+use super::{each, healthy, make_room, start};
 use crate::{
     adapter::Running as _,
     http2::frames::{
@@ -14,7 +14,7 @@ use crate::{
         frame,
         kind::HEADERS,
     },
-    peer::Peer,
+    peer::{Peer, wait_until},
     server::Serving,
     upstream::Upstream,
     usage, wire,
@@ -34,8 +34,7 @@ pub fn silent(binary: &Path, count: usize) {
 /// Connections that had an answer, and may ask again.
 pub fn idle_http1(binary: &Path, count: usize) {
     held(binary, count, ("idle HTTP/1.1", EACH), |_, mut client| {
-        client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
-        client.until("ok\n");
+        healthy(&mut client);
         client
     });
 }

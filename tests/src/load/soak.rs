@@ -16,7 +16,7 @@ use crate::{
     server::Serving,
     upstream::{Answering, Received},
     usage,
-    wire::{self, error_code},
+    wire::{self, refused},
 };
 
 const CLIENTS: usize = 8;
@@ -86,11 +86,6 @@ fn answered(client: &mut Peer, status: u16, body: &str) {
     let head = client.head();
     assert_eq!(head.status(), status);
     assert!(client.body(&head) == body.as_bytes(), "the answer is another's");
-}
-
-fn refused(client: &mut Peer, status: u16, code: &str) {
-    let head = client.head();
-    assert_eq!((head.status(), error_code(&client.body(&head)).as_str()), (status, code));
 }
 
 fn answer(request: &Received) -> Vec<u8> {

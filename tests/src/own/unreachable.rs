@@ -20,7 +20,7 @@ use crate::{
     server::Server,
     tls::{self, Authority},
     upstream::{Answering, Upstream},
-    wire::{self, error_code},
+    wire::{self, error_code, refused},
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -30,12 +30,6 @@ pub(super) const TESTS: &[Test] = &[
     ("connections_and_handshakes_that_hang_are_given_up", hanging),
     ("restarts_under_load_lose_and_repeat_nothing", restarts),
 ];
-
-/// What the client gets, where the upstream is not what it should be.
-fn refused(client: &mut Peer, status: u16, code: &str) {
-    let head = client.head();
-    assert_eq!((head.status(), error_code(&client.body(&head)).as_str()), (status, code));
-}
 
 fn certificates() {
     let (trusted, other) = (Authority::new(), Authority::new());
