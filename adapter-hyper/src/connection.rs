@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     activity::{Activity, Bounds},
+    aside::Aside,
     proxy::Proxy,
     socket::Socket,
 };
@@ -94,7 +95,7 @@ impl Protocol {
     {
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&client.activity)));
         let (proxy, activity) = (Arc::clone(&client.proxy), Arc::clone(&client.activity));
-        let service = service_fn(move |request| Arc::clone(&proxy).serve(request, Arc::clone(&activity)));
+        let service = service_fn(move |request| Arc::clone(&proxy).serve(request, &activity));
         if http2 {
             let mut connection = Box::pin(self.http2.serve_connection(socket, service));
             client.see_to_its_end(connection.as_mut(), http2::Connection::graceful_shutdown).await
@@ -135,9 +136,13 @@ impl Client {
         C: Future<Output = Result<(), E>> + ?Sized,
         E: Into<BoxError>,
     {
-        tokio::select! {
-            ended = &mut connection => return ended.map_err(Into::into),
-            () = self.ended() => {}
+        {
+            let watch = pin!(self.ended());
+            tokio::select! {
+                biased;
+                ended = &mut connection => return ended.map_err(Into::into),
+                () = Aside::new(watch) => {}
+            }
         }
         say_goodbye(connection.as_mut());
         let overdue = async {

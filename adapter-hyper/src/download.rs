@@ -1,10 +1,9 @@
 //! An answer's body on its way to the client: data only, as it comes, cut where the upstream falls silent.
 
 use std::{
-    future::Future as _,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -12,19 +11,25 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, Sleep, sleep_until},
+    time::Instant,
 };
 
-use crate::upstream::{
-    http1::{self, Connection},
-    http2,
+use crate::{
+    timer::Timer,
+    upstream::{
+        http1::{self, Connection},
+        http2,
+    },
 };
 
 /// The body of an upstream's answer.
 #[derive(Debug)]
 pub struct Download {
     content: Content,
-    silence: Silence,
+    /// How long the upstream may be awaited, and since when it is; `None` while nothing is awaited.
+    silence: Duration,
+    since: Option<Instant>,
+    timer: Timer,
     /// How it broke off, until that is told.
     broken: Option<io::Error>,
 }
@@ -40,8 +45,8 @@ pub(crate) enum Content {
 }
 
 impl Download {
-    pub(crate) fn new(content: Content, limit: Duration) -> Self {
-        Self { content, silence: Silence { limit, since: None, timer: None }, broken: None }
+    pub(crate) fn new(content: Content, silence: Duration, timer: Timer) -> Self {
+        Self { content, silence, since: None, timer, broken: None }
     }
 
     /// The connection, where the upstream switched protocols.
@@ -73,14 +78,15 @@ impl Body for Download {
                 Poll::Pending
             }
             Poll::Ready(data) => {
-                self.silence.since = None;
+                self.since = None;
                 Poll::Ready(data.map(|data| data.map(Frame::data)))
             }
-            Poll::Pending if self.silence.is_over(cx) => {
+            Poll::Pending => {
+                let deadline = *self.since.get_or_insert_with(Instant::now) + self.silence;
+                ready!(self.timer.poll(deadline, cx));
                 self.content = Content::Nothing;
                 Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
             }
-            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -100,29 +106,5 @@ impl Body for Download {
             Content::Switched(_) | Content::Nothing => Some(0),
         };
         left.map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
-
-/// How long the upstream has been awaited in vain. The timer is set once and then moved only when it runs out, for most
-/// waits are short and many.
-#[derive(Debug)]
-struct Silence {
-    limit: Duration,
-    /// `None` while nothing is awaited.
-    since: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Silence {
-    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        let deadline = *self.since.get_or_insert_with(Instant::now) + self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        while timer.as_mut().poll(cx).is_ready() {
-            if deadline <= Instant::now() {
-                return true;
-            }
-            timer.as_mut().reset(deadline);
-        }
-        false
     }
 }

@@ -11,6 +11,7 @@ mod download;
 pub mod gather;
 pub mod log;
 pub mod metrics;
+mod timer;
 mod upload;
 pub mod upstream;
 

@@ -1,6 +1,7 @@
 //! The standalone server: settings, threads, signals.
 
 mod activity;
+mod aside;
 mod cli;
 mod connection;
 mod first_key;

@@ -16,7 +16,7 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use sparekey::{Download, access_log::Entry, metrics::Metrics, upstream::Upstream};
-use sparekey_core::{Admission, Answer, Forward, Gate, Rejection};
+use sparekey_core::{Admission, Answer, Exchange, Gate, Rejection, UpstreamFailure};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -37,11 +37,11 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Answers a request; whatever goes wrong is an answer too.
-    pub(crate) async fn serve(
+    pub(crate) fn serve(
         self: Arc<Self>,
         mut request: Request<Incoming>,
-        activity: Arc<Activity>,
-    ) -> Result<Response<ResponseBody>, Infallible> {
+        activity: &Arc<Activity>,
+    ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send + use<> {
         let in_flight = activity.request(request.version());
         let path = || self.gate.loggable_path(request.uri());
         let mut entry = Entry::begin(request.method(), path, self.metrics.as_ref());
@@ -50,40 +50,45 @@ impl Proxy {
         let closes = request.headers().contains_key(TRANSFER_ENCODING);
         let client = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
-        let body = RequestBody::new(body, head.version, Arc::clone(&activity), self.metrics.clone());
-
-        let (mut answer, content) = match self.gate.admit(head) {
-            Ok(Admission::Forward(forward)) => {
-                entry.user(forward.user());
-                // Apart, so that a connection doesn't carry it while it streams or idles.
-
-                match Box::pin(self.forward(forward, body)).await {
-                    Ok((Answer::Respond(head), body)) => (Response::from_parts(head, ()), Content::Stream(body)),
-                    Ok((Answer::Tunnel(head), body)) => {
-                        entry.answered(head.status);
-                        if let Some(upstream) = body.switched() {
-                            tunnel::spawn(client, upstream, (in_flight, Arc::clone(&self)), entry);
+        let body = RequestBody::new(body, head.version, Arc::clone(activity), self.metrics.clone());
+        // What is not awaited is done here: the future below is kept for as long as the connection.
+        let admission = self.gate.admit(head);
+        async move {
+            let (mut answer, content) = match admission {
+                Ok(Admission::Forward(forward)) => {
+                    entry.user(forward.user());
+                    let (head, exchange) = forward.into_parts();
+                    let sent = Box::pin(self.upstream.send(head, &exchange, body)).await;
+                    match self.answer(&exchange, sent) {
+                        Ok((Answer::Respond(head), body)) => (Response::from_parts(head, ()), Content::Stream(body)),
+                        Ok((Answer::Tunnel(head), body)) => {
+                            entry.answered(head.status);
+                            if let Some(upstream) = body.switched() {
+                                tunnel::spawn(client, upstream, (in_flight, Arc::clone(&self)), entry);
+                            }
+                            return Ok(Response::from_parts(head, ResponseBody::none()));
                         }
-                        return Ok(Response::from_parts(head, ResponseBody::none()));
+                        Err(rejection) => refuse(&rejection, &mut entry),
                     }
-                    Err(rejection) => refuse(&rejection, &mut entry),
                 }
+                Ok(Admission::Reply(reply)) => whole(reply),
+                Err(rejection) => refuse(&rejection, &mut entry),
+            };
+            if closes {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(Admission::Reply(reply)) => whole(reply),
-            Err(rejection) => refuse(&rejection, &mut entry),
-        };
-        if closes {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            entry.answered(answer.status());
+            Ok(answer.map(|()| ResponseBody { content, watched: Some((entry, in_flight)) }))
         }
-        entry.answered(answer.status());
-        Ok(answer.map(|()| ResponseBody { content, watched: Some((entry, in_flight)) }))
     }
 
-    async fn forward(&self, forward: Forward, body: RequestBody) -> Result<(Answer, Download), Rejection> {
-        let (head, exchange) = forward.into_parts();
-        let sent = self.upstream.send(head, &exchange, body).await;
+    fn answer(
+        &self,
+        exchange: &Exchange,
+        sent: Result<Response<Download>, UpstreamFailure>,
+    ) -> Result<(Answer, Download), Rejection> {
         let (head, body) = sent.map_err(|failure| exchange.failed(failure))?.into_parts();
-        Ok((self.gate.answer(&exchange, head)?, body))
+        Ok((self.gate.answer(exchange, head)?, body))
     }
 }
 

@@ -9,18 +9,13 @@ mod stream;
 use std::{
     error::Error,
     fmt::Write as _,
+    future::poll_fn,
     io,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, Mutex},
+    task::Poll,
     time::Duration,
 };
-
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, request};
-use http_body::Body;
-use rustls::ClientConfig;
-use sparekey_core::{Exchange, UpstreamFailure};
-use tokio::time::{Instant, sleep_until};
 
 use self::{
     connect::{Connector, Fresh},
@@ -29,8 +24,14 @@ use self::{
 };
 use crate::{
     download::{Content, Download},
+    timer::Timer,
     upload::{Progress, Upload},
 };
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri, request};
+use http_body::Body;
+use rustls::ClientConfig;
+use sparekey_core::{Exchange, UpstreamFailure};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -48,6 +49,7 @@ pub struct Patience {
 pub struct Upstream<B> {
     connector: Connector,
     idle: Arc<Pool>,
+    known: Arc<Mutex<http1::Known>>,
     http2: http2::Shared<B>,
     patience: Patience,
 }
@@ -60,7 +62,7 @@ where
     #[must_use]
     pub fn new(tls: &Arc<ClientConfig>, patience: Patience) -> Self {
         let connector = Connector::new(tls);
-        Self { connector, idle: Arc::default(), http2: http2::Shared::default(), patience }
+        Self { connector, idle: Arc::default(), known: Arc::default(), http2: http2::Shared::default(), patience }
     }
 
     /// Sends an admitted request and waits for the answer's head. A request of which nothing was sent, because
@@ -68,29 +70,33 @@ where
     ///
     /// # Errors
     /// [`UpstreamFailure`], with the reason in the log. Dropping the future cancels the request.
-    pub async fn send(
+    pub fn send(
         &self,
         head: request::Parts,
         exchange: &Exchange,
         body: B,
-    ) -> Result<Response<Download>, UpstreamFailure> {
+    ) -> impl Future<Output = Result<Response<Download>, UpstreamFailure>> + Send {
         let progress = Arc::new(Progress::now());
         let upload = Upload::new(body, Arc::clone(&progress));
-        let mut sending = pin!(self.exchange(head, upload, exchange.asks_for_websocket()));
-        loop {
-            let deadline = progress.last() + self.patience.head;
-            tokio::select! {
-                biased;
-                answer = &mut sending => return match answer {
-                    Ok(answer) => Ok(answer.map(|content| Download::new(content, self.patience.silence))),
-                    Err(error) => {
-                        tracing::warn!("no answer from the upstream: {}", causes(&*error));
-                        Err(UpstreamFailure::Unreachable)
-                    }
-                },
-                () = sleep_until(deadline) => if progress.last() + self.patience.head <= Instant::now() {
+        // Boxed, for each future that it goes through would keep a place for it.
+        let request = Box::new(Request::from_parts(head, upload));
+        let websocket = exchange.asks_for_websocket();
+        async move {
+            let mut exchange = pin!(self.exchange(request, websocket));
+            let mut timer = Timer::default();
+            let answer = poll_fn(|cx| match exchange.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending => timer.poll(progress.last() + self.patience.head, cx).map(|()| None),
+            });
+            match answer.await {
+                Some(Ok(answer)) => Ok(answer.map(|content| Download::new(content, self.patience.silence, timer))),
+                Some(Err(error)) => {
+                    tracing::warn!("no answer from the upstream: {}", causes(&*error));
+                    Err(UpstreamFailure::Unreachable)
+                }
+                None => {
                     tracing::warn!("no answer from the upstream in {:?}", self.patience.head);
-                    return Err(UpstreamFailure::Timeout);
+                    Err(UpstreamFailure::Timeout)
                 }
             }
         }
@@ -98,25 +104,25 @@ where
 
     async fn exchange(
         &self,
-        head: request::Parts,
-        upload: Upload<B>,
+        mut request: Box<Request<Upload<B>>>,
         websocket: bool,
     ) -> Result<Response<Content>, BoxError> {
-        let mut request = Request::from_parts(head, upload);
         // A WebSocket opens over HTTP/1.1 only.
         while let Some(mut open) = self.http2.get().filter(|_| !websocket) {
-            match open.try_send_request(request).await {
+            match Box::pin(open.try_send_request(*request)).await {
                 Ok(answer) => return Ok(answer.map(|body| Content::Http2(http2::ReceivedBody::new(body)))),
-                Err(mut error) => request = error.take_message().ok_or_else(|| error.into_error())?,
+                Err(mut error) => request = Box::new(error.take_message().ok_or_else(|| error.into_error())?),
             }
         }
         if let Some(connection) = self.idle.take() {
             return self.over_http1(connection, true, request, websocket).await;
         }
         match self.connect(request.uri(), websocket).await? {
-            Fresh::Http1(stream) => self.over_http1(Connection::new(stream), false, request, websocket).await,
+            Fresh::Http1(stream) => {
+                self.over_http1(Connection::new(stream, &self.known), false, request, websocket).await
+            }
             Fresh::Http2(stream) => {
-                let answer = Box::pin(self.http2.open(stream)).await?.send_request(request).await?;
+                let answer = Box::pin(async { self.http2.open(stream).await?.send_request(*request).await }).await?;
                 Ok(answer.map(|body| Content::Http2(http2::ReceivedBody::new(body))))
             }
         }
@@ -131,11 +137,14 @@ where
         &self,
         mut connection: Connection,
         mut reused: bool,
-        request: Request<Upload<B>>,
+        request: Box<Request<Upload<B>>>,
         websocket: bool,
     ) -> Result<Response<Content>, BoxError> {
-        let (head, upload) = request.into_parts();
-        let mut sending = Sending::new(&head, upload, websocket);
+        let (uri, mut sending) = {
+            let (head, upload) = request.into_parts();
+            let sending = Sending::new(&head, upload, websocket);
+            (head.uri, sending)
+        };
         let answer = loop {
             match http1::exchange(&mut connection, &mut sending).await {
                 Ok(answer) => break answer,
@@ -144,8 +153,8 @@ where
             }
             (connection, reused) = match self.idle.take() {
                 Some(idle) => (idle, true),
-                None => match self.connect(&head.uri, true).await? {
-                    Fresh::Http1(stream) => (Connection::new(stream), false),
+                None => match self.connect(&uri, true).await? {
+                    Fresh::Http1(stream) => (Connection::new(stream, &self.known), false),
                     Fresh::Http2(_) => return Err("it speaks HTTP/2 unasked".into()),
                 },
             };

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
-use sparekey::upstream::http1::head::{self, Names};
+use sparekey::upstream::http1::head::{self, Known};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 #[derive(Debug, PartialEq)]
@@ -62,12 +62,24 @@ const ANSWERS: &[(&str, Option<&str>)] = &[
     ("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", None),
     ("HTTP/1.1 101 Switching Protocols\r\n\r\n", Some("nobody asked for it")),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\n", None),
+    ("HTTP/1.1 200 OK\ncontent-length: 2\n\nok", None),
+    ("HTTP/1.1 200 \r\na:\r\nb: \t c \t \r\ncontent-length: 2\r\n\r\nok", None),
+    ("HTTP/1.1 200 O\0K\r\ncontent-length: 2\r\n\r\nok", None),
+    ("HTTP/1.1 200OK\r\ncontent-length: 2\r\n\r\nok", None),
+    ("HTTP/1.1  200 OK\r\ncontent-length: 2\r\n\r\nok", None),
+    ("HTTP/1.1 200 OK\r\n: b\r\ncontent-length: 2\r\n\r\nok", None),
+    ("HTTP/1.1 200 OK\r\na\r\ncontent-length: 2\r\n\r\nok", None),
+    ("HTTP/1.1 200 OK\r\na: b\r\r\ncontent-length: 2\r\n\r\nok", None),
+    (
+        "\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        Some("bytes before an answer are those of another, whose end was misread"),
+    ),
 ];
 
 fn ours(answer: &[u8]) -> Outcome {
-    let (mut buffer, mut names) = (BytesMut::from(answer), Names::default());
+    let (mut buffer, mut known) = (BytesMut::from(answer), Known::default());
     let mut head = loop {
-        match head::parse(&mut buffer, &mut names, &Method::GET, false) {
+        match head::parse(&mut buffer, &mut known, &Method::GET, false) {
             Ok(Some(head)) if head.is_interim() => {}
             Ok(Some(head)) => break head,
             Ok(None) | Err(_) => return Outcome::Refused,

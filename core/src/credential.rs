@@ -11,12 +11,16 @@
 use std::borrow::Cow;
 
 use base64ct::{Base64, Encoding as _};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::rejection::Cause;
 
 /// The headers whose whole value is a key.
-const KEY_HEADERS: [&str; 3] = ["api-key", "x-api-key", "x-goog-api-key"];
+static KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// What the subprotocol that holds a key begins with.
 const KEY_SUBPROTOCOL: &str = "openai-insecure-api-key.";
@@ -30,7 +34,7 @@ const OWNER_SUBPROTOCOLS: [&str; 2] = ["openai-organization.", "openai-project."
 /// [`Cause::MissingKey`], [`Cause::InvalidKey`] or [`Cause::AmbiguousKey`].
 pub(crate) fn presented(headers: &HeaderMap) -> Result<Cow<'_, str>, Cause> {
     let authorization = from_authorization(headers)?;
-    let whole = KEY_HEADERS.iter().flat_map(|name| headers.get_all(*name)).flat_map(key_texts);
+    let whole = KEY_HEADERS.iter().flat_map(|name| headers.get_all(name)).flat_map(key_texts);
     let offered = subprotocols(headers).filter_map(subprotocol_key).map(Ok);
 
     let mut found = authorization;
@@ -65,7 +69,7 @@ pub(crate) fn strip_subprotocols(headers: &mut HeaderMap) {
 
 /// Whether a header of this name holds nothing but a key.
 pub(crate) fn is_key_header(name: &str) -> bool {
-    KEY_HEADERS.contains(&name)
+    KEY_HEADERS.iter().any(|header| header.as_str() == name)
 }
 
 fn from_authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Cause> {

@@ -67,7 +67,10 @@ pub(crate) fn strip_answer<'a>(headers: &mut HeaderMap, secrets: &(impl Iterator
 
 /// Whether a secret stands anywhere in these bytes.
 pub(crate) fn holds(bytes: &[u8], secret: &str) -> bool {
-    bytes.len() >= secret.len() && bytes.windows(secret.len()).any(|part| part == secret.as_bytes())
+    // The first byte alone tells most places apart, without a call.
+    let first = secret.as_bytes().first();
+    bytes.len() >= secret.len()
+        && bytes.windows(secret.len()).any(|part| part.first() == first && part == secret.as_bytes())
 }
 
 /// Puts back what opens a WebSocket, after stripping

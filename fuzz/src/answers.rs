@@ -5,7 +5,7 @@ use http::{
     HeaderMap, Method, StatusCode,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
-use sparekey::upstream::http1::head::{self, Names};
+use sparekey::upstream::http1::head::{self, Known};
 
 /// What was understood of the bytes of a connection.
 #[derive(Debug, Eq, PartialEq)]
@@ -23,11 +23,16 @@ pub(crate) fn upstream_answer(input: &[u8]) {
     let (first, second) = bytes.split_at(usize::from(*cut).min(bytes.len()));
     for (method, may_switch) in [(Method::GET, false), (Method::HEAD, false), (Method::GET, true)] {
         // What an earlier answer named must not change what a later one says.
-        let mut names = Names::default();
-        let mut understood = |pieces: &[&[u8]]| understood(pieces, &mut names, &method, may_switch);
+        let mut known = Known::default();
+        let mut understood = |pieces: &[&[u8]]| understood(pieces, &mut known, &method, may_switch);
         let whole = understood(&[bytes]);
         assert_eq!(whole, understood(&[first, second]));
+        // Once more, for the first reading may have come to know what it then found again.
+        assert_eq!(whole, understood(&[bytes]));
         assert_eq!(whole, understood(&bytes.chunks(1).collect::<Vec<_>>()));
+        if let Some((status, headers)) = whole.heads.first() {
+            assert_eq!(read_otherwise(bytes), Some((status.as_u16(), pairs(headers))));
+        }
         let rest = whole.end.as_ref().map_or(0, |(_, rest)| rest.len());
         assert!(whole.data.len() + rest <= bytes.len(), "nothing is made up");
         if let Some(length) = told(&whole, &method) {
@@ -41,6 +46,26 @@ pub(crate) fn upstream_answer(input: &[u8]) {
     }
 }
 
+/// Names in lower case, in their order, with their values.
+type Pairs = Vec<(String, Vec<u8>)>;
+
+/// The first head as another parser reads it.
+fn read_otherwise(bytes: &[u8]) -> Option<(u16, Pairs)> {
+    let mut lines = [httparse::EMPTY_HEADER; 256];
+    let mut head = httparse::Response::new(&mut lines);
+    head.parse(bytes).ok()?.is_complete().then_some(())?;
+    let mut pairs: Pairs =
+        head.headers.iter().map(|header| (header.name.to_ascii_lowercase(), header.value.to_vec())).collect();
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Some((head.code?, pairs))
+}
+
+fn pairs(headers: &HeaderMap) -> Pairs {
+    let mut pairs: Pairs = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    pairs
+}
+
 /// How long the body is, where the last head tells it: by its status, to HEAD, or by a length alone.
 fn told(understood: &Understood, method: &Method) -> Option<u64> {
     let (status, headers) = understood.heads.last().filter(|(status, _)| !status.is_informational())?;
@@ -51,13 +76,13 @@ fn told(understood: &Understood, method: &Method) -> Option<u64> {
     length.to_str().ok()?.trim().parse().ok()
 }
 
-fn understood(pieces: &[&[u8]], names: &mut Names, method: &Method, may_switch: bool) -> Understood {
+fn understood(pieces: &[&[u8]], known: &mut Known, method: &Method, may_switch: bool) -> Understood {
     let mut found = Understood { heads: Vec::new(), data: Vec::new(), end: Ok((false, Vec::new())) };
     let (mut buffer, mut body) = (BytesMut::new(), None);
     for piece in pieces {
         buffer.extend_from_slice(piece);
         while body.is_none() {
-            match head::parse(&mut buffer, names, method, may_switch) {
+            match head::parse(&mut buffer, known, method, may_switch) {
                 Ok(None) => break,
                 Ok(Some(head)) => {
                     body = (!head.is_interim()).then_some(head.body);

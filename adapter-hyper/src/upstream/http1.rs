@@ -14,6 +14,7 @@ use std::{
     future::{Future as _, poll_fn},
     io,
     pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -22,7 +23,8 @@ use http::Method;
 use http_body::Body;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-use self::head::{Head, Names};
+use self::head::Head;
+pub(crate) use self::head::Known;
 pub(crate) use self::{
     body::ReceivedBody,
     sending::{SendError, Sending},
@@ -43,12 +45,13 @@ pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) read: BytesMut,
     read_size: usize,
-    names: Names,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, read: BytesMut::new(), read_size: READ_HEAD, names: Names::default() }
+    /// `known` is shared by all connections to an upstream.
+    pub(crate) fn new(stream: Stream, known: &Arc<Mutex<Known>>) -> Self {
+        Self { stream, read: BytesMut::new(), read_size: READ_HEAD, known: Arc::clone(known) }
     }
 
     /// Whether it is open and silent, so that a request may be sent. One that has waited may be about to be closed: the
@@ -87,12 +90,12 @@ impl Connection {
     fn poll_head(&mut self, cx: &mut Context<'_>, method: &Method, may_switch: bool) -> Poll<io::Result<Head>> {
         for _ in 0..INTERIM_MAX {
             let head = loop {
-                if !self.read.is_empty()
-                    && let Some(head) =
-                        head::parse(&mut self.read, &mut self.names, method, may_switch).map_err(io::Error::other)?
-                {
+                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                let head = head::parse(&mut self.read, &mut known, method, may_switch);
+                if let Some(head) = head.map_err(io::Error::other)? {
                     break head;
                 }
+                drop(known);
                 if ready!(self.poll_fill(cx))? == 0 {
                     return Poll::Ready(Err(io::Error::new(
                         io::ErrorKind::UnexpectedEof,

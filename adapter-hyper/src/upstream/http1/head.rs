@@ -1,20 +1,20 @@
 //! Heads as HTTP/1.1 writes them: a request's into bytes, an answer's out of bytes.
 
-use std::mem::MaybeUninit;
-
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
     request, response,
 };
-use httparse::{ParserConfig, Status};
+use memchr::{memchr, memchr_iter};
 
 use super::framing::Decoder;
 
-/// Bytes of an answer's head, and its lines.
+/// Bytes of an answer's head, and its headers.
 const HEAD_MAX: usize = u16::MAX as usize;
 const LINES_MAX: usize = 128;
+/// How every answer begins.
+const BEGIN: &[u8] = b"HTTP/1.";
 
 /// How a request's body is told from what follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,11 +64,17 @@ fn host(uri: &Uri) -> &str {
 }
 
 /// Why an answer's head is none.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum HeadError {
-    /// It is not written as HTTP/1.1 has it.
-    #[error("the answer's head is not HTTP/1.1: {0}")]
-    Syntax(#[from] httparse::Error),
+    /// It does not begin with HTTP/1.0 or 1.1 and a status.
+    #[error("the answer's first line is not HTTP/1.1's")]
+    StatusLine,
+    /// A line does not begin with a header's name and a colon.
+    #[error("a line of the answer's head names no header")]
+    Name,
+    /// A header's value holds a control character.
+    #[error("a header of the answer holds a control character")]
+    Value,
     /// It is longer than any honest one.
     #[error("the answer's head is too long")]
     TooLong,
@@ -99,19 +105,48 @@ impl Head {
     }
 }
 
-/// The names on the lines of the last head, as spelled and as names: an upstream names its headers alike every time,
-/// and a name that is known need not be made again.
+/// The headers of the last head, line by line: an upstream names its headers alike every time, and says most of them
+/// alike. What is known need not be made again.
 #[derive(Debug, Default)]
-pub struct Names(Vec<(Box<str>, HeaderName)>);
+pub struct Known(Vec<KnownLine>);
 
-impl Names {
-    fn note(&mut self, line: usize, spelled: &str) -> Result<(), HeadError> {
-        if self.0.get(line).is_none_or(|(known, _)| **known != *spelled) {
-            let name = HeaderName::from_bytes(spelled.as_bytes()).map_err(|_| httparse::Error::HeaderName)?;
-            self.0.truncate(line);
-            self.0.push((spelled.into(), name));
+#[derive(Debug)]
+struct KnownLine {
+    line: Box<[u8]>,
+    name: HeaderName,
+    /// Where the name and its colon end.
+    name_end: usize,
+    /// `None` once it was another: it will be another again.
+    value: Option<HeaderValue>,
+}
+
+impl Known {
+    /// The header on a line of `bytes`, which a new value shares.
+    fn read(&mut self, place: usize, line: &[u8], bytes: &Bytes) -> Result<(&HeaderName, HeaderValue), HeadError> {
+        let is_named_alike = |known: &KnownLine| line.starts_with(&known.line[..known.name_end]);
+        if !self.0.get(place).is_some_and(is_named_alike) {
+            self.0.truncate(place);
+            self.0.push(KnownLine::new(line)?);
         }
-        Ok(())
+        let known = &mut self.0[place];
+        let value = match &known.value {
+            Some(value) if *known.line == *line => value.clone(),
+            _ => {
+                known.value = None;
+                let text = bytes.slice_ref(trim(&line[known.name_end..]));
+                HeaderValue::from_maybe_shared(text).map_err(|_| HeadError::Value)?
+            }
+        };
+        Ok((&known.name, value))
+    }
+}
+
+impl KnownLine {
+    fn new(line: &[u8]) -> Result<Self, HeadError> {
+        let colon = memchr(b':', line).ok_or(HeadError::Name)?;
+        let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| HeadError::Name)?;
+        let value = HeaderValue::from_bytes(trim(&line[colon + 1..])).map_err(|_| HeadError::Value)?;
+        Ok(Self { line: line.into(), name, name_end: colon + 1, value: Some(value) })
     }
 }
 
@@ -121,34 +156,25 @@ impl Names {
 /// [`HeadError`]; the connection is then of no use.
 pub fn parse(
     buffer: &mut BytesMut,
-    names: &mut Names,
+    known: &mut Known,
     method: &Method,
     may_switch: bool,
 ) -> Result<Option<Head>, HeadError> {
-    let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
-    let mut parsed = httparse::Response::new(&mut []);
-    let status = ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, buffer, &mut lines)?;
-    let length = match status {
-        Status::Partial if buffer.len() <= HEAD_MAX => return Ok(None),
-        Status::Complete(length) if length <= HEAD_MAX => length,
-        _ => return Err(HeadError::TooLong),
-    };
-    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(httparse::Error::Status)?;
-    let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-    // Where the values stand, so that they share the buffer and are not copied.
-    let mut places = [(0, 0); LINES_MAX];
-    let count = parsed.headers.len();
-    for (line, (header, place)) in parsed.headers.iter().zip(&mut places).enumerate() {
-        names.note(line, header.name)?;
-        let start = header.value.as_ptr() as usize - buffer.as_ptr() as usize;
-        *place = (narrow(start)?, narrow(start + header.value.len())?);
+    // What is no answer need not be waited for.
+    if buffer.iter().zip(BEGIN).any(|(is, should)| is != should) {
+        return Err(HeadError::StatusLine);
     }
-
+    let mut lines: Lines = [(0, 0); 1 + LINES_MAX];
+    let Some((count, length)) = find_lines(buffer, &mut lines)? else { return Ok(None) };
+    // New values share the buffer: nothing is copied.
     let bytes = buffer.split_to(length).freeze();
-    let mut headers = HeaderMap::with_capacity(count);
-    for ((_, name), (start, end)) in names.0.iter().zip(places).take(count) {
-        let value = HeaderValue::from_maybe_shared(bytes.slice(usize::from(start)..usize::from(end)));
-        headers.append(name, value.map_err(|_| httparse::Error::HeaderValue)?);
+    let text = |(start, end): (u16, u16)| &bytes[usize::from(start)..usize::from(end)];
+    let (first, lines) = lines[..count].split_first().ok_or(HeadError::StatusLine)?;
+    let (version, status) = status_line(text(*first)).ok_or(HeadError::StatusLine)?;
+    let mut headers = HeaderMap::with_capacity(lines.len());
+    for (place, line) in lines.iter().enumerate() {
+        let (name, value) = known.read(place, text(*line), &bytes)?;
+        headers.append(name, value);
     }
     let (body, keeps_open) = body(method, status, version, &headers, may_switch)?;
     let mut parts = response::Response::new(()).into_parts().0;
@@ -156,8 +182,48 @@ pub fn parse(
     Ok(Some(Head { parts, body, keeps_open }))
 }
 
+/// Where the lines of a head stand, without what ends them.
+type Lines = [(u16, u16); 1 + LINES_MAX];
+
+/// Finds a head's lines; returns how many there are, and the head's length. `None` where the empty line at its end has not
+/// come yet.
+fn find_lines(bytes: &[u8], lines: &mut Lines) -> Result<Option<(usize, usize)>, HeadError> {
+    let mut start = 0;
+    for (count, end) in memchr_iter(b'\n', bytes).enumerate() {
+        let line = &bytes[start..end];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            return Ok(Some((count, end + 1)));
+        }
+        *lines.get_mut(count).ok_or(HeadError::TooLong)? = (narrow(start)?, narrow(start + line.len())?);
+        start = end + 1;
+    }
+    if bytes.len() > HEAD_MAX { Err(HeadError::TooLong) } else { Ok(None) }
+}
+
 fn narrow(place: usize) -> Result<u16, HeadError> {
     u16::try_from(place).map_err(|_| HeadError::TooLong)
+}
+
+/// Version and status of `HTTP/1.1 200 OK`; the reason may be missing, and is not told on.
+fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
+    let (version, rest) = line.strip_prefix(BEGIN)?.split_at_checked(2)?;
+    let version = match version {
+        b"1 " => Version::HTTP_11,
+        b"0 " => Version::HTTP_10,
+        _ => return None,
+    };
+    let (status, reason) = rest.split_at_checked(3)?;
+    let is_reason = reason.is_empty() || reason[0] == b' ' && HeaderValue::from_bytes(reason).is_ok();
+    StatusCode::from_bytes(status).ok().filter(|_| is_reason).map(|status| (version, status))
+}
+
+/// Trims optional whitespace ([RFC 9110 §5.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3)).
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// What follows the head ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)), and whether more may
@@ -226,7 +292,7 @@ mod tests {
     use super::*;
 
     fn parse_as(bytes: &str, method: &Method, may_switch: bool) -> Result<Option<Head>, HeadError> {
-        parse(&mut BytesMut::from(bytes), &mut Names::default(), method, may_switch)
+        parse(&mut BytesMut::from(bytes), &mut Known::default(), method, may_switch)
     }
 
     fn parse_all(bytes: &str) -> Result<Option<Head>, HeadError> {
@@ -275,7 +341,7 @@ mod tests {
             "transfer-encoding:",
         ] {
             let head = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n");
-            assert!(matches!(parse_all(&head), Err(HeadError::Framing | HeadError::Syntax(_))), "{lines}");
+            assert!(matches!(parse_all(&head), Err(HeadError::Framing | HeadError::Value)), "{lines}");
         }
         let old = "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         assert_eq!(parse_all(old).unwrap_err(), HeadError::Framing);
@@ -296,7 +362,7 @@ mod tests {
         assert_eq!(parse_all(&endless).unwrap_err(), HeadError::TooLong);
         assert_eq!(parse_all(&(endless + "\r\n\r\n")).unwrap_err(), HeadError::TooLong);
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(LINES_MAX + 1));
-        assert!(matches!(parse_all(&many), Err(HeadError::Syntax(_))));
+        assert_eq!(parse_all(&many).unwrap_err(), HeadError::TooLong);
     }
 
     #[test]
@@ -339,13 +405,13 @@ mod tests {
     }
 
     #[test]
-    fn names_that_change_are_names_all_the_same() {
-        let mut names = Names::default();
+    fn what_changes_is_read_all_the_same() {
+        let mut known = Known::default();
         for lines in
             ["a: 1\r\nB: 2\r\nc: 3", "A: 1\r\nb: 2\r\nC: 3", "b: 1\r\na: 2", "a: 1\r\nd: 2\r\nd: 3\r\ne: 4", "a: 1", ""]
         {
             let text = format!("HTTP/1.1 200 OK\r\n{lines}{}\r\n", if lines.is_empty() { "" } else { "\r\n" });
-            let with_others = parse(&mut BytesMut::from(&*text), &mut names, &Method::GET, false).unwrap().unwrap();
+            let with_others = parse(&mut BytesMut::from(&*text), &mut known, &Method::GET, false).unwrap().unwrap();
             assert_eq!(with_others.parts.headers, parse_all(&text).unwrap().unwrap().parts.headers, "{lines}");
         }
     }
@@ -356,11 +422,11 @@ mod tests {
             let bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 3\r\n\r\nabc";
             let cut = cut.min(bytes.len());
             let mut buffer = BytesMut::from(&bytes[..cut]);
-            let mut names = Names::default();
-            let mut head = parse(&mut buffer, &mut names, &Method::GET, false).unwrap();
+            let mut known = Known::default();
+            let mut head = parse(&mut buffer, &mut known, &Method::GET, false).unwrap();
             buffer.extend_from_slice(&bytes[cut..]);
             if head.is_none() {
-                head = parse(&mut buffer, &mut names, &Method::GET, false).unwrap();
+                head = parse(&mut buffer, &mut known, &Method::GET, false).unwrap();
             }
             prop_assert_eq!(head.unwrap().parts.headers.len(), 2);
             prop_assert_eq!(&buffer[..], b"abc");
@@ -370,7 +436,7 @@ mod tests {
         fn whatever_comes_is_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\n");
             buffer.extend_from_slice(&bytes);
-            let _ = parse(&mut buffer, &mut Names::default(), &Method::GET, true);
+            let _ = parse(&mut buffer, &mut Known::default(), &Method::GET, true);
         }
     }
 }
