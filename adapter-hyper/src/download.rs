@@ -82,8 +82,9 @@ impl Body for Download {
                 Poll::Ready(data.map(|data| data.map(Frame::data)))
             }
             Poll::Pending => {
-                let deadline = *self.since.get_or_insert_with(Instant::now) + self.silence;
-                ready!(self.timer.poll(deadline, cx));
+                let now = Instant::now();
+                let deadline = *self.since.get_or_insert(now) + self.silence;
+                ready!(self.timer.poll(now, deadline, cx));
                 self.content = Content::Nothing;
                 Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
             }

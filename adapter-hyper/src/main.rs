@@ -15,7 +15,7 @@ mod tls;
 mod tunnel;
 mod values;
 
-use std::{error::Error, process::ExitCode, sync::Arc};
+use std::{error::Error, pin::pin, process::ExitCode, sync::Arc};
 
 use clap::ArgMatches;
 use keygen::NewKey;
@@ -40,7 +40,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     limits::set();
     let arguments = cli::command().get_matches();
-    // It runs the demo and the signals; requests have threads of their own.
+    // It runs the demo and the signals beside its share of the requests; the other cores have threads of their own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let end = runtime.block_on(plan.run());
-    // Not dropped: that would wait for the server's threads, which a second signal gives up.
+    // Not dropped: that would wait for names that are being looked up.
     runtime.shutdown_background();
     match end {
         Ok(()) => ExitCode::SUCCESS,
@@ -153,7 +153,7 @@ impl Plan {
         };
         let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
         let mut hangup = signal(SignalKind::hangup())?;
-        let mut serving = tokio::task::spawn_blocking(move || server.run(listener, &draining));
+        let mut serving = pin!(server.run(listener, draining));
 
         tracing::info!("listening on {scheme}://{address}, upstream {}", self.upstream);
         if let Some(key) = &self.key {
@@ -162,7 +162,7 @@ impl Plan {
         let [terminate, interrupt] = &mut stop;
         loop {
             tokio::select! {
-                end = &mut serving => return Ok(end??),
+                end = &mut serving => return Ok(end?),
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 // There is nothing to reload, and no reason to end.

@@ -15,7 +15,7 @@ use sparekey::{
 };
 use sparekey_core::Gate;
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::{sleep, timeout},
 };
 
@@ -44,20 +44,23 @@ pub(crate) struct Server {
 
 impl Server {
     /// Serves on one thread a core, of which this is one, until draining has ended or its time is over.
-    pub(crate) fn run(&self, listener: TcpListener, draining: &watch::Receiver<bool>) -> io::Result<()> {
+    pub(crate) async fn run(self, listener: TcpListener, draining: watch::Receiver<bool>) -> io::Result<()> {
         let others = thread::available_parallelism().map_or(1, usize::from) - 1;
         let mut running = Vec::with_capacity(others);
         for _ in 0..others {
-            let (server, draining, listener) = (self.clone(), draining.clone(), listener.try_clone()?);
-            running.push(thread::spawn(move || server.run_here(listener, draining)));
+            let (server, listener, draining) = (self.clone(), listener.try_clone()?, draining.clone());
+            let (tell, told) = oneshot::channel();
+            thread::spawn(move || tell.send(server.run_alone(listener, draining)));
+            running.push(told);
         }
-        let end = self.clone().run_here(listener, draining.clone());
-        let ends =
-            running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("panicked"))));
-        ends.fold(end, Result::and)
+        let mut end = self.serve(listener, draining).await;
+        for told in running {
+            end = end.and(told.await.unwrap_or_else(|_| Err(io::Error::other("a thread panicked"))));
+        }
+        end
     }
 
-    fn run_here(self, listener: TcpListener, draining: watch::Receiver<bool>) -> io::Result<()> {
+    fn run_alone(self, listener: TcpListener, draining: watch::Receiver<bool>) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = runtime.block_on(self.serve(listener, draining));
         runtime.shutdown_background();

@@ -17,6 +17,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri, request};
+use http_body::Body;
+use rustls::ClientConfig;
+use sparekey_core::{Exchange, UpstreamFailure};
+use tokio::time::Instant;
+
 use self::{
     connect::{Connector, Fresh},
     http1::{Connection, SendError, Sending},
@@ -27,11 +34,6 @@ use crate::{
     timer::Timer,
     upload::{Progress, Upload},
 };
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, request};
-use http_body::Body;
-use rustls::ClientConfig;
-use sparekey_core::{Exchange, UpstreamFailure};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -86,7 +88,7 @@ where
             let mut timer = Timer::default();
             let answer = poll_fn(|cx| match exchange.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending => timer.poll(progress.last() + self.patience.head, cx).map(|()| None),
+                Poll::Pending => timer.poll(Instant::now(), progress.last() + self.patience.head, cx).map(|()| None),
             });
             match answer.await {
                 Some(Ok(answer)) => Ok(answer.map(|content| Download::new(content, self.patience.silence, timer))),
