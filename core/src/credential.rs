@@ -68,8 +68,8 @@ pub(crate) fn strip_subprotocols(headers: &mut HeaderMap) {
 }
 
 /// Whether a header of this name holds nothing but a key.
-pub(crate) fn is_key_header(name: &str) -> bool {
-    KEY_HEADERS.iter().any(|header| header.as_str() == name)
+pub(crate) fn is_key_header(name: &HeaderName) -> bool {
+    KEY_HEADERS.contains(name)
 }
 
 fn from_authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Cause> {

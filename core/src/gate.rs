@@ -107,10 +107,7 @@ impl Gate {
         let bearers =
             [(header::AUTHORIZATION, &config.api_key), (GATEWAY_AUTHORIZATION, &config.gateway_token)].into_iter();
         let bearers = bearers.filter_map(|(name, secret)| Some((name, secret.as_ref()?.bearer()?)));
-        let owners = [
-            (HeaderName::from_static("openai-organization"), &config.organization),
-            (HeaderName::from_static("openai-project"), &config.project),
-        ];
+        let owners = [(headers::ORGANIZATION, &config.organization), (headers::PROJECT, &config.project)];
         let owners = owners
             .into_iter()
             .filter_map(|(name, value)| Some((name, HeaderValue::from_str(value.as_ref()?.expose()).ok()?)));

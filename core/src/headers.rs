@@ -5,53 +5,64 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::credential;
 
+/// Whose account pays.
+pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
+pub(crate) const PROJECT: HeaderName = HeaderName::from_static("openai-project");
+
 /// Headers that speak of one connection only
 /// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), besides those that `connection` names.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+static HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
 ];
 
 /// Headers of a request that end here.
-const REQUEST_ENDS_HERE: [&str; 13] = [
-    "authorization",
-    "host",
+static REQUEST_ENDS_HERE: [HeaderName; 13] = [
+    header::AUTHORIZATION,
+    header::HOST,
     // The proxy says 100 itself, when it begins to read.
-    "expect",
-    "cookie",
-    "origin",
-    "referer",
-    "forwarded",
-    "x-real-ip",
-    "true-client-ip",
-    "via",
-    "cdn-loop",
+    header::EXPECT,
+    header::COOKIE,
+    header::ORIGIN,
+    header::REFERER,
+    header::FORWARDED,
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("true-client-ip"),
+    header::VIA,
+    HeaderName::from_static("cdn-loop"),
     // The owner's choice, not the guest's.
-    "openai-organization",
-    "openai-project",
+    ORGANIZATION,
+    PROJECT,
 ];
 
 /// Beginnings of names of headers that end here: what fronts add, and what steers the owner's gateway.
 const REQUEST_ENDS_HERE_PREFIXES: [&str; 5] = ["cf-", "x-forwarded-", "x-amzn-", "x-amz-", "cloudfront-"];
 
 /// Headers of an answer that end here.
-const ANSWER_ENDS_HERE: [&str; 7] =
-    ["set-cookie", "alt-svc", "strict-transport-security", "nel", "report-to", "openai-organization", "openai-project"];
+static ANSWER_ENDS_HERE: [HeaderName; 7] = [
+    header::SET_COOKIE,
+    header::ALT_SVC,
+    header::STRICT_TRANSPORT_SECURITY,
+    HeaderName::from_static("nel"),
+    HeaderName::from_static("report-to"),
+    ORGANIZATION,
+    PROJECT,
+];
 
 /// Removes from a request what must not reach the upstream, and every header whose value holds this key.
 pub(crate) fn strip_request(headers: &mut HeaderMap, key: &str) {
     credential::strip_subprotocols(headers);
     strip(headers, |name, value| {
         credential::is_key_header(name)
-            || REQUEST_ENDS_HERE.contains(&name)
-            || REQUEST_ENDS_HERE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || REQUEST_ENDS_HERE.contains(name)
+            || REQUEST_ENDS_HERE_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
             || holds(value, key)
     });
 }
@@ -59,8 +70,8 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, key: &str) {
 /// Removes from an answer what must not reach the client, and every header whose value holds one of these secrets.
 pub(crate) fn strip_answer<'a>(headers: &mut HeaderMap, secrets: &(impl Iterator<Item = &'a str> + Clone)) {
     strip(headers, |name, value| {
-        ANSWER_ENDS_HERE.contains(&name)
-            || name.starts_with("access-control-")
+        ANSWER_ENDS_HERE.contains(name)
+            || name.as_str().starts_with("access-control-")
             || secrets.clone().any(|secret| holds(value, secret))
     });
 }
@@ -88,11 +99,11 @@ pub(crate) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> b
 /// More are seldom removed.
 const USUAL: usize = 8;
 
-fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&str, &[u8]) -> bool) {
+fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&HeaderName, &[u8]) -> bool) {
     let mut gone = Vec::with_capacity(USUAL);
     gone.extend(tokens(headers, header::CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok()));
     for (name, value) in headers.iter() {
-        if HOP_BY_HOP.contains(&name.as_str()) || ends_here(name.as_str(), value.as_bytes()) {
+        if HOP_BY_HOP.contains(name) || ends_here(name, value.as_bytes()) {
             gone.push(name.clone());
         }
     }
@@ -111,9 +122,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_are_in_lower_case() {
-        let tables = [&HOP_BY_HOP[..], &REQUEST_ENDS_HERE, &REQUEST_ENDS_HERE_PREFIXES, &ANSWER_ENDS_HERE];
-        assert!(tables.concat().iter().all(|name| *name == name.to_ascii_lowercase()));
+    fn beginnings_are_in_lower_case() {
+        assert!(REQUEST_ENDS_HERE_PREFIXES.iter().all(|prefix| *prefix == prefix.to_ascii_lowercase()));
     }
 
     #[test]
