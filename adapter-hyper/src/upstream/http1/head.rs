@@ -214,7 +214,8 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
         _ => return None,
     };
     let (status, reason) = rest.split_at_checked(3)?;
-    let is_reason = reason.is_empty() || reason[0] == b' ' && HeaderValue::from_bytes(reason).is_ok();
+    let is_text = !reason.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+    let is_reason = is_text && (reason.is_empty() || reason[0] == b' ');
     StatusCode::from_bytes(status).ok().filter(|_| is_reason).map(|status| (version, status))
 }
 
