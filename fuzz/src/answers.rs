@@ -22,8 +22,9 @@ pub(crate) fn upstream_answer(input: &[u8]) {
     let Some((cut, bytes)) = input.split_first() else { return };
     let (first, second) = bytes.split_at(usize::from(*cut).min(bytes.len()));
     for (method, may_switch) in [(Method::GET, false), (Method::HEAD, false), (Method::GET, true)] {
-        // What an earlier answer named must not change what a later one says.
+        // What an earlier answer said must not change what a later one says.
         let mut known = Known::default();
+        understood(&[&with_other_digits(bytes)], &mut known, &method, may_switch);
         let mut understood = |pieces: &[&[u8]]| understood(pieces, &mut known, &method, may_switch);
         let whole = understood(&[bytes]);
         assert_eq!(whole, understood(&[first, second]));
@@ -44,6 +45,14 @@ pub(crate) fn upstream_answer(input: &[u8]) {
             );
         }
     }
+}
+
+/// The same answer to the end of its first line, with other values from there on.
+fn with_other_digits(bytes: &[u8]) -> Vec<u8> {
+    let first_line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (line, rest) = bytes.split_at(first_line);
+    let other = |byte: &u8| if byte.is_ascii_digit() { b'0' + b'9' - byte } else { *byte };
+    line.iter().copied().chain(rest.iter().map(other)).collect()
 }
 
 /// Names in lower case, in their order, with their values.
