@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -36,12 +36,18 @@ impl<F: Future + Unpin> Future for Aside<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         // Before the bell is looked at: who rings later wakes this task.
-        this.bell.task.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
+        this.bell.task().clone_from(cx.waker());
         if !this.bell.rung.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
         let waker = Waker::from(Arc::clone(&this.bell));
         Pin::new(&mut this.future).poll(&mut Context::from_waker(&waker))
+    }
+}
+
+impl Bell {
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,7 +58,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.rung.store(true, Ordering::Release);
-        self.task.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+        self.task().wake_by_ref();
     }
 }
 

@@ -58,6 +58,7 @@ impl Proxy {
                 Ok(Admission::Forward(forward)) => {
                     entry.user(forward.user());
                     let (head, exchange) = forward.into_parts();
+                    // Apart, so that a connection doesn't carry it while it streams or idles.
                     let sent = Box::pin(self.upstream.send(head, &exchange, body)).await;
                     match self.answer(&exchange, sent) {
                         Ok((Answer::Respond(head), body)) => (Response::from_parts(head, ()), Content::Stream(body)),

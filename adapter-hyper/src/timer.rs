@@ -14,24 +14,21 @@ pub(crate) struct Timer(Option<Set>);
 #[derive(Debug)]
 struct Set {
     sleep: Pin<Box<Sleep>>,
-    /// When it wakes whom.
-    at: Instant,
+    /// Whom it wakes.
     task: Waker,
 }
 
 impl Timer {
     /// Ready once the deadline has passed.
     pub(crate) fn poll(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let set = self.0.get_or_insert_with(|| Set {
-            sleep: Box::pin(sleep_until(deadline)),
-            at: deadline,
-            task: Waker::noop().clone(),
-        });
-        if now < set.at && set.at <= deadline && set.task.will_wake(cx.waker()) {
+        let set =
+            self.0.get_or_insert_with(|| Set { sleep: Box::pin(sleep_until(deadline)), task: Waker::noop().clone() });
+        let at = set.sleep.deadline();
+        if now < at && at <= deadline && set.task.will_wake(cx.waker()) {
             return Poll::Pending;
         }
         set.task.clone_from(cx.waker());
-        if deadline < set.at {
+        if deadline < at {
             set.sleep.as_mut().reset(deadline);
         }
         while set.sleep.as_mut().poll(cx).is_ready() {
@@ -40,7 +37,6 @@ impl Timer {
             }
             set.sleep.as_mut().reset(deadline);
         }
-        set.at = set.sleep.deadline();
         Poll::Pending
     }
 }

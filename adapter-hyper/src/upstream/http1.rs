@@ -8,6 +8,8 @@
 mod body;
 pub mod framing;
 pub mod head;
+mod known;
+mod request;
 mod sending;
 
 use std::{
@@ -24,9 +26,9 @@ use http_body::Body;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use self::head::Head;
-pub(crate) use self::head::Known;
 pub(crate) use self::{
     body::ReceivedBody,
+    known::Known,
     sending::{SendError, Sending},
 };
 use super::{BoxError, stream::Stream};
@@ -90,12 +92,13 @@ impl Connection {
     fn poll_head(&mut self, cx: &mut Context<'_>, method: &Method, may_switch: bool) -> Poll<io::Result<Head>> {
         for _ in 0..INTERIM_MAX {
             let head = loop {
-                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-                let head = head::parse(&mut self.read, &mut known, method, may_switch);
-                if let Some(head) = head.map_err(io::Error::other)? {
+                let head = {
+                    let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                    head::parse(&mut self.read, &mut known, method, may_switch).map_err(io::Error::other)?
+                };
+                if let Some(head) = head {
                     break head;
                 }
-                drop(known);
                 if ready!(self.poll_fill(cx))? == 0 {
                     return Poll::Ready(Err(io::Error::new(
                         io::ErrorKind::UnexpectedEof,

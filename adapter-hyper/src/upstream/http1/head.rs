@@ -1,67 +1,21 @@
-//! Heads as HTTP/1.1 writes them: a request's into bytes, an answer's out of bytes.
+//! An answer's head, out of the bytes of a connection.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
-    request, response,
+    HeaderMap, HeaderValue, Method, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    response,
 };
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use super::framing::Decoder;
+pub use super::known::Known;
 
 /// Bytes of an answer's head, and its headers.
 const HEAD_MAX: usize = u16::MAX as usize;
 const LINES_MAX: usize = 128;
 /// How every answer begins.
 const BEGIN: &[u8] = b"HTTP/1.";
-
-/// How a request's body is told from what follows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Encoding {
-    Length(u64),
-    Chunked,
-}
-
-/// Writes a request's head; returns how its body is to follow. `size` is the body's, where it is known.
-pub(crate) fn encode(head: &request::Parts, size: Option<u64>, out: &mut Vec<u8>) -> Encoding {
-    out.extend_from_slice(head.method.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    if !head.headers.contains_key(HOST) {
-        line(out, "host", host(&head.uri).as_bytes());
-    }
-    for (name, value) in &head.headers {
-        line(out, name.as_str(), value.as_bytes());
-    }
-    // Who told a length is held to it, and needs no other.
-    let told = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let encoding = told.or(size).map_or(Encoding::Chunked, Encoding::Length);
-    match encoding {
-        Encoding::Chunked => line(out, "transfer-encoding", b"chunked"),
-        Encoding::Length(length) if told.is_none() && length > 0 => {
-            line(out, "content-length", length.to_string().as_bytes());
-        }
-        Encoding::Length(_) => {}
-    }
-    out.extend_from_slice(b"\r\n");
-    encoding
-}
-
-fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// The authority without the port that goes without saying.
-fn host(uri: &Uri) -> &str {
-    let whole = uri.authority().map_or("", |authority| authority.as_str());
-    let own = if uri.scheme() == Some(&http::uri::Scheme::HTTPS) { ":443" } else { ":80" };
-    whole.strip_suffix(own).unwrap_or(whole)
-}
 
 /// Why an answer's head is none.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -102,51 +56,6 @@ impl Head {
     #[must_use]
     pub fn is_interim(&self) -> bool {
         self.parts.status.is_informational() && self.parts.status != StatusCode::SWITCHING_PROTOCOLS
-    }
-}
-
-/// The headers of the last head, line by line: an upstream names its headers alike every time, and says most of them
-/// alike. What is known need not be made again.
-#[derive(Debug, Default)]
-pub struct Known(Vec<KnownLine>);
-
-#[derive(Debug)]
-struct KnownLine {
-    line: Box<[u8]>,
-    name: HeaderName,
-    /// Where the name and its colon end.
-    name_end: usize,
-    /// `None` once it was another: it will be another again.
-    value: Option<HeaderValue>,
-}
-
-impl Known {
-    /// The header on a line of `bytes`, which a new value shares.
-    fn read(&mut self, place: usize, line: &[u8], bytes: &Bytes) -> Result<(&HeaderName, HeaderValue), HeadError> {
-        let is_named_alike = |known: &KnownLine| line.starts_with(&known.line[..known.name_end]);
-        if !self.0.get(place).is_some_and(is_named_alike) {
-            self.0.truncate(place);
-            self.0.push(KnownLine::new(line)?);
-        }
-        let known = &mut self.0[place];
-        let value = match &known.value {
-            Some(value) if *known.line == *line => value.clone(),
-            _ => {
-                known.value = None;
-                let text = bytes.slice_ref(trim(&line[known.name_end..]));
-                HeaderValue::from_maybe_shared(text).map_err(|_| HeadError::Value)?
-            }
-        };
-        Ok((&known.name, value))
-    }
-}
-
-impl KnownLine {
-    fn new(line: &[u8]) -> Result<Self, HeadError> {
-        let colon = memchr(b':', line).ok_or(HeadError::Name)?;
-        let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| HeadError::Name)?;
-        let value = HeaderValue::from_bytes(trim(&line[colon + 1..])).map_err(|_| HeadError::Value)?;
-        Ok(Self { line: line.into(), name, name_end: colon + 1, value: Some(value) })
     }
 }
 
@@ -217,14 +126,6 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
     let is_text = !reason.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
     let is_reason = is_text && (reason.is_empty() || reason[0] == b' ');
     StatusCode::from_bytes(status).ok().filter(|_| is_reason).map(|status| (version, status))
-}
-
-/// Trims optional whitespace ([RFC 9110 §5.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3)).
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 /// What follows the head ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)), and whether more may
@@ -382,27 +283,6 @@ mod tests {
         ] {
             assert!(parse_all(bytes).is_err(), "{bytes:?}");
         }
-    }
-
-    #[test]
-    fn a_request_tells_its_host_and_its_length() {
-        let encoded = |uri: &str, length: Option<&str>, size| {
-            let mut request = http::Request::post(uri).header("a", "b");
-            if let Some(length) = length {
-                request = request.header("content-length", length);
-            }
-            let mut out = Vec::new();
-            let encoding = encode(&request.body(()).unwrap().into_parts().0, size, &mut out);
-            (String::from_utf8(out).unwrap(), encoding)
-        };
-        let (text, encoding) = encoded("https://api.openai.com:443/v1/x?y", Some("3"), Some(3));
-        assert_eq!(text, "POST /v1/x?y HTTP/1.1\r\nhost: api.openai.com\r\na: b\r\ncontent-length: 3\r\n\r\n");
-        assert_eq!(encoding, Encoding::Length(3));
-        let (text, encoding) = encoded("http://[::1]:8080/", None, None);
-        assert_eq!(text, "POST / HTTP/1.1\r\nhost: [::1]:8080\r\na: b\r\ntransfer-encoding: chunked\r\n\r\n");
-        assert_eq!(encoding, Encoding::Chunked);
-        assert!(encoded("http://a/", None, Some(7)).0.ends_with("content-length: 7\r\n\r\n"));
-        assert!(encoded("http://a/", None, Some(0)).0.ends_with("a: b\r\n\r\n"));
     }
 
     #[test]

@@ -9,11 +9,11 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use http::{Method, request};
+use http::{Method, request::Parts};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
-use super::head::{self, Encoding};
+use super::request::{self, Encoding};
 use crate::{
     gather,
     upload::{Progress, Upload},
@@ -56,9 +56,9 @@ impl<B> Sending<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
-    pub(crate) fn new(head: &request::Parts, body: Upload<B>, may_switch: bool) -> Self {
+    pub(crate) fn new(head: &Parts, body: Upload<B>, may_switch: bool) -> Self {
         let mut lead = Vec::with_capacity(HEAD);
-        let encoding = head::encode(head, body.size_hint().exact(), &mut lead);
+        let encoding = request::encode(head, body.size_hint().exact(), &mut lead);
         let progress = Arc::clone(body.progress());
         Self {
             method: head.method.clone(),
