@@ -12,7 +12,7 @@ use std::{
 /// Polls a future only after it was woken. A task that is woken for what it mostly does then doesn't pay for what it
 /// seldom has to do.
 #[derive(Debug)]
-pub(crate) struct Aside<F> {
+pub struct Aside<F> {
     future: F,
     bell: Arc<Bell>,
 }
@@ -25,7 +25,9 @@ struct Bell {
 }
 
 impl<F> Aside<F> {
-    pub(crate) fn new(future: F) -> Self {
+    /// Beside whatever else the task does.
+    #[must_use]
+    pub fn new(future: F) -> Self {
         Self { future, bell: Arc::new(Bell { rung: AtomicBool::new(true), task: Mutex::new(Waker::noop().clone()) }) }
     }
 }

@@ -13,6 +13,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use sparekey::aside::Aside;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -23,7 +24,6 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     activity::{Activity, Bounds},
-    aside::Aside,
     proxy::Proxy,
     socket::Socket,
 };

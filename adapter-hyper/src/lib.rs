@@ -6,6 +6,7 @@
 //! binary.
 
 pub mod access_log;
+pub mod aside;
 pub mod demo;
 mod download;
 pub mod gather;

@@ -1,7 +1,6 @@
 //! The standalone server: settings, threads, signals.
 
 mod activity;
-mod aside;
 mod cli;
 mod connection;
 mod first_key;

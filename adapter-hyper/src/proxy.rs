@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) gate: Arc<Gate>,
-    pub(crate) upstream: Upstream<RequestBody>,
+    pub(crate) upstream: Upstream,
     pub(crate) metrics: Option<Arc<Metrics>>,
     /// A drain waits until nobody holds this any more.
     pub(crate) _alive: mpsc::Sender<Infallible>,

@@ -48,23 +48,20 @@ pub struct Patience {
 
 /// The way to the upstream, with the connections that are open. Belongs to the runtime that first sends on it.
 #[derive(Debug)]
-pub struct Upstream<B> {
+pub struct Upstream {
     connector: Connector,
     idle: Arc<Pool>,
     known: Arc<Mutex<http1::Known>>,
-    http2: http2::Shared<B>,
+    http2: http2::Connections,
     patience: Patience,
 }
 
-impl<B> Upstream<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-{
+impl Upstream {
     /// Opens nothing yet.
     #[must_use]
     pub fn new(tls: &Arc<ClientConfig>, patience: Patience) -> Self {
         let connector = Connector::new(tls);
-        Self { connector, idle: Arc::default(), known: Arc::default(), http2: http2::Shared::default(), patience }
+        Self { connector, idle: Arc::default(), known: Arc::default(), http2: http2::Connections::default(), patience }
     }
 
     /// Sends an admitted request and waits for the answer's head. A request of which nothing was sent, because
@@ -72,12 +69,15 @@ where
     ///
     /// # Errors
     /// [`UpstreamFailure`], with the reason in the log. Dropping the future cancels the request.
-    pub fn send(
+    pub fn send<B>(
         &self,
         head: request::Parts,
         exchange: &Exchange,
         body: B,
-    ) -> impl Future<Output = Result<Response<Download>, UpstreamFailure>> + Send {
+    ) -> impl Future<Output = Result<Response<Download>, UpstreamFailure>> + Send + use<'_, B>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
         let progress = Arc::new(Progress::now());
         let upload = Upload::new(body, Arc::clone(&progress));
         // Boxed, for each future that it goes through would keep a place for it.
@@ -104,17 +104,17 @@ where
         }
     }
 
-    async fn exchange(
+    async fn exchange<B>(
         &self,
-        mut request: Box<Request<Upload<B>>>,
+        request: Box<Request<Upload<B>>>,
         websocket: bool,
-    ) -> Result<Response<Content>, BoxError> {
+    ) -> Result<Response<Content>, BoxError>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
         // A WebSocket opens over HTTP/1.1 only.
-        while let Some(mut open) = self.http2.get().filter(|_| !websocket) {
-            match Box::pin(open.try_send_request(*request)).await {
-                Ok(answer) => return Ok(answer.map(|body| Content::Http2(http2::ReceivedBody::new(body)))),
-                Err(mut error) => request = Box::new(error.take_message().ok_or_else(|| error.into_error())?),
-            }
+        if !websocket && let Some(room) = self.http2.room() {
+            return Ok(Box::pin(room.exchange(*request)).await?.map(Content::Http2));
         }
         if let Some(connection) = self.idle.take() {
             return self.over_http1(connection, true, request, websocket).await;
@@ -124,8 +124,8 @@ where
                 self.over_http1(Connection::new(stream, &self.known), false, request, websocket).await
             }
             Fresh::Http2(stream) => {
-                let answer = Box::pin(async { self.http2.open(stream).await?.send_request(*request).await }).await?;
-                Ok(answer.map(|body| Content::Http2(http2::ReceivedBody::new(body))))
+                let answer = Box::pin(async { self.http2.open(stream).await?.exchange(*request).await }).await?;
+                Ok(answer.map(Content::Http2))
             }
         }
     }
@@ -135,13 +135,16 @@ where
         Box::pin(self.connector.connect(uri, http1_only))
     }
 
-    async fn over_http1(
+    async fn over_http1<B>(
         &self,
         mut connection: Connection,
         mut reused: bool,
         request: Box<Request<Upload<B>>>,
         websocket: bool,
-    ) -> Result<Response<Content>, BoxError> {
+    ) -> Result<Response<Content>, BoxError>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
         let (uri, mut sending) = {
             let (head, upload) = request.into_parts();
             let sending = Sending::new(&head, upload, websocket);

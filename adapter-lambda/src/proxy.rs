@@ -37,7 +37,7 @@ pub(crate) struct Proxy {
 
 struct Ready {
     gate: Gate,
-    pool: Pool<Full<Bytes>>,
+    pool: Pool,
     mode: Mode,
 }
 

@@ -7,8 +7,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use http_body::Body;
 use rustls::ClientConfig;
 use sparekey::upstream::{Patience, Upstream};
 
@@ -16,27 +14,24 @@ use sparekey::upstream::{Patience, Upstream};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// The way out, fresh after a freeze.
-pub(crate) struct Pool<B> {
+pub(crate) struct Pool {
     trust: Arc<ClientConfig>,
     patience: Patience,
-    current: RefCell<(Rc<Upstream<B>>, SystemTime)>,
+    current: RefCell<(Rc<Upstream>, SystemTime)>,
 }
 
-impl<B> Pool<B>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static,
-{
+impl Pool {
     pub(crate) fn new(trust: Arc<ClientConfig>, patience: Patience) -> Self {
         let current = RefCell::new((Rc::new(Upstream::new(&trust, patience)), SystemTime::now()));
         Self { trust, patience, current }
     }
 
     /// What to send the next request on.
-    pub(crate) fn upstream(&self) -> Rc<Upstream<B>> {
+    pub(crate) fn upstream(&self) -> Rc<Upstream> {
         self.upstream_at(SystemTime::now())
     }
 
-    fn upstream_at(&self, now: SystemTime) -> Rc<Upstream<B>> {
+    fn upstream_at(&self, now: SystemTime) -> Rc<Upstream> {
         let mut current = self.current.borrow_mut();
         // A clock that was set back says nothing.
         if now.duration_since(current.1).is_ok_and(|idle| idle > IDLE_TIMEOUT) {
@@ -49,14 +44,12 @@ where
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
-
     use super::*;
 
     #[test]
     fn connections_outlive_a_pause_and_no_freeze() {
         let patience = Patience { head: IDLE_TIMEOUT, silence: IDLE_TIMEOUT };
-        let pool = Pool::<Full<Bytes>>::new(sparekey::upstream::trust().unwrap(), patience);
+        let pool = Pool::new(sparekey::upstream::trust().unwrap(), patience);
         let now = SystemTime::now();
         let first = pool.upstream_at(now);
         assert!(Rc::ptr_eq(&first, &pool.upstream_at(now + IDLE_TIMEOUT / 2)));

@@ -7,6 +7,7 @@ mod hostile_upstream;
 mod hostile_upstream_http2;
 mod http2_attacks;
 mod http2_floods;
+mod http2_upstream;
 mod limits;
 mod load;
 mod log;
@@ -28,7 +29,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 16] = [
+const THEMES: [(&str, &[Test]); 17] = [
     ("bounds", bounds::TESTS),
     ("drain", drain::TESTS),
     ("first_key", first_key::TESTS),
@@ -36,6 +37,7 @@ const THEMES: [(&str, &[Test]); 16] = [
     ("hostile_upstream_http2", hostile_upstream_http2::TESTS),
     ("http2_attacks", http2_attacks::TESTS),
     ("http2_floods", http2_floods::TESTS),
+    ("http2_upstream", http2_upstream::TESTS),
     ("limits", limits::TESTS),
     ("load", load::TESTS),
     ("log", log::TESTS),

@@ -1,152 +1,182 @@
-//! HTTP/2 to the upstream: hyper's, on one connection for all requests.
+//! HTTP/2 to the upstream.
+//!
+//! **In scope:** connections, each with as many requests at once as the upstream takes on it; a request's body and the
+//! answer's, both as they come. A task moves each connection on; a request needs none.
+//! **Out of scope:** frames, flow control and header compression, which are `h2`'s; which requests come this way.
+
+mod body;
+mod sending;
 
 use std::{
-    io,
-    pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    future::{Future as _, poll_fn},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use http_body::Body;
-use http_body_util::BodyExt as _;
-use hyper::{
-    body::Incoming,
-    client::conn::http2::{Builder, SendRequest},
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong,
+    client::{Builder, Connection, SendRequest},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::timeout;
+use http::{HeaderMap, Request, Response, header::CONTENT_LENGTH};
+use http_body::Body;
+use tokio::time::{sleep, timeout};
 
+pub(crate) use self::body::ReceivedBody;
+use self::sending::Sending;
 use super::{BoxError, stream::Stream};
-use crate::upload::Upload;
+use crate::{aside::Aside, upload::Upload};
 
 /// A dead connection would swallow every request until each timed out.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long the end of a body that has all its bytes is awaited.
-const END_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much of what has come leaves in one piece.
-const GATHER: usize = 16 * 1024;
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The connection, where there is one.
+/// How much of an answer may wait for its client.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The most there is: answers that wait must not hold up the others.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// What small pieces that wait may take beyond their bytes, on a connection.
+const OVERHEAD_MAX: usize = 32 << 20;
+/// Of an answer's head.
+const HEAD_MAX: u32 = 16 << 10;
+/// How many requests go at once on a connection whose upstream has not told yet
+/// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
+const STREAMS_AT_FIRST: usize = 100;
+
+/// The connections that are open. The first that has room gets a request, so that few are needed.
+#[derive(Debug, Default)]
+pub(crate) struct Connections(Mutex<Vec<Shared>>);
+
+/// A connection that requests share.
 #[derive(Debug)]
-pub(crate) struct Shared<B>(Mutex<Option<SendRequest<Upload<B>>>>);
-
-impl<B> Default for Shared<B> {
-    fn default() -> Self {
-        Self(Mutex::new(None))
-    }
+struct Shared {
+    requests: SendRequest<Bytes>,
+    streams: Arc<AtomicUsize>,
 }
 
-impl<B> Shared<B>
-where
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-{
-    /// The connection, if it is open.
-    pub(crate) fn get(&self) -> Option<SendRequest<Upload<B>>> {
-        let mut shared = self.lock();
-        *shared = shared.take().filter(|sender| !sender.is_closed());
-        shared.clone()
+/// Room for a request on a connection.
+#[derive(Debug)]
+pub(crate) struct Room {
+    requests: SendRequest<Bytes>,
+    stream: Counted,
+}
+
+/// Counts a request until its answer has ended.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Connections {
+    /// Room on a connection that is open.
+    pub(crate) fn room(&self) -> Option<Room> {
+        let mut all = self.all();
+        all.retain_mut(Shared::takes_requests);
+        all.iter().find(|shared| shared.has_room()).map(Shared::room)
     }
 
     /// Begins to speak on a fresh connection, unless another was faster.
-    pub(crate) async fn open(&self, stream: Stream) -> hyper::Result<SendRequest<Upload<B>>> {
-        if let Some(open) = self.get() {
-            return Ok(open);
+    pub(crate) async fn open(&self, stream: Stream) -> Result<Room, h2::Error> {
+        if let Some(room) = self.room() {
+            return Ok(room);
         }
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        *self.lock() = Some(sender.clone());
-        Ok(sender)
+        let (requests, connection) = Builder::new()
+            .enable_push(false)
+            .initial_max_send_streams(STREAMS_AT_FIRST)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .data_frame_budget(OVERHEAD_MAX)
+            .max_header_list_size(HEAD_MAX)
+            .handshake(stream)
+            .await?;
+        let shared = Shared { requests, streams: Arc::default() };
+        let room = shared.room();
+        tokio::spawn(keep(connection, Arc::clone(&shared.streams)));
+        self.all().push(shared);
+        Ok(room)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<SendRequest<Upload<B>>>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Shared>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An answer's body.
-#[derive(Debug)]
-pub(crate) struct ReceivedBody {
-    /// `None` once it has ended.
-    body: Option<Incoming>,
-    /// What `content-length` promised and is still to come.
-    left: Option<u64>,
-    /// How it ended, while what came before has not left.
-    end: Option<io::Result<()>>,
-}
-
-impl ReceivedBody {
-    pub(crate) fn new(body: Incoming) -> Self {
-        let left = body.size_hint().exact();
-        Self { body: Some(body), left, end: None }
+impl Shared {
+    /// Whether neither end has taken leave.
+    fn takes_requests(&mut self) -> bool {
+        matches!(self.requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
     }
 
-    /// What has come, together: frames may be small, and each would cost a write.
-    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let first = match self.end.take() {
-            Some(end) => return Poll::Ready(end.err().map(Err)),
-            None => ready!(self.poll_frame(cx)),
-        };
-        let Some(Ok(first)) = first else { return Poll::Ready(first) };
-        let mut more = BytesMut::new();
-        while first.len() + more.len() < GATHER
-            && let Poll::Ready(next) = self.poll_frame(cx)
-        {
-            match next {
-                Some(Ok(data)) if more.is_empty() && first.is_empty() => return Poll::Ready(Some(Ok(data))),
-                Some(Ok(data)) => {
-                    if more.is_empty() {
-                        more.reserve(GATHER);
-                        more.extend_from_slice(&first);
-                    }
-                    more.extend_from_slice(&data);
-                }
-                end => {
-                    self.end = Some(end.map_or(Ok(()), |error| error.map(drop)));
-                    break;
-                }
-            }
-        }
-        Poll::Ready(Some(Ok(if more.is_empty() { first } else { more.freeze() })))
+    fn has_room(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) < self.requests.current_max_send_streams()
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let data = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-            Some(Ok(frame)) => frame.into_data().ok().map(Ok),
-            Some(Err(error)) => Some(Err(io::Error::other(error))),
-            None if body.is_end_stream() => None,
-            // hyper takes a reset that gives no reason for an end.
-            None => Some(Err(io::ErrorKind::UnexpectedEof.into())),
-        };
-        match &data {
-            Some(Ok(data)) => self.left = self.left.map(|left| left.saturating_sub(data.len() as u64)),
-            // Trailers end a body.
-            Some(Err(_)) | None => self.body = None,
-        }
-        Poll::Ready(data)
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream) && !matches!(self.end, Some(Err(_)))
-    }
-
-    /// How many bytes are still to come, where that is known.
-    pub(crate) fn left(&self) -> Option<u64> {
-        self.left
+    fn room(&self) -> Room {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Room { requests: self.requests.clone(), stream: Counted(Arc::clone(&self.streams)) }
     }
 }
 
-/// A body that has all its bytes but not its end is read to the end: dropping it there resets the stream, and enough
-/// resets end the connection for everybody.
-impl Drop for ReceivedBody {
+impl Drop for Counted {
     fn drop(&mut self) {
-        let unended = self.body.take().filter(|body| self.left == Some(0) && !body.is_end_stream());
-        if let (Some(mut body), Ok(runtime)) = (unended, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { timeout(END_TIMEOUT, body.frame()).await.is_ok() });
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Moves a connection on until it ends, or is found dead.
+async fn keep(mut connection: Connection<Stream, Bytes>, streams: Arc<AtomicUsize>) {
+    let Some(pings) = connection.ping_pong() else { return };
+    let dead = pin!(dead(pings, &streams));
+    tokio::select! {
+        biased;
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!("connection to the upstream ended: {error}");
+        },
+        () = Aside::new(dead) => tracing::warn!("the upstream no longer answers on a connection"),
+    }
+}
+
+/// Returns once a ping stays without an answer. None is sent while nobody waits for anything.
+async fn dead(mut pings: PingPong, streams: &AtomicUsize) {
+    loop {
+        sleep(PING_INTERVAL).await;
+        if streams.load(Ordering::Relaxed) > 0 && timeout(PING_TIMEOUT, pings.ping(Ping::opaque())).await.is_err() {
+            return;
         }
     }
+}
+
+impl Room {
+    /// Sends a request, as far as the upstream takes it, and waits for the answer's head.
+    pub(crate) async fn exchange<B>(mut self, request: Request<Upload<B>>) -> Result<Response<ReceivedBody>, BoxError>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let (head, upload) = request.into_parts();
+        let is_whole = upload.is_end_stream();
+        let (mut answer, stream) = self.requests.send_request(Request::from_parts(head, ()), is_whole)?;
+        let mut sending = (!is_whole).then(|| Sending::new(stream, upload));
+        let answer = poll_fn(|cx| {
+            if let Some(upload) = &mut sending
+                && let Poll::Ready(sent) = upload.poll(cx)
+            {
+                sent.map_err(Into::into)?;
+                sending = None;
+            }
+            Pin::new(&mut answer).poll(cx).map_err(BoxError::from)
+        });
+        let (head, body) = answer.await?.into_parts();
+        let length = length(&head.headers);
+        Ok(Response::from_parts(head, ReceivedBody::new(body, length, sending, self.stream)))
+    }
+}
+
+/// The length that a head tells, if it tells one.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    let mut told = headers.get_all(CONTENT_LENGTH).iter();
+    let only = told.next().filter(|_| told.next().is_none())?;
+    only.to_str().ok()?.parse().ok()
 }

@@ -40,6 +40,12 @@ impl Upstream {
     /// Listens on a free port of the loopback address.
     #[must_use]
     pub fn start(config: &Arc<ServerConfig>) -> Self {
+        Self::start_with(config, 200)
+    }
+
+    /// The same, and takes this many requests at once on a connection.
+    #[must_use]
+    pub fn start_with(config: &Arc<ServerConfig>, max_concurrent_streams: u32) -> Self {
         let (found, requests) = mpsc::channel();
         let listener = block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
@@ -56,6 +62,7 @@ impl Upstream {
                     let service = service_fn(move |request| hand_over(request, found.clone()));
                     let _ = http2::Builder::new(TokioExecutor::new())
                         .max_local_error_reset_streams(Some(1024))
+                        .max_concurrent_streams(max_concurrent_streams)
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
                 });
