@@ -25,7 +25,10 @@ use h2::{
 };
 use http::{HeaderMap, Request, Response, header::CONTENT_LENGTH};
 use http_body::Body;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{sleep, timeout},
+};
 
 pub(crate) use self::body::ReceivedBody;
 use self::sending::Sending;
@@ -127,7 +130,10 @@ impl Drop for Counted {
 }
 
 /// Moves a connection on until it ends, or is found dead.
-async fn keep(mut connection: Connection<Stream, Bytes>, streams: Arc<AtomicUsize>) {
+async fn keep<S>(mut connection: Connection<S, Bytes>, streams: Arc<AtomicUsize>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let Some(pings) = connection.ping_pong() else { return };
     let dead = pin!(dead(pings, &streams));
     tokio::select! {
@@ -179,4 +185,50 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     let mut told = headers.get_all(CONTENT_LENGTH).iter();
     let only = told.next().filter(|_| told.next().is_none())?;
     only.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// Whether a connection with this many requests is given up within an hour. The clock jumps to whatever timer is
+    /// next.
+    async fn is_given_up(streams: usize, upstream_answers: bool) -> bool {
+        let (near, far) = duplex(1 << 16);
+        let (begun, upstream) = tokio::join!(Builder::new().handshake(near), h2::server::handshake(far));
+        let (_requests, connection) = begun.unwrap();
+        let mut upstream = upstream.unwrap();
+        let upstream = tokio::spawn(async move {
+            if upstream_answers {
+                upstream.accept().await.unwrap().unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        let kept = timeout(Duration::from_secs(3600), keep(connection, Arc::new(streams.into()))).await;
+        upstream.abort();
+        kept.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_answers_no_ping_is_given_up_where_somebody_waits() {
+        assert!(is_given_up(1, false).await);
+        assert!(!is_given_up(0, false).await);
+        assert!(!is_given_up(1, true).await);
+    }
+
+    #[test]
+    fn a_length_counts_where_it_is_told_once() {
+        let told = |values: &[&'static str]| {
+            length(&values.iter().map(|value| (CONTENT_LENGTH, http::HeaderValue::from_static(value))).collect())
+        };
+        assert_eq!(told(&["5"]), Some(5));
+        assert_eq!(told(&[]), None);
+        let mut twice = HeaderMap::new();
+        for value in ["5", "6"] {
+            twice.append(CONTENT_LENGTH, http::HeaderValue::from_static(value));
+        }
+        assert_eq!(length(&twice), None);
+    }
 }

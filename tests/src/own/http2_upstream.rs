@@ -12,12 +12,12 @@ use crate::{
     peer::Peer,
     server::Server,
     tls::Authority,
-    wire,
+    usage, wire,
 };
 
 pub(super) const TESTS: &[Test] = &[
     ("requests_beyond_what_a_connection_takes_go_over_another", beyond_the_limit),
-    ("a_crowd_that_has_left_leaves_one_connection", after_a_crowd),
+    ("connections_of_a_crowd_that_has_left_serve_again", after_a_crowd),
     ("clients_that_read_nothing_hold_nobody_else_up", deaf_clients),
 ];
 
@@ -55,9 +55,13 @@ impl Scene {
 
     /// So many streams that no thread of the server can have them on one connection.
     fn crowd(&self) -> Vec<(Peer, Sender, Received)> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        iter::repeat_with(|| self.stream()).take(3 * LIMIT as usize * threads).collect()
+        iter::repeat_with(|| self.stream()).take(3 * LIMIT as usize * threads()).collect()
     }
+}
+
+/// Of the server: each has connections of its own.
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn beyond_the_limit() {
@@ -77,21 +81,27 @@ fn after_a_crowd() {
         client.until("0\r\n\r\n");
     }
     let opened = scene.upstream.connections();
-    for _ in 0..opened {
+    for _ in 0..10 * threads() {
         let (mut client, exchange) = scene.ask();
         drop(exchange.answer(Response::builder()));
         client.until("0\r\n\r\n");
     }
-    assert_eq!(scene.upstream.connections(), opened, "those that are open serve");
+    // A thread that the crowd missed opens its first.
+    assert!(scene.upstream.connections() <= opened + threads());
 }
 
+const DEAF: usize = 16;
 /// More than sockets hold.
 const DEAF_PIECES: usize = 512;
 const PIECE: Bytes = Bytes::from_static(&[b'x'; 64 << 10]);
+/// What a client that reads nothing may add to the process, in KiB.
+const GROWTH: u64 = 2 << 10;
 
 fn deaf_clients() {
     let scene = Scene::new(200);
-    let deaf: Vec<_> = iter::repeat_with(|| scene.stream()).take(16).collect();
+    let deaf: Vec<_> = iter::repeat_with(|| scene.stream()).take(DEAF).collect();
+    let process = scene.proxy.process().expect("the server is a process");
+    let before = usage::resident(process);
     for (_, sender, _) in &deaf {
         (0..DEAF_PIECES).for_each(|_| sender.send(PIECE));
     }
@@ -102,7 +112,8 @@ fn deaf_clients() {
         drop(sender);
         client.until("0\r\n\r\n");
     }
-    for (client, _, _) in &deaf {
-        assert!(client.has_come());
-    }
+    let grown = usage::resident_peak(process).saturating_sub(before);
+    println!("{DEAF} clients that read nothing: {grown} KiB more at most (RSS)");
+    assert!(grown < DEAF as u64 * GROWTH, "by {grown} KiB");
+    drop(deaf);
 }
