@@ -19,6 +19,7 @@ pub(super) const TESTS: &[Test] = &[
     ("requests_beyond_what_a_connection_takes_go_over_another", beyond_the_limit),
     ("connections_of_a_crowd_that_has_left_serve_again", after_a_crowd),
     ("clients_that_read_nothing_hold_nobody_else_up", deaf_clients),
+    ("an_upload_goes_on_beside_its_answer", upload_beside),
 ];
 
 /// Requests at once that one connection takes.
@@ -116,4 +117,21 @@ fn deaf_clients() {
     println!("{DEAF} clients that read nothing: {grown} KiB more at most (RSS)");
     assert!(grown < DEAF as u64 * GROWTH, "by {grown} KiB");
     drop(deaf);
+}
+
+fn upload_beside() {
+    let scene = Scene::new(LIMIT);
+    let mut client = Peer::connect(scene.proxy.address());
+    client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
+    client.send_chunk("one");
+    let (sender, mut body) = scene.upstream.accept().answer(Response::builder());
+    assert_eq!(body.piece().unwrap().unwrap(), "one");
+    sender.send("data: 1\n\n");
+    client.until("data: 1\n\n");
+    client.send_chunk("two");
+    assert_eq!(body.piece().unwrap().unwrap(), "two");
+    client.send("0\r\n\r\n");
+    assert!(body.piece().is_none());
+    drop(sender);
+    client.until("0\r\n\r\n");
 }
