@@ -23,7 +23,7 @@ use h2::{
     Ping, PingPong,
     client::{Builder, Connection, SendRequest},
 };
-use http::{HeaderMap, Request, Response, header::CONTENT_LENGTH};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -32,7 +32,7 @@ use tokio::{
 
 pub(crate) use self::body::ReceivedBody;
 use self::sending::Sending;
-use super::{BoxError, stream::Stream};
+use super::{BoxError, http1::head, stream::Stream};
 use crate::{aside::Aside, upload::Upload};
 
 /// A dead connection would swallow every request until each timed out.
@@ -182,13 +182,12 @@ impl Room {
 
 /// The length that a head tells, if it tells one.
 fn length(headers: &HeaderMap) -> Option<u64> {
-    let mut told = headers.get_all(CONTENT_LENGTH).iter();
-    let only = told.next().filter(|_| told.next().is_none())?;
-    only.to_str().ok()?.parse().ok()
+    head::length(headers).ok().flatten()
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_LENGTH;
     use tokio::io::duplex;
 
     use super::*;

@@ -158,7 +158,7 @@ fn body(
 }
 
 /// Lengths that are told more than once must agree.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
+pub(crate) fn length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
     let mut length = None;
     for value in headers.get_all(CONTENT_LENGTH) {
         for text in tokens(value) {
