@@ -90,7 +90,8 @@ async fn use_demo(values: &mut Values) -> Result<(), Box<dyn Error>> {
 struct Plan {
     settings: Settings,
     tls: Option<TlsAcceptor>,
-    trust: Arc<rustls::ClientConfig>,
+    /// Not where the upstream is plain.
+    trust: Option<Arc<rustls::ClientConfig>>,
     gate: Gate,
     upstream: String,
     /// Made for this run.
@@ -118,9 +119,11 @@ impl Plan {
         let config = config.map_err(|error| problems.extend(error.problems().iter().map(ToString::to_string))).ok();
         let tls = settings.tls.as_ref().map(|(cert, key)| tls::acceptor(cert, key)).transpose();
         let tls = tls.map_err(|problem| problems.push(problem)).ok().flatten();
-        let trust = upstream::trust().map_err(|error| problems.push(error.to_string())).ok();
-        match (config, trust) {
-            (Some(config), Some(trust)) if problems.is_empty() => {
+        let plain = config.as_ref().is_some_and(|config| !config.api_base().is_https());
+        let trust = (!plain).then(upstream::trust).transpose();
+        let trust = trust.map_err(|error| problems.push(error.to_string())).ok().flatten();
+        match config {
+            Some(config) if problems.is_empty() => {
                 let upstream = config.api_base().to_string();
                 Ok(Self { settings, tls, trust, gate: Gate::new(config), upstream, key })
             }

@@ -36,7 +36,7 @@ pub(crate) struct Server {
     pub(crate) gate: Arc<Gate>,
     pub(crate) protocol: Protocol,
     pub(crate) patience: Patience,
-    pub(crate) trust: Arc<rustls::ClientConfig>,
+    pub(crate) trust: Option<Arc<rustls::ClientConfig>>,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) drain_timeout: Duration,
     pub(crate) metrics: Option<Arc<Metrics>>,
@@ -70,7 +70,7 @@ impl Server {
     async fn serve(self, listener: TcpListener, mut draining: watch::Receiver<bool>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
-        let upstream = Upstream::new(&self.trust, self.patience);
+        let upstream = Upstream::new(self.trust.as_deref(), self.patience);
         let proxy = Arc::new(Proxy { gate: self.gate, upstream, metrics: self.metrics, _alive: alive });
         loop {
             let place = tokio::select! {

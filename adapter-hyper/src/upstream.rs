@@ -57,10 +57,10 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Opens nothing yet.
+    /// Opens nothing yet. An upstream over TLS needs somebody to trust.
     #[must_use]
-    pub fn new(tls: &Arc<ClientConfig>, patience: Patience) -> Self {
-        let connector = Connector::new(tls);
+    pub fn new(trust: Option<&ClientConfig>, patience: Patience) -> Self {
+        let connector = Connector::new(trust);
         Self { connector, idle: Arc::default(), known: Arc::default(), http2: http2::Connections::default(), patience }
     }
 

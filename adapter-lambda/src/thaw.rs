@@ -22,7 +22,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(trust: Arc<ClientConfig>, patience: Patience) -> Self {
-        let current = RefCell::new((Rc::new(Upstream::new(&trust, patience)), SystemTime::now()));
+        let current = RefCell::new((Rc::new(Upstream::new(Some(&trust), patience)), SystemTime::now()));
         Self { trust, patience, current }
     }
 
@@ -35,7 +35,7 @@ impl Pool {
         let mut current = self.current.borrow_mut();
         // A clock that was set back says nothing.
         if now.duration_since(current.1).is_ok_and(|idle| idle > IDLE_TIMEOUT) {
-            current.0 = Rc::new(Upstream::new(&self.trust, self.patience));
+            current.0 = Rc::new(Upstream::new(Some(&self.trust), self.patience));
         }
         current.1 = now;
         Rc::clone(&current.0)

@@ -85,6 +85,12 @@ impl ApiBase {
         path.strip_prefix(self.path.as_str()).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
     }
 
+    /// Whether requests go over TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
     /// Whether the base is a gateway of Cloudflare's by its host.
     pub(crate) fn is_ai_gateway(&self) -> bool {
         self.authority.host().eq_ignore_ascii_case(AI_GATEWAY)
@@ -97,7 +103,7 @@ impl ApiBase {
 
     /// An authority in lower case, without a port that the scheme implies.
     fn origin_port(&self, authority: &str) -> String {
-        let default = if self.scheme == Scheme::HTTPS { ":443" } else { ":80" };
+        let default = if self.is_https() { ":443" } else { ":80" };
         authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase()
     }
 }

@@ -23,6 +23,12 @@ const HTTP1: &[u8] = b"http/1.1";
 #[derive(Debug)]
 pub(crate) struct Connector {
     tcp: HttpConnector,
+    tls: Option<Tls>,
+}
+
+/// What is offered over TLS.
+#[derive(Debug)]
+struct Tls {
     either: Arc<ClientConfig>,
     http1: Arc<ClientConfig>,
 }
@@ -35,18 +41,14 @@ pub(crate) enum Fresh {
 }
 
 impl Connector {
-    pub(crate) fn new(tls: &Arc<ClientConfig>) -> Self {
+    /// Connects to plain hosts only where nobody is trusted.
+    pub(crate) fn new(trust: Option<&ClientConfig>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(TIMEOUT));
         tcp.set_keepalive(Some(KEEPALIVE));
-        let speaking = |protocols: &[&[u8]]| {
-            let mut config = ClientConfig::clone(tls);
-            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-            Arc::new(config)
-        };
-        Self { tcp, either: speaking(&[HTTP2, HTTP1]), http1: speaking(&[HTTP1]) }
+        Self { tcp, tls: trust.map(Tls::new) }
     }
 
     /// Connects to the host of this URI.
@@ -61,12 +63,24 @@ impl Connector {
         if uri.scheme() != Some(&Scheme::HTTPS) {
             return Ok(Fresh::Http1(Stream::Plain(tcp)));
         }
+        let tls = self.tls.as_ref().ok_or_else(|| io::Error::other("nobody is trusted to vouch for it"))?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let config = if http1_only { &self.http1 } else { &self.either };
+        let config = if http1_only { &tls.http1 } else { &tls.either };
         let tls = TlsConnector::from(Arc::clone(config)).connect(name, tcp).await?;
         let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP2);
         let stream = Stream::Tls(Box::new(tls));
         Ok(if speaks_http2 { Fresh::Http2(stream) } else { Fresh::Http1(stream) })
+    }
+}
+
+impl Tls {
+    fn new(trust: &ClientConfig) -> Self {
+        let speaking = |protocols: &[&[u8]]| {
+            let mut config = trust.clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            Arc::new(config)
+        };
+        Self { either: speaking(&[HTTP2, HTTP1]), http1: speaking(&[HTTP1]) }
     }
 }

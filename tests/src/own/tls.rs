@@ -20,6 +20,7 @@ pub(super) const TESTS: &[Test] = &[
     ("another_hosts_certificate_is_not_taken", other_host),
     ("a_certificate_that_is_none_is_told", no_certificate),
     ("an_authority_that_is_none_is_told", no_authority),
+    ("a_plain_upstream_needs_no_authority", plain_trusts_nobody),
     ("many_short_http2_answers_do_not_end_the_connection", many_short_answers),
     ("http2_requests_share_a_connection", sharing),
 ];
@@ -98,6 +99,14 @@ fn no_authority() {
         let (status, said) = Process::start(&mut Command::new(binary()), &settings).wait();
         assert!(status.code() == Some(2) && said.contains("SSL_CERT_FILE"), "{said}");
     }
+}
+
+fn plain_trusts_nobody() {
+    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let proxy = start(upstream.address(), &[("SSL_CERT_FILE", "/not/there")]);
+    let mut client = Peer::connect(proxy.address());
+    client.send(get("/v1/models"));
+    client.until("\r\n\r\nok");
 }
 
 /// A body that has all its bytes is read on to its end: a reset instead, often enough, ends the connection for all.
