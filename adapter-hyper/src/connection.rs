@@ -13,9 +13,8 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sparekey::aside::Aside;
+use sparekey::{aside::Aside, stream::Stream};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::watch,
     time::{sleep, timeout},
@@ -80,19 +79,16 @@ impl Protocol {
             http2 = begins_http2(&stream) => http2?,
             () = client.ended() => return Ok(()),
         };
-        self.speak(stream, http2, client).await
+        self.speak(Stream::Plain(stream), http2, client).await
     }
 
     async fn serve_tls(&self, tls: &TlsAcceptor, stream: TcpStream, client: Client) -> Result<(), BoxError> {
         let stream = timeout(self.bounds.head, tls.accept(stream)).await.map_err(io::Error::from)??;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.speak(stream, http2, client).await
+        self.speak(Stream::Tls(Box::new(stream.into())), http2, client).await
     }
 
-    async fn speak<S>(&self, stream: S, http2: bool, client: Client) -> Result<(), BoxError>
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    async fn speak(&self, stream: Stream, http2: bool, client: Client) -> Result<(), BoxError> {
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&client.activity)));
         let (proxy, activity) = (Arc::clone(&client.proxy), Arc::clone(&client.activity));
         let service = service_fn(move |request| Arc::clone(&proxy).serve(request, &activity));

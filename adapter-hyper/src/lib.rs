@@ -12,6 +12,7 @@ mod download;
 pub mod gather;
 pub mod log;
 pub mod metrics;
+pub mod stream;
 mod timer;
 mod upload;
 pub mod upstream;

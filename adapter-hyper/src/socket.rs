@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use sparekey::{gather, metrics::Metrics};
+use sparekey::{gather, metrics::Metrics, stream::Stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
@@ -91,19 +91,19 @@ impl Drop for RequestBody {
 
 /// A client's socket, which notes when it is heard of, and lingers where an upload was left unread.
 #[derive(Debug)]
-pub(crate) struct Socket<S> {
-    stream: S,
+pub(crate) struct Socket {
+    stream: Stream,
     activity: Arc<Activity>,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Socket<S> {
-    pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
+impl Socket {
+    pub(crate) fn new(stream: Stream, activity: Arc<Activity>) -> Self {
         Self { stream, activity, lingering: None }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
+impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
@@ -114,7 +114,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

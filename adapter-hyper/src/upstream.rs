@@ -4,7 +4,6 @@ mod connect;
 pub mod http1;
 pub(crate) mod http2;
 mod pool;
-mod stream;
 
 use std::{
     error::Error,

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service as _;
 
-use super::stream::Stream;
+use crate::stream::Stream;
 
 /// For TCP and TLS together.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ impl Connector {
         let config = if http1_only { &tls.http1 } else { &tls.either };
         let tls = TlsConnector::from(Arc::clone(config)).connect(name, tcp).await?;
         let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP2);
-        let stream = Stream::Tls(Box::new(tls));
+        let stream = Stream::Tls(Box::new(tls.into()));
         Ok(if speaks_http2 { Fresh::Http2(stream) } else { Fresh::Http1(stream) })
     }
 }

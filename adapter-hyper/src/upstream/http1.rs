@@ -31,7 +31,8 @@ pub(crate) use self::{
     known::Known,
     sending::{SendError, Sending},
 };
-use super::{BoxError, stream::Stream};
+use super::BoxError;
+use crate::stream::Stream;
 
 /// What is read at a time: of a head, and of a body at least and at most. A body that comes in small pieces is read into
 /// as little as allocators have at hand, one that comes fast in ever larger pieces.

@@ -32,8 +32,8 @@ use tokio::{
 
 pub(crate) use self::body::ReceivedBody;
 use self::sending::Sending;
-use super::{BoxError, http1::head, stream::Stream};
-use crate::{aside::Aside, upload::Upload};
+use super::{BoxError, http1::head};
+use crate::{aside::Aside, stream::Stream, upload::Upload};
 
 /// A dead connection would swallow every request until each timed out.
 const PING_INTERVAL: Duration = Duration::from_secs(30);

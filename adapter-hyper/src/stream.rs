@@ -1,4 +1,6 @@
-//! A connection to the upstream, plain or over TLS.
+//! A connection, a client's or to the upstream, plain or over TLS.
+//!
+//! One type for all, so that what speaks over it is compiled once.
 
 use std::{
     io,
@@ -12,12 +14,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf, ReadHalf, WriteHalf, split},
     net::TcpStream,
 };
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::TlsStream;
 
 /// Bytes both ways.
 #[derive(Debug)]
-pub(crate) enum Stream {
+pub enum Stream {
+    /// TCP alone.
     Plain(TcpStream),
+    /// TLS over it, as the client or as the server.
     Tls(Box<TlsStream<TcpStream>>),
     /// To be read only: somebody else writes.
     Half(ReadHalf<Box<Stream>>),
