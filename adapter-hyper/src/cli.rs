@@ -1,6 +1,8 @@
 //! The command line, made from the tables of settings.
 
-use clap::{Arg, ArgAction, Command};
+use std::env;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use sparekey_core::SETTINGS;
 
 use crate::settings::SERVER_SETTINGS;
@@ -9,6 +11,12 @@ const AFTER_HELP: &str = "\
 Each setting is a flag or an environment variable; the flag comes first. A secret is never a flag: it comes from its \
 variable, or from a file that its flag or {NAME}_FILE names. SSL_CERT_FILE and SSL_CERT_DIR name the authorities that \
 vouch for the upstream, where they are not the public ones.";
+
+/// What the command line holds, if anything. Wrong flags and `--help` end the process.
+pub(crate) fn arguments() -> Option<ArgMatches> {
+    // Most servers are set up by their environment: the flags are not described where none is given.
+    (env::args_os().len() > 1).then(|| command().get_matches())
+}
 
 /// The whole command line.
 pub(crate) fn command() -> Command {

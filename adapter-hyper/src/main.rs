@@ -38,20 +38,20 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     limits::set();
-    let arguments = cli::command().get_matches();
+    let arguments = cli::arguments();
     // It runs the demo and the signals beside its share of the requests; the other cores have threads of their own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let plan = match runtime.block_on(Plan::make(&arguments)) {
+    let plan = match runtime.block_on(Plan::make(arguments.as_ref())) {
         Ok(plan) => plan,
         Err(problems) => {
             eprintln!("sparekey: these settings are wrong:\n  {}", problems.join("\n  "));
             return ExitCode::from(USAGE);
         }
     };
-    if arguments.subcommand_matches("check").is_some() {
+    if arguments.is_some_and(|arguments| arguments.subcommand_matches("check").is_some()) {
         println!("The settings are good: {} to {}", plan.settings.listen, plan.upstream);
         return ExitCode::SUCCESS;
     }
@@ -99,9 +99,9 @@ struct Plan {
 }
 
 impl Plan {
-    async fn make(arguments: &ArgMatches) -> Result<Self, Vec<String>> {
+    async fn make(arguments: Option<&ArgMatches>) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
-        let demo = arguments.get_flag("demo");
+        let demo = arguments.is_some_and(|arguments| arguments.get_flag("demo"));
         let is_owners = |name: &str| owners().any(|owners| owners == name.strip_suffix("_FILE").unwrap_or(name));
         let environment = |name: &str| std::env::var(name).ok().filter(|_| !(demo && is_owners(name)));
         let mut values = Values::gather(arguments, environment, &mut problems);

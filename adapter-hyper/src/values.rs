@@ -14,11 +14,11 @@ pub(crate) struct Values(HashMap<&'static str, String>);
 impl Values {
     /// Gathers every setting's value; what can't be read is added to `problems`.
     pub(crate) fn gather(
-        flags: &ArgMatches,
+        flags: Option<&ArgMatches>,
         environment: impl Fn(&str) -> Option<String>,
         problems: &mut Vec<String>,
     ) -> Self {
-        let flag = |name: &str| flags.get_one::<String>(&cli::flag(name)).cloned();
+        let flag = |name: &str| flags?.get_one::<String>(&cli::flag(name)).cloned();
         let given =
             |source: &dyn Fn(&str) -> Option<String>, name: &str| source(name).filter(|value| !value.trim().is_empty());
         let mut values = Self::default();
@@ -72,7 +72,7 @@ mod tests {
         let flags = cli::command().get_matches_from([&["sparekey"], arguments].concat());
         let get = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
         let mut problems = Vec::new();
-        (Values::gather(&flags, get, &mut problems), problems)
+        (Values::gather(Some(&flags), get, &mut problems), problems)
     }
 
     #[test]
