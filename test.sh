@@ -26,5 +26,11 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 step "The core needs nothing of a machine"
 cargo build --package sparekey-core --target wasm32-unknown-unknown --quiet
 
+step "The image has all its sources"
+image=$(mktemp -d)
+trap 'rm -rf "$image"' EXIT
+cp -r $(sed -n 's/^!//p' .dockerignore) "$image"
+cargo check --locked --package sparekey --manifest-path "$image/Cargo.toml" --target-dir "${CARGO_TARGET_DIR:-target}" --quiet
+
 step "Tests"
 cargo test --workspace --quiet
