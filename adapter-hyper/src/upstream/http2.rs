@@ -23,7 +23,7 @@ use h2::{
     Ping, PingPong,
     client::{Builder, Connection, SendRequest},
 };
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -175,19 +175,13 @@ impl Room {
             Pin::new(&mut answer).poll(cx).map_err(BoxError::from)
         });
         let (head, body) = answer.await?.into_parts();
-        let length = length(&head.headers);
+        let length = head::length(&head.headers)?;
         Ok(Response::from_parts(head, ReceivedBody::new(body, length, sending, self.stream)))
     }
 }
 
-/// The length that a head tells, if it tells one.
-fn length(headers: &HeaderMap) -> Option<u64> {
-    head::length(headers).ok().flatten()
-}
-
 #[cfg(test)]
 mod tests {
-    use http::header::CONTENT_LENGTH;
     use tokio::io::duplex;
 
     use super::*;
@@ -215,19 +209,5 @@ mod tests {
         assert!(is_given_up(1, false).await);
         assert!(!is_given_up(0, false).await);
         assert!(!is_given_up(1, true).await);
-    }
-
-    #[test]
-    fn a_length_counts_where_it_is_told_once() {
-        let told = |values: &[&'static str]| {
-            length(&values.iter().map(|value| (CONTENT_LENGTH, http::HeaderValue::from_static(value))).collect())
-        };
-        assert_eq!(told(&["5"]), Some(5));
-        assert_eq!(told(&[]), None);
-        let mut twice = HeaderMap::new();
-        for value in ["5", "6"] {
-            twice.append(CONTENT_LENGTH, http::HeaderValue::from_static(value));
-        }
-        assert_eq!(length(&twice), None);
     }
 }

@@ -97,6 +97,8 @@ const ANSWERS: &[(&[Step], Sees)] = &[
     (&[Head(&[(":status", "200"), ("content-length", "-1")])], Unreachable),
     (&[Head(&[(":status", "200"), ("content-length", "2, 2")])], Unreachable),
     (&[Head(&[(":status", "200"), ("content-length", "99999999999999999999")])], Unreachable),
+    (&[Head(&[(":status", "200"), ("content-length", "2"), ("content-length", "2")]), Last("ok")], Good(200, "ok")),
+    (&[Head(&[(":status", "200"), ("content-length", "2"), ("content-length", "6")]), Last("ok")], Unreachable),
     // Bodies that break.
     (&[OK, Piece("ok"), Frame(RST_STREAM, 0, 1, &[0, 0, 0, 2])], Cut("ok")),
     (&[OK, Piece("ok"), Close], Cut("ok")),
