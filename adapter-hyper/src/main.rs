@@ -103,7 +103,9 @@ impl Plan {
         let mut problems = Vec::new();
         let demo = arguments.is_some_and(|arguments| arguments.get_flag("demo"));
         let is_owners = |name: &str| owners().any(|owners| owners == name.strip_suffix("_FILE").unwrap_or(name));
-        let environment = |name: &str| std::env::var(name).ok().filter(|_| !(demo && is_owners(name)));
+        // What is not UTF-8 gets marks in its place that no setting takes, so that it is told and not passed over.
+        let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let environment = |name: &str| variable(name).filter(|_| !(demo && is_owners(name)));
         let mut values = Values::gather(arguments, environment, &mut problems);
         if demo {
             use_demo(&mut values).await.map_err(|error| vec![format!("--demo: {error}")])?;

@@ -1,6 +1,6 @@
 //! Settings: where they come from, and what is said of wrong ones.
 
-use std::{fs, net::TcpListener, process::Command};
+use std::{ffi::OsStr, fs, net::TcpListener, os::unix::ffi::OsStrExt as _, process::Command};
 
 use super::Test;
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
 pub(super) const TESTS: &[Test] = &[
     ("every_problem_is_listed_at_once", every_problem),
     ("each_problem_is_refused", each_problem),
+    ("what_is_not_text_is_refused", not_text),
     ("no_key_never_opens_the_door", no_key),
     ("no_key_in_a_file_never_opens_the_door", no_key_in_file),
     ("check_tells_and_ends", check),
@@ -86,6 +87,18 @@ fn each_problem() {
         let mut list = vec![("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
         list.retain(|(known, _)| *known != name);
         refused(&[list, vec![(name, value)]].concat(), &[reason]);
+    }
+}
+
+fn not_text() {
+    for name in ["OPENAI_API_KEY", "ACCESS_KEYS", "API_BASE", "LISTEN", "MAX_HEAD", "LOG", "TLS_CERT"] {
+        let mut list = vec![("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
+        list.retain(|(known, _)| *known != name);
+        let value = OsStr::from_bytes(b"http://secret\xff/");
+        let mut server = Command::new(binary());
+        server.env_clear().env(name, value);
+        let (status, said) = Process::start_within(&mut server, &settings(&list)).wait();
+        assert!(status.code() == Some(2) && said.contains(name) && !said.contains("secret"), "{name}: {said}");
     }
 }
 
