@@ -73,30 +73,35 @@ pub fn parse(
     if buffer.iter().zip(BEGIN).any(|(is, should)| is != should) {
         return Err(HeadError::StatusLine);
     }
-    let mut lines: Lines = [(0, 0); 1 + LINES_MAX];
+    let mut lines = [Line::default(); 1 + LINES_MAX];
     let Some((count, length)) = find_lines(buffer, &mut lines)? else { return Ok(None) };
-    // New values share the buffer: nothing is copied.
-    let bytes = buffer.split_to(length).freeze();
-    let text = |(start, end): (u16, u16)| &bytes[usize::from(start)..usize::from(end)];
+    let head = buffer.split_to(length).freeze();
     let (first, lines) = lines[..count].split_first().ok_or(HeadError::StatusLine)?;
-    let (version, status) = status_line(text(*first)).ok_or(HeadError::StatusLine)?;
-    let mut headers = HeaderMap::with_capacity(lines.len());
-    for (place, line) in lines.iter().enumerate() {
-        let (name, value) = known.read(place, text(*line), &bytes)?;
-        headers.append(name, value);
-    }
+    let (version, status) = status_line(first.of(&head)).ok_or(HeadError::StatusLine)?;
+    let headers = known.read(&head, lines)?;
     let (body, keeps_open) = body(method, status, version, &headers, may_switch)?;
     let mut parts = response::Response::new(()).into_parts().0;
     (parts.status, parts.version, parts.headers) = (status, version, headers);
     Ok(Some(Head { parts, body, keeps_open }))
 }
 
-/// Where the lines of a head stand, without what ends them.
-type Lines = [(u16, u16); 1 + LINES_MAX];
+/// Where a line of a head stands, without what ends it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Line {
+    start: u16,
+    end: u16,
+}
+
+impl Line {
+    /// Its text.
+    pub(crate) fn of(self, head: &[u8]) -> &[u8] {
+        &head[usize::from(self.start)..usize::from(self.end)]
+    }
+}
 
 /// Finds a head's lines; returns how many there are, and the head's length. `None` where the empty line at its end has not
 /// come yet.
-fn find_lines(bytes: &[u8], lines: &mut Lines) -> Result<Option<(usize, usize)>, HeadError> {
+fn find_lines(bytes: &[u8], lines: &mut [Line]) -> Result<Option<(usize, usize)>, HeadError> {
     let mut start = 0;
     for (count, end) in memchr_iter(b'\n', bytes).enumerate() {
         let line = &bytes[start..end];
@@ -104,7 +109,8 @@ fn find_lines(bytes: &[u8], lines: &mut Lines) -> Result<Option<(usize, usize)>,
         if line.is_empty() {
             return Ok(Some((count, end + 1)));
         }
-        *lines.get_mut(count).ok_or(HeadError::TooLong)? = (narrow(start)?, narrow(start + line.len())?);
+        *lines.get_mut(count).ok_or(HeadError::TooLong)? =
+            Line { start: narrow(start)?, end: narrow(start + line.len())? };
         start = end + 1;
     }
     if bytes.len() > HEAD_MAX { Err(HeadError::TooLong) } else { Ok(None) }
@@ -292,6 +298,10 @@ mod tests {
             "a: 1\r\nB: 2\r\nc: 3\r\n",
             "A: 1\r\nb: 2\r\nC: 3\r\n",
             "b: 1\r\na: 2\r\n",
+            "b: 1\r\nc: 2\r\n",
+            "b: 1\r\ncc: 2\r\n",
+            "b: 1\r\ncc: 2\r\nd: 3\r\n",
+            "b: 1\r\n",
             "a: 1\r\nd: 2\r\nd: 3\r\ne: 4\r\n",
             "a: 1\r\nd: 2\r\nd: 4\r\ne: 4\r\n",
             "a: 2\r\nd: 2\r\nd: 3\r\ne: 4\r\n",
@@ -299,6 +309,12 @@ mod tests {
             "a: 1\r\nd:\r\nd\t: 3\r\n",
             "a: 1\r\nd: 2\r\nd3\r\n",
             "a: 1\r\nd: 2\r\nd: \u{7}\r\n",
+            "d: 1\r\na: 1\r\nD: 2\r\nb: 1\r\nd: 3\r\n",
+            "d: 1\r\na: 2\r\nD: 4\r\nb: 1\r\nd: 3\r\n",
+            "d: 5\r\na: 3\r\nD: 4\r\nb: 2\r\nd: 6\r\n",
+            "d: 5\r\na: 3\r\nD: 4\r\nb: 2\r\nd: \u{7}\r\n",
+            "d: 7\r\na: 4\r\nD: 4\r\nb: 3\r\nd: 6\r\n",
+            "D: 7\r\na: 4\r\nd: 4\r\nb: 3\r\nd: 6\r\n",
             "a: 1\r\n",
             "",
         ] {
