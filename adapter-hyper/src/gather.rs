@@ -2,11 +2,12 @@
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, ReadBuf};
 
 /// What is copied at most.
 const SMALL: usize = 2048;
@@ -20,16 +21,15 @@ pub fn poll_write(
     cx: &mut Context<'_>,
     parts: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
-    let mut whole = [0; SMALL];
-    let mut length = 0;
+    let mut space = [const { MaybeUninit::uninit() }; SMALL];
+    let mut whole = ReadBuf::uninit(&mut space);
     for part in parts {
-        let Some(place) = whole.get_mut(length..length + part.len()) else {
+        if part.len() > whole.remaining() {
             return stream.poll_write_vectored(cx, parts);
-        };
-        place.copy_from_slice(part);
-        length += part.len();
+        }
+        whole.put_slice(part);
     }
-    stream.poll_write(cx, &whole[..length])
+    stream.poll_write(cx, whole.filled())
 }
 
 #[cfg(test)]

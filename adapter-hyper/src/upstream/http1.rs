@@ -67,7 +67,11 @@ impl Connection {
     /// Reads what has come; the count is 0 at the connection's end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.stream.poll_read_ready(cx))?;
-        self.read.reserve(self.read_size);
+        if self.read.capacity() == 0 {
+            self.read = BytesMut::with_capacity(self.read_size);
+        } else {
+            self.read.reserve(self.read_size);
+        }
         pin!(self.stream.read_buf(&mut self.read)).poll(cx)
     }
 

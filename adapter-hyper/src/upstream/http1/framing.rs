@@ -1,6 +1,6 @@
 //! Where an answer's body ends ([RFC 9112 §6, §7.1](https://www.rfc-editor.org/rfc/rfc9112#section-6)). Bytes in, data out.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Chunk extensions, trailers and leading zeros mean nothing here; this many bytes of them in a body are somebody's attack.
 const IGNORED_MAX: usize = 16 * 1024;
@@ -129,8 +129,10 @@ impl Chunked {
                 read += 1;
             }
         }
-        let taken = buffer.split_to(read).freeze();
-        Ok(taken.slice(data))
+        let mut taken = buffer.split_to(read);
+        taken.truncate(data.end);
+        taken.advance(data.start);
+        Ok(taken.freeze())
     }
 
     fn next(&mut self, byte: u8) -> Result<At, FramingError> {
