@@ -2,8 +2,6 @@
 //!
 //! The table is [`Cause::row`]; every message tells its reader what to do next.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -172,16 +170,15 @@ impl Rejection {
     pub fn to_response(&self) -> Response<Bytes> {
         let Row { status, code, message, header, retry } = self.cause.row();
         let message = match &self.detail {
-            Some(detail) => Cow::Owned(format!("{message} {detail}")),
-            None => Cow::Borrowed(message),
+            Some(detail) => json_string(&format!("{message} {detail}")),
+            None => quoted(message),
         };
         let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
         // OpenAI answers a request without a key with a null code.
-        let code = if self.cause == Cause::MissingKey { Cow::Borrowed("null") } else { Cow::Owned(json_string(code)) };
-        let body = format!(
-            r#"{{"error":{{"message":{},"type":"{kind}","param":null,"code":{code}}}}}"#,
-            json_string(&message)
-        );
+        let code = if self.cause == Cause::MissingKey { "null".to_owned() } else { quoted(code) };
+        let body =
+            [r#"{"error":{"message":"#, &message, r#","type":""#, kind, r#"","param":null,"code":"#, &code, "}}"]
+                .concat();
 
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -199,6 +196,11 @@ impl Rejection {
     }
 }
 
+/// A JSON string literal of a text that needs no escapes, as those of the table.
+fn quoted(text: &str) -> String {
+    ["\"", text, "\""].concat()
+}
+
 /// A JSON string literal ([RFC 8259 §7](https://www.rfc-editor.org/rfc/rfc8259#section-7)).
 pub(crate) fn json_string(text: &str) -> String {
     let mut literal = String::with_capacity(text.len().saturating_add(2));
@@ -212,4 +214,30 @@ pub(crate) fn json_string(text: &str) -> String {
     }
     literal.push('"');
     literal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_needs_no_escapes() {
+        for cause in [
+            Cause::MissingKey,
+            Cause::InvalidKey,
+            Cause::AmbiguousKey,
+            Cause::InvalidPath,
+            Cause::Administration,
+            Cause::Method,
+            Cause::Headers,
+            Cause::Unreachable,
+            Cause::OwnersKeyRefused,
+            Cause::Timeout,
+            Cause::TooLarge,
+            Cause::Misconfigured,
+        ] {
+            let Row { code, message, .. } = cause.row();
+            assert_eq!([quoted(code), quoted(message)], [json_string(code), json_string(message)]);
+        }
+    }
 }
