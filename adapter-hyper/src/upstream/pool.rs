@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use super::http1::Connection;
 
-const IDLE_MAX: usize = 256;
+/// What a crowd leaves behind: its next requests need not connect, nor shake hands.
+const IDLE_MAX: usize = 1024;
 /// How often those are looked for that closed or waited too long.
 const SWEEP: Duration = Duration::from_secs(1);
 /// After how many sweeps one is given up: sooner than the keep-alive ends of the fronts that upstreams stand behind.
