@@ -67,12 +67,7 @@ impl Connection {
     /// Reads what has come; the count is 0 at the connection's end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         ready!(self.stream.poll_read_ready(cx))?;
-        if self.read.capacity() == 0 {
-            self.read = BytesMut::with_capacity(self.read_size);
-        } else {
-            self.read.reserve(self.read_size);
-        }
-        pin!(self.stream.read_buf(&mut self.read)).poll(cx)
+        self.poll_read_some(cx)
     }
 
     /// Reads more of a body. Most bodies wait most of the time.
@@ -81,10 +76,19 @@ impl Connection {
             self.give_up_buffer();
             return Poll::Pending;
         }
-        let count = ready!(self.poll_fill(cx))?;
+        let count = ready!(self.poll_read_some(cx))?;
         let next = if count < self.read_size { count * 2 } else { self.read_size * 4 };
         self.read_size = next.clamp(READ_MIN, READ_MAX);
         Poll::Ready(Ok(count))
+    }
+
+    fn poll_read_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() == 0 {
+            self.read = BytesMut::with_capacity(self.read_size);
+        } else {
+            self.read.reserve(self.read_size);
+        }
+        pin!(self.stream.read_buf(&mut self.read)).poll(cx)
     }
 
     /// Whoever waits for long needs none.
