@@ -62,6 +62,8 @@ impl Keyring {
         if digests.iter().any(|known| known.ct_eq(&digest).into()) {
             return Err(KeyringError::Duplicate { place });
         }
+        // Nearly everybody has one key.
+        digests.reserve_exact(1);
         digests.push(digest);
         Ok(())
     }
