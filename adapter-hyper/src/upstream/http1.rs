@@ -83,7 +83,7 @@ impl Connection {
     }
 
     fn poll_read_some(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // To make a buffer costs a third of growing an empty one.
+        // To make a buffer costs less than to grow an empty one.
         if self.read.capacity() == 0 {
             self.read = BytesMut::with_capacity(self.read_size);
         } else {
