@@ -60,8 +60,8 @@ pub(crate) const CASES: [Case; 6] = [
         clients: 1000,
         times: 1000,
     },
-    Case { name: "up 10 MB", unit: "CPU µs", parts: 1, plain_only: false, job: up, clients: 2, times: 8 },
-    Case { name: "down 10 MB", unit: "CPU µs", parts: 1, plain_only: false, job: down, clients: 2, times: 8 },
+    Case { name: "up 10 MB", unit: "CPU µs", parts: 1, plain_only: false, job: up, clients: 2, times: 24 },
+    Case { name: "down 10 MB", unit: "CPU µs", parts: 1, plain_only: false, job: down, clients: 2, times: 24 },
 ];
 
 /// What one run found.
