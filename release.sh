@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Makes what a release holds, into release/: static programs for Linux, the function, a bill of materials, checksums.
-# Needs rustup's target x86_64-unknown-linux-musl and its component llvm-tools.
 #
 # The server is compiled twice, the second time by a profile: what it did under the bench's load. Its hot code then lies
 # together, which spares a tenth of its CPU time. The profile is part of the release: the same sources, rustc and profile,
@@ -15,6 +14,11 @@ export SOURCE_DATE_EPOCH=0
 export CC_x86_64_unknown_linux_musl=${CC_x86_64_unknown_linux_musl:-cc}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+
+if command -v rustup >/dev/null; then
+  rustup target add "$target"
+  rustup component add llvm-tools
+fi
 
 # Compiles programs, with a flag of its own for rustc.
 compile() {
