@@ -1,6 +1,7 @@
 //! The standalone server as a program of its own.
 
 use std::{
+    env,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
@@ -86,9 +87,10 @@ pub fn listening_on(line: &str) -> Option<SocketAddr> {
     rest.trim_start_matches(['s', ':', '/']).split(',').next()?.parse().ok()
 }
 
-/// The binary as the sources are now.
+/// The binary as the sources are now, or the one that `SPAREKEY` names: a release's.
 #[must_use]
 pub fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| process::build("sparekey", Profile::Dev)).clone()
+    let given = || env::var_os("SPAREKEY").map(PathBuf::from);
+    BUILT.get_or_init(|| given().unwrap_or_else(|| process::build("sparekey", Profile::Dev))).clone()
 }
