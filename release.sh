@@ -51,10 +51,10 @@ mv "$scratch"/*-"$target"* release
 if ! command -v cargo-cyclonedx >/dev/null; then
   cargo install cargo-cyclonedx --version 0.5.9 --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 fi
-# It makes one for each member.
+# It makes one for each member, and names the folder.
 cargo cyclonedx --target "$target" --format json --override-filename sbom
 for package in adapter-hyper keygen adapter-lambda; do
-  mv "$package/sbom.json" "release/sbom-$package.json"
+  sed "s|file://$PWD|file:///sparekey|g" "$package/sbom.json" >"release/sbom-$package.json"
 done
 rm -- */sbom.json
 cd release
