@@ -1,6 +1,7 @@
 //! One client's connection: TLS, the protocol, and its end.
 
 use std::{
+    fmt::Display,
     future::Future,
     io,
     pin::{Pin, pin},
@@ -26,8 +27,6 @@ use crate::{
     proxy::Proxy,
     socket::Socket,
 };
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a connection that is being closed may take to say so.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -63,43 +62,48 @@ impl Protocol {
     }
 
     /// Serves a connection to its end.
-    pub(crate) async fn serve(self, stream: TcpStream, client: Client) {
-        let ended = match &self.tls {
-            None => self.serve_plain(stream, client).await,
+    pub(crate) async fn serve(self, stream: TcpStream, mut client: Client) {
+        let begun = match &self.tls {
+            None => begin_plain(stream, &mut client).await,
             // Apart, so that plain connections don't carry what TLS needs.
-            Some(tls) => Box::pin(self.serve_tls(tls, stream, client)).await,
+            Some(tls) => Box::pin(self.begin_tls(tls, stream)).await,
         };
-        if let Err(error) = ended {
-            tracing::debug!("connection ended: {error}");
+        match begun {
+            Ok(Some((stream, http2))) => self.speak(stream, http2, client),
+            Ok(None) => {}
+            Err(error) => tracing::debug!("connection ended: {error}"),
         }
     }
 
-    async fn serve_plain(&self, stream: TcpStream, mut client: Client) -> Result<(), BoxError> {
-        let http2 = tokio::select! {
-            http2 = begins_http2(&stream) => http2?,
-            () = client.ended() => return Ok(()),
-        };
-        self.speak(Stream::Plain(stream), http2, client).await
-    }
-
-    async fn serve_tls(&self, tls: &TlsAcceptor, stream: TcpStream, client: Client) -> Result<(), BoxError> {
+    async fn begin_tls(&self, tls: &TlsAcceptor, stream: TcpStream) -> io::Result<Option<(Stream, bool)>> {
         let stream = timeout(self.bounds.head, tls.accept(stream)).await.map_err(io::Error::from)??;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.speak(Stream::Tls(Box::new(stream.into())), http2, client).await
+        Ok(Some((Stream::Tls(Box::new(stream.into())), http2)))
     }
 
-    async fn speak(&self, stream: Stream, http2: bool, client: Client) -> Result<(), BoxError> {
+    /// In a task of its own, which holds nothing of how the connection began: of a thousand that stream each is far from
+    /// the processor when its turn comes, and the less of it is looked at, the better.
+    fn speak(&self, stream: Stream, http2: bool, client: Client) {
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&client.activity)));
         let (proxy, activity) = (Arc::clone(&client.proxy), Arc::clone(&client.activity));
         let service = service_fn(move |request| Arc::clone(&proxy).serve(request, &activity));
         if http2 {
-            let mut connection = Box::pin(self.http2.serve_connection(socket, service));
-            client.see_to_its_end(connection.as_mut(), http2::Connection::graceful_shutdown).await
+            let connection = Box::pin(self.http2.serve_connection(socket, service));
+            tokio::spawn(client.see_to_its_end(connection, http2::Connection::graceful_shutdown));
         } else {
-            let connection = pin!(self.http1.serve_connection(socket, service).with_upgrades());
-            client.see_to_its_end(connection, http1::UpgradeableConnection::graceful_shutdown).await
+            let connection = Box::pin(self.http1.serve_connection(socket, service).with_upgrades());
+            tokio::spawn(client.see_to_its_end(connection, http1::UpgradeableConnection::graceful_shutdown));
         }
     }
+}
+
+/// Finds the protocol; `None` where the client said nothing in time.
+async fn begin_plain(stream: TcpStream, client: &mut Client) -> io::Result<Option<(Stream, bool)>> {
+    let http2 = tokio::select! {
+        http2 = begins_http2(&stream) => http2?,
+        () = client.ended() => return Ok(None),
+    };
+    Ok(Some((Stream::Plain(stream), http2)))
 }
 
 /// Whether the client speaks HTTP/2 without having asked.
@@ -123,31 +127,32 @@ impl Client {
         }
     }
 
-    async fn see_to_its_end<C, E>(
-        mut self,
-        mut connection: Pin<&mut C>,
-        say_goodbye: impl FnOnce(Pin<&mut C>),
-    ) -> Result<(), BoxError>
+    async fn see_to_its_end<C, E>(mut self, mut connection: Pin<Box<C>>, say_goodbye: impl FnOnce(Pin<&mut C>))
     where
         C: Future<Output = Result<(), E>> + ?Sized,
-        E: Into<BoxError>,
+        E: Display,
     {
-        {
+        let mut ended = {
             let watch = pin!(self.ended());
             tokio::select! {
                 biased;
-                ended = &mut connection => return ended.map_err(Into::into),
-                () = Aside::new(watch) => {}
+                ended = &mut connection => Some(ended),
+                () = Aside::new(watch) => None,
             }
-        }
-        say_goodbye(connection.as_mut());
-        let overdue = async {
-            sleep(FAREWELL).await;
-            self.activity.expired().await;
         };
-        tokio::select! {
-            ended = &mut connection => ended.map_err(Into::into),
-            () = overdue => Ok(()),
+        if ended.is_none() {
+            say_goodbye(connection.as_mut());
+            let overdue = async {
+                sleep(FAREWELL).await;
+                self.activity.expired().await;
+            };
+            ended = tokio::select! {
+                ended = &mut connection => Some(ended),
+                () = overdue => None,
+            };
+        }
+        if let Some(Err(error)) = ended {
+            tracing::debug!("connection ended: {error}");
         }
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Timer(Option<Set>);
 #[derive(Debug)]
 struct Set {
     sleep: Pin<Box<Sleep>>,
+    /// When that ends. Here, for the other is seldom looked at, and far off.
+    at: Instant,
     /// Whom it wakes.
     task: Waker,
 }
@@ -21,23 +23,32 @@ struct Set {
 impl Timer {
     /// Ready once the deadline has passed.
     pub(crate) fn poll(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let set =
-            self.0.get_or_insert_with(|| Set { sleep: Box::pin(sleep_until(deadline)), task: Waker::noop().clone() });
-        let at = set.sleep.deadline();
-        if now < at && at <= deadline && set.task.will_wake(cx.waker()) {
+        let set = self.0.get_or_insert_with(|| Set {
+            sleep: Box::pin(sleep_until(deadline)),
+            at: deadline,
+            task: Waker::noop().clone(),
+        });
+        if now < set.at && set.at <= deadline && set.task.will_wake(cx.waker()) {
             return Poll::Pending;
         }
         set.task.clone_from(cx.waker());
-        if deadline < at {
-            set.sleep.as_mut().reset(deadline);
+        if deadline < set.at {
+            set.reset(deadline);
         }
         while set.sleep.as_mut().poll(cx).is_ready() {
             if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
-            set.sleep.as_mut().reset(deadline);
+            set.reset(deadline);
         }
         Poll::Pending
+    }
+}
+
+impl Set {
+    fn reset(&mut self, deadline: Instant) {
+        self.at = deadline;
+        self.sleep.as_mut().reset(deadline);
     }
 }
 
