@@ -1,13 +1,6 @@
 //! One client's connection: TLS, the protocol, and its end.
 
-use std::{
-    fmt::Display,
-    future::Future,
-    io,
-    pin::{Pin, pin},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt::Display, future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use hyper::{
     server::conn::{http1, http2},
@@ -81,8 +74,7 @@ impl Protocol {
         Ok(Some((Stream::Tls(Box::new(stream.into())), http2)))
     }
 
-    /// In a task of its own, which holds nothing of how the connection began: of a thousand that stream each is far from
-    /// the processor when its turn comes, and the less of it is looked at, the better.
+    /// Goes on in a task of its own, which holds nothing of how the connection began.
     fn speak(&self, stream: Stream, http2: bool, client: Client) {
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&client.activity)));
         let (proxy, activity) = (Arc::clone(&client.proxy), Arc::clone(&client.activity));
@@ -127,13 +119,15 @@ impl Client {
         }
     }
 
+    /// Of a thousand connections that stream, each is far from the processor when its turn comes: the less of it is looked
+    /// at, the better. What seldom moves is boxed.
     async fn see_to_its_end<C, E>(mut self, mut connection: Pin<Box<C>>, say_goodbye: impl FnOnce(Pin<&mut C>))
     where
         C: Future<Output = Result<(), E>> + ?Sized,
         E: Display,
     {
         let mut ended = {
-            let watch = pin!(self.ended());
+            let watch = Box::pin(self.ended());
             tokio::select! {
                 biased;
                 ended = &mut connection => Some(ended),
@@ -142,10 +136,10 @@ impl Client {
         };
         if ended.is_none() {
             say_goodbye(connection.as_mut());
-            let overdue = async {
+            let overdue = Box::pin(async {
                 sleep(FAREWELL).await;
                 self.activity.expired().await;
-            };
+            });
             ended = tokio::select! {
                 ended = &mut connection => Some(ended),
                 () = overdue => None,
