@@ -111,7 +111,10 @@ impl Chunked {
                 if data.is_empty() {
                     data = read..read;
                 }
-                buffer.copy_within(read..read + length, data.end);
+                // Where it stands already, some C libraries would move it all the same.
+                if read != data.end {
+                    buffer.copy_within(read..read + length, data.end);
+                }
                 data.end += length;
                 read += length;
                 let left = left - length as u64;
