@@ -16,15 +16,10 @@ mod plot;
 mod proxy;
 mod upstream;
 
-use std::{
-    env,
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-    process, thread,
-};
+use std::{env, error::Error, fs, path::PathBuf, process, thread};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use conformance::{process::Profile, server};
 
 use crate::{
     case::{CASES, Case, Found},
@@ -49,7 +44,8 @@ fn main() -> Outcome<()> {
         .into());
     }
     let folder = env::temp_dir().join(format!("sparekey-bench-{}", process::id()));
-    let programs = Programs { sparekey: sparekey()?, folder: folder.clone() };
+    let profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
+    let programs = Programs { sparekey: server::program(profile), folder: folder.clone() };
     let (upstream, load) = (Upstream::start(), Load::new());
     let cpus = thread::available_parallelism()?.get();
 
@@ -158,25 +154,4 @@ fn options() -> ArgMatches {
         .arg(option("plot", "growth.svg", "Where the plot goes").value_parser(value_parser!(PathBuf)))
         .arg(Arg::new("alone").long("alone").action(ArgAction::SetTrue).help("Without nginx and haproxy"))
         .get_matches()
-}
-
-/// Where the server stands: the one that `SPAREKEY` names, or one built as this program was built.
-fn sparekey() -> Outcome<PathBuf> {
-    if let Some(given) = env::var_os("SPAREKEY") {
-        return Ok(given.into());
-    }
-    let mut command = process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo told this program of its own package would make build scripts run anew.
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-            command.env_remove(name);
-        }
-    }
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    command.args(["build", "--quiet", "--package", "sparekey", "--profile", profile, "--manifest-path"]);
-    let built = command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml")).status()?;
-    if !built.success() {
-        return Err("the server can't be built".into());
-    }
-    Ok(env::current_exe()?.with_file_name("sparekey"))
 }

@@ -45,9 +45,11 @@ pub fn build(package: &str, profile: Profile) -> PathBuf {
         .stdin(Stdio::null())
         .status();
     assert!(built.is_ok_and(|status| status.success()), "{package} builds");
-    // The tests stand in a profile's folder, in deps/.
-    let tests = env::current_exe().expect("a program knows where it stands");
-    tests.ancestors().nth(3).expect("the target folder").join(folder).join(package)
+    // Whoever asks stands in a profile's folder, or below it.
+    let own = env::current_exe().expect("a program knows where it stands");
+    let mut above = own.ancestors();
+    let built_in = above.find(|at| at.ends_with("debug") || at.ends_with("release")).expect("a profile's folder");
+    built_in.with_file_name(folder).join(package)
 }
 
 /// A running program.

@@ -87,10 +87,15 @@ pub fn listening_on(line: &str) -> Option<SocketAddr> {
     rest.trim_start_matches(['s', ':', '/']).split(',').next()?.parse().ok()
 }
 
-/// The binary as the sources are now, or the one that `SPAREKEY` names: a release's.
+/// The binary that `SPAREKEY` names, a release's, or one of the sources as they are now.
+#[must_use]
+pub fn program(profile: Profile) -> PathBuf {
+    env::var_os("SPAREKEY").map_or_else(|| process::build("sparekey", profile), PathBuf::from)
+}
+
+/// The same, built once for all tests.
 #[must_use]
 pub fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let given = || env::var_os("SPAREKEY").map(PathBuf::from);
-    BUILT.get_or_init(|| given().unwrap_or_else(|| process::build("sparekey", Profile::Dev))).clone()
+    BUILT.get_or_init(|| program(Profile::Dev)).clone()
 }
