@@ -1,4 +1,4 @@
-//! The binary, as a shell runs it.
+//! Runs the binary as a shell does.
 
 use std::process::{Command, Output};
 
@@ -9,7 +9,7 @@ fn keygen(arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn printed(arguments: &[&str]) -> Vec<String> {
+fn run(arguments: &[&str]) -> Vec<String> {
     let output = keygen(arguments);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{errors}");
@@ -20,12 +20,12 @@ fn printed(arguments: &[&str]) -> Vec<String> {
 }
 
 #[track_caller]
-fn refused(arguments: &[&str], reason: &str) {
+fn assert_rejected(arguments: &[&str], message: &str) {
     let output = keygen(arguments);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert_eq!(output.stdout, b"");
-    assert!(errors.contains(reason), "{errors}");
+    assert!(errors.contains(message), "{errors}");
 }
 
 fn users(lines: &[String]) -> Vec<&str> {
@@ -33,35 +33,35 @@ fn users(lines: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn one_key_and_nothing_else() {
-    let lines = printed(&["Tom"]);
+fn prints_one_key() {
+    let lines = run(&["Tom"]);
     assert_eq!(users(&lines), ["Tom"]);
     assert_eq!(lines[0].len(), "sk-Tom-".len() + 32);
 }
 
 #[test]
-fn one_line_for_each_name_in_their_order() {
-    assert_eq!(users(&printed(&["Tom", "anna-maria.k_2", "Tom"])), ["Tom", "anna-maria.k_2", "Tom"]);
+fn one_line_per_name_in_order() {
+    assert_eq!(users(&run(&["Tom", "anna-maria.k_2", "Tom"])), ["Tom", "anna-maria.k_2", "Tom"]);
 }
 
 #[test]
-fn count_is_for_each_name() {
-    let lines = printed(&["--count", "2", "Tom", "Anna"]);
+fn count_is_per_name() {
+    let lines = run(&["--count", "2", "Tom", "Anna"]);
     assert_eq!(users(&lines), ["Tom", "Tom", "Anna", "Anna"]);
     assert_ne!(lines[0], lines[1]);
 }
 
 #[test]
-fn length_is_the_random_part_s() {
-    assert_eq!(printed(&["Tom", "--length", "22"])[0].len(), "sk-Tom-".len() + 22);
-    assert_eq!(printed(&["Tom", "--length=128"])[0].len(), "sk-Tom-".len() + 128);
-    refused(&["Tom", "--length", "21"], "21 is not in 22..=128");
-    refused(&["Tom", "--length", "129"], "129 is not in 22..=128");
+fn length_of_the_random_part() {
+    assert_eq!(run(&["Tom", "--length", "22"])[0].len(), "sk-Tom-".len() + 22);
+    assert_eq!(run(&["Tom", "--length=128"])[0].len(), "sk-Tom-".len() + 128);
+    assert_rejected(&["Tom", "--length", "21"], "21 is not in 22..=128");
+    assert_rejected(&["Tom", "--length", "129"], "129 is not in 22..=128");
 }
 
 #[test]
 fn digest_follows_the_key_after_a_tab() {
-    let lines = printed(&["--digest", "Tom", "Anna"]);
+    let lines = run(&["--digest", "Tom", "Anna"]);
     assert_eq!(lines.len(), 2);
     for line in &lines {
         let (key, item) = line.split_once('\t').unwrap();
@@ -71,45 +71,45 @@ fn digest_follows_the_key_after_a_tab() {
 }
 
 #[test]
-fn a_name_may_begin_with_a_dash() {
-    assert_eq!(users(&printed(&["--", "-Tom-"])), ["-Tom-"]);
+fn name_with_leading_dash() {
+    assert_eq!(users(&run(&["--", "-Tom-"])), ["-Tom-"]);
 }
 
 #[test]
-fn a_bad_name_is_refused_with_its_character_and_place() {
-    refused(&["T m"], "character 2 is ' '");
-    refused(&["Zoë"], "character 3 is 'ë'");
-    refused(&["Tom,Anna"], "character 4 is ','");
-    refused(&[""], "1 to 64 characters, this one 0");
-    refused(&[&"u".repeat(65)], "1 to 64 characters, this one 65");
+fn invalid_names_report_the_character() {
+    assert_rejected(&["T m"], "character 2 is ' '");
+    assert_rejected(&["Zoë"], "character 3 is 'ë'");
+    assert_rejected(&["Tom,Anna"], "character 4 is ','");
+    assert_rejected(&[""], "1 to 64 characters, this one 0");
+    assert_rejected(&[&"u".repeat(65)], "1 to 64 characters, this one 65");
 }
 
 #[test]
-fn one_bad_name_among_good_ones_prints_no_key() {
-    refused(&["Tom", "Anna", "B:b"], "character 2 is ':'");
+fn one_invalid_name_prints_no_key() {
+    assert_rejected(&["Tom", "Anna", "B:b"], "character 2 is ':'");
 }
 
 #[test]
-fn nothing_asked_or_too_much_is_refused() {
-    refused(&[], "<NAME>");
-    refused(&["Tom", "--count", "0"], "0 is not in 1..=10000");
-    refused(&["Tom", "--lenght", "40"], "--length");
+fn invalid_arguments() {
+    assert_rejected(&[], "<NAME>");
+    assert_rejected(&["Tom", "--count", "0"], "0 is not in 1..=10000");
+    assert_rejected(&["Tom", "--lenght", "40"], "--length");
 }
 
 #[test]
-fn help_tells_of_bits_and_gives_examples() {
-    let help = printed(&["--help"]).join("\n");
-    for told in ["128", "190", "bits", "keygen --digest Tom", "sha256:{user}:{hex}"] {
-        assert!(help.contains(told), "{told} is missing from: {help}");
+fn help_has_bits_and_examples() {
+    let help = run(&["--help"]).join("\n");
+    for text in ["128", "190", "bits", "keygen --digest Tom", "sha256:{user}:{hex}"] {
+        assert!(help.contains(text), "missing {text:?} in: {help}");
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn output_that_can_t_be_written_is_a_failure() {
+fn unwritable_output_fails() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_keygen")).arg("Tom").stdout(full).output();
     let output = output.unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("error: can't print: "));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("error: cannot write the keys: "));
 }
