@@ -1,70 +1,67 @@
-//! Access keys, and the list of them.
+//! Access keys and `ACCESS_KEYS`.
 
 use std::collections::HashSet;
 
 use sparekey_core::{AccessKey, Keyring};
 
-use crate::gate::REAL;
+use crate::fixtures::API_KEY;
 
-/// What is a key by the grammar is taken with its user, and nothing else is.
+/// Checks that [`AccessKey::parse`] accepts exactly the keys of the grammar, with their user.
 pub(crate) fn access_key(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    assert_eq!(AccessKey::parse(text).ok().map(|key| key.user()), user_by_the_grammar(text), "{text:?}");
+    assert_eq!(AccessKey::parse(text).ok().map(|key| key.user()), parse_user(text), "{text:?}");
 }
 
-/// A list that is taken opens for its keys, with their users, and for nothing else; every item that is bad is told,
-/// and no key.
+/// Checks that a valid list admits exactly its keys, and that an invalid list has an error per invalid item, with no
+/// key in the messages.
 pub(crate) fn access_keys(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let items: Vec<&str> = text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty()).collect();
-    let (_, real) = read(REAL).expect("it is a key");
-    let mut known = HashSet::new();
-    let bad = items.iter().filter(|item| !read(item).is_some_and(|read| read.1 != real && known.insert(read))).count();
-    match Keyring::parse(text, &[REAL]) {
+    let (_, api_key) = parse_item(API_KEY).expect("the API key has the form of an access key");
+    let mut entries = HashSet::new();
+    let is_valid = |item: &str| parse_item(item).is_some_and(|entry| entry.1 != api_key && entries.insert(entry));
+    let invalid = items.len() - items.iter().copied().map(is_valid).filter(|valid| *valid).count();
+    match Keyring::parse(text, &[API_KEY]) {
         Ok(keyring) => {
-            assert!(!items.is_empty() && bad == 0, "{text:?} is taken");
+            assert!(!items.is_empty() && invalid == 0, "accepted: {text:?}");
             for key in items.iter().filter_map(|item| AccessKey::parse(item).ok()) {
                 assert_eq!(keyring.user_of(&key).map(|user| &**user), Some(key.user()));
                 let other = format!("sk-{}-NobodyHasThisKey1234567", key.user());
-                let opens = AccessKey::parse(&other).is_ok_and(|other| keyring.user_of(&other).is_some());
-                assert_eq!(opens, read(&other).is_some_and(|other| known.contains(&other)), "{other}");
+                let admitted = AccessKey::parse(&other).is_ok_and(|other| keyring.user_of(&other).is_some());
+                assert_eq!(admitted, parse_item(&other).is_some_and(|entry| entries.contains(&entry)), "{other}");
             }
         }
         Err(errors) => {
-            assert_eq!(errors.len(), bad.max(usize::from(items.is_empty())), "{text:?}: {errors:?}");
-            let said = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            let random = items
-                .iter()
-                .filter(|item| user_by_the_grammar(item).is_some())
-                .filter_map(|item| item.rsplit('-').next());
-            for random in random.filter(|random| random.len() >= 12) {
-                assert!(!said.contains(random), "{said}");
+            assert_eq!(errors.len(), invalid.max(usize::from(items.is_empty())), "{text:?}: {errors:?}");
+            let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            let keys = items.iter().filter(|item| parse_user(item).is_some());
+            for random in keys.filter_map(|key| key.rsplit('-').next()).filter(|random| random.len() >= 12) {
+                assert!(!message.contains(random), "{message}");
             }
         }
     }
 }
 
-/// `sk-{user}-{random}`, in the plainest words.
-fn user_by_the_grammar(text: &str) -> Option<&str> {
-    let is_user = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_' || c == '-';
+/// Returns the user of `sk-{user}-{random}`: the simplest implementation of the grammar.
+fn parse_user(text: &str) -> Option<&str> {
+    let is_user_char = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_' || c == '-';
     let (user, random) = text.strip_prefix("sk-")?.rsplit_once('-')?;
-    let good = !user.is_empty()
+    let is_valid = !user.is_empty()
         && user.len() <= 64
-        && user.chars().all(is_user)
+        && user.chars().all(is_user_char)
         && random.len() >= 8
         && random.len() <= 128
         && random.chars().all(|c| c.is_ascii_alphanumeric());
-    good.then_some(user)
+    is_valid.then_some(user)
 }
 
-/// The user and the digest of an item of the list, if it is one.
-fn read(item: &str) -> Option<(String, String)> {
+/// Returns the user and the digest of a valid item of `ACCESS_KEYS`.
+fn parse_item(item: &str) -> Option<(String, String)> {
     if let Some((user, digits)) = item.strip_prefix("sha256:").and_then(|rest| rest.rsplit_once(':')) {
         let is_digest = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        // A name is good where a key of that name is one.
-        let is_user = user_by_the_grammar(&format!("sk-{user}-12345678")) == Some(user);
+        let is_user = parse_user(&format!("sk-{user}-12345678")) == Some(user);
         return (is_digest && is_user).then(|| (user.to_owned(), digits.to_ascii_lowercase()));
     }
-    let user = user_by_the_grammar(item)?;
+    let user = parse_user(item)?;
     Some((user.to_owned(), AccessKey::parse(item).ok()?.digest().to_string()))
 }

@@ -1,4 +1,4 @@
-//! Every input that is kept, and some that chance makes of them.
+//! Replays the corpus, with random mutations of each input.
 
 use std::{fs, path::PathBuf};
 
@@ -8,39 +8,39 @@ use proptest::{
     test_runner::{RngAlgorithm, TestRng},
 };
 
-/// Changed inputs for each that is kept.
-const CHANGED: usize = 20;
+/// Mutations per input: the replay takes a few seconds in a debug build.
+const MUTATIONS: usize = 20;
 
 #[test]
-fn what_is_kept_holds_and_so_does_what_is_near() {
-    // The same inputs in every run.
-    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+fn corpus_and_mutations() {
+    // A fixed seed, so that a failure is reproducible.
+    let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     for (name, target) in TARGETS {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
         let mut files: Vec<_> =
-            fs::read_dir(&folder).expect("it has a corpus").map(|file| file.unwrap().path()).collect();
+            fs::read_dir(&folder).expect("a corpus folder").map(|file| file.unwrap().path()).collect();
         files.sort();
-        assert!(files.len() > 2, "{name} has a corpus");
+        assert!(files.len() > 2, "the corpus of {name} is too small");
         for file in &files {
-            let input = fs::read(file).expect("it can be read");
+            let input = fs::read(file).expect("a readable file");
             target(&input);
-            for _ in 0..CHANGED {
-                target(&changed(&input, &mut random));
+            for _ in 0..MUTATIONS {
+                target(&mutate(&input, &mut rng));
             }
         }
-        println!("{name}: {} inputs", files.len() * (CHANGED + 1));
+        println!("{name}: {} inputs", files.len() * (MUTATIONS + 1));
     }
 }
 
-/// Some bytes overwritten, taken out or doubled.
-fn changed(input: &[u8], random: &mut TestRng) -> Vec<u8> {
+/// Overwrites, removes or inserts one to three bytes.
+fn mutate(input: &[u8], rng: &mut TestRng) -> Vec<u8> {
     let mut bytes = input.to_vec();
-    for _ in 0..=random.random_range(0..3) {
-        let at = random.random_range(0..=bytes.len());
-        match random.random_range(0..3) {
-            0 if at < bytes.len() => bytes[at] = random.random(),
+    for _ in 0..=rng.random_range(0..3) {
+        let at = rng.random_range(0..=bytes.len());
+        match rng.random_range(0..3) {
+            0 if at < bytes.len() => bytes[at] = rng.random(),
             1 if at < bytes.len() => drop(bytes.remove(at)),
-            _ => bytes.insert(at, b"\r\n\0/.%:;, -sk0"[random.random_range(0..14)]),
+            _ => bytes.insert(at, b"\r\n\0/.%:;, -sk0"[rng.random_range(0..14)]),
         }
     }
     bytes

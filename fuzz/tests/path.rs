@@ -1,4 +1,4 @@
-//! Paths put together of what is dangerous in one: the gate must judge each as the plain rule does.
+//! Compares the gate with the second implementation of the path rule, on paths of dangerous pieces.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -47,8 +47,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_gate_judges_paths_as_the_plain_rule_does(target in targets()) {
-        let (_, path) = fuzz::TARGETS.iter().find(|(name, _)| *name == "path").expect("it is a target");
+    fn gate_agrees_with_path_rule(target in targets()) {
+        let (_, path) = fuzz::TARGETS.iter().find(|(name, _)| *name == "path").expect("a target");
         path(target.as_bytes());
     }
 }

@@ -1,0 +1,111 @@
+//! HTTP/1.1 responses from the upstream.
+
+use bytes::BytesMut;
+use http::{
+    HeaderMap, Method, StatusCode,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use sparekey::upstream::http1::head::{self, Known};
+
+/// The result of parsing a connection's bytes.
+#[derive(Debug, Eq, PartialEq)]
+struct Parsed {
+    /// Interim heads first.
+    heads: Vec<(StatusCode, HeaderMap)>,
+    data: Vec<u8>,
+    /// Whether the body is complete, and the bytes after it; or the error.
+    end: Result<(bool, Vec<u8>), String>,
+}
+
+/// Checks that a response parses alike in any split, as httparse parses it, and to the length in its head.
+/// The first byte of the input is the position of a split.
+pub(crate) fn upstream_response(input: &[u8]) {
+    let Some((split, bytes)) = input.split_first() else { return };
+    let (first, second) = bytes.split_at(usize::from(*split).min(bytes.len()));
+    for (method, may_switch) in [(Method::GET, false), (Method::HEAD, false), (Method::GET, true)] {
+        // The cached headers of an earlier response must not change a later one.
+        let mut cache = Known::default();
+        parse(&[&with_other_digits(bytes)], &mut cache, &method, may_switch);
+        let mut parse = |pieces: &[&[u8]]| parse(pieces, &mut cache, &method, may_switch);
+        let whole = parse(&[bytes]);
+        assert_eq!(whole, parse(&[first, second]));
+        // The first pass may have filled the cache.
+        assert_eq!(whole, parse(&[bytes]));
+        assert_eq!(whole, parse(&bytes.chunks(1).collect::<Vec<_>>()));
+        if let Some((status, headers)) = whole.heads.first() {
+            let headers = sorted_pairs(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+            assert_eq!(parse_with_httparse(bytes), Some((status.as_u16(), headers)));
+        }
+        let rest = whole.end.as_ref().map_or(0, |(_, rest)| rest.len());
+        assert!(whole.data.len() + rest <= bytes.len(), "more output than input");
+        if let Some(length) = expected_length(&whole, &method) {
+            assert!(whole.data.len() as u64 <= length, "{whole:?}");
+            let is_complete = whole.data.len() as u64 == length;
+            assert!(
+                whole.end.as_ref().is_ok_and(|(done, rest)| *done == is_complete && (is_complete || rest.is_empty())),
+                "{whole:?}"
+            );
+        }
+    }
+}
+
+/// Returns the response with other digits after its status line.
+fn with_other_digits(bytes: &[u8]) -> Vec<u8> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (status_line, rest) = bytes.split_at(end);
+    let other = |byte: &u8| if byte.is_ascii_digit() { b'0' + b'9' - byte } else { *byte };
+    status_line.iter().copied().chain(rest.iter().map(other)).collect()
+}
+
+/// Lower-case names with their values, sorted by name.
+type Pairs = Vec<(String, Vec<u8>)>;
+
+fn parse_with_httparse(bytes: &[u8]) -> Option<(u16, Pairs)> {
+    let mut headers = [httparse::EMPTY_HEADER; 256];
+    let mut head = httparse::Response::new(&mut headers);
+    head.parse(bytes).ok()?.is_complete().then_some(())?;
+    Some((head.code?, sorted_pairs(head.headers.iter().map(|header| (header.name, header.value)))))
+}
+
+fn sorted_pairs<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Pairs {
+    let mut pairs: Pairs = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec())).collect();
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    pairs
+}
+
+/// Returns the body's length where the final head determines it: RFC 9112 §6.3, rules 1 and 6.
+fn expected_length(parsed: &Parsed, method: &Method) -> Option<u64> {
+    let (status, headers) = parsed.heads.last().filter(|(status, _)| !status.is_informational())?;
+    if *method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(status) {
+        return Some(0);
+    }
+    let length = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING))?;
+    length.to_str().ok()?.trim().parse().ok()
+}
+
+fn parse(pieces: &[&[u8]], cache: &mut Known, method: &Method, may_switch: bool) -> Parsed {
+    let mut parsed = Parsed { heads: Vec::new(), data: Vec::new(), end: Ok((false, Vec::new())) };
+    let (mut buffer, mut body) = (BytesMut::new(), None);
+    for piece in pieces {
+        buffer.extend_from_slice(piece);
+        while body.is_none() {
+            match head::parse(&mut buffer, cache, method, may_switch) {
+                Ok(None) => break,
+                Ok(Some(head)) => {
+                    body = (!head.is_interim()).then_some(head.body);
+                    parsed.heads.push((head.parts.status, head.parts.headers));
+                }
+                Err(error) => return Parsed { end: Err(error.to_string()), ..parsed },
+            }
+        }
+        let Some(body) = &mut body else { continue };
+        while !buffer.is_empty() && !body.is_done() {
+            match body.decode(&mut buffer) {
+                Ok(data) => parsed.data.extend(data),
+                Err(error) => return Parsed { end: Err(error.to_string()), ..parsed },
+            }
+        }
+    }
+    parsed.end = Ok((body.is_some_and(|body| body.is_done()), buffer.to_vec()));
+    parsed
+}
