@@ -1,4 +1,4 @@
-//! A cheap HTTP/1.1 client, so that the load costs less than what it measures.
+//! A minimal HTTP/1.1 client: the load generator must use less CPU than the proxies it measures.
 
 use std::{io, net::SocketAddr};
 
@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-pub(crate) struct Client {
+pub(crate) struct HttpClient {
     socket: TcpStream,
     buffer: BytesMut,
 }
@@ -18,7 +18,7 @@ enum Framing {
     Chunked,
 }
 
-impl Client {
+impl HttpClient {
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
@@ -29,14 +29,14 @@ impl Client {
         self.socket.write_all(bytes).await
     }
 
-    /// Reads an answer, piece by piece; returns its status.
-    pub(crate) async fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<u16> {
-        let (status, framing) = self.head().await?;
+    /// Reads a response, passes its body to `on_data` and returns its status.
+    pub(crate) async fn receive(&mut self, mut on_data: impl FnMut(&[u8])) -> io::Result<u16> {
+        let (status, framing) = self.read_head().await?;
         match framing {
-            Framing::Length(length) => self.piece(length, &mut take).await?,
+            Framing::Length(length) => self.read_data(length, &mut on_data).await?,
             Framing::Chunked => loop {
                 let size = loop {
-                    match httparse::parse_chunk_size(&self.buffer).map_err(|_| odd("a chunk's size"))? {
+                    match httparse::parse_chunk_size(&self.buffer).map_err(|_| invalid("chunk size"))? {
                         httparse::Status::Complete((start, size)) => {
                             self.buffer.advance(start);
                             break size;
@@ -44,8 +44,8 @@ impl Client {
                         httparse::Status::Partial => self.fill().await?,
                     }
                 };
-                self.piece(size, &mut take).await?;
-                self.piece(2, &mut |_| {}).await?;
+                self.read_data(size, &mut on_data).await?;
+                self.read_data(2, &mut |_| {}).await?;
                 if size == 0 {
                     break;
                 }
@@ -54,7 +54,7 @@ impl Client {
         Ok(status)
     }
 
-    async fn head(&mut self) -> io::Result<(u16, Framing)> {
+    async fn read_head(&mut self) -> io::Result<(u16, Framing)> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 100];
             let mut head = httparse::Response::new(&mut headers);
@@ -66,7 +66,7 @@ impl Client {
                 let framing = match (value("transfer-encoding"), value("content-length")) {
                     (Some("chunked"), None) => Framing::Chunked,
                     (None, Some(length)) => Framing::Length(length.parse().map_err(io::Error::other)?),
-                    _ => return Err(odd("the framing")),
+                    _ => return Err(invalid("message framing")),
                 };
                 let status = head.code.unwrap_or_default();
                 self.buffer.advance(length);
@@ -76,15 +76,15 @@ impl Client {
         }
     }
 
-    async fn piece(&mut self, mut left: u64, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
-        while left > 0 {
+    async fn read_data(&mut self, mut remaining: u64, on_data: &mut impl FnMut(&[u8])) -> io::Result<()> {
+        while remaining > 0 {
             if self.buffer.is_empty() {
                 self.fill().await?;
             }
-            let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-            take(&self.buffer[..here]);
-            self.buffer.advance(here);
-            left -= here as u64;
+            let length = usize::try_from(remaining).unwrap_or(usize::MAX).min(self.buffer.len());
+            on_data(&self.buffer[..length]);
+            self.buffer.advance(length);
+            remaining -= length as u64;
         }
         Ok(())
     }
@@ -98,6 +98,6 @@ impl Client {
     }
 }
 
-fn odd(what: &str) -> io::Error {
-    io::Error::other(format!("{what} can't be read"))
+fn invalid(part: &str) -> io::Error {
+    io::Error::other(format!("invalid {part}"))
 }

@@ -1,4 +1,4 @@
-//! The load: many clients on one thread, each answer checked.
+//! The load generator: many clients on one thread. Each response is checked.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,125 +15,137 @@ use tokio::{
 };
 
 use crate::{
-    client::Client,
-    content::{self, Sum},
+    client::HttpClient,
+    payload::{self, Checksum},
 };
 
-/// No run may hang.
-const GUARD: Duration = Duration::from_secs(60);
+/// Timeout of one response, so that a proxy that hangs ends the bench. A live stream takes 2 s.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a right answer is.
+/// The expected response.
 #[derive(Clone)]
-pub(crate) enum Right {
-    Body(Sum),
-    /// Events, numbered from 0.
+pub(crate) enum Expected {
+    /// Status 200 and this body.
+    Body(Checksum),
+    /// Status 200 and this number of events, numbered from 0.
     Events(usize),
     Status(u16),
 }
 
-/// One kind of request, sent again and again.
-pub(crate) struct Job {
+/// A request, and how often and by how many clients it is sent.
+pub(crate) struct Workload {
     pub(crate) request: Vec<u8>,
-    pub(crate) right: Right,
+    pub(crate) expected: Expected,
     pub(crate) clients: usize,
-    pub(crate) times: usize,
-    /// Between the first client's start and the last's.
-    pub(crate) spread: Duration,
+    /// Requests of all clients together.
+    pub(crate) requests: usize,
+    /// Time between the start of the first client and of the last.
+    pub(crate) ramp_up: Duration,
 }
 
-pub(crate) struct Load(Runtime);
+pub(crate) struct LoadGenerator(Runtime);
 
-impl Load {
+impl LoadGenerator {
     pub(crate) fn new() -> Self {
-        Self(tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"))
+        Self(tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a Tokio runtime"))
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a new connection; returns status and body.
     pub(crate) fn once(&self, address: SocketAddr, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
         self.0.block_on(async {
-            let mut client = Client::connect(address).await?;
+            let mut client = HttpClient::connect(address).await?;
             client.send(request).await?;
             let mut body = Vec::new();
-            let status = timeout(GUARD, client.receive(|data| body.extend_from_slice(data))).await??;
+            let status = timeout(RESPONSE_TIMEOUT, client.receive(|data| body.extend_from_slice(data))).await??;
             Ok((status, body))
         })
     }
 
-    /// Opens connections that have served one request each, and keeps them while this is done.
+    /// Opens `count` connections with one request on each, and calls `measure` while they are idle.
     pub(crate) fn idle<T>(
         &self,
         address: SocketAddr,
         request: &[u8],
         count: usize,
-        then: impl FnOnce() -> T,
+        measure: impl FnOnce() -> T,
     ) -> io::Result<T> {
-        let kept = self.0.block_on(async {
-            let mut kept = Vec::with_capacity(count);
+        let clients = self.0.block_on(async {
+            let mut clients = Vec::with_capacity(count);
             for _ in 0..count {
-                let mut client = Client::connect(address).await?;
+                let mut client = HttpClient::connect(address).await?;
                 client.send(request).await?;
                 client.receive(|_| {}).await?;
-                kept.push(client);
+                clients.push(client);
             }
-            io::Result::Ok(kept)
+            io::Result::Ok(clients)
         })?;
-        let measured = then();
-        drop(kept);
-        Ok(measured)
+        let result = measure();
+        drop(clients);
+        Ok(result)
     }
 
-    /// Does a job; returns the ages of all events, in nanoseconds. `midway` is called when all streams are open.
-    pub(crate) fn run(&self, address: SocketAddr, job: &Job, midway: impl FnOnce()) -> io::Result<Vec<u64>> {
-        let left = Cell::new(job.times);
-        let ages = RefCell::new(Vec::new());
-        let (left, ages) = (Rc::new(left), Rc::new(ages));
+    /// Runs a workload; returns the latencies of all events, in nanoseconds. Calls `after_ramp_up` when all clients have
+    /// started.
+    pub(crate) fn run(
+        &self,
+        address: SocketAddr,
+        workload: &Workload,
+        after_ramp_up: impl FnOnce(),
+    ) -> io::Result<Vec<u64>> {
+        let remaining = Cell::new(workload.requests);
+        let latencies = RefCell::new(Vec::new());
+        let (remaining, latencies) = (Rc::new(remaining), Rc::new(latencies));
         let local = LocalSet::new();
         local.block_on(&self.0, async {
-            let mut running = Vec::new();
-            for at in 0..job.clients {
-                let (left, ages) = (Rc::clone(&left), Rc::clone(&ages));
-                let (request, right) = (job.request.clone(), job.right.clone());
-                let wait = job.spread.mul_f64(at as f64 / job.clients as f64);
-                running.push(tokio::task::spawn_local(async move {
-                    sleep(wait).await;
-                    let mut client = Client::connect(address).await?;
-                    while let Some(next) = left.get().checked_sub(1) {
-                        left.set(next);
+            let mut tasks = Vec::new();
+            for at in 0..workload.clients {
+                let (remaining, latencies) = (Rc::clone(&remaining), Rc::clone(&latencies));
+                let (request, expected) = (workload.request.clone(), workload.expected.clone());
+                let delay = workload.ramp_up.mul_f64(at as f64 / workload.clients as f64);
+                tasks.push(tokio::task::spawn_local(async move {
+                    sleep(delay).await;
+                    let mut client = HttpClient::connect(address).await?;
+                    while let Some(next) = remaining.get().checked_sub(1) {
+                        remaining.set(next);
                         client.send(&request).await?;
-                        timeout(GUARD, check(&mut client, &right, &ages)).await??;
+                        timeout(RESPONSE_TIMEOUT, receive_and_check(&mut client, &expected, &latencies)).await??;
                     }
                     io::Result::Ok(client)
                 }));
             }
-            if !job.spread.is_zero() {
-                sleep(job.spread).await;
-                midway();
+            if !workload.ramp_up.is_zero() {
+                sleep(workload.ramp_up).await;
+                after_ramp_up();
             }
-            // Connections stay open until all are done.
-            let mut open = Vec::new();
-            for task in running {
-                open.push(task.await.map_err(io::Error::other)??);
+            // Closing a connection costs the proxy CPU time, so all stay open until the last client has finished.
+            let mut clients = Vec::new();
+            for task in tasks {
+                clients.push(task.await.map_err(io::Error::other)??);
             }
             io::Result::Ok(())
         })?;
-        Ok(ages.take())
+        Ok(latencies.take())
     }
 }
 
-async fn check(client: &mut Client, right: &Right, ages: &RefCell<Vec<u64>>) -> io::Result<()> {
-    let (mut sum, mut text, mut next) = (Sum::EMPTY, String::new(), 0);
+async fn receive_and_check(
+    client: &mut HttpClient,
+    expected: &Expected,
+    latencies: &RefCell<Vec<u64>>,
+) -> io::Result<()> {
+    let (mut sum, mut text, mut next) = (Checksum::EMPTY, String::new(), 0);
     let mut in_order = true;
     let status = client
-        .receive(|data| match right {
-            Right::Body(_) => sum.add(data),
-            Right::Status(_) => {}
-            Right::Events(_) => {
-                let came = content::now();
+        .receive(|data| match expected {
+            Expected::Body(_) => sum.update(data),
+            Expected::Status(_) => {}
+            Expected::Events(_) => {
+                let received = payload::now();
                 text.push_str(&String::from_utf8_lossy(data));
                 while let Some(end) = text.find("\n\n") {
-                    if let Some((number, sent)) = content::read_event(&text[..end]) {
+                    if let Some((number, sent)) = payload::parse_event(&text[..end]) {
                         in_order &= number == next;
-                        ages.borrow_mut().push(came.saturating_sub(sent));
+                        latencies.borrow_mut().push(received.saturating_sub(sent));
                     }
                     next += 1;
                     text.drain(..end + 2);
@@ -141,15 +153,17 @@ async fn check(client: &mut Client, right: &Right, ages: &RefCell<Vec<u64>>) -> 
             }
         })
         .await?;
-    let good = match right {
-        Right::Body(expected) => status == 200 && sum == *expected,
-        Right::Events(count) => status == 200 && in_order && next == *count,
-        Right::Status(expected) => status == *expected,
+    let is_expected = match expected {
+        Expected::Body(body) => status == 200 && sum == *body,
+        Expected::Events(count) => status == 200 && in_order && next == *count,
+        Expected::Status(code) => status == *code,
     };
-    good.then_some(()).ok_or_else(|| io::Error::other(format!("a wrong answer: {status}, {sum:?}, {next} events")))
+    is_expected
+        .then_some(())
+        .ok_or_else(|| io::Error::other(format!("unexpected response: {status}, {sum:?}, {next} events")))
 }
 
-/// A request as OpenAI's Python client sends it.
+/// Returns a request with the headers of OpenAI's Python client.
 pub(crate) fn request(method: &str, target: &str, key: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "{method} {target} HTTP/1.1\r\nhost: proxy\r\naccept: application/json\r\naccept-encoding: identity\r\n\

@@ -1,11 +1,12 @@
-//! A plot of small panels, both axes logarithmic, as SVG that reads on light and dark ground.
+//! A log-log plot of several panels as SVG, for light and dark backgrounds.
 
 use std::fmt::Write as _;
 
 const COLOURS: [&str; 3] = ["#d9480f", "#2b8a3e", "#1c7ed6"];
+/// Size of a panel in SVG units.
 const WIDTH: f64 = 330.0;
 const HEIGHT: f64 = 230.0;
-/// Room for the labels of the axes.
+/// Margins for the axis labels and the legend.
 const LEFT: f64 = 60.0;
 const BOTTOM: f64 = 45.0;
 const TOP: f64 = 30.0;
@@ -21,7 +22,7 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// Draws the panels, two in a row.
+/// Draws the panels, two per row.
 pub(crate) fn svg(panels: &[Panel]) -> String {
     let rows = panels.len().div_ceil(2) as f64;
     let mut out = format!(
@@ -37,13 +38,13 @@ pub(crate) fn svg(panels: &[Panel]) -> String {
             "<g transform=\"translate({} {})\">\n{}</g>\n",
             (at % 2) as f64 * WIDTH,
             (at / 2) as f64 * HEIGHT,
-            draw(panel)
+            draw_panel(panel)
         );
     }
     out + "</svg>\n"
 }
 
-fn draw(panel: &Panel) -> String {
+fn draw_panel(panel: &Panel) -> String {
     let (right, floor) = (WIDTH - 15.0, HEIGHT - BOTTOM);
     let points = || panel.lines.iter().flat_map(|line| &line.points);
     let (x_low, x_high) = decades(points().map(|point| point.0));
@@ -57,7 +58,7 @@ fn draw(panel: &Panel) -> String {
             out,
             "<path class=\"grid\" d=\"M{at:.1} {TOP}V{floor}\"/><text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             floor + 15.0,
-            short(power)
+            tick_label(power)
         );
     }
     for power in y_low as i32..=y_high as i32 {
@@ -67,7 +68,7 @@ fn draw(panel: &Panel) -> String {
             "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{right}\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             LEFT - 5.0,
             at + 4.0,
-            short(power)
+            tick_label(power)
         );
     }
     let _ = writeln!(out, "<path class=\"axis\" fill=\"none\" d=\"M{LEFT} {TOP}V{floor}H{right}\"/>");
@@ -102,14 +103,14 @@ fn draw(panel: &Panel) -> String {
     out
 }
 
-/// The powers of ten around all values.
+/// Returns the exponents of the powers of ten that enclose all values.
 fn decades(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
     let (low, high) = (low.max(1e-3).log10().floor(), high.max(1e-3).log10().ceil());
     (low, high.max(low + 1.0))
 }
 
-fn short(power: i32) -> String {
+fn tick_label(power: i32) -> String {
     match power {
         6.. => format!("{} M", 10_u64.pow(power.unsigned_abs() - 6)),
         3..=5 => format!("{} k", 10_u64.pow(power.unsigned_abs() - 3)),

@@ -1,4 +1,4 @@
-//! The proxies: how each is told to do the same job, and how it is started and ended.
+//! The proxies' configurations, start and stop. All have the same task.
 
 use std::{
     env, fs, io,
@@ -10,32 +10,32 @@ use std::{
 };
 
 use crate::{
-    content::json,
-    cost,
-    load::{Load, request},
-    upstream::{Mode, REAL, Upstream},
+    load::{LoadGenerator, request},
+    payload::json,
+    procfs,
+    upstream::{API_KEY, Upstream, UpstreamProtocol},
 };
 
-/// How many keys open each proxy. The one that is used is the last.
+/// Access keys of each proxy. The load uses the last one.
 const KEYS: usize = 1000;
-/// Longer than any of them needs to start.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit for start and for stop, more than any of the three needs.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) const NAMES: [&str; 3] = ["sparekey", "nginx", "haproxy"];
 
-/// Where to find the programs, and how many workers each has.
+/// Paths of a run.
 #[derive(Clone)]
 pub(crate) struct Programs {
     pub(crate) sparekey: PathBuf,
-    /// Keeps files of the run.
+    /// Folder for configuration files and logs.
     pub(crate) folder: PathBuf,
 }
 
-/// A proxy that has served its first request.
-pub(crate) struct Proxy {
+/// A running proxy that has served a first request. Stops on drop.
+pub(crate) struct ProxyProcess {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
-    pub(crate) started_in: Duration,
+    pub(crate) startup_time: Duration,
     child: Child,
 }
 
@@ -43,30 +43,31 @@ pub(crate) fn key(number: usize) -> String {
     format!("sk-user{number}-abcdefghijklmnopqrstuvwx")
 }
 
-/// The key of the load.
-pub(crate) fn good_key() -> String {
+/// The access key of the load.
+pub(crate) fn valid_key() -> String {
     key(KEYS - 1)
 }
 
-/// The words that start a program: of the variable of that name in capitals, or its name.
-pub(crate) fn words(name: &str) -> Vec<String> {
+/// Returns the command of a program: the variable `NGINX` or `HAPROXY`, or its name.
+pub(crate) fn command_line(name: &str) -> Vec<String> {
     let words = env::var(name.to_uppercase()).unwrap_or_else(|_| name.to_owned());
     words.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Whether a peer can be started here.
-pub(crate) fn is_there(name: &str) -> bool {
-    let words = words(name);
+/// Whether a program can be run.
+pub(crate) fn is_installed(name: &str) -> bool {
+    let words = command_line(name);
     Command::new(&words[0]).args(&words[1..]).arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-impl Proxy {
-    /// Starts a proxy on these CPUs, waits for its first right answer, and sees it refuse a wrong key.
+impl ProxyProcess {
+    /// Starts a proxy on the first `cpus` CPUs, waits for its first correct response and checks that it rejects a wrong
+    /// key.
     pub(crate) fn start(
         name: &'static str,
         programs: &Programs,
         upstream: &Upstream,
-        mode: Mode,
+        protocol: UpstreamProtocol,
         cpus: usize,
     ) -> io::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
@@ -74,54 +75,54 @@ impl Proxy {
         fs::create_dir_all(&folder)?;
         let mut command = Command::new("taskset");
         command.args(["--cpu-list", &format!("0-{}", cpus - 1)]);
-        let site = Site { port: address.port(), upstream, mode, cpus, folder: &folder };
+        let config = ProxyConfig { port: address.port(), upstream, protocol, cpus, folder: &folder };
         match name {
-            "sparekey" => site.sparekey(&mut command, &programs.sparekey),
-            "nginx" => site.nginx(&mut command)?,
-            _ => site.haproxy(&mut command)?,
+            "sparekey" => config.sparekey(&mut command, &programs.sparekey),
+            "nginx" => config.nginx(&mut command)?,
+            _ => config.haproxy(&mut command)?,
         }
-        let begun = Instant::now();
+        let started = Instant::now();
         let log = fs::File::create(folder.join("log"))?;
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        let mut proxy = Self { name, address, started_in: Duration::ZERO, child };
+        let mut proxy = Self { name, address, startup_time: Duration::ZERO, child };
         let expected = json(100);
-        let load = Load::new();
+        let load = LoadGenerator::new();
         loop {
-            let right = request("POST", "/v1/json/100", &good_key(), b"{}");
-            match load.once(address, &right) {
+            let request = request("POST", "/v1/json/100", &valid_key(), b"{}");
+            match load.once(address, &request) {
                 Ok((200, body)) if body == expected.as_bytes() => break,
-                _ if begun.elapsed() < PATIENCE && proxy.child.try_wait()?.is_none() => {
+                _ if started.elapsed() < START_TIMEOUT && proxy.child.try_wait()?.is_none() => {
                     thread::sleep(Duration::from_micros(200));
                 }
-                odd => {
-                    let said = fs::read_to_string(folder.join("log"))?;
-                    return Err(io::Error::other(format!("{name} gives no right answer: {odd:?}\n{said}")));
+                other => {
+                    let output = fs::read_to_string(folder.join("log"))?;
+                    return Err(io::Error::other(format!("{name} does not start: {other:?}\n{output}")));
                 }
             }
         }
-        proxy.started_in = begun.elapsed();
+        proxy.startup_time = started.elapsed();
         match load.once(address, &request("POST", "/v1/json/100", &key(KEYS), b"{}"))? {
             (401, _) => Ok(proxy),
-            (status, _) => Err(io::Error::other(format!("{name} answers a wrong key with {status}"))),
+            (status, _) => Err(io::Error::other(format!("{name} accepts a wrong key: status {status}"))),
         }
     }
 
     pub(crate) fn cpu(&self) -> Duration {
-        cost::cpu(self.child.id())
+        procfs::cpu_time(self.child.id())
     }
 
     pub(crate) fn memory(&self) -> u64 {
-        cost::memory(self.child.id())
+        procfs::pss(self.child.id())
     }
 }
 
-impl Drop for Proxy {
+impl Drop for ProxyProcess {
     fn drop(&mut self) {
-        let all = cost::tree(self.child.id());
-        let _ = Command::new("kill").args(all.iter().map(ToString::to_string)).stderr(Stdio::null()).status();
-        let begun = Instant::now();
+        let processes = procfs::descendants(self.child.id());
+        let _ = Command::new("kill").args(processes.iter().map(ToString::to_string)).stderr(Stdio::null()).status();
+        let started = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
-            if begun.elapsed() > PATIENCE {
+            if started.elapsed() > START_TIMEOUT {
                 let _ = self.child.kill();
             }
             thread::sleep(Duration::from_millis(5));
@@ -129,25 +130,25 @@ impl Drop for Proxy {
     }
 }
 
-/// What one proxy is told.
-struct Site<'a> {
+/// The configuration of one proxy.
+struct ProxyConfig<'a> {
     port: u16,
     upstream: &'a Upstream,
-    mode: Mode,
+    protocol: UpstreamProtocol,
     cpus: usize,
     folder: &'a Path,
 }
 
-impl Site<'_> {
+impl ProxyConfig<'_> {
     fn sparekey(&self, command: &mut Command, binary: &Path) {
-        let scheme = if self.mode == Mode::Plain { "http" } else { "https" };
+        let scheme = if self.protocol == UpstreamProtocol::Plain { "http" } else { "https" };
         let keys: Vec<_> = (0..KEYS).map(key).collect();
         command.arg(binary).env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).envs([
             ("LISTEN", format!("127.0.0.1:{}", self.port)),
-            ("OPENAI_API_KEY", REAL.to_owned()),
+            ("OPENAI_API_KEY", API_KEY.to_owned()),
             ("ACCESS_KEYS", keys.join(",")),
-            ("API_BASE", format!("{scheme}://localhost:{}/v1", self.upstream.port(self.mode))),
-            ("SSL_CERT_FILE", self.upstream.authority()),
+            ("API_BASE", format!("{scheme}://localhost:{}/v1", self.upstream.port(self.protocol))),
+            ("SSL_CERT_FILE", self.upstream.ca_file()),
             ("MAX_CONNECTIONS", "20000".to_owned()),
             ("LOG", "off".to_owned()),
         ]);
@@ -156,10 +157,10 @@ impl Site<'_> {
     fn nginx(&self, command: &mut Command) -> io::Result<()> {
         let keys = (0..KEYS).map(|number| format!("\"Bearer {}\" 1;", key(number))).collect::<Vec<_>>().join(" ");
         let folder = self.folder.display();
-        let (scheme, version) = match self.mode {
-            Mode::Plain => ("http", "1.1"),
-            Mode::Tls => ("https", "1.1"),
-            Mode::Http2 => ("https", "2"),
+        let (scheme, version) = match self.protocol {
+            UpstreamProtocol::Plain => ("http", "1.1"),
+            UpstreamProtocol::Tls => ("https", "1.1"),
+            UpstreamProtocol::Http2 => ("https", "2"),
         };
         let config = format!(
             r#"daemon off; worker_processes {cpus}; pid {folder}/pid; error_log stderr error;
@@ -177,7 +178,7 @@ http {{
       if ($known = 0) {{ return 401; }}
       proxy_pass {scheme}://api; proxy_http_version {version};
       proxy_set_header Connection ""; proxy_set_header Host localhost;
-      proxy_set_header Authorization "Bearer {REAL}";
+      proxy_set_header Authorization "Bearer {API_KEY}";
       proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 600s;
       proxy_ssl_verify on; proxy_ssl_trusted_certificate {authority};
       proxy_ssl_name localhost; proxy_ssl_server_name on;
@@ -186,34 +187,34 @@ http {{
 }}
 "#,
             cpus = self.cpus,
-            upstream = self.upstream.port(self.mode),
+            upstream = self.upstream.port(self.protocol),
             port = self.port,
-            authority = self.upstream.authority(),
+            authority = self.upstream.ca_file(),
         );
         let file = self.write("nginx.conf", &config)?;
-        command.args(words("nginx")).args(["-e", "stderr", "-p"]).arg(self.folder).arg("-c").arg(file);
+        command.args(command_line("nginx")).args(["-e", "stderr", "-p"]).arg(self.folder).arg("-c").arg(file);
         Ok(())
     }
 
     fn haproxy(&self, command: &mut Command) -> io::Result<()> {
         let keys = (0..KEYS).map(|number| format!("{} 1\n", key(number))).collect::<Vec<_>>().concat();
         let keys = self.write("keys", &keys)?;
-        let alpn = if self.mode == Mode::Http2 { "h2" } else { "http/1.1" };
-        let tls = format!(" ssl verify required ca-file {} sni str(localhost) alpn {alpn}", self.upstream.authority());
+        let alpn = if self.protocol == UpstreamProtocol::Http2 { "h2" } else { "http/1.1" };
+        let tls = format!(" ssl verify required ca-file {} sni str(localhost) alpn {alpn}", self.upstream.ca_file());
         let config = format!(
-            "global\n  maxconn 12000\n  no strict-limits\n  nbthread {}\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  \
+            "global\n  maxconn 12000\n  no strict-limits\n  nbthread {}\ndefaults\n  protocol http\n  timeout connect 5s\n  timeout client 600s\n  \
              timeout server 600s\n  option http-no-delay\nfrontend f\n  bind 127.0.0.1:{} backlog 4096\n  \
              http-request deny deny_status 401 unless {{ req.hdr(authorization),word(2,' '),map_str({},0) -m str 1 }}\n  \
-             http-request set-header Authorization \"Bearer {REAL}\"\n  http-request set-header Host localhost\n  \
+             http-request set-header Authorization \"Bearer {API_KEY}\"\n  http-request set-header Host localhost\n  \
              default_backend b\nbackend b\n  http-reuse always\n  server u 127.0.0.1:{}{} pool-max-conn -1\n",
             self.cpus,
             self.port,
             keys.display(),
-            self.upstream.port(self.mode),
-            if self.mode == Mode::Plain { "" } else { &tls },
+            self.upstream.port(self.protocol),
+            if self.protocol == UpstreamProtocol::Plain { "" } else { &tls },
         );
         let file = self.write("haproxy.cfg", &config)?;
-        command.args(words("haproxy")).args(["-db", "-q", "-f"]).arg(file);
+        command.args(command_line("haproxy")).args(["-db", "-q", "-f"]).arg(file);
         Ok(())
     }
 

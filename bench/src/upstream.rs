@@ -1,13 +1,13 @@
-//! A stand-in for the API, on a thread of its own.
+//! A stand-in for the API, on its own thread.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `POST /v1/json/{bytes}` | JSON |
-//! | `POST /v1/stream/{events}/{pause in ms}` | events, together where the pause is 0 |
+//! | `POST /v1/stream/{events}/{pause in ms}` | events; without a pause all at once |
 //! | `GET /v1/bytes/{bytes}` | a body of that size |
-//! | `POST /v1/upload` | size and hash of what came |
+//! | `POST /v1/upload` | size and hash of the request body |
 //!
-//! Where the real key is missing the answer is 403, which no case takes for a right one.
+//! Without the API key the response is 403, which no scenario expects.
 
 use std::{
     convert::Infallible,
@@ -35,20 +35,20 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::content::{self, Sum};
+use crate::payload::{self, Checksum};
 
-/// The key that must come up.
-pub(crate) const REAL: &str = "sk-real-abcdefghijklmnopqrstuvwxyz";
+/// The key that a proxy must send.
+pub(crate) const API_KEY: &str = "sk-real-abcdefghijklmnopqrstuvwxyz";
 
-/// How a proxy reaches the upstream.
+/// The protocol between a proxy and the upstream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Mode {
+pub(crate) enum UpstreamProtocol {
     Plain,
     Tls,
     Http2,
 }
 
-impl Mode {
+impl UpstreamProtocol {
     pub(crate) const ALL: [(&'static str, Self); 3] = [("plain", Self::Plain), ("tls", Self::Tls), ("h2", Self::Http2)];
 }
 
@@ -58,16 +58,16 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Starts it; it serves until the bench ends.
+    /// Starts the server, which runs until the process ends.
     pub(crate) fn start() -> Self {
         let authority = Authority::new();
-        let listeners = Mode::ALL.map(|(_, mode)| {
+        let listeners = UpstreamProtocol::ALL.map(|(_, protocol)| {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-            listener.set_nonblocking(true).expect("a socket of the machine's own");
-            let protocol = match mode {
-                Mode::Plain => None,
-                Mode::Tls => Some("http/1.1"),
-                Mode::Http2 => Some("h2"),
+            listener.set_nonblocking(true).expect("a local socket");
+            let protocol = match protocol {
+                UpstreamProtocol::Plain => None,
+                UpstreamProtocol::Tls => Some("http/1.1"),
+                UpstreamProtocol::Http2 => Some("h2"),
             };
             (listener, protocol.map(|protocol| TlsAcceptor::from(authority.server("localhost", &[protocol]))))
         });
@@ -85,12 +85,12 @@ impl Upstream {
         Self { addresses, authority }
     }
 
-    pub(crate) fn port(&self, mode: Mode) -> u16 {
-        self.addresses[mode as usize].port()
+    pub(crate) fn port(&self, protocol: UpstreamProtocol) -> u16 {
+        self.addresses[protocol as usize].port()
     }
 
-    /// The file with the authority that vouches for it.
-    pub(crate) fn authority(&self) -> String {
+    /// Returns the file with the certificate of the CA that issued the upstream's certificate.
+    pub(crate) fn ca_file(&self) -> String {
         self.authority.file()
     }
 }
@@ -114,44 +114,44 @@ async fn listen(listener: TcpListener, tls: Option<TlsAcceptor>) {
 }
 
 async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service_fn(answer)).await;
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service_fn(respond)).await;
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Sending>, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let (head, mut body) = request.into_parts();
-    let mut received = Sum::EMPTY;
+    let mut received = Checksum::EMPTY;
     while let Some(Ok(frame)) = body.frame().await {
-        received.add(frame.data_ref().map_or(&[], |data| data));
+        received.update(frame.data_ref().map_or(&[], |data| data));
     }
-    let authorized = head.headers.get(header::AUTHORIZATION).is_some_and(|value| value == &format!("Bearer {REAL}"));
+    let authorized = head.headers.get(header::AUTHORIZATION).is_some_and(|value| value == &format!("Bearer {API_KEY}"));
     if !authorized {
-        return Ok(Response::builder().status(403).body(Sending::whole(String::new())).expect("a good head"));
+        return Ok(Response::builder().status(403).body(ResponseBody::whole(String::new())).expect("a good head"));
     }
     let parts: Vec<&str> = head.uri.path().split('/').skip(2).collect();
     let number = |text: &str| text.parse().unwrap_or(0);
     let body = match parts[..] {
-        ["json", size] => Sending::whole(content::json(number(size))),
-        ["stream", events, pause] => Sending::stream(number(events), Duration::from_millis(number(pause) as u64)),
-        ["bytes", size] => {
-            Sending::Blocks { left: number(size) as u64, blocks: Box::new(content::blocks(number(size) as u64)) }
-        }
-        _ => Sending::whole(received.told()),
+        ["json", size] => ResponseBody::whole(payload::json(number(size))),
+        ["stream", events, pause] => ResponseBody::stream(number(events), Duration::from_millis(number(pause) as u64)),
+        ["bytes", size] => ResponseBody::Blocks {
+            remaining: number(size) as u64,
+            blocks: Box::new(payload::blocks(number(size) as u64)),
+        },
+        _ => ResponseBody::whole(received.to_json()),
     };
-    // As many headers as OpenAI's answers have.
-    let answer = (0..12).fold(Response::builder(), |answer, at| {
-        answer.header(format!("x-ratelimit-kind-{at}"), "30000000").header("x-request-id", "req_0123456789abcdef")
+    // OpenAI's responses have about as many headers.
+    let response = (0..12).fold(Response::builder(), |response, at| {
+        response.header(format!("x-ratelimit-kind-{at}"), "30000000").header("x-request-id", "req_0123456789abcdef")
     });
-    Ok(answer.header(header::CONTENT_TYPE, "application/json").body(body).expect("a good head"))
+    Ok(response.header(header::CONTENT_TYPE, "application/json").body(body).expect("a good head"))
 }
 
-/// The body of an answer.
-enum Sending {
+enum ResponseBody {
     Whole(Full<Bytes>),
     Stream { next: usize, events: usize, pause: Option<Interval> },
-    Blocks { left: u64, blocks: Box<dyn Iterator<Item = Bytes> + Send> },
+    Blocks { remaining: u64, blocks: Box<dyn Iterator<Item = Bytes> + Send> },
 }
 
-impl Sending {
+impl ResponseBody {
     fn whole(text: String) -> Self {
         Self::Whole(Full::from(text))
     }
@@ -161,7 +161,7 @@ impl Sending {
     }
 }
 
-impl Body for Sending {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -177,11 +177,11 @@ impl Body for Sending {
                     ready!(pause.poll_tick(context));
                 }
                 *next += 1;
-                Some(content::event(*next - 1).into())
+                Some(payload::event(*next - 1).into())
             }
-            Self::Blocks { left, blocks } => {
+            Self::Blocks { remaining, blocks } => {
                 let block = blocks.next();
-                *left -= block.as_ref().map_or(0, |block| block.len() as u64);
+                *remaining -= block.as_ref().map_or(0, |block| block.len() as u64);
                 block
             }
         };
@@ -192,7 +192,7 @@ impl Body for Sending {
         match self {
             Self::Whole(whole) => whole.size_hint(),
             Self::Stream { .. } => http_body::SizeHint::default(),
-            Self::Blocks { left, .. } => http_body::SizeHint::with_exact(*left),
+            Self::Blocks { remaining, .. } => http_body::SizeHint::with_exact(*remaining),
         }
     }
 }

@@ -1,43 +1,43 @@
-//! What the upstream and the load agree on: bodies that can be checked, and the time.
+//! Bodies that the upstream and the load generator both compute, and the clock that they share.
 
 use std::{sync::LazyLock, time::Instant};
 
 use bytes::Bytes;
 
-/// The size of a block of [`blocks`].
+/// Size of one of the [`blocks`], in bytes.
 pub(crate) const BLOCK: usize = 64 * 1024;
 
-/// Size and FNV-1a hash of a body: loss, doubling and disorder all show.
+/// Size and FNV-1a hash of a body: detects lost, repeated and reordered bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Sum {
+pub(crate) struct Checksum {
     pub(crate) size: u64,
     pub(crate) hash: u64,
 }
 
-impl Sum {
+impl Checksum {
     pub(crate) const EMPTY: Self = Self { size: 0, hash: 0xcbf2_9ce4_8422_2325 };
 
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         self.hash = bytes.iter().fold(self.hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     }
 
-    /// Of a body of so many bytes made of [`blocks`].
+    /// Returns the checksum of `size` bytes of [`blocks`].
     pub(crate) fn of_blocks(size: u64) -> Self {
         let mut sum = Self::EMPTY;
         for piece in blocks(size) {
-            sum.add(&piece);
+            sum.update(&piece);
         }
         sum
     }
 
-    /// As the answer to an upload tells it.
-    pub(crate) fn told(self) -> String {
+    /// Returns the response body to an upload.
+    pub(crate) fn to_json(self) -> String {
         format!("{{\"size\":{},\"hash\":{}}}", self.size, self.hash)
     }
 }
 
-/// A body of so many bytes, in pieces.
+/// Returns a body of `size` bytes, in blocks of at most [`BLOCK`].
 pub(crate) fn blocks(size: u64) -> impl Iterator<Item = Bytes> {
     static BYTES: LazyLock<Bytes> =
         LazyLock::new(|| (0..BLOCK as u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect());
@@ -45,16 +45,16 @@ pub(crate) fn blocks(size: u64) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
         let length = left.min(BLOCK as u64);
         left -= length;
-        (length > 0).then(|| BYTES.slice(..usize::try_from(length).expect("a block at most")))
+        (length > 0).then(|| BYTES.slice(..usize::try_from(length).expect("at most BLOCK")))
     })
 }
 
-/// An answer in JSON of about so many bytes.
+/// Returns a JSON response of about `size` bytes.
 pub(crate) fn json(size: usize) -> String {
     format!(r#"{{"id":"chatcmpl-1","object":"chat.completion","content":"{}"}}"#, "words ".repeat(size / 6))
 }
 
-/// One event of a stream, with its number and the time at which it was sent.
+/// Returns a chat completion event that contains its number and the current time.
 pub(crate) fn event(number: usize) -> String {
     format!(
         "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\
@@ -63,14 +63,14 @@ pub(crate) fn event(number: usize) -> String {
     )
 }
 
-/// The number and the time of an event.
-pub(crate) fn read_event(event: &str) -> Option<(usize, u64)> {
+/// Parses the number and the time of an event.
+pub(crate) fn parse_event(event: &str) -> Option<(usize, u64)> {
     let (number, sent) = event.split('@').nth(1)?.trim().split_once(' ')?;
     Some((number.parse().ok()?, sent.parse().ok()?))
 }
 
-/// Nanoseconds since the bench began.
+/// Returns nanoseconds since the first call.
 pub(crate) fn now() -> u64 {
-    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    u64::try_from(BEGUN.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
