@@ -12,11 +12,11 @@ use std::{
 
 use conformance::{
     adapter::Settings,
-    peer::Peer,
+    case_files::{API_KEY, KEY},
     process::Process,
-    table::{KEY, REAL},
-    upstream::{Answering, Upstream},
-    usage,
+    procfs,
+    raw_connection::RawConnection,
+    upstream::{RespondingUpstream, Upstream},
     worker::{Worker, listening},
 };
 
@@ -66,7 +66,7 @@ fn start(worker: &Worker, modules: &str, upstream: std::net::SocketAddr) -> Runn
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (modules = [{modules}], compatibilityDate = "2026-11-01", bindings = [
-      (name = "OPENAI_API_KEY", text = "{REAL}"), (name = "ACCESS_KEYS", text = "{KEY}"),
+      (name = "OPENAI_API_KEY", text = "{API_KEY}"), (name = "ACCESS_KEYS", text = "{KEY}"),
       (name = "API_BASE", text = "http://{upstream}/v1")])),
     (name = "internet", network = (allow = ["public", "private"])),
   ],
@@ -92,7 +92,7 @@ fn request(target: &str) -> String {
     )
 }
 
-fn exchange(client: &mut Peer) {
+fn exchange(client: &mut RawConnection) {
     client.send(request("/v1/responses"));
     let head = client.head();
     assert_eq!(head.status(), 200);
@@ -100,19 +100,19 @@ fn exchange(client: &mut Peer) {
 }
 
 fn first(worker: &Worker, modules: &str) -> Vec<Duration> {
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let running = start(worker, modules, upstream.address());
-    let mut client = Peer::connect(running.address);
+    let mut client = RawConnection::connect(running.address);
     let begun = Instant::now();
     exchange(&mut client);
     vec![begun.elapsed()]
 }
 
 /// A Worker that has warmed up, and what it serves.
-fn warm(worker: &Worker, modules: &str) -> (Answering, Running, Peer) {
-    let upstream = Answering::start(|_| OK.into());
+fn warm(worker: &Worker, modules: &str) -> (RespondingUpstream, Running, RawConnection) {
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let running = start(worker, modules, upstream.address());
-    let mut client = Peer::connect(running.address);
+    let mut client = RawConnection::connect(running.address);
     for _ in 0..REQUESTS {
         exchange(&mut client);
     }
@@ -133,39 +133,39 @@ fn latency(worker: &Worker, modules: &str) -> Vec<Duration> {
 
 fn cpu(worker: &Worker, modules: &str) -> Vec<Duration> {
     let (_upstream, running, mut client) = warm(worker, modules);
-    let before = usage::cpu(running.process.id());
+    let before = procfs::cpu(running.process.id());
     for _ in 0..REQUESTS {
         exchange(&mut client);
     }
-    vec![usage::cpu(running.process.id()).saturating_sub(before) / REQUESTS]
+    vec![procfs::cpu(running.process.id()).saturating_sub(before) / REQUESTS]
 }
 
 fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
     let upstream = Upstream::start();
     let running = start(worker, modules, upstream.address());
     let open = || {
-        let mut client = Peer::connect(running.address);
+        let mut client = RawConnection::connect(running.address);
         client.send(request("/v1/responses"));
-        let mut sending = upstream.accept();
-        let head = sending.head();
-        sending.body(&head);
-        sending.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+        let mut upstream_conn = upstream.accept();
+        let head = upstream_conn.head();
+        upstream_conn.body(&head);
+        upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
         client.head();
-        (client, sending)
+        (client, upstream_conn)
     };
     let mut streams: Vec<_> = (0..STREAMS).map(|_| open()).collect();
-    let before = usage::cpu(running.process.id());
+    let before = procfs::cpu(running.process.id());
     for number in 0..EVENTS {
         let event = format!("data: {{\"delta\":{number}}}\n\n");
-        for (_, sending) in &mut streams {
-            sending.send_chunk(&event);
+        for (_, upstream_conn) in &mut streams {
+            upstream_conn.send_chunk(&event);
         }
         for (client, _) in &mut streams {
             client.until(&event);
         }
     }
     vec![
-        usage::cpu(running.process.id()).saturating_sub(before)
+        procfs::cpu(running.process.id()).saturating_sub(before)
             / u32::try_from(STREAMS * EVENTS).expect("a small number"),
     ]
 }

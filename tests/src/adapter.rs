@@ -16,10 +16,10 @@ pub trait Adapter: Send + Sync + 'static {
     fn start(&self, settings: &Settings) -> Box<dyn Running>;
 
     /// Whether the adapter's surroundings can carry this at all.
-    fn carries(&self, feature: Feature) -> bool;
+    fn supports(&self, feature: Feature) -> bool;
 
     /// Why the adapter's surroundings can't carry this case, where that is so; the suite then looks that they don't.
-    fn excuse(&self, _file: &str, _name: &str) -> Option<&'static str> {
+    fn unsupported_reason(&self, _file: &str, _name: &str) -> Option<&'static str> {
         None
     }
 }
@@ -44,7 +44,7 @@ pub enum Feature {
     /// HTTP/2 from the client.
     Http2,
     /// An answer that passes while it is still coming.
-    StreamingAnswer,
+    StreamingResponse,
     /// A request body that passes while it is still being sent.
     StreamingUpload,
     /// `100 Continue`, given here.

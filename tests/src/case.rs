@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::adapter::Feature;
 
-use crate::table::KEY;
+use crate::case_files::KEY;
 
 /// A header's name and value; in a value, `\xNN` stands for one byte.
 pub type Field = (String, String);
@@ -39,17 +39,17 @@ pub struct Case {
     pub upstream: Upstream,
     /// What the upstream answers.
     #[serde(default)]
-    pub answer: Answer,
+    pub response: UpstreamResponse,
     /// What the client must get.
     #[serde(default)]
-    pub client: Client,
+    pub client: ExpectedResponse,
 }
 
 /// What the client sends.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
-    /// `GET` unless said otherwise.
+    /// `GET` unless output otherwise.
     pub method: String,
     /// The request target in the bytes sent; `\xNN` stands for one byte.
     pub target: String,
@@ -99,19 +99,19 @@ pub enum Upstream {
     /// Nothing, not even a connection's first byte.
     Untouched,
     /// Exactly one request.
-    Sees(Sees),
+    Receives(ExpectedRequest),
 }
 
 impl Default for Upstream {
     fn default() -> Self {
-        Self::Sees(Sees::default())
+        Self::Receives(ExpectedRequest::default())
     }
 }
 
 /// What must be true of the request that reaches the upstream.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Sees {
+pub struct ExpectedRequest {
     /// The request target, byte for byte.
     pub target: Option<String>,
     /// For each name, all its values in order.
@@ -129,7 +129,7 @@ impl TryFrom<toml::Value> for Upstream {
         match value.as_str() {
             Some("untouched") => Ok(Self::Untouched),
             Some(word) => Err(format!("upstream = {word:?} means nothing")),
-            None => value.try_into().map(Self::Sees).map_err(|error| error.to_string()),
+            None => value.try_into().map(Self::Receives).map_err(|error| error.to_string()),
         }
     }
 }
@@ -137,40 +137,40 @@ impl TryFrom<toml::Value> for Upstream {
 /// What the upstream answers: `"unreachable"`, `"timeout"`, or a response.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "toml::Value")]
-pub enum Answer {
+pub enum UpstreamResponse {
     /// It takes no connection.
     Unreachable,
     /// It takes the request and gives no head.
     Timeout,
     /// It responds.
-    Responds(Responds),
+    Response(ResponseSpec),
 }
 
-impl Default for Answer {
+impl Default for UpstreamResponse {
     fn default() -> Self {
-        Self::Responds(Responds::default())
+        Self::Response(ResponseSpec::default())
     }
 }
 
 /// The upstream's response.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Responds {
-    /// `200` unless said otherwise.
+pub struct ResponseSpec {
+    /// `200` unless output otherwise.
     pub status: u16,
     /// In the order sent.
     pub headers: Vec<Field>,
-    /// `{}` unless said otherwise.
+    /// `{}` unless output otherwise.
     pub body: String,
 }
 
-impl Default for Responds {
+impl Default for ResponseSpec {
     fn default() -> Self {
         Self { status: 200, headers: Vec::new(), body: "{}".into() }
     }
 }
 
-impl TryFrom<toml::Value> for Answer {
+impl TryFrom<toml::Value> for UpstreamResponse {
     type Error = String;
 
     fn try_from(value: toml::Value) -> Result<Self, String> {
@@ -178,15 +178,15 @@ impl TryFrom<toml::Value> for Answer {
             Some("unreachable") => Ok(Self::Unreachable),
             Some("timeout") => Ok(Self::Timeout),
             Some(word) => Err(format!("answer = {word:?} means nothing")),
-            None => value.try_into().map(Self::Responds).map_err(|error| error.to_string()),
+            None => value.try_into().map(Self::Response).map_err(|error| error.to_string()),
         }
     }
 }
 
-/// What the client must get. A response that passes has the upstream's status and body, unless said otherwise.
+/// What the client must get. A response that passes has the upstream's status and body, unless output otherwise.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Client {
+pub struct ExpectedResponse {
     /// Needed where the upstream does not answer.
     pub status: Option<u16>,
     /// For each name, all its values in order.
@@ -200,9 +200,9 @@ pub struct Client {
     /// The whole body.
     pub body: Option<String>,
     /// Texts of the body.
-    pub holds: Vec<String>,
+    pub contains: Vec<String>,
     /// Texts that neither head nor body may have.
-    pub lacks: Vec<String>,
+    pub excludes: Vec<String>,
     /// A rejection in the API's envelope, with all that belongs to it.
     pub error: Option<Error>,
 }

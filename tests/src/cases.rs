@@ -11,32 +11,32 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
-    case::{Answer, Case, Request, Responds, bytes},
+    case::{Case, Request, ResponseSpec, UpstreamResponse, bytes},
+    case_files::{self, Template},
     core,
-    peer::{Head, Peer},
-    table::{self, Template},
-    upstream::{Answering, Received, accepting},
-    verdict::{self, Got, Message, Seen},
+    expectations::{self, ClientResponse, Message, UpstreamRequest},
+    raw_connection::{Head, RawConnection},
+    upstream::{ReceivedRequest, RespondingUpstream, with_accept_key},
 };
 
 /// Nothing listens on this port.
-const NOBODY: &str = "127.0.0.1:1";
+const UNREACHABLE: &str = "127.0.0.1:1";
 
 /// One trial a case; cases of the same settings take turns at one running proxy, which ends with the last of them.
 #[must_use]
 pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
     let mut stages: BTreeMap<(Settings, bool), Arc<Mutex<Option<Stage>>>> = BTreeMap::new();
     let mut trials = Vec::new();
-    for template in table::load() {
-        let case = template.at(NOBODY);
+    for template in case_files::load() {
+        let case = template.at(UNREACHABLE);
         let upgrade = case.request.asks_for_upgrade().then_some(Feature::WebSocket);
         let mut needs = case.needs.iter().copied().chain(upgrade);
-        if case.core_only.is_some() || !needs.all(|feature| adapter.carries(feature)) {
+        if case.core_only.is_some() || !needs.all(|feature| adapter.supports(feature)) {
             continue;
         }
-        let reachable = !matches!(case.answer, Answer::Unreachable);
-        let stage = Arc::clone(stages.entry((core::settings(&case, NOBODY), reachable)).or_default());
-        let excuse = adapter.excuse(&template.file, &template.name);
+        let reachable = !matches!(case.response, UpstreamResponse::Unreachable);
+        let stage = Arc::clone(stages.entry((core::settings(&case, UNREACHABLE), reachable)).or_default());
+        let excuse = adapter.unsupported_reason(&template.file, &template.name);
         let file = excuse.map_or_else(|| template.file.clone(), |_| format!("not_carried::{}", template.file));
         let name = format!("{}::{file}::{}", adapter.name(), template.name);
         let adapter = Arc::clone(adapter);
@@ -68,14 +68,14 @@ fn run(
     let case = template.at(&stage.authority);
     let (seen, got) = stage.exchange(&case);
     *turn = Some(stage);
-    let faults = verdict::faults(&case, &seen, &got);
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+    let mismatches = expectations::mismatches(&case, &seen, &got);
+    if mismatches.is_empty() { Ok(()) } else { Err(mismatches.join("\n").into()) }
 }
 
 /// A running proxy and its upstream.
 struct Stage {
     proxy: Box<dyn Running>,
-    upstream: Answering,
+    upstream: RespondingUpstream,
     /// What the upstream answers to whatever comes.
     answer: Arc<Mutex<Vec<u8>>>,
     authority: String,
@@ -85,32 +85,32 @@ impl Stage {
     fn set(adapter: &dyn Adapter, template: &Template, reachable: bool) -> Self {
         let answer = Arc::<Mutex<Vec<u8>>>::default();
         let next = Arc::clone(&answer);
-        let upstream = Answering::start(move |received| {
-            accepting(next.lock().unwrap_or_else(PoisonError::into_inner).clone(), &received.head)
+        let upstream = RespondingUpstream::start(move |received| {
+            with_accept_key(next.lock().unwrap_or_else(PoisonError::into_inner).clone(), &received.head)
         });
-        let authority = if reachable { upstream.address().to_string() } else { NOBODY.to_owned() };
+        let authority = if reachable { upstream.address().to_string() } else { UNREACHABLE.to_owned() };
         let proxy = adapter.start(&core::settings(&template.at(&authority), &authority));
         Self { proxy, upstream, answer, authority }
     }
 
-    fn exchange(&self, case: &Case) -> (Vec<Seen>, Got) {
-        if let Answer::Responds(answer) = &case.answer {
+    fn exchange(&self, case: &Case) -> (Vec<UpstreamRequest>, ClientResponse) {
+        if let UpstreamResponse::Response(answer) = &case.response {
             *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer.on_the_wire(&case.request);
         }
-        let mut client = Peer::connect(self.proxy.address());
+        let mut client = RawConnection::connect(self.proxy.address());
         client.send(case.request.on_the_wire());
         let got = got(&mut client, &case.request);
         (self.upstream.take().into_iter().map(seen).collect(), got)
     }
 }
 
-fn seen(received: Received) -> Seen {
-    let Received { head, body } = received;
+fn seen(received: ReceivedRequest) -> UpstreamRequest {
+    let ReceivedRequest { head, body } = received;
     let (method, target) = (head.word(0).to_owned(), head.word(1).into());
-    Seen { method, target, message: Message { headers: head.headers, body } }
+    UpstreamRequest { method, target, message: Message { headers: head.headers, body } }
 }
 
-fn got(client: &mut Peer, request: &Request) -> Got {
+fn got(client: &mut RawConnection, request: &Request) -> ClientResponse {
     let mut head = client.head();
     while head.status() == 100 {
         head = client.head();
@@ -118,7 +118,7 @@ fn got(client: &mut Peer, request: &Request) -> Got {
     let status = head.status();
     let body = if is_bodiless(request, status) { Vec::new() } else { client.body(&head) };
     let Head { headers, .. } = head;
-    Got { status, message: Message { headers, body } }
+    ClientResponse { status, message: Message { headers, body } }
 }
 
 fn is_bodiless(request: &Request, status: u16) -> bool {
@@ -136,7 +136,7 @@ impl Request {
     }
 }
 
-impl Responds {
+impl ResponseSpec {
     fn on_the_wire(&self, request: &Request) -> Vec<u8> {
         let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
         let start = format!("HTTP/1.1 {} {}", self.status, reason.unwrap_or_default());

@@ -15,10 +15,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     adapter::{Adapter, Feature},
-    stand_in::{Seen, StandIn},
-    table::{KEY, REAL},
-    tap::Tap,
+    case_files::{API_KEY, KEY},
+    stand_in::{RecordedRequest, StandIn},
     wire,
+    wiretap::Wiretap,
 };
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
@@ -40,31 +40,31 @@ fn meet(
     mut command: Command,
     run: fn(&mut Command) -> Result<String, Failed>,
 ) -> Result<(), Failed> {
-    let stand_in = StandIn::start(REAL);
-    let behind = Tap::start(stand_in.address());
+    let stand_in = StandIn::start(API_KEY);
+    let behind = Wiretap::start(stand_in.address());
     let proxy = wire::start(adapter, behind.address(), &[]);
-    let before = Tap::start(proxy.address());
+    let before = Wiretap::start(proxy.address());
     command
         .env("BASE_URL", format!("http://{}/v1", before.address()))
         .env("ACCESS_KEY", KEY)
         .env("STAND_IN", format!("http://{}", stand_in.address()))
-        .env("WEBSOCKETS", if adapter.carries(Feature::WebSocket) { "yes" } else { "no" });
-    let said = run(&mut command)?;
-    println!("{}: {}", adapter.name(), said.trim_end());
+        .env("WEBSOCKETS", if adapter.supports(Feature::WebSocket) { "yes" } else { "no" });
+    let output = run(&mut command)?;
+    println!("{}: {}", adapter.name(), output.trim_end());
 
     let parts = |key: &'static str| key.as_bytes().windows(12).filter_map(|part| std::str::from_utf8(part).ok());
     let secret = KEY.rsplit('-').next().unwrap_or(KEY);
-    if parts(secret).any(|part| behind.heard_by_target(part)) {
+    if parts(secret).any(|part| behind.sent_to_target(part)) {
         return Err("an access key reached the upstream".into());
     }
-    if parts(REAL).any(|part| before.heard_from_target(part)) {
+    if parts(API_KEY).any(|part| before.received_from_target(part)) {
         return Err("the real key reached a client".into());
     }
-    if !behind.heard_by_target(REAL) || !behind.heard_from_target(REAL) || !before.heard_by_target(KEY) {
+    if !behind.sent_to_target(API_KEY) || !behind.received_from_target(API_KEY) || !before.sent_to_target(KEY) {
         return Err("the taps heard too little to judge".into());
     }
-    let bearer = format!("Bearer {REAL}");
-    let authorizations = |seen: &Seen| {
+    let bearer = format!("Bearer {API_KEY}");
+    let authorizations = |seen: &RecordedRequest| {
         let values = seen.headers.iter().filter(|(name, _)| name == "authorization").map(|(_, value)| value);
         values.cloned().collect::<Vec<_>>()
     };
@@ -75,10 +75,10 @@ fn meet(
 }
 
 /// Longer than any single test takes, so that a stream which never goes on fails where it stands.
-const GUARD: Duration = Duration::from_secs(60);
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn pytest(command: &mut Command) -> Result<String, Failed> {
-    let guard = format!("faulthandler_timeout={}", GUARD.as_secs());
+    let guard = format!("faulthandler_timeout={}", STEP_TIMEOUT.as_secs());
     let command = command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", &guard]);
     // No settings but these: pytest would take those of any project that this one lies in.
     let command = command.args(["-c", "/dev/null", "--rootdir", "."]);
@@ -87,7 +87,7 @@ fn pytest(command: &mut Command) -> Result<String, Failed> {
 }
 
 fn node_test(command: &mut Command) -> Result<String, Failed> {
-    let guard = format!("--test-timeout={}", GUARD.as_millis());
+    let guard = format!("--test-timeout={}", STEP_TIMEOUT.as_millis());
     // A folder as an argument means one thing to Node 20 and another from Node 22 on; the working folder means the same.
     let command = command.args(["--test", "--test-reporter=tap", &guard]).current_dir(Path::new(FOLDER).join("node"));
     finish(command, |line| line.starts_with("# pass ") || line.starts_with("# skipped "))
@@ -95,19 +95,19 @@ fn node_test(command: &mut Command) -> Result<String, Failed> {
 
 /// The runner's closing lines; a run without one that counts passes counts as failed.
 fn finish(command: &mut Command, closes: impl Fn(&str) -> bool) -> Result<String, Failed> {
-    let said = succeed(command)?;
-    let closing: Vec<&str> = said.lines().filter(|line| closes(line)).collect();
+    let output = succeed(command)?;
+    let closing: Vec<&str> = output.lines().filter(|line| closes(line)).collect();
     if closing.is_empty() || closing.contains(&"# pass 0") {
-        return Err(format!("no test passed\n{said}").into());
+        return Err(format!("no test passed\n{output}").into());
     }
     Ok(closing.join(", "))
 }
 
-/// Runs a program to its good end; returns everything that it said.
+/// Runs a program to its good end; returns everything that it output.
 pub(crate) fn succeed(command: &mut Command) -> Result<String, Failed> {
     let output = command.output().map_err(|error| format!("can't run {command:?}: {error}"))?;
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    if output.status.success() { Ok(said) } else { Err(format!("{command:?}: {}\n{said}", output.status).into()) }
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() { Ok(text) } else { Err(format!("{command:?}: {}\n{text}", output.status).into()) }
 }
 
 /// Python with what `requirements.txt` pins.

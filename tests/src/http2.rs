@@ -19,13 +19,13 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::{runtime::Runtime, sync::mpsc as channel, time::timeout};
 
-pub use client::{Client, Waiting};
+pub use client::{Client, PendingResponse};
 pub use upstream::{Exchange, Upstream};
 
-use crate::peer::GUARD;
+use crate::raw_connection::STEP_TIMEOUT;
 
 /// A body that the test sends piece by piece; dropping the sender ends it.
-pub struct Pieces(channel::UnboundedReceiver<io::Result<Frame<Bytes>>>);
+pub struct StreamedBody(channel::UnboundedReceiver<io::Result<Frame<Bytes>>>);
 
 /// Sends the pieces of a body.
 #[derive(Clone)]
@@ -33,15 +33,15 @@ pub struct Sender(channel::UnboundedSender<io::Result<Frame<Bytes>>>);
 
 /// A body and its sender.
 #[must_use]
-pub fn pieces() -> (Sender, Pieces) {
+pub fn streamed_body() -> (Sender, StreamedBody) {
     let (sender, receiver) = channel::unbounded_channel();
-    (Sender(sender), Pieces(receiver))
+    (Sender(sender), StreamedBody(receiver))
 }
 
 /// A body without bytes.
 #[must_use]
-pub fn empty() -> Pieces {
-    pieces().1
+pub fn empty() -> StreamedBody {
+    streamed_body().1
 }
 
 impl Sender {
@@ -62,17 +62,17 @@ impl Sender {
 
     /// Whether somebody still wants more.
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         !self.0.is_closed()
     }
 
     /// Waits until nobody wants more.
-    pub fn wait_unwanted(&self) {
+    pub fn wait_cancelled(&self) {
         block_on(self.0.closed());
     }
 }
 
-impl Body for Pieces {
+impl Body for StreamedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -86,11 +86,11 @@ impl Body for Pieces {
 }
 
 /// A body that is received piece by piece.
-pub struct Received(Incoming);
+pub struct ReceivedBody(Incoming);
 
-impl Received {
+impl ReceivedBody {
     /// Waits for the next piece with bytes; `None` at the good end, an error where the stream was cut.
-    pub fn piece(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+    pub fn next_data(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         loop {
             match block_on(self.0.frame())? {
                 Ok(frame) if frame.is_data() => match frame.into_data() {
@@ -108,7 +108,7 @@ impl Received {
     #[must_use]
     pub fn all(mut self) -> Vec<u8> {
         let mut all = Vec::new();
-        while let Some(piece) = self.piece() {
+        while let Some(piece) = self.next_data() {
             all.extend(piece.expect("the body is whole"));
         }
         all
@@ -118,11 +118,11 @@ impl Received {
 /// A plain socket's address for a client of TLS.
 #[must_use]
 pub fn socket(address: SocketAddr) -> TcpStream {
-    TcpStream::connect_timeout(&address, GUARD).expect("a connection is taken")
+    TcpStream::connect_timeout(&address, STEP_TIMEOUT).expect("a connection is taken")
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    runtime().block_on(async { timeout(GUARD, future).await.expect("it happens in time") })
+    runtime().block_on(async { timeout(STEP_TIMEOUT, future).await.expect("it happens in time") })
 }
 
 fn runtime() -> &'static Runtime {

@@ -2,24 +2,24 @@
 
 pub mod adapter;
 pub mod case;
+pub mod case_files;
 pub mod cases;
 pub mod clients;
 pub mod core;
+pub mod expectations;
 pub mod http2;
 pub mod lambda;
 pub mod load;
-pub mod own;
-pub mod peer;
+pub mod only;
 pub mod process;
+pub mod procfs;
+pub mod raw_connection;
 pub mod server;
 pub mod stand_in;
-pub mod table;
-pub mod tap;
 pub mod tls;
 pub mod upstream;
-pub mod usage;
-pub mod verdict;
 pub mod wire;
+pub mod wiretap;
 pub mod worker;
 
 use std::{process::ExitCode, sync::Arc};

@@ -15,22 +15,22 @@ pub use slow::{slow_peers, slow_senders};
 pub use soak::soak;
 pub use streams::open_streams;
 
-use crate::{peer::Peer, server::Serving, wire::settings};
+use crate::{raw_connection::RawConnection, server::RunningServer, wire::settings};
 
 /// The server, so that it takes as many connections as a test opens.
-fn start(binary: &Path, upstream: SocketAddr, more: &[(&str, &str)]) -> Serving {
+fn start(binary: &Path, upstream: SocketAddr, more: &[(&str, &str)]) -> RunningServer {
     let wide = [("LISTEN", "127.0.0.1:0"), ("MAX_CONNECTIONS", "20000"), ("LOG", "info")];
-    Serving::start_binary(binary, &settings(&format!("http://{upstream}"), &[&wide, more].concat()))
+    RunningServer::start_binary(binary, &settings(&format!("http://{upstream}"), &[&wide, more].concat()))
 }
 
 /// The client's connection is served, without the upstream.
-fn healthy(client: &mut Peer) {
+fn healthy(client: &mut RawConnection) {
     client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
     client.until("ok\n");
 }
 
 /// Makes room for this many descriptors, in this process and in those that it starts.
-fn make_room(descriptors: u64) {
+fn raise_descriptor_limit(descriptors: u64) {
     let limit = rlimit::increase_nofile_limit(u64::MAX).expect("a process may raise its limits");
     assert!(limit >= descriptors, "{descriptors} descriptors are needed, and `ulimit -n` allows {limit}");
 }

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{adapter::Settings, peer::GUARD};
+use crate::{adapter::Settings, raw_connection::STEP_TIMEOUT};
 
 /// How a program is built.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ pub fn build(package: &str, profile: Profile) -> PathBuf {
 /// A running program.
 pub struct Process {
     child: Child,
-    said: Arc<Said>,
+    output: Arc<Said>,
     secrets: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ impl Process {
     /// Where it can't be started.
     #[must_use]
     pub fn start(command: &mut Command, settings: &Settings) -> Self {
-        Self::start_within(command.env_clear(), settings)
+        Self::start_with_inherited_env(command.env_clear(), settings)
     }
 
     /// Starts a program with these settings on top of its environment.
@@ -87,14 +87,14 @@ impl Process {
     /// # Panics
     /// Where it can't be started.
     #[must_use]
-    pub fn start_within(command: &mut Command, settings: &Settings) -> Self {
+    pub fn start_with_inherited_env(command: &mut Command, settings: &Settings) -> Self {
         command.envs(settings).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
-        let said = Arc::new(Said::default());
-        said.lines().open_streams = 2;
-        listen(child.stdout.take().expect("its output is piped"), &said);
-        listen(child.stderr.take().expect("its errors are piped"), &said);
-        Self { child, said, secrets: secrets(settings) }
+        let output = Arc::new(Said::default());
+        output.lines().open_streams = 2;
+        listen(child.stdout.take().expect("its output is piped"), &output);
+        listen(child.stderr.take().expect("its errors are piped"), &output);
+        Self { child, output, secrets: secrets(settings) }
     }
 
     /// Its process id.
@@ -108,28 +108,28 @@ impl Process {
     /// # Panics
     /// Where the program ends before, or says nothing for too long.
     pub fn wait_for<T>(&self, pick: impl Fn(&str) -> Option<T>) -> T {
-        let deadline = Instant::now() + GUARD;
-        let mut lines = self.said.lines();
+        let deadline = Instant::now() + STEP_TIMEOUT;
+        let mut lines = self.output.lines();
         loop {
             if let Some(found) = lines.text.iter().find_map(|line| pick(line)) {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(lines.open_streams > 0 && !left.is_zero(), "it did not say so:\n{}", lines.text.join("\n"));
-            lines = self.said.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+            lines = self.output.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Everything that it said so far.
+    /// Everything that it output so far.
     #[must_use]
-    pub fn said(&self) -> String {
-        self.said.lines().text.join("\n")
+    pub fn output(&self) -> String {
+        self.output.lines().text.join("\n")
     }
 
     /// Whether it has ended.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.said.lines().open_streams == 0
+    pub fn has_exited(&self) -> bool {
+        self.output.lines().open_streams == 0
     }
 
     /// Sends a signal by its name, such as `TERM`.
@@ -138,17 +138,17 @@ impl Process {
         assert!(sent.is_ok_and(|status| status.success()), "the signal {name} is sent");
     }
 
-    /// Waits for its end; returns the status and everything that it said.
+    /// Waits for its end; returns the status and everything that it output.
     ///
     /// # Panics
     /// Where it does not end.
     pub fn wait(&mut self) -> (ExitStatus, String) {
-        let deadline = Instant::now() + GUARD;
-        let mut lines = self.said.lines();
+        let deadline = Instant::now() + STEP_TIMEOUT;
+        let mut lines = self.output.lines();
         while lines.open_streams > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "it does not end:\n{}", lines.text.join("\n"));
-            lines = self.said.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
+            lines = self.output.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let text = lines.text.join("\n");
         drop(lines);
@@ -164,9 +164,9 @@ impl Drop for Process {
         if thread::panicking() {
             return;
         }
-        let said = self.said();
+        let output = self.output();
         for secret in &self.secrets {
-            assert!(!said.contains(secret), "it told a secret, {secret:?}:\n{said}");
+            assert!(!output.contains(secret), "it told a secret, {secret:?}:\n{output}");
         }
     }
 }
@@ -177,15 +177,15 @@ impl Said {
     }
 }
 
-fn listen(stream: impl Read + Send + 'static, said: &Arc<Said>) {
-    let said = Arc::clone(said);
+fn listen(stream: impl Read + Send + 'static, output: &Arc<Said>) {
+    let output = Arc::clone(output);
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            said.lines().text.push(String::from_utf8_lossy(&line).into_owned());
-            said.changed.notify_all();
+            output.lines().text.push(String::from_utf8_lossy(&line).into_owned());
+            output.changed.notify_all();
         }
-        said.lines().open_streams -= 1;
-        said.changed.notify_all();
+        output.lines().open_streams -= 1;
+        output.changed.notify_all();
     });
 }
 

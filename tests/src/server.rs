@@ -24,22 +24,22 @@ impl Adapter for Server {
     }
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
-        Box::new(Serving::start(settings))
+        Box::new(RunningServer::start(settings))
     }
 
-    fn carries(&self, _: Feature) -> bool {
+    fn supports(&self, _: Feature) -> bool {
         true
     }
 }
 
 /// A server that takes connections.
-pub struct Serving {
+pub struct RunningServer {
     /// The program.
     pub process: Process,
     address: SocketAddr,
 }
 
-impl Serving {
+impl RunningServer {
     /// Starts the server on a free port of the loopback address, at the most talkative.
     #[must_use]
     pub fn start(settings: &Settings) -> Self {
@@ -63,14 +63,14 @@ impl Serving {
         all.insert("LISTEN".into(), address.to_string());
         let process = Process::start(&mut Command::new(binary()), &all);
         while TcpStream::connect(address).is_err() {
-            assert!(!process.has_ended(), "it ended: {}", process.said());
+            assert!(!process.has_exited(), "it ended: {}", process.output());
             thread::yield_now();
         }
         Self { process, address }
     }
 }
 
-impl Running for Serving {
+impl Running for RunningServer {
     fn address(&self) -> SocketAddr {
         self.address
     }

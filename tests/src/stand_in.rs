@@ -25,7 +25,7 @@ use body::Body;
 
 /// A request that reached the stand-in.
 #[derive(Clone, Debug, Serialize)]
-pub struct Seen {
+pub struct RecordedRequest {
     /// The method.
     pub method: String,
     /// Path and query.
@@ -48,7 +48,7 @@ pub struct StandIn {
 
 struct State {
     real_key: String,
-    seen: Mutex<Vec<Seen>>,
+    seen: Mutex<Vec<RecordedRequest>>,
     /// Streams that are held back until their gate is opened.
     gates: Mutex<HashMap<String, watch::Sender<bool>>>,
 }
@@ -62,10 +62,10 @@ impl StandIn {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         listener.set_nonblocking(true).expect("a socket takes an option");
         let address = listener.local_addr().expect("a listener has an address");
-        let serving = Arc::clone(&state);
+        let upstream_conn = Arc::clone(&state);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime starts").block_on(serve(listener, serving));
+            runtime.expect("a runtime starts").block_on(serve(listener, upstream_conn));
         });
         Self { address, state }
     }
@@ -78,13 +78,13 @@ impl StandIn {
 
     /// Every request to the API so far.
     #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<RecordedRequest> {
         self.state.seen().clone()
     }
 }
 
 impl State {
-    fn seen(&self) -> std::sync::MutexGuard<'_, Vec<Seen>> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Vec<RecordedRequest>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,7 +125,7 @@ async fn answer(mut request: Request<Incoming>, state: Arc<State>) -> Result<Res
     let sent: Bytes = sent.to_bytes();
     let asked: serde_json::Value = serde_json::from_slice(&sent).unwrap_or_default();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    state.seen().push(Seen {
+    state.seen().push(RecordedRequest {
         method: head.method.to_string(),
         target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),

@@ -17,9 +17,9 @@ use rustls::{
     pki_types::{PrivateKeyDer, ServerName},
 };
 
-use crate::peer::{Peer, Wire};
+use crate::raw_connection::{RawConnection, Transport};
 
-/// When certificates hold unless said otherwise.
+/// When certificates hold unless output otherwise.
 const YEARS: (i32, i32) = (1975, 4096);
 
 /// A certificate authority that nobody else trusts, with its files in a folder of its own.
@@ -73,7 +73,7 @@ impl Authority {
     #[must_use]
     pub fn server_in(&self, host: &str, protocols: &[&str], years: (i32, i32)) -> Arc<ServerConfig> {
         let (certificate, key) = self.sign(host, years);
-        serving(&certificate, &key, protocols)
+        server_config(&certificate, &key, protocols)
     }
 
     /// A server's settings for a host that vouches for itself.
@@ -81,7 +81,7 @@ impl Authority {
     pub fn self_signed(host: &str, protocols: &[&str]) -> Arc<ServerConfig> {
         let key = KeyPair::generate().expect("a key can be made");
         let params = CertificateParams::new(vec![host.to_owned()]).expect("a good name");
-        serving(&params.self_signed(&key).expect("a certificate can be signed"), &key, protocols)
+        server_config(&params.self_signed(&key).expect("a certificate can be signed"), &key, protocols)
     }
 
     /// A client's settings that trust this authority alone, offering these protocols.
@@ -116,13 +116,13 @@ impl Drop for Authority {
     }
 }
 
-impl Wire for StreamOwned<ServerConnection, TcpStream> {
+impl Transport for StreamOwned<ServerConnection, TcpStream> {
     fn socket(&self) -> &TcpStream {
         &self.sock
     }
 }
 
-impl Wire for StreamOwned<ClientConnection, TcpStream> {
+impl Transport for StreamOwned<ClientConnection, TcpStream> {
     fn socket(&self) -> &TcpStream {
         &self.sock
     }
@@ -132,30 +132,30 @@ impl Wire for StreamOwned<ClientConnection, TcpStream> {
 ///
 /// # Errors
 /// Where the handshake fails, for which the client may have its reason.
-pub fn accept(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Peer> {
+pub fn accept(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<RawConnection> {
     let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, socket);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }
-    Ok(Peer::over(stream))
+    Ok(RawConnection::over(stream))
 }
 
 /// Connects as a TLS client to `localhost`.
 ///
 /// # Errors
 /// Where the handshake fails.
-pub fn connect(socket: TcpStream, config: &Arc<ClientConfig>) -> io::Result<Peer> {
+pub fn connect(socket: TcpStream, config: &Arc<ClientConfig>) -> io::Result<RawConnection> {
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
     let connection = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, socket);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }
-    Ok(Peer::over(stream))
+    Ok(RawConnection::over(stream))
 }
 
-fn serving(certificate: &rcgen::Certificate, key: &KeyPair, protocols: &[&str]) -> Arc<ServerConfig> {
+fn server_config(certificate: &rcgen::Certificate, key: &KeyPair, protocols: &[&str]) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let config = config.expect("versions are there").with_no_client_auth();

@@ -9,7 +9,7 @@ use std::{
 
 use tungstenite::handshake::derive_accept_key;
 
-use crate::peer::{GUARD, Head, Peer, Shared, wait_until};
+use crate::raw_connection::{Head, RawConnection, STEP_TIMEOUT, Shared, wait_until};
 
 /// A listening socket; the test takes its connections one by one.
 pub struct Upstream(TcpListener);
@@ -19,7 +19,7 @@ impl Upstream {
     #[must_use]
     pub fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        socket2::SockRef::from(&listener).set_read_timeout(Some(GUARD)).expect("a socket takes a timeout");
+        socket2::SockRef::from(&listener).set_read_timeout(Some(STEP_TIMEOUT)).expect("a socket takes a timeout");
         Self(listener)
     }
 
@@ -31,28 +31,28 @@ impl Upstream {
 
     /// Waits for the next connection that the proxy opens.
     #[must_use]
-    pub fn accept(&self) -> Peer {
-        Peer::over(self.0.accept().expect("the proxy connects").0)
+    pub fn accept(&self) -> RawConnection {
+        RawConnection::over(self.0.accept().expect("the proxy connects").0)
     }
 
     /// Whether no connection waits to be accepted.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        self.waiting().is_none()
+        self.try_accept().is_none()
     }
 
     /// Waits for the next connection, or for what makes it needless.
     #[must_use]
-    pub fn accept_unless(&self, needless: impl Fn() -> bool) -> Option<Peer> {
+    pub fn accept_unless(&self, needless: impl Fn() -> bool) -> Option<RawConnection> {
         let mut stream = None;
         wait_until("the proxy connects", || {
-            stream = self.waiting();
+            stream = self.try_accept();
             stream.is_some() || needless()
         });
-        stream.map(Peer::over)
+        stream.map(RawConnection::over)
     }
 
-    fn waiting(&self) -> Option<TcpStream> {
+    fn try_accept(&self) -> Option<TcpStream> {
         self.0.set_nonblocking(true).expect("a socket takes an option");
         let accepted = self.0.accept();
         self.0.set_nonblocking(false).expect("a socket takes an option");
@@ -69,7 +69,7 @@ const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// An answer that accepts the sample handshake made to accept this one: a runtime may shake hands anew.
 #[must_use]
-pub fn accepting(mut answer: Vec<u8>, request: &Head) -> Vec<u8> {
+pub fn with_accept_key(mut answer: Vec<u8>, request: &Head) -> Vec<u8> {
     let at = answer.windows(ACCEPT.len()).position(|part| part == ACCEPT);
     if let (Some(at), Some(key)) = (at, request.header("sec-websocket-key")) {
         answer.splice(at..at + ACCEPT.len(), derive_accept_key(key.as_bytes()).into_bytes());
@@ -79,7 +79,7 @@ pub fn accepting(mut answer: Vec<u8>, request: &Head) -> Vec<u8> {
 
 /// A request that reached an upstream.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub struct ReceivedRequest {
     /// Its head, with every byte.
     pub head: Head,
     /// Its whole body.
@@ -87,24 +87,24 @@ pub struct Received {
 }
 
 /// An upstream that answers by itself, over as many connections as come, and keeps every request.
-pub struct Answering {
+pub struct RespondingUpstream {
     address: SocketAddr,
-    received: Arc<Mutex<Vec<Received>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     /// Its connections, of which some have ended; `None` once it has stopped.
     open: Arc<Mutex<Option<Vec<Weak<TcpStream>>>>>,
 }
 
-impl Answering {
+impl RespondingUpstream {
     /// `answer` gives the bytes of an answer; none ends the connection.
     #[must_use]
-    pub fn start(answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub fn start(answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::conversing(answer, || true)
     }
 
     /// The same, but each connection is closed after its first answer, when `close` is told so, without a word.
     #[must_use]
     pub fn start_closing(
-        answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
         close: mpsc::Receiver<()>,
     ) -> Self {
         let close = Mutex::new(close);
@@ -116,7 +116,7 @@ impl Answering {
 
     /// `goes_on` is asked after each answer.
     fn conversing(
-        answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
         goes_on: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         Self::conversing_at(SocketAddr::from(([127, 0, 0, 1], 0)), answer, goes_on)
@@ -124,7 +124,7 @@ impl Answering {
 
     fn conversing_at(
         address: SocketAddr,
-        answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
+        answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
         goes_on: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(address).expect("the port is free");
@@ -141,7 +141,7 @@ impl Answering {
                     None => return,
                 }
                 let script = Arc::clone(&script);
-                thread::spawn(move || converse(Peer::over(Shared(stream)), &script.0, &script.1, &script.2));
+                thread::spawn(move || converse(RawConnection::over(Shared(stream)), &script.0, &script.1, &script.2));
             }
         });
         Self { address, received, open }
@@ -149,13 +149,13 @@ impl Answering {
 
     /// Begins anew where another was.
     #[must_use]
-    pub fn start_at(address: SocketAddr, answer: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub fn start_at(address: SocketAddr, answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::conversing_at(address, answer, || true)
     }
 
     /// Ends all connections, whatever they are at, and takes no more; returns the requests that came.
     #[must_use]
-    pub fn stop(&self) -> Vec<Received> {
+    pub fn stop(&self) -> Vec<ReceivedRequest> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         for stream in open.into_iter().flatten().filter_map(|stream| stream.upgrade()) {
             let _ = stream.shutdown(Shutdown::Both);
@@ -173,24 +173,24 @@ impl Answering {
 
     /// The requests so far; they are taken away.
     #[must_use]
-    pub fn take(&self) -> Vec<Received> {
+    pub fn take(&self) -> Vec<ReceivedRequest> {
         std::mem::take(&mut *self.received.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 fn converse(
-    mut peer: Peer,
-    kept: &Mutex<Vec<Received>>,
-    answer: &dyn Fn(&Received) -> Vec<u8>,
+    mut connection: RawConnection,
+    kept: &Mutex<Vec<ReceivedRequest>>,
+    answer: &dyn Fn(&ReceivedRequest) -> Vec<u8>,
     goes_on: &dyn Fn() -> bool,
 ) {
-    while peer.has_more() {
-        let head = peer.head();
-        let body = peer.body(&head);
-        let request = Received { head, body };
+    while connection.has_more() {
+        let head = connection.head();
+        let body = connection.body(&head);
+        let request = ReceivedRequest { head, body };
         kept.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         let answer = answer(&request);
-        if answer.is_empty() || peer.try_send(answer).is_err() || !goes_on() {
+        if answer.is_empty() || connection.try_send(answer).is_err() || !goes_on() {
             return;
         }
     }

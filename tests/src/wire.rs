@@ -1,9 +1,9 @@
 //! What only a wire can show, each theme in a file of its own; every adapter passes all that it carries.
 
 mod cancel;
-mod cut;
 mod reuse;
 mod streaming;
+mod truncation;
 mod upload;
 mod websocket;
 
@@ -14,16 +14,16 @@ use libtest_mimic::Trial;
 
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
-    http2::{self, Pieces},
-    peer::{Head, Peer},
-    table::{KEY, REAL},
+    case_files::{API_KEY, KEY},
+    http2::{self, StreamedBody},
+    raw_connection::{Head, RawConnection},
     tls::Authority,
     upstream::Upstream,
 };
 
 const THEMES: [(&str, &[Test]); 6] = [
     ("cancel", cancel::TESTS),
-    ("cut", cut::TESTS),
+    ("truncation", truncation::TESTS),
     ("reuse", reuse::TESTS),
     ("streaming", streaming::TESTS),
     ("upload", upload::TESTS),
@@ -49,7 +49,7 @@ const fn test(name: &'static str, needs: &'static [Feature], run: fn(&dyn Adapte
 #[must_use]
 pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
     let tests = THEMES.into_iter().flat_map(|(theme, tests)| tests.iter().map(move |test| (theme, test)));
-    let carried = tests.filter(|(_, test)| test.needs.iter().all(|feature| adapter.carries(*feature)));
+    let carried = tests.filter(|(_, test)| test.needs.iter().all(|feature| adapter.supports(*feature)));
     let trial = |(theme, test): (&str, &'static Test)| {
         let adapter = Arc::clone(adapter);
         Trial::test(format!("{}::{theme}::{}", adapter.name(), test.name), move || {
@@ -66,32 +66,34 @@ pub(crate) fn start(adapter: &dyn Adapter, upstream: SocketAddr, more: &[(&str, 
 }
 
 /// A request, with this head and whatever else, that has come to the upstream: the proxy, both ends, and the head seen.
-fn ask(adapter: &dyn Adapter, request: &str) -> (Box<dyn Running>, Peer, Peer, Head) {
+fn forwarded(adapter: &dyn Adapter, request: &str) -> (Box<dyn Running>, RawConnection, RawConnection, Head) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request);
-    let mut serving = upstream.accept();
-    let head = serving.head();
-    (proxy, client, serving, head)
+    let mut upstream_conn = upstream.accept();
+    let head = upstream_conn.head();
+    (proxy, client, upstream_conn, head)
 }
 
 /// An upload that is under way: its first piece has come to the upstream.
-fn upload_begun(adapter: &dyn Adapter) -> (Box<dyn Running>, Peer, Peer, Head) {
-    let (proxy, client, mut serving, head) = ask(adapter, &(upload("") + "3\r\none\r\n"));
-    serving.until("one");
-    (proxy, client, serving, head)
+fn upload_in_progress(adapter: &dyn Adapter) -> (Box<dyn Running>, RawConnection, RawConnection, Head) {
+    let (proxy, client, mut upstream_conn, head) = forwarded(adapter, &(upload("") + "3\r\none\r\n"));
+    upstream_conn.until("one");
+    (proxy, client, upstream_conn, head)
 }
 
 /// A request over HTTP/2 that has come to the upstream: the proxy, the client, its wait, the upstream, and the head seen.
-fn ask_http2(adapter: &dyn Adapter) -> (Box<dyn Running>, http2::Client, http2::Waiting, Peer, Head) {
+fn forwarded_http2(
+    adapter: &dyn Adapter,
+) -> (Box<dyn Running>, http2::Client, http2::PendingResponse, RawConnection, Head) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = http2::Client::connect(proxy.address());
-    let waiting = client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    let head = serving.head();
-    (proxy, client, waiting, serving, head)
+    let pending = client.send(get("/v1/responses"));
+    let mut upstream_conn = upstream.accept();
+    let head = upstream_conn.head();
+    (proxy, client, pending, upstream_conn, head)
 }
 
 /// Starts the proxy for Tom before an upstream on `localhost` that this authority vouches for.
@@ -107,7 +109,7 @@ pub(crate) fn start_tls(
 }
 
 pub(crate) fn settings(api_base: &str, more: &[(&str, &str)]) -> Settings {
-    let shared = [("ACCESS_KEYS", KEY), ("OPENAI_API_KEY", REAL), ("API_BASE", api_base)];
+    let shared = [("ACCESS_KEYS", KEY), ("OPENAI_API_KEY", API_KEY), ("API_BASE", api_base)];
     shared.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
@@ -122,20 +124,20 @@ fn upload(more: &str) -> String {
 }
 
 /// A request over HTTP/2 with Tom's key.
-pub(crate) fn get(target: &str) -> Request<Pieces> {
+pub(crate) fn get(target: &str) -> Request<StreamedBody> {
     let request = Request::get(format!("http://proxy{target}")).header("authorization", format!("Bearer {KEY}"));
     request.body(http2::empty()).expect("a good request")
 }
 
 /// An upload over HTTP/2 with Tom's key.
-fn post(target: &str, body: Pieces) -> Request<Pieces> {
+fn post(target: &str, body: StreamedBody) -> Request<StreamedBody> {
     let request = Request::post(format!("http://proxy{target}")).header("authorization", format!("Bearer {KEY}"));
     request.body(body).expect("a good request")
 }
 
 /// The answer is the proxy's own, with this status and code.
 #[track_caller]
-pub(crate) fn refused(client: &mut Peer, status: u16, code: &str) {
+pub(crate) fn refused(client: &mut RawConnection, status: u16, code: &str) {
     let head = client.head();
     assert_eq!((head.status(), error_code(&client.body(&head)).as_str()), (status, code));
 }

@@ -1,6 +1,6 @@
 //! The Worker in workerd, the runtime that Cloudflare runs: the wasm that is deployed, and nothing in front.
 
-pub mod own;
+pub mod only;
 pub mod wrangler;
 
 use std::{
@@ -32,8 +32,8 @@ impl Worker {
     pub fn build(folder: &str, features: &[&str]) -> Self {
         let build = [format!("{CRATE}/build.sh"), "--out-dir".into(), folder.into(), "--quiet".into()];
         let features = features.iter().map(|feature| format!("--features={feature}"));
-        said(Command::new(&build[0]).args(&build[1..]).args(features));
-        let tools = said(Command::new(format!("{CRATE}/tools/install.sh")).args(["npm", HERE]));
+        stdout_of(Command::new(&build[0]).args(&build[1..]).args(features));
+        let tools = stdout_of(Command::new(format!("{CRATE}/tools/install.sh")).args(["npm", HERE]));
         let workerd = Path::new(tools.trim()).join("../@cloudflare/workerd-linux-64/bin/workerd");
         Self { build: Path::new(CRATE).join(folder), workerd }
     }
@@ -52,7 +52,7 @@ impl Worker {
 
     /// Starts it; `more` are bindings that are no texts.
     #[must_use]
-    pub fn serve(&self, settings: &Settings, more: &str) -> Serving {
+    pub fn serve(&self, settings: &Settings, more: &str) -> RunningWorker {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = self.build.join(format!("{}-{number}.capnp", std::process::id()));
@@ -62,7 +62,7 @@ impl Worker {
         let process = Process::start(&mut workerd, settings);
         let [proxy, watch] = ["proxy", "watch"].map(|socket| process.wait_for(|line| listening(line, socket)));
         fs::remove_file(&file).expect("a file that was written can be removed");
-        Serving { process, proxy, watch }
+        RunningWorker { process, proxy, watch }
     }
 
     fn config(&self, settings: &Settings, more: &str) -> String {
@@ -91,7 +91,7 @@ impl Adapter for Worker {
         Box::new(self.serve(settings, ""))
     }
 
-    fn carries(&self, feature: Feature) -> bool {
+    fn supports(&self, feature: Feature) -> bool {
         use Feature::{Backpressure, Cancel, StreamingUpload, Unbounded, WebSocket};
         // The rest is the runtime's own to do, and it does it in its own way.
         [Backpressure, Cancel, StreamingUpload, Unbounded, WebSocket].contains(&feature)
@@ -99,7 +99,7 @@ impl Adapter for Worker {
 }
 
 /// A workerd that takes connections.
-pub struct Serving {
+pub struct RunningWorker {
     /// The program.
     pub process: Process,
     proxy: SocketAddr,
@@ -107,7 +107,7 @@ pub struct Serving {
     pub watch: SocketAddr,
 }
 
-impl Running for Serving {
+impl Running for RunningWorker {
     fn address(&self) -> SocketAddr {
         self.proxy
     }
@@ -125,7 +125,7 @@ pub fn listening(line: &str, socket: &str) -> Option<SocketAddr> {
     Some((Ipv4Addr::LOCALHOST, u16::try_from(port).ok()?).into())
 }
 
-fn said(command: &mut Command) -> String {
+fn stdout_of(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
     assert!(output.status.success(), "{command:?} fails");

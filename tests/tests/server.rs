@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use conformance::{own, server::Server};
+use conformance::{only, server::Server};
 
 fn main() -> ExitCode {
-    conformance::run(Server, own::trials())
+    conformance::run(Server, only::trials())
 }

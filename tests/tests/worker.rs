@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use conformance::worker::{Worker, own};
+use conformance::worker::{Worker, only};
 
 fn main() -> ExitCode {
     let worker = Worker::build("build", &[]);
-    let own = own::trials(&worker);
+    let own = only::trials(&worker);
     conformance::run(worker, own)
 }

@@ -11,11 +11,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio_rustls::TlsConnector;
 
-use super::{Pieces, Received, block_on, runtime};
+use super::{ReceivedBody, StreamedBody, block_on, runtime};
 
 /// A client's connection.
 #[derive(Clone)]
-pub struct Client(SendRequest<Pieces>);
+pub struct Client(SendRequest<StreamedBody>);
 
 impl Client {
     /// Connects with prior knowledge.
@@ -49,14 +49,14 @@ impl Client {
     }
 
     /// Sends a request; the answer is waited for elsewhere.
-    pub fn send(&mut self, request: Request<Pieces>) -> Waiting {
+    pub fn send(&mut self, request: Request<StreamedBody>) -> PendingResponse {
         let answer = self.0.send_request(request);
-        Waiting(runtime().spawn(answer))
+        PendingResponse(runtime().spawn(answer))
     }
 
     /// Sends a request and waits for its answer.
-    pub fn ask(&mut self, request: Request<Pieces>) -> (response::Parts, Received) {
-        self.send(request).answer()
+    pub fn request(&mut self, request: Request<StreamedBody>) -> (response::Parts, ReceivedBody) {
+        self.send(request).response()
     }
 
     /// Whether the other end took leave.
@@ -76,18 +76,18 @@ impl Client {
 }
 
 /// A request whose answer is to come; dropping it resets the stream.
-pub struct Waiting(tokio::task::JoinHandle<hyper::Result<Response<Incoming>>>);
+pub struct PendingResponse(tokio::task::JoinHandle<hyper::Result<Response<Incoming>>>);
 
-impl Waiting {
+impl PendingResponse {
     /// Waits for the answer.
     #[must_use]
-    pub fn answer(mut self) -> (response::Parts, Received) {
+    pub fn response(mut self) -> (response::Parts, ReceivedBody) {
         let (head, body) = block_on(&mut self.0).expect("no panic").expect("an answer").into_parts();
-        (head, Received(body))
+        (head, ReceivedBody(body))
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PendingResponse {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -4,7 +4,7 @@
 use std::io;
 
 use self::kind::{GOAWAY, HEADERS, RST_STREAM, SETTINGS};
-use crate::peer::Peer;
+use crate::raw_connection::RawConnection;
 
 /// What a client sends first.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,7 +37,7 @@ pub mod flag {
 const NO_TABLE: &[u8] = &[0, 1, 0, 0, 0, 0];
 
 /// One end of a connection.
-pub struct Frames(Peer);
+pub struct Frames(RawConnection);
 
 /// A frame as it came.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,18 +55,18 @@ pub struct Frame {
 impl Frames {
     /// Begins as a client.
     #[must_use]
-    pub fn client(mut peer: Peer) -> Self {
+    pub fn client(mut connection: RawConnection) -> Self {
         // Whoever does not like the connection may be gone.
-        let _ = peer.try_send([PREFACE, &frame(SETTINGS, 0, 0, NO_TABLE)].concat());
-        Self(peer)
+        let _ = connection.try_send([PREFACE, &frame(SETTINGS, 0, 0, NO_TABLE)].concat());
+        Self(connection)
     }
 
     /// Begins as a server.
     #[must_use]
-    pub fn server(mut peer: Peer) -> Self {
-        assert_eq!(peer.bytes(PREFACE.len()), PREFACE);
-        let _ = peer.try_send(frame(SETTINGS, 0, 0, NO_TABLE));
-        Self(peer)
+    pub fn server(mut connection: RawConnection) -> Self {
+        assert_eq!(connection.bytes(PREFACE.len()), PREFACE);
+        let _ = connection.try_send(frame(SETTINGS, 0, 0, NO_TABLE));
+        Self(connection)
     }
 
     /// Sends bytes as they are, to an end that may be gone.
@@ -101,7 +101,7 @@ impl Frames {
 
     /// The connection below.
     #[must_use]
-    pub fn peer(&self) -> &Peer {
+    pub fn connection(&self) -> &RawConnection {
         &self.0
     }
 }

@@ -17,8 +17,8 @@ use rustls::ServerConfig;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Pieces, Received, Sender, block_on, pieces, runtime};
-use crate::peer::GUARD;
+use super::{ReceivedBody, Sender, StreamedBody, block_on, runtime, streamed_body};
+use crate::raw_connection::STEP_TIMEOUT;
 
 /// An HTTP/2 upstream over TLS; the test takes its requests one by one.
 pub struct Upstream {
@@ -32,8 +32,8 @@ pub struct Exchange {
     /// The request's head.
     pub head: request::Parts,
     /// The request's body.
-    pub body: Received,
-    answer: oneshot::Sender<Response<Pieces>>,
+    pub body: ReceivedBody,
+    answer: oneshot::Sender<Response<StreamedBody>>,
 }
 
 impl Upstream {
@@ -86,14 +86,17 @@ impl Upstream {
     /// Waits for the next request.
     pub fn accept(&self) -> Exchange {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.recv_timeout(GUARD).expect("a request comes")
+        requests.recv_timeout(STEP_TIMEOUT).expect("a request comes")
     }
 }
 
-async fn hand_over(request: Request<Incoming>, found: mpsc::Sender<Exchange>) -> Result<Response<Pieces>, Infallible> {
+async fn hand_over(
+    request: Request<Incoming>,
+    found: mpsc::Sender<Exchange>,
+) -> Result<Response<StreamedBody>, Infallible> {
     let (head, body) = request.into_parts();
     let (answer, answered) = oneshot::channel();
-    let _ = found.send(Exchange { head, body: Received(body), answer });
+    let _ = found.send(Exchange { head, body: ReceivedBody(body), answer });
     match answered.await {
         Ok(answer) => Ok(answer),
         // The test dropped the exchange: the stream stays without an answer.
@@ -103,14 +106,14 @@ async fn hand_over(request: Request<Incoming>, found: mpsc::Sender<Exchange>) ->
 
 impl Exchange {
     /// Sends the answer's head; its body follows by the sender.
-    pub fn answer(self, response: response::Builder) -> (Sender, Received) {
-        let (sender, body) = pieces();
+    pub fn respond(self, response: response::Builder) -> (Sender, ReceivedBody) {
+        let (sender, body) = streamed_body();
         let _ = self.answer.send(response.body(body).expect("a good answer"));
         (sender, self.body)
     }
 
     /// Waits until the client no longer wants an answer.
-    pub fn wait_unwanted(mut self) {
+    pub fn wait_cancelled(mut self) {
         block_on(self.answer.closed());
     }
 }

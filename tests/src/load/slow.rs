@@ -2,12 +2,13 @@
 
 use std::{net::SocketAddr, path::Path, thread, time::Duration};
 
-use super::{make_room, start};
+use super::{raise_descriptor_limit, start};
 use crate::{
     adapter::Running as _,
-    peer::Peer,
-    upstream::{Answering, Upstream},
-    usage, wire,
+    procfs,
+    raw_connection::RawConnection,
+    upstream::{RespondingUpstream, Upstream},
+    wire,
 };
 
 /// Bytes that a slow sender keeps for later.
@@ -16,13 +17,13 @@ const KEPT: usize = 20;
 /// Half of `count` clients send their heads in single bytes, half their bodies, all at once; others are served
 /// meanwhile, and in the end each gets its own answer.
 pub fn slow_senders(binary: &Path, count: usize) {
-    make_room(count as u64 * 4 + 1000);
-    let upstream = Answering::start(|request| echo(&request.body));
+    raise_descriptor_limit(count as u64 * 4 + 1000);
+    let upstream = RespondingUpstream::start(|request| echo(&request.body));
     let proxy = start(binary, upstream.address(), &[("HEADER_TIMEOUT", "3000")]);
     let head = wire::request("POST", "/v1/responses", &format!("content-length: {KEPT}\r\n"));
     let body = |number| format!("{number:0KEPT$}");
     let begun = |number| {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         let message = (head.clone() + &body(number)).into_bytes();
         let later = message.len() - if number % 2 == 0 { KEPT } else { 2 * KEPT };
         client.send(&message[..later]);
@@ -50,13 +51,13 @@ fn echo(body: &[u8]) -> Vec<u8> {
 
 /// A stranger is served as ever.
 fn served(address: SocketAddr) {
-    let mut client = Peer::connect(address);
+    let mut client = RawConnection::connect(address);
     client.send(wire::request("POST", "/v1/responses", "content-length: 2\r\n") + "ok");
     let head = client.head();
     assert_eq!((head.status(), client.body(&head)), (200, b"ok".to_vec()));
 }
 
-/// What a slow peer takes at a time, and the time it takes.
+/// What a slow connection takes at a time, and the time it takes.
 const PIECE: usize = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(1);
 /// What the whole may add to the process, in KiB.
@@ -68,17 +69,17 @@ pub fn slow_peers(binary: &Path, size: usize) {
     let proxy = start(binary, upstream.address(), &[]);
     let process = proxy.process.id();
     let begin = |request: String| {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(request);
-        let mut serving = upstream.accept();
-        serving.head();
-        (client, serving)
+        let mut upstream_conn = upstream.accept();
+        upstream_conn.head();
+        (client, upstream_conn)
     };
     let (uploading, receiving) = begin(wire::request("POST", "/v1/files", &format!("content-length: {size}\r\n")));
     let (mut downloading, mut sending) = begin(wire::request("GET", "/v1/files/1/content", ""));
     sending.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n"));
     assert_eq!(downloading.head().content_length(), Some(size));
-    let before = usage::resident(process);
+    let before = procfs::resident(process);
     thread::scope(|scope| {
         // Who has sent all stays until all has come.
         let senders = [uploading, sending].map(|mut sender| {
@@ -102,12 +103,12 @@ pub fn slow_peers(binary: &Path, size: usize) {
             drop(sender.join().expect("all was taken"));
         }
     });
-    let grown = usage::resident_peak(process).saturating_sub(before);
+    let grown = procfs::resident_peak(process).saturating_sub(before);
     println!("{} MiB each way through slow peers: {grown} KiB more at most (RSS)", size >> 20);
     assert!(grown < GROWTH, "from {before} KiB by {grown} KiB");
 }
 
-/// Pieces that differ, so that a lost, repeated or swapped one shows.
+/// StreamedBody that differ, so that a lost, repeated or swapped one shows.
 fn piece(number: usize) -> Vec<u8> {
     let mut piece = vec![u8::try_from(number % 251).expect("a byte"); PIECE];
     piece[..8].copy_from_slice(&(number as u64).to_le_bytes());

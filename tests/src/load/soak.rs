@@ -8,14 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{make_room, start};
+use super::{raise_descriptor_limit, start};
 use crate::{
     adapter::Running as _,
-    http2,
-    peer::Peer,
-    server::Serving,
-    upstream::{Answering, Received},
-    usage,
+    http2, procfs,
+    raw_connection::RawConnection,
+    server::RunningServer,
+    upstream::{ReceivedRequest, RespondingUpstream},
     wire::{self, refused},
 };
 
@@ -23,7 +22,7 @@ const CLIENTS: usize = 8;
 /// What the process may grow by, in KiB, from the first fifth of the time to the last.
 const GROWTH: u64 = 4 << 10;
 
-type Ask = fn(&Serving, &mut Peer, &str);
+type Ask = fn(&RunningServer, &mut RawConnection, &str);
 
 /// What clients do, and what they must get.
 const ASKS: &[(&str, Ask)] = &[
@@ -37,7 +36,7 @@ const ASKS: &[(&str, Ask)] = &[
     }),
     ("uploads in chunks", |proxy, _, word| {
         // Chunks end their connection.
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         let data = word.repeat((64 << 10) / word.len());
         client.send(wire::request("POST", "/v1/echo", "transfer-encoding: chunked\r\n"));
         for _ in 0..8 {
@@ -48,9 +47,9 @@ const ASKS: &[(&str, Ask)] = &[
     }),
     ("requests over HTTP/2", |proxy, _, word| {
         let mut client = http2::Client::connect(proxy.address());
-        let waiting: Vec<_> = (0..8).map(|n| client.send(wire::get(&format!("/v1/tell/{word}/{n}")))).collect();
-        for (number, waiting) in waiting.into_iter().enumerate() {
-            let (head, body) = waiting.answer();
+        let pending: Vec<_> = (0..8).map(|n| client.send(wire::get(&format!("/v1/tell/{word}/{n}")))).collect();
+        for (number, pending) in pending.into_iter().enumerate() {
+            let (head, body) = pending.response();
             assert_eq!((head.status.as_u16(), body.all()), (200, format!("/v1/tell/{word}/{number}").into_bytes()));
         }
     }),
@@ -67,13 +66,13 @@ const ASKS: &[(&str, Ask)] = &[
         refused(client, 502, "upstream_unreachable");
     }),
     ("answers that break", |proxy, _, _| {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(wire::request("GET", "/v1/broken", ""));
         client.until("half");
         assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
     }),
     ("clients that leave", |proxy, _, word| {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(wire::request("GET", &format!("/v1/events/{word}"), ""));
         client.until("data: ");
         client.reset();
@@ -82,13 +81,13 @@ const ASKS: &[(&str, Ask)] = &[
 
 const EVENTS: usize = 50;
 
-fn answered(client: &mut Peer, status: u16, body: &str) {
+fn answered(client: &mut RawConnection, status: u16, body: &str) {
     let head = client.head();
     assert_eq!(head.status(), status);
     assert!(client.body(&head) == body.as_bytes(), "the answer is another's");
 }
 
-fn answer(request: &Received) -> Vec<u8> {
+fn answer(request: &ReceivedRequest) -> Vec<u8> {
     let target = request.head.word(1).to_owned();
     let whole =
         |body: &[u8]| [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat();
@@ -108,8 +107,8 @@ fn answer(request: &Received) -> Vec<u8> {
 
 /// Clients of every kind for this long: no answer is wrong, and memory is flat.
 pub fn soak(binary: &Path, time: Duration) {
-    make_room(1000);
-    let upstream = Answering::start(answer);
+    raise_descriptor_limit(1000);
+    let upstream = RespondingUpstream::start(answer);
     let proxy = start(binary, upstream.address(), &[("LOG", "warn,sparekey=info")]);
     let process = proxy.process.id();
     let counts = Mutex::new(BTreeMap::<&str, usize>::new());
@@ -119,7 +118,7 @@ pub fn soak(binary: &Path, time: Duration) {
         for number in 0..CLIENTS {
             let (proxy, counts) = (&proxy, &counts);
             scope.spawn(move || {
-                let mut client = Peer::connect(proxy.address());
+                let mut client = RawConnection::connect(proxy.address());
                 for round in 0.. {
                     if begun.elapsed() > time {
                         break;
@@ -131,14 +130,14 @@ pub fn soak(binary: &Path, time: Duration) {
             });
         }
         thread::sleep(time / 5);
-        warm = usage::resident(process);
+        warm = procfs::resident(process);
         // What was received is kept until it is taken.
         while begun.elapsed() < time {
             drop(upstream.take());
             thread::sleep(time / 100);
             // It goes up and down; what is lost for good shows in the least of the last fifth.
             if begun.elapsed() > time * 4 / 5 {
-                least = least.min(usage::resident(process));
+                least = least.min(procfs::resident(process));
             }
         }
     });

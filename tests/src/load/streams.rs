@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use super::{each, make_room, start};
+use super::{each, raise_descriptor_limit, start};
 use crate::{
     adapter::Running as _,
-    http2,
-    peer::Peer,
+    http2, procfs,
+    raw_connection::RawConnection,
     upstream::Upstream,
-    usage,
     wire::{self, EVENTS},
 };
 
@@ -20,23 +19,23 @@ const EACH: f64 = 60.0;
 /// `count` open streams of events, half over HTTP/1.1 and half over HTTP/2: each event comes to its own client while all
 /// others are open.
 pub fn open_streams(binary: &Path, count: usize) {
-    make_room(count as u64 * 4 + 1000);
+    raise_descriptor_limit(count as u64 * 4 + 1000);
     let upstream = Upstream::start();
     let proxy = start(binary, upstream.address(), &[]);
     let process = proxy.process.id();
-    let before = usage::proportional(process);
+    let before = procfs::proportional(process);
     let target = |number| format!("/v1/responses/{number}");
     let accept = |number| {
-        let mut serving = upstream.accept();
-        assert_eq!(serving.head().word(1), target(number));
-        serving.send(EVENTS);
-        serving
+        let mut upstream_conn = upstream.accept();
+        assert_eq!(upstream_conn.head().word(1), target(number));
+        upstream_conn.send(EVENTS);
+        upstream_conn
     };
-    let (mut serving, mut http1, mut http2) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut upstream_conn, mut http1, mut http2) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..count / 2 {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(wire::request("GET", &target(number), ""));
-        serving.push(accept(number));
+        upstream_conn.push(accept(number));
         client.head();
         http1.push(client);
     }
@@ -46,24 +45,24 @@ pub fn open_streams(binary: &Path, count: usize) {
             shared = None;
         }
         let client = shared.get_or_insert_with(|| http2::Client::connect(proxy.address()));
-        let waiting = client.send(wire::get(&target(number)));
-        serving.push(accept(number));
-        http2.push((waiting.answer().1, client.clone()));
+        let pending = client.send(wire::get(&target(number)));
+        upstream_conn.push(accept(number));
+        http2.push((pending.response().1, client.clone()));
     }
     for round in 0..3 {
         let event = |number| format!("data: {round} {number}\n\n");
-        for (number, upstream) in serving.iter_mut().enumerate() {
+        for (number, upstream) in upstream_conn.iter_mut().enumerate() {
             upstream.send_chunk(event(number));
         }
         for (number, client) in http1.iter_mut().enumerate() {
             assert_eq!(client.chunk(), event(number).as_bytes());
         }
         for (number, (stream, _)) in http2.iter_mut().enumerate() {
-            let piece = stream.piece().expect("it goes on").expect("it is not cut");
+            let piece = stream.next_data().expect("it goes on").expect("it is not cut");
             assert_eq!(piece, event(count / 2 + number).as_bytes());
         }
     }
-    let each = each(before, usage::proportional(process), count);
+    let each = each(before, procfs::proportional(process), count);
     println!("{count} open streams: {each:.1} KiB each (PSS)");
     assert!(each < EACH, "{each:.1} KiB for each stream");
 }

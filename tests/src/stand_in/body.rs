@@ -25,17 +25,17 @@ pub(super) enum Step {
     Break,
 }
 
-type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+type PendingResponse = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A body that goes step by step.
 pub(super) struct Body {
     steps: VecDeque<Step>,
-    waiting: Option<Waiting>,
+    pending: Option<PendingResponse>,
 }
 
 impl Body {
     fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), waiting: None }
+        Self { steps: steps.into_iter().collect(), pending: None }
     }
 }
 
@@ -45,17 +45,17 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         loop {
-            if let Some(waiting) = &mut self.waiting {
-                if waiting.as_mut().poll(cx).is_pending() {
+            if let Some(pending) = &mut self.pending {
+                if pending.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                self.waiting = None;
+                self.pending = None;
             }
             match self.steps.pop_front() {
                 Some(Step::Send(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Some(Step::Wait(gate)) => {
                     let mut open = gate.subscribe();
-                    self.waiting = Some(Box::pin(async move {
+                    self.pending = Some(Box::pin(async move {
                         let _ = open.wait_for(|open| *open).await;
                     }));
                 }

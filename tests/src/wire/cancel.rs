@@ -1,10 +1,10 @@
 //! A client that leaves cancels its request upstream at once, in every phase.
 
-use super::{EVENTS, Test, ask, ask_http2, request, test, upload_begun};
+use super::{EVENTS, Test, forwarded, forwarded_http2, request, test, upload_in_progress};
 use crate::{
     adapter::{Adapter, Feature, Running},
     http2,
-    peer::Peer,
+    raw_connection::RawConnection,
     tls::Authority,
 };
 
@@ -20,77 +20,77 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 /// A request that the upstream has, body included.
-fn asked(adapter: &dyn Adapter) -> (Box<dyn Running>, Peer, Peer) {
-    let (proxy, client, serving, _) = ask(adapter, &request("GET", "/v1/responses/1?stream=true", ""));
-    (proxy, client, serving)
+fn asked(adapter: &dyn Adapter) -> (Box<dyn Running>, RawConnection, RawConnection) {
+    let (proxy, client, upstream_conn, _) = forwarded(adapter, &request("GET", "/v1/responses/1?stream=true", ""));
+    (proxy, client, upstream_conn)
 }
 
 fn before_the_head(adapter: &dyn Adapter) {
-    let (_proxy, client, mut serving) = asked(adapter);
+    let (_proxy, client, mut upstream_conn) = asked(adapter);
     drop(client);
-    assert!(serving.rest().0.is_empty());
+    assert!(upstream_conn.rest().0.is_empty());
 }
 
 fn in_the_body(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving) = asked(adapter);
-    serving.send(EVENTS);
-    serving.send_chunk("data: 1\n\n");
+    let (_proxy, mut client, mut upstream_conn) = asked(adapter);
+    upstream_conn.send(EVENTS);
+    upstream_conn.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
     drop(client);
     // It goes on sending, and finds nobody there.
-    while serving.try_send("9\r\ndata: 2\n\n\r\n").is_ok() {}
+    while upstream_conn.try_send("9\r\ndata: 2\n\n\r\n").is_ok() {}
 }
 
 fn in_silence(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving) = asked(adapter);
-    serving.send(EVENTS);
+    let (_proxy, mut client, mut upstream_conn) = asked(adapter);
+    upstream_conn.send(EVENTS);
     client.head();
     drop(client);
-    assert!(serving.rest().0.is_empty());
+    assert!(upstream_conn.rest().0.is_empty());
 }
 
 fn during_an_upload(adapter: &dyn Adapter) {
-    let (_proxy, client, mut serving, _) = upload_begun(adapter);
+    let (_proxy, client, mut upstream_conn, _) = upload_in_progress(adapter);
     drop(client);
-    let (rest, _) = serving.rest();
+    let (rest, _) = upstream_conn.rest();
     assert!(!rest.ends_with(b"0\r\n\r\n"), "an upload that broke off must not look whole");
 }
 
 fn by_a_reset(adapter: &dyn Adapter) {
-    let (_proxy, client, mut serving) = asked(adapter);
+    let (_proxy, client, mut upstream_conn) = asked(adapter);
     client.reset();
-    assert!(serving.rest().0.is_empty());
+    assert!(upstream_conn.rest().0.is_empty());
 }
 
 fn http2_before_the_head(adapter: &dyn Adapter) {
-    let (_proxy, client, waiting, mut serving, _) = ask_http2(adapter);
-    drop(waiting);
-    assert!(serving.rest().0.is_empty());
+    let (_proxy, client, pending, mut upstream_conn, _) = forwarded_http2(adapter);
+    drop(pending);
+    assert!(upstream_conn.rest().0.is_empty());
     assert!(!client.is_closed());
 }
 
 fn http2_in_silence(adapter: &dyn Adapter) {
-    let (_proxy, _client, waiting, mut serving, _) = ask_http2(adapter);
-    serving.send(EVENTS);
-    let (_, body) = waiting.answer();
+    let (_proxy, _client, pending, mut upstream_conn, _) = forwarded_http2(adapter);
+    upstream_conn.send(EVENTS);
+    let (_, body) = pending.response();
     drop(body);
-    assert!(serving.rest().0.is_empty());
+    assert!(upstream_conn.rest().0.is_empty());
 }
 
 fn to_an_http2_upstream(adapter: &dyn Adapter) {
     let authority = Authority::new();
     let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
     let proxy = super::start_tls(adapter, &authority, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/responses", ""));
     let exchange = upstream.accept();
     drop(client);
-    exchange.wait_unwanted();
+    exchange.wait_cancelled();
 
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/responses", ""));
-    let (sender, _body) = upstream.accept().answer(http::Response::builder());
+    let (sender, _body) = upstream.accept().respond(http::Response::builder());
     client.head();
     drop(client);
-    sender.wait_unwanted();
+    sender.wait_cancelled();
 }

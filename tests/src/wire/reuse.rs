@@ -5,9 +5,9 @@ use std::sync::mpsc;
 use super::{Test, request, start, start_tls, test};
 use crate::{
     adapter::{Adapter, Feature},
-    peer::{Head, Peer},
+    raw_connection::{Head, RawConnection},
     tls::{self, Authority},
-    upstream::{Answering, Upstream},
+    upstream::{RespondingUpstream, Upstream},
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -21,7 +21,7 @@ pub(super) const TESTS: &[Test] = &[
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-fn post(client: &mut Peer, number: usize) -> Head {
+fn post(client: &mut RawConnection, number: usize) -> Head {
     client.send(request("POST", &format!("/v1/responses?number={number}"), "content-length: 2\r\n") + "{}");
     let head = client.head();
     client.body(&head);
@@ -31,31 +31,31 @@ fn post(client: &mut Peer, number: usize) -> Head {
 fn used_again(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", ""));
-    let mut serving = upstream.accept();
+    let mut upstream_conn = upstream.accept();
     for _ in 0..3 {
-        serving.head();
-        serving.send(OK);
+        upstream_conn.head();
+        upstream_conn.send(OK);
         let head = client.head();
         assert_eq!(client.body(&head), b"ok");
         client.send(request("GET", "/v1/models", ""));
     }
-    serving.head();
+    upstream_conn.head();
     assert!(upstream.is_untouched());
 }
 
 fn closed_meanwhile(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     for number in 0..5 {
         client.send(request("POST", &format!("/v1/responses?number={number}"), "content-length: 2\r\n") + "{}");
-        let mut serving = upstream.accept();
-        let head = serving.head();
-        serving.body(&head);
-        serving.send(OK);
-        serving.close();
+        let mut upstream_conn = upstream.accept();
+        let head = upstream_conn.head();
+        upstream_conn.body(&head);
+        upstream_conn.send(OK);
+        upstream_conn.close();
         let head = client.head();
         assert_eq!((head.status(), client.body(&head)), (200, b"ok".to_vec()));
     }
@@ -64,17 +64,17 @@ fn closed_meanwhile(adapter: &dyn Adapter) {
 fn sent_once(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", ""));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send(OK);
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(OK);
     let head = client.head();
     assert_eq!(client.body(&head), b"ok");
     client.send(request("POST", "/v1/responses", "content-length: 2\r\n") + "{}");
-    let head = serving.head();
-    assert_eq!(serving.body(&head), b"{}");
-    drop(serving);
+    let head = upstream_conn.head();
+    assert_eq!(upstream_conn.body(&head), b"{}");
+    drop(upstream_conn);
     assert_eq!(client.head().status(), 502);
     assert!(upstream.is_untouched(), "what was sent is never sent again");
 }
@@ -83,19 +83,19 @@ fn sent_once(adapter: &dyn Adapter) {
 fn bodiless(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
-    let mut serving = None;
+    let mut client = RawConnection::connect(proxy.address());
+    let mut upstream_conn = None;
     for (method, status) in [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Not Modified")] {
         client.send(request(method, "/v1/models", ""));
-        let serving = serving.get_or_insert_with(|| upstream.accept());
-        assert_eq!(serving.head().word(0), method);
-        serving.send(format!("HTTP/1.1 {status}\r\ncontent-length: 5\r\n\r\n"));
+        let upstream_conn = upstream_conn.get_or_insert_with(|| upstream.accept());
+        assert_eq!(upstream_conn.head().word(0), method);
+        upstream_conn.send(format!("HTTP/1.1 {status}\r\ncontent-length: 5\r\n\r\n"));
         assert_eq!(client.head().word(1), &status[..3]);
     }
     client.send(request("GET", "/v1/models", ""));
-    let mut serving = serving.expect("a connection");
-    serving.head();
-    serving.send(OK);
+    let mut upstream_conn = upstream_conn.expect("a connection");
+    upstream_conn.head();
+    upstream_conn.send(OK);
     let head = client.head();
     assert_eq!(client.body(&head), b"ok");
     assert!(upstream.is_untouched());
@@ -110,21 +110,21 @@ fn left_over_tls(adapter: &dyn Adapter) {
     let config = authority.server("localhost", &["http/1.1"]);
     let upstream = Upstream::start();
     let proxy = start_tls(adapter, &authority, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     let mut open = Vec::new();
     for size in [512, 1024, 2048, 4096, 8192, 16_000] {
         client.send(request("GET", "/v1/models", ""));
-        let mut serving = tls::accept(upstream.accept().socket().try_clone().unwrap(), &config).unwrap();
-        serving.head();
+        let mut upstream_conn = tls::accept(upstream.accept().socket().try_clone().unwrap(), &config).unwrap();
+        upstream_conn.head();
         let head_of = |length| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nname: ");
         // The head and the body have this size together.
         let body = "x".repeat(size / 2);
         let head = head_of(body.len());
         let fill = "y".repeat(size - body.len() - head.len() - 4);
-        serving.send(format!("{head}{fill}\r\n\r\n{body}{EVIL}"));
+        upstream_conn.send(format!("{head}{fill}\r\n\r\n{body}{EVIL}"));
         let head = client.head();
         assert_eq!(client.body(&head), body.as_bytes());
-        open.push(serving);
+        open.push(upstream_conn);
     }
 }
 
@@ -132,9 +132,9 @@ fn left_over_tls(adapter: &dyn Adapter) {
 fn closing_at_reuse(adapter: &dyn Adapter) {
     const REQUESTS: usize = 2000;
     let (close, closing) = mpsc::channel();
-    let upstream = Answering::start_closing(|_| OK.into(), closing);
+    let upstream = RespondingUpstream::start_closing(|_| OK.into(), closing);
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     let mut good = Vec::new();
     for number in 0..REQUESTS {
         let status = post(&mut client, number).status();

@@ -2,12 +2,12 @@
 
 use std::thread;
 
-use super::{Test, ask, request, start, test, upload, upload_begun};
+use super::{Test, forwarded, request, start, test, upload, upload_in_progress};
 use crate::{
     adapter::{Adapter, Feature, Running},
-    peer::Peer,
+    procfs,
+    raw_connection::RawConnection,
     upstream::Upstream,
-    usage,
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -22,9 +22,9 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn early_answer(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, _) = upload_begun(adapter);
-    serving.send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nlarge");
-    drop(serving);
+    let (_proxy, mut client, mut upstream_conn, _) = upload_in_progress(adapter);
+    upstream_conn.send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nlarge");
+    drop(upstream_conn);
     let head = client.head();
     assert_eq!(head.status(), 413);
     assert_eq!(client.body(&head), b"large");
@@ -33,10 +33,10 @@ fn early_answer(adapter: &dyn Adapter) {
 fn refused(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send("POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 10485760\r\n\r\n");
     // More than the sockets between hold: a reset would meet bytes that are on their way.
-    let mut sender = Peer::over(client.socket().try_clone().unwrap());
+    let mut sender = RawConnection::over(client.socket().try_clone().unwrap());
     let sending = thread::spawn(move || sender.try_send(vec![b'x'; 10_485_760]));
     let head = client.head();
     assert_eq!(head.status(), 401);
@@ -50,19 +50,19 @@ fn refused(adapter: &dyn Adapter) {
 fn cut_short(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(upload("") + "3\r\none\r\n");
-    let mut serving = upstream.accept();
-    serving.until("one");
-    serving.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 5\r\n\r\nlarge");
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.until("one");
+    upstream_conn.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 5\r\n\r\nlarge");
     let head = client.head();
     assert_eq!((head.status(), client.body(&head)), (413, b"large".to_vec()));
-    assert!(!serving.rest().0.ends_with(b"0\r\n\r\n"), "half an upload must not look whole");
-    let mut client = Peer::connect(proxy.address());
+    assert!(!upstream_conn.rest().0.ends_with(b"0\r\n\r\n"), "half an upload must not look whole");
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", ""));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(client.head().status(), 200);
 }
 
@@ -70,20 +70,20 @@ fn cut_short(adapter: &dyn Adapter) {
 fn unread(adapter: &dyn Adapter) {
     const DOWN: usize = 64;
     const UP: usize = 256;
-    let (_proxy, mut client, mut serving, _) = upload_begun(adapter);
-    let mut answering = Peer::over(serving.socket().try_clone().unwrap());
+    let (_proxy, mut client, mut upstream_conn, _) = upload_in_progress(adapter);
+    let mut answering = RawConnection::over(upstream_conn.socket().try_clone().unwrap());
     answering.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", DOWN * PIECE));
     let head = client.head();
     let answering = thread::spawn(move || (0..DOWN).for_each(|_| answering.send(vec![b'd'; PIECE])));
-    let mut uploading = Peer::over(client.socket().try_clone().unwrap());
+    let mut uploading = RawConnection::over(client.socket().try_clone().unwrap());
     let uploading = thread::spawn(move || {
         (0..UP).for_each(|_| uploading.send_chunk(vec![b'u'; PIECE]));
         uploading.send("0\r\n\r\n");
     });
     let mut uploaded = 0;
-    serving.until("\r\n");
+    upstream_conn.until("\r\n");
     loop {
-        match serving.chunk().len() {
+        match upstream_conn.chunk().len() {
             0 => break,
             length => uploaded += length,
         }
@@ -95,20 +95,20 @@ fn unread(adapter: &dyn Adapter) {
 }
 
 fn expect_continue(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) =
-        ask(adapter, &request("POST", "/v1/files", "expect: 100-continue\r\ncontent-length: 4\r\n"));
+    let (_proxy, mut client, mut upstream_conn, seen) =
+        forwarded(adapter, &request("POST", "/v1/files", "expect: 100-continue\r\ncontent-length: 4\r\n"));
     assert_eq!(seen.header("expect"), None);
     assert_eq!(client.head().status(), 100);
     client.send("body");
-    assert_eq!(serving.body(&seen), b"body");
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(upstream_conn.body(&seen), b"body");
+    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(client.head().status(), 200);
 }
 
 fn expect_refused(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send("POST /v1/files HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n");
     assert_eq!(client.head().status(), 401);
     assert!(upstream.is_untouched());
@@ -119,7 +119,7 @@ const PIECE: usize = 1 << 20;
 /// What a gigabyte may add to the process, in KiB.
 const GROWTH: u64 = 32 << 10;
 
-/// Pieces that differ, so that a lost, repeated or swapped one shows.
+/// StreamedBody that differ, so that a lost, repeated or swapped one shows.
 fn piece(number: usize) -> Vec<u8> {
     let mut piece = vec![u8::try_from(number % 251).unwrap(); PIECE];
     piece[..8].copy_from_slice(&(number as u64).to_le_bytes());
@@ -129,31 +129,31 @@ fn piece(number: usize) -> Vec<u8> {
 fn gigabyte_up(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("POST", "/v1/files", &format!("content-length: {GIGABYTE}\r\n")));
-    let mut serving = upstream.accept();
-    assert_eq!(serving.head().content_length(), Some(GIGABYTE));
-    let before = usage::resident(process(&*proxy));
+    let mut upstream_conn = upstream.accept();
+    assert_eq!(upstream_conn.head().content_length(), Some(GIGABYTE));
+    let before = procfs::resident(process(&*proxy));
     let sending = thread::spawn(move || {
         (0..GIGABYTE / PIECE).for_each(|number| client.send(piece(number)));
         client
     });
     for number in 0..GIGABYTE / PIECE {
-        assert!(serving.bytes(PIECE) == piece(number), "piece {number} passes unchanged");
+        assert!(upstream_conn.bytes(PIECE) == piece(number), "piece {number} passes unchanged");
     }
     let mut client = sending.join().unwrap();
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(client.head().status(), 200);
     flat(&*proxy, before);
 }
 
 fn gigabyte_down(adapter: &dyn Adapter) {
-    let (proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/files/1/content", ""));
-    let before = usage::resident(process(&*proxy));
+    let (proxy, mut client, mut upstream_conn, _) = forwarded(adapter, &request("GET", "/v1/files/1/content", ""));
+    let before = procfs::resident(process(&*proxy));
     let sending = thread::spawn(move || {
-        serving.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n"));
-        (0..GIGABYTE / PIECE).for_each(|number| serving.send(piece(number)));
-        serving
+        upstream_conn.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n"));
+        (0..GIGABYTE / PIECE).for_each(|number| upstream_conn.send(piece(number)));
+        upstream_conn
     });
     assert_eq!(client.head().content_length(), Some(GIGABYTE));
     for number in 0..GIGABYTE / PIECE {
@@ -164,7 +164,7 @@ fn gigabyte_down(adapter: &dyn Adapter) {
 }
 
 fn flat(proxy: &dyn Running, before: u64) {
-    let peak = usage::resident_peak(process(proxy));
+    let peak = procfs::resident_peak(process(proxy));
     assert!(peak < before + GROWTH, "from {before} KiB to {peak} KiB");
 }
 

@@ -1,11 +1,11 @@
 //! `WebSocket`s: opened through the gate, then bytes both ways.
 
-use super::{Test, ask, error_code, request, start, test};
+use super::{Test, error_code, forwarded, request, start, test};
 use crate::{
     adapter::{Adapter, Feature},
-    peer::Peer,
-    table::KEY,
-    upstream::{Upstream, accepting},
+    case_files::KEY,
+    raw_connection::RawConnection,
+    upstream::{Upstream, with_accept_key},
 };
 
 const NEEDS: &[Feature] = &[Feature::WebSocket];
@@ -32,21 +32,21 @@ const PING: &[u8] = b"\x81\x84\0\0\0\0ping";
 const PONG: &[u8] = b"\x81\x04pong";
 
 fn by_header(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) =
-        ask(adapter, &request("GET", "/v1/realtime?model=gpt-realtime", OPENING));
+    let (_proxy, mut client, mut upstream_conn, seen) =
+        forwarded(adapter, &request("GET", "/v1/realtime?model=gpt-realtime", OPENING));
     assert_eq!(seen.word(1), "/v1/realtime?model=gpt-realtime");
     assert!(seen.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")));
     assert!(seen.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("upgrade")));
-    serving.send(accepting(OPENED.into(), &seen));
+    upstream_conn.send(with_accept_key(OPENED.into(), &seen));
     let head = client.head();
     assert_eq!(head.status(), 101);
     assert_eq!(head.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     assert_eq!(head.header("set-cookie"), None);
     for _ in 0..3 {
         client.send(PING);
-        let frame = serving.bytes(PING.len());
+        let frame = upstream_conn.bytes(PING.len());
         assert_eq!(frame.last(), Some(&(PING[9] ^ frame[5])));
-        serving.send(PONG);
+        upstream_conn.send(PONG);
         assert_eq!(client.bytes(PONG.len()), PONG);
     }
 }
@@ -56,41 +56,41 @@ fn by_subprotocol(adapter: &dyn Adapter) {
         "GET /v1/realtime HTTP/1.1\r\nhost: x\r\norigin: https://a.example\r\n{OPENING}\
          sec-websocket-protocol: realtime, openai-insecure-api-key.{KEY}, openai-beta.realtime-v1\r\n\r\n"
     );
-    let (_proxy, mut client, mut serving, seen) = ask(adapter, &opening);
+    let (_proxy, mut client, mut upstream_conn, seen) = forwarded(adapter, &opening);
     assert_eq!(seen.header("sec-websocket-protocol"), Some("realtime, openai-beta.realtime-v1"));
     assert!(!String::from_utf8_lossy(&seen.raw).contains(KEY));
-    serving.send(accepting(OPENED.into(), &seen));
+    upstream_conn.send(with_accept_key(OPENED.into(), &seen));
     let head = client.head();
     assert_eq!((head.status(), head.header("sec-websocket-protocol")), (101, Some("realtime")));
 }
 
 fn early_bytes(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/realtime", OPENING));
-    serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
+    let (_proxy, mut client, mut upstream_conn, seen) = forwarded(adapter, &request("GET", "/v1/realtime", OPENING));
+    upstream_conn.send(with_accept_key([OPENED.as_bytes(), PONG].concat(), &seen));
     assert_eq!(client.head().status(), 101);
     assert_eq!(client.bytes(PONG.len()), PONG);
 }
 
 fn client_ends(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/realtime", OPENING));
-    serving.send(accepting(OPENED.into(), &seen));
+    let (_proxy, mut client, mut upstream_conn, seen) = forwarded(adapter, &request("GET", "/v1/realtime", OPENING));
+    upstream_conn.send(with_accept_key(OPENED.into(), &seen));
     client.head();
     drop(client);
-    serving.rest();
+    upstream_conn.rest();
 }
 
 fn upstream_ends(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/realtime", OPENING));
-    serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
+    let (_proxy, mut client, mut upstream_conn, seen) = forwarded(adapter, &request("GET", "/v1/realtime", OPENING));
+    upstream_conn.send(with_accept_key([OPENED.as_bytes(), PONG].concat(), &seen));
     client.head();
-    drop(serving);
+    drop(upstream_conn);
     assert!(client.rest().0.starts_with(PONG));
 }
 
 fn refused(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(format!("GET /v1/realtime HTTP/1.1\r\nhost: x\r\n{OPENING}authorization: Bearer {KEY}x\r\n\r\n"));
     let head = client.head();
     assert_eq!(head.status(), 401);
@@ -100,8 +100,8 @@ fn refused(adapter: &dyn Adapter) {
 
 fn not_granted(adapter: &dyn Adapter) {
     for status in ["200 OK", "403 Forbidden", "426 Upgrade Required"] {
-        let (proxy, mut client, mut serving, _) = ask(adapter, &request("GET", "/v1/realtime", OPENING));
-        serving.send(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno"));
+        let (proxy, mut client, mut upstream_conn, _) = forwarded(adapter, &request("GET", "/v1/realtime", OPENING));
+        upstream_conn.send(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno"));
         let head = client.head();
         assert!(status.starts_with(head.word(1)));
         assert_eq!(client.body(&head), b"no");
@@ -109,14 +109,14 @@ fn not_granted(adapter: &dyn Adapter) {
         client.send(PING);
         let _ = client.rest();
         drop(proxy);
-        let (rest, _) = serving.rest();
+        let (rest, _) = upstream_conn.rest();
         assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
     }
 }
 
 fn unasked(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/models", ""));
-    serving.send(accepting([OPENED.as_bytes(), PONG].concat(), &seen));
+    let (_proxy, mut client, mut upstream_conn, seen) = forwarded(adapter, &request("GET", "/v1/models", ""));
+    upstream_conn.send(with_accept_key([OPENED.as_bytes(), PONG].concat(), &seen));
     let head = client.head();
     assert_eq!(head.status(), 502);
     assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
@@ -124,8 +124,8 @@ fn unasked(adapter: &dyn Adapter) {
 
 fn other_upgrade(adapter: &dyn Adapter) {
     let more = "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
-    let (_proxy, mut client, mut serving, seen) = ask(adapter, &request("GET", "/v1/models", more));
+    let (_proxy, mut client, mut upstream_conn, seen) = forwarded(adapter, &request("GET", "/v1/models", more));
     assert_eq!((seen.header("upgrade"), seen.header("http2-settings")), (None, None));
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     assert_eq!(client.head().status(), 200);
 }

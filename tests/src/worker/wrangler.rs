@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use super::{CRATE, HERE, said};
+use super::{CRATE, HERE, stdout_of};
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
     process::Process,
@@ -18,7 +18,7 @@ const SAMPLE: &str = include_str!("../../../adapter-worker/wrangler.toml.sample"
 
 /// Wrangler with Node, neither from what the machine has.
 fn wrangler(arguments: &[&str]) -> Command {
-    let tools = said(Command::new(format!("{CRATE}/tools/install.sh")).args(["npm", HERE]));
+    let tools = stdout_of(Command::new(format!("{CRATE}/tools/install.sh")).args(["npm", HERE]));
     let tools = PathBuf::from(tools.trim());
     let mut command = Command::new(tools.join("node"));
     command.arg(tools.join("wrangler")).args(arguments).current_dir(CRATE);
@@ -60,7 +60,7 @@ pub fn deployed() -> Vec<u8> {
     let folder = PathBuf::from(CRATE).join(".wrangler/suite");
     let _ = fs::remove_dir_all(&folder);
     let arguments = ["deploy", "--dry-run", "--config", configuration.path(), "--outdir", ".wrangler/suite"];
-    println!("{}", said(wrangler(&arguments).env("WRANGLER_SEND_METRICS", "false")));
+    println!("{}", stdout_of(wrangler(&arguments).env("WRANGLER_SEND_METRICS", "false")));
     let files = fs::read_dir(folder).expect("the bundle is there").map(|file| file.expect("a listed file").path());
     let wasm: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "wasm")).collect();
     assert_eq!(wasm.len(), 1, "one module of wasm");
@@ -93,10 +93,10 @@ impl Adapter for Dev {
         let process = Process::start(command.stdin(Stdio::null()), &surroundings);
         let address = process.wait_for(ready_on);
         let _ = fs::remove_file(secrets);
-        Box::new(Developing { process, address, _configuration: configuration })
+        Box::new(RunningDev { process, address, _configuration: configuration })
     }
 
-    fn carries(&self, feature: Feature) -> bool {
+    fn supports(&self, feature: Feature) -> bool {
         feature == Feature::WebSocket
     }
 }
@@ -107,13 +107,13 @@ fn ready_on(line: &str) -> Option<SocketAddr> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
-struct Developing {
+struct RunningDev {
     process: Process,
     address: SocketAddr,
     _configuration: Configuration,
 }
 
-impl Running for Developing {
+impl Running for RunningDev {
     fn address(&self) -> SocketAddr {
         self.address
     }
@@ -124,7 +124,7 @@ impl Running for Developing {
 }
 
 /// Ended by a signal that it heeds: killed, it would leave workerd behind.
-impl Drop for Developing {
+impl Drop for RunningDev {
     fn drop(&mut self) {
         self.process.signal("TERM");
         self.process.wait();

@@ -8,10 +8,10 @@ use std::{
 use super::{Test, drain::drain, get, start};
 use crate::{
     adapter::Running as _,
-    peer::{GUARD, Peer},
-    server::Serving,
-    table::{KEY, REAL},
-    upstream::{Answering, Upstream},
+    case_files::{API_KEY, KEY},
+    raw_connection::{RawConnection, STEP_TIMEOUT},
+    server::RunningServer,
+    upstream::{RespondingUpstream, Upstream},
     wire,
 };
 
@@ -27,7 +27,7 @@ const METRICS: (&str, &str) = ("METRICS_LISTEN", "127.0.0.1:0");
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 /// Where it listens.
-fn address(proxy: &Serving) -> SocketAddr {
+fn address(proxy: &RunningServer) -> SocketAddr {
     proxy.process.wait_for(|line| {
         let (_, rest) = line.split_once("metrics on http://")?;
         rest.strip_suffix("/metrics")?.parse().ok()
@@ -35,10 +35,10 @@ fn address(proxy: &Serving) -> SocketAddr {
 }
 
 fn ask(at: SocketAddr, path: &str) -> (u16, String) {
-    let mut peer = Peer::connect(at);
-    peer.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
-    let head = peer.head();
-    let body = peer.body(&head);
+    let mut connection = RawConnection::connect(at);
+    connection.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let head = connection.head();
+    let body = connection.body(&head);
     (head.status(), String::from_utf8(body).expect("it is text"))
 }
 
@@ -52,15 +52,15 @@ fn wait_for(at: SocketAddr, line: &str) -> String {
         if text.lines().any(|found| found == line) {
             return text;
         }
-        assert!(begun.elapsed() < GUARD, "{line} does not come\n{text}");
+        assert!(begun.elapsed() < STEP_TIMEOUT, "{line} does not come\n{text}");
     }
 }
 
 fn counted() {
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let proxy = start(upstream.address(), &[METRICS]);
     let at = address(&proxy);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(wire::request("POST", "/v1/responses", "content-length: 3\r\n") + "abc");
     client.send(get("/v1/models"));
     client.send("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-Tom-wrong-wrong-wrong\r\n\r\n");
@@ -80,18 +80,18 @@ fn counted() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
-    assert!(![KEY, REAL, "wrong"].iter().any(|secret| text.contains(secret)), "{text}");
+    assert!(![KEY, API_KEY, "wrong"].iter().any(|secret| text.contains(secret)), "{text}");
 }
 
 fn open() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[METRICS]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
     wait_for(address(&proxy), "sparekey_requests_open 1");
-    serving.send(OK);
+    upstream_conn.send(OK);
     client.until("hello");
     wait_for(address(&proxy), "sparekey_requests_open 0");
 }
@@ -99,10 +99,10 @@ fn open() {
 fn left() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[METRICS]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
     drop(client);
     wait_for(address(&proxy), "sparekey_requests_total{user=\"Tom\",class=\"none\"} 1");
 }
@@ -112,29 +112,29 @@ fn readiness() {
     let mut proxy = start(upstream.address(), &[METRICS]);
     let at = address(&proxy);
     assert_eq!(ask(at, "/readyz"), (200, "ready\n".to_owned()));
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
     drain(&proxy, "TERM");
     assert_eq!(ask(at, "/readyz"), (503, "draining\n".to_owned()));
     assert_eq!(ask(at, "/healthz"), (200, "ok\n".to_owned()));
     assert_eq!(ask(at, "/v1/models").0, 404);
-    serving.send(OK);
+    upstream_conn.send(OK);
     client.until("hello");
     assert_eq!(proxy.process.wait().0.code(), Some(0));
     assert!(TcpStream::connect(at).is_err());
 }
 
 fn off() {
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let proxy = start(upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     for path in ["/metrics", "/readyz"] {
         client.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
         let head = client.head();
         client.body(&head);
         assert_eq!(head.status(), 401, "{path} is a path like any other");
     }
-    assert!(!proxy.process.said().contains("metrics on"));
+    assert!(!proxy.process.output().contains("metrics on"));
 }

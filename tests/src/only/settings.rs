@@ -1,13 +1,13 @@
-//! Settings: where they come from, and what is said of wrong ones.
+//! Settings: where they come from, and what is output of wrong ones.
 
 use std::{ffi::OsStr, fs, net::TcpListener, os::unix::ffi::OsStrExt as _, process::Command};
 
 use super::Test;
 use crate::{
     adapter::Settings,
+    case_files::{API_KEY, KEY},
     process::Process,
     server::binary,
-    table::{KEY, REAL},
     tls::Authority,
 };
 
@@ -32,26 +32,26 @@ pub(super) fn settings(list: &[(&str, &str)]) -> Settings {
 
 /// Runs the server to its end; it also looks that no secret was told.
 fn run(arguments: &[&str], list: &[(&str, &str)]) -> (Option<i32>, String) {
-    let (status, said) = Process::start(Command::new(binary()).args(arguments), &settings(list)).wait();
-    (status.code(), said)
+    let (status, output) = Process::start(Command::new(binary()).args(arguments), &settings(list)).wait();
+    (status.code(), output)
 }
 
 #[track_caller]
 fn refused(list: &[(&str, &str)], reasons: &[&str]) {
-    let (code, said) = run(&[], list);
-    assert_eq!(code, Some(2), "{said}");
+    let (code, output) = run(&[], list);
+    assert_eq!(code, Some(2), "{output}");
     for reason in reasons {
-        assert!(said.contains(reason), "{reason} stands in {said}");
+        assert!(output.contains(reason), "{reason} stands in {output}");
     }
-    assert!(!said.contains("secret"), "{said}");
+    assert!(!output.contains("secret"), "{output}");
 }
 
 fn every_problem() {
     refused(
         &[
             ("LISTEN", "127.0.0.1:99999"),
-            ("OPENAI_API_KEY", REAL),
-            ("ACCESS_KEYS", &format!("{KEY},sk-Tom-shrt,{KEY},{REAL}")),
+            ("OPENAI_API_KEY", API_KEY),
+            ("ACCESS_KEYS", &format!("{KEY},sk-Tom-shrt,{KEY},{API_KEY}")),
             ("API_BASE", "ftp://user:secret@host/v1"),
             ("AI_GATEWAY_TOKEN_FILE", "/secret/not-there"),
             ("UPSTREAM_TIMEOUT", "soon"),
@@ -84,7 +84,7 @@ fn each_problem() {
         ("LOG", "loud", "LOG must be"),
         ("SSL_CERT_FILE", "/not/there", "SSL_CERT_FILE"),
     ] {
-        let mut list = vec![("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
+        let mut list = vec![("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
         list.retain(|(known, _)| *known != name);
         refused(&[list, vec![(name, value)]].concat(), &[reason]);
     }
@@ -92,25 +92,25 @@ fn each_problem() {
 
 fn not_text() {
     for name in ["OPENAI_API_KEY", "ACCESS_KEYS", "API_BASE", "LISTEN", "MAX_HEAD", "LOG", "TLS_CERT"] {
-        let mut list = vec![("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
+        let mut list = vec![("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
         list.retain(|(known, _)| *known != name);
         let value = OsStr::from_bytes(b"http://secret\xff/");
         let mut server = Command::new(binary());
         server.env_clear().env(name, value);
-        let (status, said) = Process::start_within(&mut server, &settings(&list)).wait();
-        assert!(status.code() == Some(2) && said.contains(name) && !said.contains("secret"), "{name}: {said}");
+        let (status, output) = Process::start_with_inherited_env(&mut server, &settings(&list)).wait();
+        assert!(status.code() == Some(2) && output.contains(name) && !output.contains("secret"), "{name}: {output}");
     }
 }
 
 fn no_key() {
     for keys in ["", "  ", "\n", ",", " , ,\n,"] {
         refused(
-            &[("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", keys), ("LISTEN", EVERYWHERE)],
+            &[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", keys), ("LISTEN", EVERYWHERE)],
             &["ACCESS_KEYS holds no key"],
         );
     }
-    refused(&[("OPENAI_API_KEY", REAL), ("LISTEN", EVERYWHERE)], &["ACCESS_KEYS holds no key"]);
-    refused(&[("OPENAI_API_KEY", REAL), ("LISTEN", LOOPBACK), ("ACCESS_KEYS", ",")], &["ACCESS_KEYS holds no key"]);
+    refused(&[("OPENAI_API_KEY", API_KEY), ("LISTEN", EVERYWHERE)], &["ACCESS_KEYS holds no key"]);
+    refused(&[("OPENAI_API_KEY", API_KEY), ("LISTEN", LOOPBACK), ("ACCESS_KEYS", ",")], &["ACCESS_KEYS holds no key"]);
 }
 
 fn no_key_in_file() {
@@ -121,7 +121,7 @@ fn no_key_in_file() {
     {
         fs::write(&path, text).unwrap();
         refused(
-            &[("OPENAI_API_KEY", REAL), ("ACCESS_KEYS_FILE", &path), ("LISTEN", listen)],
+            &[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS_FILE", &path), ("LISTEN", listen)],
             &["ACCESS_KEYS holds no key"],
         );
     }
@@ -130,14 +130,14 @@ fn no_key_in_file() {
 }
 
 fn check() {
-    let good = [("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY)];
-    let (code, said) = run(&["check"], &good);
-    assert!(code == Some(0) && said.contains("127.0.0.1:8080 to https://api.openai.com/v1"), "{said}");
-    let (code, said) = run(&["check"], &[("ACCESS_KEYS", "x"), ("LISTEN", "y")]);
-    assert_eq!(code, Some(2), "{said}");
+    let good = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY)];
+    let (code, output) = run(&["check"], &good);
+    assert!(code == Some(0) && output.contains("127.0.0.1:8080 to https://api.openai.com/v1"), "{output}");
+    let (code, output) = run(&["check"], &[("ACCESS_KEYS", "x"), ("LISTEN", "y")]);
+    assert_eq!(code, Some(2), "{output}");
     assert!(
-        said.contains("OPENAI_API_KEY") && said.contains("ACCESS_KEYS item 1") && said.contains("LISTEN"),
-        "{said}"
+        output.contains("OPENAI_API_KEY") && output.contains("ACCESS_KEYS item 1") && output.contains("LISTEN"),
+        "{output}"
     );
 }
 
@@ -149,7 +149,7 @@ fn flags() {
         fs::write(&path, text).unwrap();
         path
     };
-    let (keys, real) = (file("keys", &format!("{KEY}\n")), file("real", &format!("{REAL}\n")));
+    let (keys, real) = (file("keys", &format!("{KEY}\n")), file("real", &format!("{API_KEY}\n")));
     let wrong =
         [("LISTEN", "nowhere"), ("API_BASE", "nowhere"), ("ACCESS_KEYS", "nothing"), ("OPENAI_API_KEY", "no\tkey")];
     let arguments = [
@@ -158,12 +158,12 @@ fn flags() {
         ["--access-keys-file", &keys],
         ["--openai-api-key-file", &real],
     ];
-    let (code, said) = run(&[&["check"], arguments.concat().as_slice()].concat(), &wrong);
-    assert!(code == Some(0) && said.contains("127.0.0.1:1 to http://upstream.example/v1"), "{said}");
-    let (code, said) = run(&["check"], &[("ACCESS_KEYS_FILE", &keys), ("OPENAI_API_KEY_FILE", &real)]);
-    assert_eq!(code, Some(0), "{said}");
-    let (code, said) = run(&["--acces-keys"], &[]);
-    assert!(code == Some(2) && said.contains("--access-keys-file"), "{said}");
+    let (code, output) = run(&[&["check"], arguments.concat().as_slice()].concat(), &wrong);
+    assert!(code == Some(0) && output.contains("127.0.0.1:1 to http://upstream.example/v1"), "{output}");
+    let (code, output) = run(&["check"], &[("ACCESS_KEYS_FILE", &keys), ("OPENAI_API_KEY_FILE", &real)]);
+    assert_eq!(code, Some(0), "{output}");
+    let (code, output) = run(&["--acces-keys"], &[]);
+    assert!(code == Some(2) && output.contains("--access-keys-file"), "{output}");
 }
 
 fn port_in_use() {
@@ -171,13 +171,13 @@ fn port_in_use() {
     let address = taken.local_addr().unwrap().to_string();
     for (listen, metrics) in [(&*address, LOOPBACK), (LOOPBACK, &*address)] {
         let listens = [("LISTEN", listen), ("METRICS_LISTEN", metrics)];
-        let (code, said) = run(&[], &[&[("OPENAI_API_KEY", REAL), ("ACCESS_KEYS", KEY)], &listens[..]].concat());
-        assert!(code == Some(1) && said.contains(&format!("can't listen on {address}")), "{said}");
+        let (code, output) = run(&[], &[&[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY)], &listens[..]].concat());
+        assert!(code == Some(1) && output.contains(&format!("can't listen on {address}")), "{output}");
     }
 }
 
 fn help() {
-    let (code, said) = run(&["--help"], &[]);
+    let (code, output) = run(&["--help"], &[]);
     assert_eq!(code, Some(0));
     let shared = sparekey_core::SETTINGS.iter().map(|setting| setting.name);
     let own = [
@@ -194,9 +194,9 @@ fn help() {
         ("API_BASE", "https://api.openai.com/v1"),
     ];
     for name in shared.chain(["TLS_CERT", "TLS_KEY"]).chain(own.iter().map(|(name, _)| *name)) {
-        assert!(said.contains(&format!("[env: {name}")), "{name} stands in {said}");
+        assert!(output.contains(&format!("[env: {name}")), "{name} stands in {output}");
     }
     for (name, default) in own {
-        assert!(said.contains(&format!("[default: {default}] [env: {name}]")), "{name} stands in {said}");
+        assert!(output.contains(&format!("[default: {default}] [env: {name}]")), "{name} stands in {output}");
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    case::{Answer, Case, Client, Error, Field, Upstream, bytes},
-    table::{ANN, KEY, REAL, TOKEN},
+    case::{Case, Error, ExpectedResponse, Field, Upstream, UpstreamResponse, bytes},
+    case_files::{ANN, API_KEY, GATEWAY_TOKEN, KEY},
 };
 
 /// A message as it was seen, in bytes.
@@ -20,7 +20,7 @@ pub struct Message {
 
 /// A request that reached the upstream.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct UpstreamRequest {
     /// The method.
     pub method: String,
     /// The request target.
@@ -31,7 +31,7 @@ pub struct Seen {
 
 /// A response that reached the client.
 #[derive(Clone, Debug)]
-pub struct Got {
+pub struct ClientResponse {
     /// The status.
     pub status: u16,
     /// Headers and body.
@@ -40,26 +40,26 @@ pub struct Got {
 
 /// What is wrong; nothing where the case passes.
 #[must_use]
-pub fn faults(case: &Case, seen: &[Seen], got: &Got) -> Vec<String> {
-    let mut faults = Vec::new();
+pub fn mismatches(case: &Case, seen: &[UpstreamRequest], got: &ClientResponse) -> Vec<String> {
+    let mut mismatches = Vec::new();
     match (&case.upstream, seen) {
         (Upstream::Untouched, []) => {}
-        (Upstream::Untouched, _) => faults.push(format!("upstream: saw {} requests, must see none", seen.len())),
-        (Upstream::Sees(_), [seen]) => upstream(case, seen, &mut faults),
-        (Upstream::Sees(_), []) if matches!(case.answer, Answer::Unreachable) => {}
-        (Upstream::Sees(_), _) => faults.push(format!("upstream: saw {} requests, must see one", seen.len())),
+        (Upstream::Untouched, _) => mismatches.push(format!("upstream: saw {} requests, must see none", seen.len())),
+        (Upstream::Receives(_), [seen]) => upstream(case, seen, &mut mismatches),
+        (Upstream::Receives(_), []) if matches!(case.response, UpstreamResponse::Unreachable) => {}
+        (Upstream::Receives(_), _) => mismatches.push(format!("upstream: saw {} requests, must see one", seen.len())),
     }
-    client(case, got, &mut faults);
-    if !faults.is_empty() {
-        faults.extend(seen.iter().map(|seen| format!("upstream saw: {} {}", seen.method, show(&seen.target))));
-        faults.push(format!("client got: {} {}", got.status, show(&got.message.body)));
+    client(case, got, &mut mismatches);
+    if !mismatches.is_empty() {
+        mismatches.extend(seen.iter().map(|seen| format!("upstream saw: {} {}", seen.method, show(&seen.target))));
+        mismatches.push(format!("client got: {} {}", got.status, show(&got.message.body)));
     }
-    faults
+    mismatches
 }
 
-fn upstream(case: &Case, seen: &Seen, faults: &mut Vec<String>) {
-    let Upstream::Sees(wanted) = &case.upstream else { return };
-    let mut fault = |text: String| faults.push(format!("upstream: {text}"));
+fn upstream(case: &Case, seen: &UpstreamRequest, mismatches: &mut Vec<String>) {
+    let Upstream::Receives(wanted) = &case.upstream else { return };
+    let mut fault = |text: String| mismatches.push(format!("upstream: {text}"));
     if seen.method != case.request.method {
         fault(format!("method is {}, must be {}", seen.method, case.request.method));
     }
@@ -81,11 +81,11 @@ fn upstream(case: &Case, seen: &Seen, faults: &mut Vec<String>) {
     seen.message.check(&wanted.headers, &wanted.members, &wanted.absent, &mut fault);
 }
 
-fn client(case: &Case, got: &Got, faults: &mut Vec<String>) {
+fn client(case: &Case, got: &ClientResponse, mismatches: &mut Vec<String>) {
     let wanted = &case.client;
-    let mut fault = |text: String| faults.push(format!("client: {text}"));
-    let passed = match (&case.upstream, &case.answer, &wanted.error) {
-        (Upstream::Sees(_), Answer::Responds(answer), None) => Some(answer),
+    let mut fault = |text: String| mismatches.push(format!("client: {text}"));
+    let passed = match (&case.upstream, &case.response, &wanted.error) {
+        (Upstream::Receives(_), UpstreamResponse::Response(answer), None) => Some(answer),
         _ => None,
     };
     let status = wanted.error.as_ref().map(|e| e.status).or(wanted.status).or(passed.map(|answer| answer.status));
@@ -101,7 +101,7 @@ fn client(case: &Case, got: &Got, faults: &mut Vec<String>) {
     }
     got.message.check(&wanted.headers, &wanted.members, &wanted.absent, &mut fault);
     texts(wanted, got, &mut fault);
-    let secrets = presented(case).into_iter().chain([REAL.into(), TOKEN.into()]);
+    let secrets = presented(case).into_iter().chain([API_KEY.into(), GATEWAY_TOKEN.into()]);
     for secret in secrets.filter(|secret| got.message.holds(secret.as_bytes())) {
         fault(format!("the answer holds the secret {secret}"));
     }
@@ -110,20 +110,20 @@ fn client(case: &Case, got: &Got, faults: &mut Vec<String>) {
     }
 }
 
-fn texts(wanted: &Client, got: &Got, fault: &mut impl FnMut(String)) {
+fn texts(wanted: &ExpectedResponse, got: &ClientResponse, fault: &mut impl FnMut(String)) {
     for name in wanted.present.iter().filter(|name| got.message.values(name).is_empty()) {
         fault(format!("{name} must stand"));
     }
-    for text in wanted.holds.iter().filter(|text| !holds(&got.message.body, text.as_bytes())) {
+    for text in wanted.contains.iter().filter(|text| !holds(&got.message.body, text.as_bytes())) {
         fault(format!("the body must hold {text:?}"));
     }
-    for text in wanted.lacks.iter().filter(|text| got.message.holds(text.as_bytes())) {
+    for text in wanted.excludes.iter().filter(|text| got.message.holds(text.as_bytes())) {
         fault(format!("the answer must not hold {text:?}"));
     }
 }
 
 /// What every rejection bears, whatever its cause.
-fn rejection(wanted: &Error, got: &Got, fault: &mut impl FnMut(String)) {
+fn rejection(wanted: &Error, got: &ClientResponse, fault: &mut impl FnMut(String)) {
     let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     if (400..500).contains(&wanted.status) {
         headers.push(("x-should-retry".into(), "false".into()));
@@ -163,12 +163,12 @@ fn presented(case: &Case) -> BTreeSet<String> {
     let key = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
     let credentials = case.request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     let words = credentials.flat_map(|(_, value)| value.split_whitespace().map(str::to_owned));
-    starts.map(key).chain(words).filter(|key: &String| key.len() > 10 && !key.contains(REAL)).collect()
+    starts.map(key).chain(words).filter(|key: &String| key.len() > 10 && !key.contains(API_KEY)).collect()
 }
 
 fn setting<'a>(case: &'a Case, name: &str) -> Option<&'a str> {
     let default = match name {
-        "OPENAI_API_KEY" => Some(REAL),
+        "OPENAI_API_KEY" => Some(API_KEY),
         _ => None,
     };
     case.settings.get(name).map(String::as_str).or(default).map(str::trim).filter(|value| !value.is_empty())
@@ -221,7 +221,7 @@ fn show(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Got, KEY, Message, REAL, Seen, faults};
+    use super::{API_KEY, ClientResponse, KEY, Message, UpstreamRequest, mismatches};
 
     #[test]
     fn what_no_case_says_is_a_fault_all_the_same() {
@@ -230,11 +230,11 @@ mod tests {
             |fields: &[(&str, &str)]| fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().into())).collect();
         let judge = |upstream: &[(&str, &str)], client: &[(&str, &str)], requests| {
             let message = Message { headers: fields(upstream), body: Vec::new() };
-            let seen = Seen { method: "GET".into(), target: "/v1/models".into(), message };
-            let got = Got { status: 200, message: Message { headers: fields(client), body: "{}".into() } };
-            faults(&case, &vec![seen; requests], &got).is_empty()
+            let seen = UpstreamRequest { method: "GET".into(), target: "/v1/models".into(), message };
+            let got = ClientResponse { status: 200, message: Message { headers: fields(client), body: "{}".into() } };
+            mismatches(&case, &vec![seen; requests], &got).is_empty()
         };
-        let (real, key) = (("authorization", &*format!("Bearer {REAL}")), format!("a {KEY} b"));
+        let (real, key) = (("authorization", &*format!("Bearer {API_KEY}")), format!("a {KEY} b"));
         assert!(judge(&[real], &[], 1));
         assert!(!judge(&[real], &[], 0) && !judge(&[real], &[], 2));
         assert!(!judge(&[], &[], 1) && !judge(&[real, real], &[], 1));

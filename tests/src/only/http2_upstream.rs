@@ -8,11 +8,12 @@ use http::Response;
 use super::{Test, get};
 use crate::{
     adapter::Running,
-    http2::{Exchange, Received, Sender, Upstream},
-    peer::Peer,
+    http2::{Exchange, ReceivedBody, Sender, Upstream},
+    procfs,
+    raw_connection::RawConnection,
     server::Server,
     tls::Authority,
-    usage, wire,
+    wire,
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -39,23 +40,23 @@ impl Scene {
     }
 
     /// A request, and where it came out.
-    fn ask(&self) -> (Peer, Exchange) {
-        let mut client = Peer::connect(self.proxy.address());
+    fn forwarded(&self) -> (RawConnection, Exchange) {
+        let mut client = RawConnection::connect(self.proxy.address());
         client.send(get("/v1/responses"));
         (client, self.upstream.accept())
     }
 
     /// A request whose answer has begun.
-    fn stream(&self) -> (Peer, Sender, Received) {
-        let (mut client, exchange) = self.ask();
-        let (sender, body) = exchange.answer(Response::builder());
+    fn stream(&self) -> (RawConnection, Sender, ReceivedBody) {
+        let (mut client, exchange) = self.forwarded();
+        let (sender, body) = exchange.respond(Response::builder());
         sender.send("data: 1\n\n");
         client.until("data: 1\n\n");
         (client, sender, body)
     }
 
     /// So many streams that no thread of the server can have them on one connection.
-    fn crowd(&self) -> Vec<(Peer, Sender, Received)> {
+    fn crowd(&self) -> Vec<(RawConnection, Sender, ReceivedBody)> {
         iter::repeat_with(|| self.stream()).take(3 * LIMIT as usize * threads()).collect()
     }
 }
@@ -83,8 +84,8 @@ fn after_a_crowd() {
     }
     let opened = scene.upstream.connections();
     for _ in 0..10 * threads() {
-        let (mut client, exchange) = scene.ask();
-        drop(exchange.answer(Response::builder()));
+        let (mut client, exchange) = scene.forwarded();
+        drop(exchange.respond(Response::builder()));
         client.until("0\r\n\r\n");
     }
     // A thread that the crowd missed opens its first.
@@ -102,18 +103,18 @@ fn deaf_clients() {
     let scene = Scene::new(200);
     let deaf: Vec<_> = iter::repeat_with(|| scene.stream()).take(DEAF).collect();
     let process = scene.proxy.process().expect("the server is a process");
-    let before = usage::resident(process);
+    let before = procfs::resident(process);
     for (_, sender, _) in &deaf {
         (0..DEAF_PIECES).for_each(|_| sender.send(PIECE));
     }
     for _ in 0..100 {
-        let (mut client, exchange) = scene.ask();
-        let (sender, _body) = exchange.answer(Response::builder());
+        let (mut client, exchange) = scene.forwarded();
+        let (sender, _body) = exchange.respond(Response::builder());
         sender.send(PIECE);
         drop(sender);
         client.until("0\r\n\r\n");
     }
-    let grown = usage::resident_peak(process).saturating_sub(before);
+    let grown = procfs::resident_peak(process).saturating_sub(before);
     println!("{DEAF} clients that read nothing: {grown} KiB more at most (RSS)");
     assert!(grown < DEAF as u64 * GROWTH, "by {grown} KiB");
     drop(deaf);
@@ -121,17 +122,17 @@ fn deaf_clients() {
 
 fn upload_beside() {
     let scene = Scene::new(LIMIT);
-    let mut client = Peer::connect(scene.proxy.address());
+    let mut client = RawConnection::connect(scene.proxy.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
     client.send_chunk("one");
-    let (sender, mut body) = scene.upstream.accept().answer(Response::builder());
-    assert_eq!(body.piece().unwrap().unwrap(), "one");
+    let (sender, mut body) = scene.upstream.accept().respond(Response::builder());
+    assert_eq!(body.next_data().unwrap().unwrap(), "one");
     sender.send("data: 1\n\n");
     client.until("data: 1\n\n");
     client.send_chunk("two");
-    assert_eq!(body.piece().unwrap().unwrap(), "two");
+    assert_eq!(body.next_data().unwrap().unwrap(), "two");
     client.send("0\r\n\r\n");
-    assert!(body.piece().is_none());
+    assert!(body.next_data().is_none());
     drop(sender);
     client.until("0\r\n\r\n");
 }

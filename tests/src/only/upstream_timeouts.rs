@@ -4,8 +4,8 @@ use super::{Test, get, start};
 use crate::{
     adapter::Running as _,
     http2,
-    peer::Peer,
-    server::{Server, Serving},
+    raw_connection::RawConnection,
+    server::{RunningServer, Server},
     tls::Authority,
     upstream::Upstream,
     wire::{self, error_code},
@@ -24,49 +24,49 @@ pub(super) const TESTS: &[Test] = &[
 fn no_head() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("UPSTREAM_TIMEOUT", "0.5")]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/models"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
     let head = client.head();
     assert_eq!(head.status(), 504);
     assert_eq!(error_code(&client.body(&head)), "upstream_timeout");
-    assert!(serving.rest().0.is_empty(), "the request is given up upstream, too");
+    assert!(upstream_conn.rest().0.is_empty(), "the request is given up upstream, too");
 }
 
 fn silent_body() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("UPSTREAM_IDLE_TIMEOUT", "0.5")]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-    serving.send_chunk("data: 1\n\n");
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    upstream_conn.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
     assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
-    serving.rest();
+    upstream_conn.rest();
 }
 
 fn silent_body_http2() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("UPSTREAM_IDLE_TIMEOUT", "0.5")]);
     let mut client = http2::Client::connect(proxy.address());
-    let waiting = client.send(wire::get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send(wire::EVENTS);
-    serving.send_chunk("data: 1\n\n");
-    let (_, mut body) = waiting.answer();
-    assert_eq!(body.piece().unwrap().unwrap(), "data: 1\n\n");
-    assert!(body.piece().unwrap().is_err(), "a cut must not look like an end");
-    assert_eq!(client.ask(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
-    serving.rest();
+    let pending = client.send(wire::get("/v1/responses"));
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(wire::EVENTS);
+    upstream_conn.send_chunk("data: 1\n\n");
+    let (_, mut body) = pending.response();
+    assert_eq!(body.next_data().unwrap().unwrap(), "data: 1\n\n");
+    assert!(body.next_data().unwrap().is_err(), "a cut must not look like an end");
+    assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
+    upstream_conn.rest();
 }
 
 /// A server whose patience is a clock: the other's would run out within seven of its ticks.
 struct Clock {
-    server: Serving,
+    server: RunningServer,
     _never: Upstream,
 }
 
@@ -79,7 +79,7 @@ impl Clock {
     }
 
     fn tick(&self) {
-        let mut client = Peer::connect(self.server.address());
+        let mut client = RawConnection::connect(self.server.address());
         client.send(get("/v1/models"));
         assert_eq!(client.head().status(), 504);
     }
@@ -88,68 +88,68 @@ impl Clock {
 fn moving_stream() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), SEVEN_TICKS);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send(wire::EVENTS);
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(wire::EVENTS);
     let clock = Clock::start();
     for _ in 0..7 {
-        serving.send_chunk("data: 1\n\n");
+        upstream_conn.send_chunk("data: 1\n\n");
         client.until("data: 1\n\n");
         clock.tick();
     }
-    serving.send("0\r\n\r\n");
+    upstream_conn.send("0\r\n\r\n");
     client.until("0\r\n\r\n");
 }
 
 fn moving_upload() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), SEVEN_TICKS);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
     let clock = Clock::start();
     for _ in 0..7 {
         client.send_chunk("piece");
-        serving.until("piece");
+        upstream_conn.until("piece");
         clock.tick();
     }
     client.send("0\r\n\r\n");
-    serving.until("0\r\n\r\n");
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    upstream_conn.until("0\r\n\r\n");
+    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     assert_eq!(client.head().status(), 200);
 }
 
 fn stalled_upload() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("UPSTREAM_TIMEOUT", "0.5")]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
     client.send_chunk("piece");
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.until("piece");
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.until("piece");
     let head = client.head();
     assert_eq!(head.status(), 504);
     assert_eq!(error_code(&client.body(&head)), "upstream_timeout");
-    assert!(!serving.rest().0.ends_with(b"0\r\n\r\n"), "half an upload must not look whole");
+    assert!(!upstream_conn.rest().0.ends_with(b"0\r\n\r\n"), "half an upload must not look whole");
 }
 
 fn no_head_http2() {
     let authority = Authority::new();
     let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
     let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[("UPSTREAM_TIMEOUT", "0.5")]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/models"));
     let exchange = upstream.accept();
     let head = client.head();
     assert_eq!(head.status(), 504);
     assert_eq!(error_code(&client.body(&head)), "upstream_timeout");
-    exchange.wait_unwanted();
+    exchange.wait_cancelled();
     client.send(get("/v1/models"));
-    let (sender, _) = upstream.accept().answer(http::Response::builder().header("content-length", "2"));
+    let (sender, _) = upstream.accept().respond(http::Response::builder().header("content-length", "2"));
     sender.send("ok");
     client.until("\r\n\r\nok");
     assert_eq!(upstream.connections(), 1);

@@ -6,11 +6,11 @@ use super::{Test, get, start};
 use crate::{
     adapter::Running as _,
     http2,
-    peer::Peer,
     process::Process,
+    raw_connection::RawConnection,
     server::{Server, binary},
     tls::{self, Authority},
-    upstream::Answering,
+    upstream::RespondingUpstream,
     wire::{self, error_code},
 };
 
@@ -28,27 +28,30 @@ pub(super) const TESTS: &[Test] = &[
 fn https() {
     let authority = Authority::new();
     let (cert, key) = authority.files("localhost");
-    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
     let proxy = start(upstream.address(), &[("TLS_CERT", &cert), ("TLS_KEY", &key)]);
-    assert!(proxy.process.said().contains("listening on https://"));
+    assert!(proxy.process.output().contains("listening on https://"));
 
     let config = authority.client(&["http/1.1"]);
     let mut client = tls::connect(http2::socket(proxy.address()), &config).unwrap();
     client.send(get("/v1/models"));
     client.until("\r\n\r\nok");
     let mut client = http2::Client::connect_tls(proxy.address(), &authority.client(&["h2", "http/1.1"]));
-    assert_eq!(client.ask(wire::get("/v1/models")).1.all(), b"ok");
+    assert_eq!(client.request(wire::get("/v1/models")).1.all(), b"ok");
 }
 
 /// The answer where the upstream shows this certificate and the proxy trusts `trusted`.
 fn refused(shown: &Authority, host: &str, trusted: &Authority) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let proxy = wire::start_tls(&Server, trusted, listener.local_addr().unwrap(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/models"));
     let config = shown.server(host, &["http/1.1"]);
     assert!(
-        tls::accept(listener.accept().unwrap().0, &config).map(|mut peer| peer.rest().0).unwrap_or_default().is_empty()
+        tls::accept(listener.accept().unwrap().0, &config)
+            .map(|mut connection| connection.rest().0)
+            .unwrap_or_default()
+            .is_empty()
     );
     let head = client.head();
     assert_eq!(head.status(), 502);
@@ -82,8 +85,8 @@ fn no_certificate() {
         ("", &key, "TLS_KEY is set, but TLS_CERT is not"),
     ] {
         let settings = wire::settings("http://127.0.0.1:1", &[("TLS_CERT", cert), ("TLS_KEY", key)]);
-        let (status, said) = Process::start(Command::new(binary()).arg("check"), &settings).wait();
-        assert!(status.code() == Some(2) && said.contains(reason), "{said}");
+        let (status, output) = Process::start(Command::new(binary()).arg("check"), &settings).wait();
+        assert!(status.code() == Some(2) && output.contains(reason), "{output}");
     }
 }
 
@@ -96,15 +99,15 @@ fn no_authority() {
     };
     for path in [file("garbage", "no certificate"), file("nothing", ""), "/not/there".to_owned()] {
         let settings = wire::settings("https://127.0.0.1:1", &[("SSL_CERT_FILE", &path)]);
-        let (status, said) = Process::start(&mut Command::new(binary()), &settings).wait();
-        assert!(status.code() == Some(2) && said.contains("SSL_CERT_FILE"), "{said}");
+        let (status, output) = Process::start(&mut Command::new(binary()), &settings).wait();
+        assert!(status.code() == Some(2) && output.contains("SSL_CERT_FILE"), "{output}");
     }
 }
 
 fn plain_trusts_nobody() {
-    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
     let proxy = start(upstream.address(), &[("SSL_CERT_FILE", "/not/there")]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/models"));
     client.until("\r\n\r\nok");
 }
@@ -114,11 +117,11 @@ fn many_short_answers() {
     let authority = Authority::new();
     let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
     let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     let mut unended = Vec::new();
     for number in 0..1500 {
         client.send(get("/v1/models"));
-        let (sender, _body) = upstream.accept().answer(http::Response::builder().header("content-length", "2"));
+        let (sender, _body) = upstream.accept().respond(http::Response::builder().header("content-length", "2"));
         sender.send("ok");
         client.until("\r\n\r\nok");
         // The first few have their end held back; resets would be here before the later requests are.
@@ -126,7 +129,7 @@ fn many_short_answers() {
             unended.push(sender);
         }
         if number == 10 {
-            assert!(unended.drain(..).all(|sender| sender.is_wanted()), "a whole body is not reset");
+            assert!(unended.drain(..).all(|sender| sender.is_open()), "a whole body is not reset");
         }
     }
     assert_eq!(upstream.connections(), 1);
@@ -139,11 +142,11 @@ fn sharing() {
     let mut client = http2::Client::connect(proxy.address());
     // The first one brings the connection up.
     let first = client.send(wire::get("/v1/models"));
-    upstream.accept().answer(http::Response::builder());
-    drop(first.answer());
-    let waiting: Vec<_> = (0..50).map(|_| client.send(wire::get("/v1/models"))).collect();
+    upstream.accept().respond(http::Response::builder());
+    drop(first.response());
+    let pending: Vec<_> = (0..50).map(|_| client.send(wire::get("/v1/models"))).collect();
     let exchanges: Vec<_> = (0..50).map(|_| upstream.accept()).collect();
     assert_eq!(upstream.connections(), 1);
-    drop(exchanges.into_iter().map(|exchange| exchange.answer(http::Response::builder())).collect::<Vec<_>>());
-    assert!(waiting.into_iter().all(|waiting| waiting.answer().0.status == 200));
+    drop(exchanges.into_iter().map(|exchange| exchange.respond(http::Response::builder())).collect::<Vec<_>>());
+    assert!(pending.into_iter().all(|pending| pending.response().0.status == 200));
 }

@@ -1,4 +1,4 @@
-//! Upstreams that are not there, that are somebody else, or that keep everybody waiting: the client gets an error in
+//! Upstreams that are not there, that are somebody else, or that keep everybody pending: the client gets an error in
 //! time, and nothing that was sent is sent again.
 
 use std::{
@@ -16,10 +16,10 @@ use socket2::{Domain, Socket, Type};
 use super::{Test, start};
 use crate::{
     adapter::Running as _,
-    peer::Peer,
+    raw_connection::RawConnection,
     server::Server,
     tls::{self, Authority},
-    upstream::{Answering, Upstream},
+    upstream::{RespondingUpstream, Upstream},
     wire::{self, error_code, refused},
 };
 
@@ -45,7 +45,7 @@ fn certificates() {
     let upstream = Upstream::start();
     let proxy = wire::start_tls(&Server, &trusted, upstream.address(), &[]);
     let ask = || {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(wire::request("POST", "/v1/responses", "content-length: 2\r\n") + "{}");
         let socket = upstream.accept().socket().try_clone().expect("a socket has many handles");
         (client, socket)
@@ -57,9 +57,9 @@ fn certificates() {
         assert!(upstream.is_untouched(), "it is not tried again: {what}");
     }
     let (mut client, socket) = ask();
-    let mut serving = tls::accept(socket, &trusted.server("localhost", http1)).expect("a good certificate");
-    serving.head();
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    let mut upstream_conn = tls::accept(socket, &trusted.server("localhost", http1)).expect("a good certificate");
+    upstream_conn.head();
+    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(client.head().status(), 200);
     println!("{} certificates refused", rows.len());
 }
@@ -86,15 +86,15 @@ fn no_tls() {
     let upstream = Upstream::start();
     let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[]);
     for bytes in NO_TLS {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(wire::request("POST", "/v1/responses", "content-length: 2\r\n") + "{}");
-        let mut serving = upstream.accept();
+        let mut upstream_conn = upstream.accept();
         // The client's hello.
-        serving.bytes(5);
-        let _ = serving.try_send(bytes);
-        serving.finish();
+        upstream_conn.bytes(5);
+        let _ = upstream_conn.try_send(bytes);
+        upstream_conn.finish();
         refused(&mut client, 502, "upstream_unreachable");
-        let heard = serving.rest().0;
+        let heard = upstream_conn.rest().0;
         assert!(!heard.windows(4).any(|part| part == b"POST"), "nothing goes out in the clear: {bytes:?}");
         assert!(upstream.is_untouched(), "it is not tried again: {bytes:?}");
     }
@@ -107,21 +107,21 @@ fn late_heads() {
     for begin in
         ["HTTP/1.1 ", "HTTP/1.1 200 OK\r\ncontent-le", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\na: b"]
     {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(wire::request("POST", "/v1/responses", "content-length: 2\r\n") + "{}");
-        let mut serving = upstream.accept();
-        let head = serving.head();
-        assert_eq!(serving.body(&head), b"{}");
-        serving.send(begin);
+        let mut upstream_conn = upstream.accept();
+        let head = upstream_conn.head();
+        assert_eq!(upstream_conn.body(&head), b"{}");
+        upstream_conn.send(begin);
         // Bytes that come are no head that comes.
-        let mut dripping = serving.socket().try_clone().expect("a socket has many handles");
+        let mut dripping = upstream_conn.socket().try_clone().expect("a socket has many handles");
         thread::spawn(move || {
             while begin.ends_with('b') && dripping.write_all(b"b").is_ok() {
                 thread::sleep(Duration::from_millis(20));
             }
         });
         refused(&mut client, 504, "upstream_timeout");
-        assert!(serving.rest().0.is_empty(), "the request is given up upstream, too");
+        assert!(upstream_conn.rest().0.is_empty(), "the request is given up upstream, too");
         assert!(upstream.is_untouched(), "it is not tried again");
     }
 }
@@ -142,7 +142,7 @@ fn hanging() {
     let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     let speechless = wire::start_tls(&Server, &authority, silent.local_addr().expect("an address"), &[]);
     let clients = [unanswered.address(), speechless.address()].map(|proxy| {
-        let mut client = Peer::connect(proxy);
+        let mut client = RawConnection::connect(proxy);
         client.send(wire::request("POST", "/v1/responses", "content-length: 2\r\n") + "{}");
         client
     });
@@ -159,10 +159,10 @@ const ENOUGH: usize = 25;
 
 fn restarts() {
     let answer = |_: &_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec();
-    let mut upstream = Answering::start(answer);
+    let mut upstream = RespondingUpstream::start(answer);
     let address = upstream.address();
     let proxy = start(address, &[("LOG", "info")]);
-    let ask = |client: &mut Peer, target: &str| {
+    let ask = |client: &mut RawConnection, target: &str| {
         client.send(wire::request("POST", target, "content-length: 2\r\n") + "{}");
         let head = client.head();
         let body = client.body(&head);
@@ -182,7 +182,7 @@ fn restarts() {
             .map(|client| {
                 let (proxy, asking) = (&proxy, Arc::downgrade(&asking));
                 scope.spawn(move || {
-                    let mut connection = Peer::connect(proxy.address());
+                    let mut connection = RawConnection::connect(proxy.address());
                     let targets = (0..).map(|number| format!("/v1/responses?{client}={number}"));
                     targets
                         .take_while(|_| asking.strong_count() > 0)
@@ -191,11 +191,11 @@ fn restarts() {
                 })
             })
             .collect();
-        let mut witness = Peer::connect(proxy.address());
+        let mut witness = RawConnection::connect(proxy.address());
         for _ in 0..RESTARTS {
             delivered.extend(upstream.stop());
             while ask(&mut witness, "/v1/witness") {}
-            upstream = Answering::start_at(address, answer);
+            upstream = RespondingUpstream::start_at(address, answer);
             let mut row = 0;
             while row < ENOUGH {
                 row = if ask(&mut witness, "/v1/witness") { row + 1 } else { 0 };

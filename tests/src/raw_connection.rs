@@ -15,7 +15,7 @@ use std::{
 pub use head::Head;
 
 /// No step waits longer: what has not come by then never will.
-pub const GUARD: Duration = Duration::from_secs(60);
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits for what has no event of its own.
 ///
@@ -24,18 +24,18 @@ pub const GUARD: Duration = Duration::from_secs(60);
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < GUARD, "it is not so: {what}");
+        assert!(begun.elapsed() < STEP_TIMEOUT, "it is not so: {what}");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
 /// Bytes both ways, over TCP or TLS.
-pub trait Wire: Read + Write + Send {
+pub trait Transport: Read + Write + Send {
     /// The socket below.
     fn socket(&self) -> &TcpStream;
 }
 
-impl Wire for TcpStream {
+impl Transport for TcpStream {
     fn socket(&self) -> &TcpStream {
         self
     }
@@ -60,7 +60,7 @@ impl Write for Shared {
     }
 }
 
-impl Wire for Shared {
+impl Transport for Shared {
     fn socket(&self) -> &TcpStream {
         &self.0
     }
@@ -69,32 +69,32 @@ impl Wire for Shared {
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum End {
-    /// The other end said that nothing more comes.
+    /// The other end output that nothing more comes.
     Closed,
     /// The connection was reset, or broke below HTTP.
     Broken,
 }
 
 /// One end of a connection.
-pub struct Peer {
-    wire: Box<dyn Wire>,
-    /// Received, and not yet asked for.
+pub struct RawConnection {
+    wire: Box<dyn Transport>,
+    /// ReceivedRequest, and not yet asked for.
     buffer: Vec<u8>,
     ended: Option<End>,
 }
 
-impl Peer {
+impl RawConnection {
     /// Connects as a client.
     #[must_use]
     pub fn connect(address: SocketAddr) -> Self {
-        Self::over(TcpStream::connect_timeout(&address, GUARD).expect("a connection is taken"))
+        Self::over(TcpStream::connect_timeout(&address, STEP_TIMEOUT).expect("a connection is taken"))
     }
 
     /// Speaks over a connection that is there.
     #[must_use]
-    pub fn over(wire: impl Wire + 'static) -> Self {
-        wire.socket().set_read_timeout(Some(GUARD)).expect("a socket takes a timeout");
-        wire.socket().set_write_timeout(Some(GUARD)).expect("a socket takes a timeout");
+    pub fn over(wire: impl Transport + 'static) -> Self {
+        wire.socket().set_read_timeout(Some(STEP_TIMEOUT)).expect("a socket takes a timeout");
+        wire.socket().set_write_timeout(Some(STEP_TIMEOUT)).expect("a socket takes a timeout");
         wire.socket().set_nodelay(true).expect("a socket takes an option");
         Self { wire: Box::new(wire), buffer: Vec::new(), ended: None }
     }
@@ -200,13 +200,13 @@ impl Peer {
     pub fn has_more(&mut self) -> bool {
         self.wire.socket().set_read_timeout(None).expect("a socket takes a timeout");
         let more = !self.buffer.is_empty() || self.receive();
-        self.wire.socket().set_read_timeout(Some(GUARD)).expect("a socket takes a timeout");
+        self.wire.socket().set_read_timeout(Some(STEP_TIMEOUT)).expect("a socket takes a timeout");
         more
     }
 
     /// Whether something has come that was not asked for yet.
     #[must_use]
-    pub fn has_come(&self) -> bool {
+    pub fn has_unread(&self) -> bool {
         let socket = self.wire.socket();
         socket.set_nonblocking(true).expect("a socket takes an option");
         let come = socket.peek(&mut [0]).is_ok();
@@ -267,7 +267,7 @@ impl Peer {
                 Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {
-                    panic!("nothing came in {GUARD:?}; {}", self.left());
+                    panic!("nothing came in {STEP_TIMEOUT:?}; {}", self.left());
                 }
                 Err(_) => self.ended = Some(End::Broken),
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Test, start};
 use crate::{
     adapter::Running as _,
+    case_files::KEY,
     http2::{
         self,
         frames::{
@@ -16,10 +17,10 @@ use crate::{
             string,
         },
     },
-    peer::Peer,
-    table::KEY,
-    upstream::Answering,
-    usage, wire,
+    procfs,
+    raw_connection::RawConnection,
+    upstream::RespondingUpstream,
+    wire,
 };
 
 pub(super) const TESTS: &[Test] = &[("they_cost_the_server_little", all)];
@@ -135,33 +136,34 @@ const PASSED: usize = 300;
 fn all() {
     let answer = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes();
     let (small, large) = (answer("ok"), answer(&"x".repeat(1 << 20)));
-    let upstream = Answering::start(
-        move |request| {
-            if request.head.word(1) == "/v1/large" { large.clone() } else { small.clone() }
-        },
-    );
+    let upstream =
+        RespondingUpstream::start(
+            move |request| {
+                if request.head.word(1) == "/v1/large" { large.clone() } else { small.clone() }
+            },
+        );
     // A line for each frame would be most of the work.
     let proxy = start(upstream.address(), &[("LOG", "info")]);
     let process = proxy.process.id();
     let mut bystander = http2::Client::connect(proxy.address());
-    assert_eq!(bystander.ask(wire::get("/v1/models")).0.status, 200);
-    let before = usage::resident(process);
+    assert_eq!(bystander.request(wire::get("/v1/models")).0.status, 200);
+    let before = procfs::resident(process);
     for row in FLOODS {
         let (name, _, _, _, end) = row;
-        let mut client = Frames::client(Peer::connect(proxy.address()));
+        let mut client = Frames::client(RawConnection::connect(proxy.address()));
         flood(&mut client, row);
         let mut next = http2::Client::connect(proxy.address());
-        assert_eq!(next.ask(wire::get("/v1/models")).0.status, 200, "a stranger, after {name}");
+        assert_eq!(next.request(wire::get("/v1/models")).0.status, 200, "a stranger, after {name}");
         if *end == Over {
             let outcome = client.outcome(NO_STREAM);
             assert!(matches!(outcome, Outcome::Goaway(_) | Outcome::Closed), "{name}: {outcome:?}");
         }
         let passed = upstream.take().len();
         assert!(passed < PASSED, "{name}: {passed} requests reached the upstream");
-        let grown = usage::resident_peak(process).saturating_sub(before);
+        let grown = procfs::resident_peak(process).saturating_sub(before);
         assert!(grown < GROWTH, "{name}: memory grew by {grown} KiB");
     }
-    assert_eq!(bystander.ask(wire::get("/v1/models")).0.status, 200, "who was there before");
+    assert_eq!(bystander.request(wire::get("/v1/models")).0.status, 200, "who was there before");
     println!("{} floods survived", FLOODS.len());
 }
 
@@ -170,7 +172,7 @@ const NO_STREAM: u32 = u32::MAX;
 
 /// Sends as much as the server takes, and reads nothing.
 fn flood(client: &mut Frames, (_, opening, piece, count, _): &Row) {
-    let socket = client.peer().socket();
+    let socket = client.connection().socket();
     socket.set_write_timeout(Some(Duration::from_secs(1))).expect("a socket takes a timeout");
     let mut bytes = opening();
     for number in 0..*count {

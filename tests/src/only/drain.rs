@@ -3,7 +3,9 @@
 use std::net::TcpStream;
 
 use super::{Test, get, start};
-use crate::{adapter::Running as _, http2, peer::Peer, server::Serving, upstream::Upstream, wire};
+use crate::{
+    adapter::Running as _, http2, raw_connection::RawConnection, server::RunningServer, upstream::Upstream, wire,
+};
 
 pub(super) const TESTS: &[Test] = &[
     ("an_open_stream_finishes_and_nothing_new_begins", || finishes("TERM")),
@@ -21,32 +23,32 @@ pub(super) const TESTS: &[Test] = &[
 
 const EVENTS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
-fn streaming(more: &[(&str, &str)]) -> (Serving, Peer, Peer) {
+fn streaming(more: &[(&str, &str)]) -> (RunningServer, RawConnection, RawConnection) {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), more);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send(EVENTS);
-    serving.send_chunk("data: 1\n\n");
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(EVENTS);
+    upstream_conn.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
-    (proxy, client, serving)
+    (proxy, client, upstream_conn)
 }
 
 /// Sends the signal, and waits until no thread takes connections any more.
-pub(super) fn drain(proxy: &Serving, signal: &str) {
+pub(super) fn drain(proxy: &RunningServer, signal: &str) {
     proxy.process.signal(signal);
     proxy.process.wait_for(|line| line.contains("draining").then_some(()));
     while TcpStream::connect(proxy.address()).is_ok() {}
 }
 
 fn finishes(signal: &str) {
-    let (mut proxy, mut client, mut serving) = streaming(&[]);
+    let (mut proxy, mut client, mut upstream_conn) = streaming(&[]);
     drain(&proxy, signal);
-    serving.send_chunk("data: 2\n\n");
+    upstream_conn.send_chunk("data: 2\n\n");
     client.until("data: 2\n\n");
-    serving.send("0\r\n\r\n");
+    upstream_conn.send("0\r\n\r\n");
     assert!(client.rest().0.ends_with(b"0\r\n\r\n"));
     assert_eq!(proxy.process.wait().0.code(), Some(0));
 }
@@ -55,16 +57,16 @@ fn http2_stream() {
     let upstream = Upstream::start();
     let mut proxy = start(upstream.address(), &[]);
     let mut client = http2::Client::connect(proxy.address());
-    let waiting = client.send(wire::get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send(EVENTS);
-    let (_, mut body) = waiting.answer();
+    let pending = client.send(wire::get("/v1/responses"));
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(EVENTS);
+    let (_, mut body) = pending.response();
     drain(&proxy, "TERM");
-    serving.send_chunk("data: 1\n\n");
-    assert_eq!(body.piece().unwrap().unwrap(), "data: 1\n\n");
-    serving.send("0\r\n\r\n");
-    assert!(body.piece().is_none());
+    upstream_conn.send_chunk("data: 1\n\n");
+    assert_eq!(body.next_data().unwrap().unwrap(), "data: 1\n\n");
+    upstream_conn.send("0\r\n\r\n");
+    assert!(body.next_data().is_none());
     client.wait_closed();
     assert_eq!(proxy.process.wait().0.code(), Some(0));
 }
@@ -72,7 +74,7 @@ fn http2_stream() {
 fn idle() {
     let upstream = Upstream::start();
     let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "3000")]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
     client.until("ok\n");
     proxy.process.signal("TERM");
@@ -83,7 +85,7 @@ fn idle() {
 fn silent() {
     let upstream = Upstream::start();
     let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "3000"), ("HEADER_TIMEOUT", "3000")]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     let mut unasked = http2::Client::connect(proxy.address());
     proxy.process.signal("TERM");
     assert!(client.rest().0.is_empty());
@@ -95,16 +97,16 @@ fn silent() {
 fn after_upload() {
     let upstream = Upstream::start();
     let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "5")]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n") + "3\r\none\r\n0\r\n\r\n");
-    let mut serving = upstream.accept();
-    let head = serving.head();
-    assert_eq!(serving.body(&head), b"one");
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let mut upstream_conn = upstream.accept();
+    let head = upstream_conn.head();
+    assert_eq!(upstream_conn.body(&head), b"one");
+    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     client.until("\r\n\r\nok");
     proxy.process.signal("TERM");
-    let (status, said) = proxy.process.wait();
-    assert!(status.success() && !said.contains("open requests are cut"), "{said}");
+    let (status, output) = proxy.process.wait();
+    assert!(status.success() && !output.contains("open requests are cut"), "{output}");
 }
 
 fn second_signal() {
@@ -117,56 +119,56 @@ fn second_signal() {
 fn timeout() {
     let (mut proxy, mut client, _serving) = streaming(&[("DRAIN_TIMEOUT", "0.5")]);
     proxy.process.signal("TERM");
-    let (status, said) = proxy.process.wait();
-    assert!(status.success() && said.contains("open requests are cut"), "{said}");
+    let (status, output) = proxy.process.wait();
+    assert!(status.success() && output.contains("open requests are cut"), "{output}");
     assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
 }
 
 /// The server with an open WebSocket, and both its ends.
-fn tunneling(more: &[(&str, &str)]) -> (Serving, Peer, Peer) {
+fn tunneling(more: &[(&str, &str)]) -> (RunningServer, RawConnection, RawConnection) {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), more);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     client.send(wire::request("GET", "/v1/realtime", opening));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
     client.head();
-    (proxy, client, serving)
+    (proxy, client, upstream_conn)
 }
 
 fn open_tunnel() {
-    let (mut proxy, mut client, mut serving) = tunneling(&[("DRAIN_TIMEOUT", "3000")]);
+    let (mut proxy, mut client, mut upstream_conn) = tunneling(&[("DRAIN_TIMEOUT", "3000")]);
     drain(&proxy, "TERM");
     client.send("up");
-    serving.until("up");
-    serving.send("down");
+    upstream_conn.until("up");
+    upstream_conn.send("down");
     client.until("down");
     drop(client);
-    serving.rest();
-    drop(serving);
-    let (status, said) = proxy.process.wait();
-    assert!(status.success() && !said.contains("are cut"), "{said}");
+    upstream_conn.rest();
+    drop(upstream_conn);
+    let (status, output) = proxy.process.wait();
+    assert!(status.success() && !output.contains("are cut"), "{output}");
 }
 
 fn tunnel() {
-    let (mut proxy, mut client, mut serving) = tunneling(&[("DRAIN_TIMEOUT", "0.5")]);
+    let (mut proxy, mut client, mut upstream_conn) = tunneling(&[("DRAIN_TIMEOUT", "0.5")]);
     drain(&proxy, "TERM");
-    let (status, said) = proxy.process.wait();
-    assert!(status.success() && said.contains("open requests are cut"), "{said}");
+    let (status, output) = proxy.process.wait();
+    assert!(status.success() && output.contains("open requests are cut"), "{output}");
     client.rest();
-    serving.rest();
+    upstream_conn.rest();
 }
 
 fn hangup() {
-    let (mut proxy, mut client, mut serving) = streaming(&[("DRAIN_TIMEOUT", "3000")]);
+    let (mut proxy, mut client, mut upstream_conn) = streaming(&[("DRAIN_TIMEOUT", "3000")]);
     proxy.process.signal("HUP");
     // Had the first one begun to drain, the second would end it at once.
     drain(&proxy, "TERM");
-    serving.send_chunk("data: 2\n\n");
+    upstream_conn.send_chunk("data: 2\n\n");
     client.until("data: 2\n\n");
-    serving.send("0\r\n\r\n");
+    upstream_conn.send("0\r\n\r\n");
     assert!(client.rest().0.ends_with(b"0\r\n\r\n"));
     assert_eq!(proxy.process.wait().0.code(), Some(0));
 }

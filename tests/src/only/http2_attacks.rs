@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Test, smuggling::told, start};
 use crate::{
     adapter::Running as _,
+    case_files::KEY,
     http2::{
         self,
         frames::{
@@ -17,10 +18,9 @@ use crate::{
             },
         },
     },
-    peer::Peer,
-    table::KEY,
+    raw_connection::RawConnection,
     tls::{self, Authority},
-    upstream::{Answering, Upstream},
+    upstream::{RespondingUpstream, Upstream},
     wire,
 };
 
@@ -260,16 +260,16 @@ fn reset_upload() {
     let proxy = start(upstream.address(), &[]);
     for reason in [0, 2, 8] {
         for answered in [false, true] {
-            let mut client = Frames::client(Peer::connect(proxy.address()));
+            let mut client = Frames::client(RawConnection::connect(proxy.address()));
             client.send([Open(&[]), Piece("half")].map(Step::bytes).concat()).expect("the proxy listens");
-            let mut serving = upstream.accept();
-            serving.until("half");
+            let mut upstream_conn = upstream.accept();
+            upstream_conn.until("half");
             if answered {
-                serving.send(wire::EVENTS);
+                upstream_conn.send(wire::EVENTS);
                 assert_eq!(client.outcome(1), Outcome::Status(200));
             }
             client.send(frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])).expect("the proxy listens");
-            let (rest, _) = serving.rest();
+            let (rest, _) = upstream_conn.rest();
             assert!(!rest.ends_with(b"0\r\n\r\n"), "reset for {reason}, answered: {answered}");
         }
     }
@@ -279,27 +279,27 @@ fn reset_upload() {
 fn all(rows: &[Row]) {
     let authority = Authority::new();
     let (cert, key) = authority.files("localhost");
-    let upstream = Answering::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".into());
+    let upstream = RespondingUpstream::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".into());
     let plain = start(upstream.address(), &[]);
     let over_tls = start(upstream.address(), &[("TLS_CERT", &cert), ("TLS_KEY", &key)]);
     let trust = authority.client(&["h2"]);
     for row in rows {
-        attack(Peer::connect(plain.address()), &upstream, row);
+        attack(RawConnection::connect(plain.address()), &upstream, row);
         let mut next = http2::Client::connect(plain.address());
-        assert_eq!(next.ask(wire::get("/v1/next")).0.status, 200, "after {row:?}");
+        assert_eq!(next.request(wire::get("/v1/next")).0.status, 200, "after {row:?}");
         assert_eq!(upstream.take().len(), 1, "after {row:?}");
         let socket = http2::socket(over_tls.address());
         attack(tls::connect(socket, &trust).expect("TLS is agreed on"), &upstream, row);
         let mut next = http2::Client::connect_tls(over_tls.address(), &Arc::clone(&trust));
-        assert_eq!(next.ask(wire::get("/v1/next")).0.status, 200, "after {row:?}");
+        assert_eq!(next.request(wire::get("/v1/next")).0.status, 200, "after {row:?}");
         assert_eq!(upstream.take().len(), 1, "after {row:?}");
     }
     println!("{} attacks survived, each by prior knowledge and by ALPN", rows.len());
 }
 
-fn attack(peer: Peer, upstream: &Answering, row: &Row) {
+fn attack(connection: RawConnection, upstream: &RespondingUpstream, row: &Row) {
     let (steps, outcome, received) = row;
-    let mut client = Frames::client(peer);
+    let mut client = Frames::client(connection);
     // The proxy may have read enough before it has all.
     let _ = client.send(steps.iter().flat_map(|step| step.bytes()).collect::<Vec<_>>());
     let becomes = match client.outcome(1) {

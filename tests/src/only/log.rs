@@ -3,10 +3,10 @@
 use super::{Test, get, start};
 use crate::{
     adapter::Running as _,
-    peer::Peer,
-    server::Serving,
-    table::{KEY, REAL},
-    upstream::{Answering, Upstream},
+    case_files::{API_KEY, KEY},
+    raw_connection::RawConnection,
+    server::RunningServer,
+    upstream::{RespondingUpstream, Upstream},
     wire,
 };
 
@@ -23,18 +23,18 @@ pub(super) const TESTS: &[Test] = &[
     ("a_tunnel_is_a_line_at_its_end", tunnel),
 ];
 
-fn answering() -> Answering {
-    Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec())
+fn answering() -> RespondingUpstream {
+    RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec())
 }
 
-fn ask(proxy: &Serving, head: &str) {
-    let mut client = Peer::connect(proxy.address());
+fn ask(proxy: &RunningServer, head: &str) {
+    let mut client = RawConnection::connect(proxy.address());
     client.send(head);
     let head = client.head();
     client.body(&head);
 }
 
-fn access_line(proxy: &Serving) -> String {
+fn access_line(proxy: &RunningServer) -> String {
     proxy.process.wait_for(|line| line.contains("sparekey::access").then(|| line.to_owned()))
 }
 
@@ -47,11 +47,11 @@ fn line() {
     {
         assert!(line.contains(part), "{part} stands in {line}");
     }
-    let said = proxy.process.said();
-    assert!(!said.contains("private"), "{said}");
-    assert_eq!(said.lines().filter(|line| line.contains("sparekey::access")).count(), 1);
+    let output = proxy.process.output();
+    assert!(!output.contains("private"), "{output}");
+    assert_eq!(output.lines().filter(|line| line.contains("sparekey::access")).count(), 1);
     let start = format!("listening on http://{}, upstream http://{}/v1", proxy.address(), upstream.address());
-    assert!(said.contains(&start), "{said}");
+    assert!(output.contains(&start), "{output}");
 }
 
 fn rejection() {
@@ -61,7 +61,7 @@ fn rejection() {
     for part in ["user=\"-\"", "status=401", "code=\"invalid_api_key\""] {
         assert!(line.contains(part), "{part} stands in {line}");
     }
-    assert!(!proxy.process.said().contains("wrongwrong"));
+    assert!(!proxy.process.output().contains("wrongwrong"));
 }
 
 /// The log is searched for the keys when the server ends.
@@ -71,28 +71,28 @@ fn key_in_path() {
     // Each has a method of its own: lines of several threads have no order.
     for (method, part) in [
         ("GET", KEY.to_owned()),
-        ("POST", REAL.to_owned()),
+        ("POST", API_KEY.to_owned()),
         ("PUT", encoded(KEY)),
-        ("PATCH", encoded(REAL)),
-        ("DELETE", format!("{REAL}{KEY}")),
+        ("PATCH", encoded(API_KEY)),
+        ("DELETE", format!("{API_KEY}{KEY}")),
         ("HEAD", "sk-proj-somebodyelses".to_owned()),
     ] {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(wire::request(method, &format!("/v1/{part}/models"), ""));
         client.head();
         let line = proxy.process.wait_for(|line| line.contains(&format!("method={method} ")).then(|| line.to_owned()));
         assert!(line.contains("hidden") && line.contains("user=\"Tom\""), "{line}");
     }
-    let said = proxy.process.said();
-    for part in [encoded(KEY), encoded(REAL), "somebodyelses".to_owned()] {
-        assert!(!said.contains(&part), "{said}");
+    let output = proxy.process.output();
+    for part in [encoded(KEY), encoded(API_KEY), "somebodyelses".to_owned()] {
+        assert!(!output.contains(&part), "{output}");
     }
 }
 
 /// So is it where the request is refused.
 fn key_in_refused_path() {
     let proxy = start(answering().address(), &[]);
-    ask(&proxy, &format!("GET /v1/{REAL} HTTP/1.1\r\nhost: x\r\n\r\n"));
+    ask(&proxy, &format!("GET /v1/{API_KEY} HTTP/1.1\r\nhost: x\r\n\r\n"));
     let line = access_line(&proxy);
     assert!(line.contains("hidden") && line.contains("status=401"), "{line}");
 }
@@ -110,8 +110,8 @@ fn json() {
     let proxy = start(answering().address(), &[("LOG_FORMAT", "json"), ("LOG", "debug")]);
     ask(&proxy, &get("/v1/models"));
     let line = access_line(&proxy);
-    let said = proxy.process.said();
-    for line in said.lines() {
+    let output = proxy.process.output();
+    for line in output.lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
     }
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -126,20 +126,20 @@ fn off() {
     // The start line is off, too: another server's line tells a free port.
     let port = start(upstream.address(), &[]).address();
     let settings = wire::settings(&format!("http://{}", upstream.address()), &[("LOG", "off")]);
-    let proxy = Serving::start_at(&settings, port);
+    let proxy = RunningServer::start_at(&settings, port);
     ask(&proxy, &get("/v1/models"));
-    assert_eq!(proxy.process.said(), "");
+    assert_eq!(proxy.process.output(), "");
 }
 
 fn left() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/models"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
     drop(client);
-    serving.rest();
+    upstream_conn.rest();
     let line = access_line(&proxy);
     assert!(line.contains("end=\"client left\"") && line.contains("user=\"Tom\""), "{line}");
 }
@@ -147,13 +147,13 @@ fn left() {
 fn cut() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
     client.until("half");
-    drop(serving);
+    drop(upstream_conn);
     let line = access_line(&proxy);
     for part in ["status=200", "bytes=4", "end=\"cut\""] {
         assert!(line.contains(part), "{part} stands in {line}");
@@ -163,21 +163,21 @@ fn cut() {
 fn tunnel() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     client.send(wire::request("GET", "/v1/realtime?private=query", opening));
-    let mut serving = upstream.accept();
-    serving.head();
-    serving.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
     client.head();
     client.send("up");
-    serving.until("up");
-    serving.send("down");
+    upstream_conn.until("up");
+    upstream_conn.send("down");
     client.until("down");
-    assert!(!proxy.process.said().contains("sparekey::access"), "it is not over yet");
+    assert!(!proxy.process.output().contains("sparekey::access"), "it is not over yet");
     drop(client);
-    serving.rest();
-    drop(serving);
+    upstream_conn.rest();
+    drop(upstream_conn);
     let line = access_line(&proxy);
     for part in ["user=\"Tom\"", "path=\"/v1/realtime\"", "status=101", "bytes=6", "end=\"complete\""] {
         assert!(line.contains(part), "{part} stands in {line}");

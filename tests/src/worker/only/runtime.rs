@@ -1,10 +1,10 @@
 //! What the runtime does to heads before and after the Worker sees them, where the suite's cases differ.
 
-use super::{EVENTS, answer, start};
+use super::{EVENTS, read_response, start};
 use crate::{
     adapter::Running as _,
-    peer::{Head, Peer},
-    upstream::{Answering, Upstream},
+    raw_connection::{Head, RawConnection},
+    upstream::{RespondingUpstream, Upstream},
     wire::request,
     worker::Worker,
 };
@@ -13,11 +13,11 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nvary: a\r\nvary: b\r
 
 /// What the upstream saw of this request, and the head of the answer.
 fn pass(worker: &Worker, request: impl AsRef<[u8]>) -> (Option<Head>, Head) {
-    let upstream = Answering::start(|_| OK.to_vec());
-    let serving = start(worker, upstream.address());
-    let mut client = Peer::connect(serving.address());
+    let upstream = RespondingUpstream::start(|_| OK.to_vec());
+    let proxy = start(worker, upstream.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request);
-    let (head, _) = answer(&mut client);
+    let (head, _) = read_response(&mut client);
     (upstream.take().pop().map(|seen| seen.head), head)
 }
 
@@ -48,29 +48,29 @@ pub(super) fn methods(worker: &Worker) {
 
 pub(super) fn get_with_body(worker: &Worker) {
     let upstream = Upstream::start();
-    let serving = start(worker, upstream.address());
-    let mut client = Peer::connect(serving.address());
+    let proxy = start(worker, upstream.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", "content-length: 4\r\n") + "body");
-    let mut sending = upstream.accept();
-    let seen = sending.head();
-    assert_eq!(sending.body(&seen), b"body");
-    sending.send(OK);
-    assert_eq!(answer(&mut client).0.status(), 200);
+    let mut upstream_conn = upstream.accept();
+    let seen = upstream_conn.head();
+    assert_eq!(upstream_conn.body(&seen), b"body");
+    upstream_conn.send(OK);
+    assert_eq!(read_response(&mut client).0.status(), 200);
 }
 
 pub(super) fn reset(worker: &Worker) {
     let upstream = Upstream::start();
-    let serving = start(worker, upstream.address());
+    let proxy = start(worker, upstream.address());
     for events in [false, true] {
-        let mut client = Peer::connect(serving.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(request("GET", "/v1/responses", ""));
-        let mut sending = upstream.accept();
-        sending.head();
+        let mut upstream_conn = upstream.accept();
+        upstream_conn.head();
         if events {
-            sending.send(EVENTS);
+            upstream_conn.send(EVENTS);
             client.head();
         }
         client.reset();
-        assert!(sending.rest().0.is_empty());
+        assert!(upstream_conn.rest().0.is_empty());
     }
 }

@@ -12,10 +12,10 @@ use crate::case::Case;
 pub const KEY: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLa";
 /// Another person's, for cases that set it: `{ann}`.
 pub const ANN: &str = "sk-ann.b_c-d-Yp83KdqWm2VtRz6HcXb9";
-/// The owner's: `{real}`. It has the form of an access key, as an owner's key may.
-pub const REAL: &str = "sk-proj-Q7fT3BlbkFJz0wNeR4kVhXy2LmC";
+/// The owner's: `{api_key}`. It has the form of an access key, as an owner's key may.
+pub const API_KEY: &str = "sk-proj-Q7fT3BlbkFJz0wNeR4kVhXy2LmC";
 /// The owner's token for an AI Gateway, for cases that set it: `{token}`.
-pub const TOKEN: &str = "gwToken0Vb3nQx7LpRt5";
+pub const GATEWAY_TOKEN: &str = "gwToken0Vb3nQx7LpRt5";
 
 /// What a file of `cases/` holds.
 #[derive(Deserialize)]
@@ -33,14 +33,14 @@ struct Block {
     /// The cells of a row stand for `{0}`, `{1}` …
     #[serde(default)]
     rows: Vec<Vec<String>>,
-    /// What tells the rows apart in their names: the first cell unless said otherwise.
+    /// What tells the rows apart in their names: the first cell unless fields otherwise.
     names: Option<String>,
     name: String,
     /// Each an `API_BASE` less its origin, and the path below which the upstream then sees requests, `{base}`.
     #[serde(default)]
     bases: Vec<(String, String)>,
     #[serde(flatten)]
-    said: Table,
+    fields: Table,
 }
 
 /// A case whose upstream's address is still open.
@@ -50,7 +50,7 @@ pub struct Template {
     pub file: String,
     /// Unlike any other of its file.
     pub name: String,
-    said: Table,
+    fields: Table,
 }
 
 impl Template {
@@ -65,12 +65,12 @@ impl Template {
 
     fn try_at(&self, authority: &str) -> Result<Case, toml::de::Error> {
         let words = [("{upstream}", &*format!("http://{authority}")), ("{authority}", authority)];
-        let mut said = Value::Table(self.said.clone());
-        replace(&mut said, &words);
-        if let Value::Table(said) = &mut said {
-            said.insert("name".into(), Value::String(self.name.clone()));
+        let mut fields = Value::Table(self.fields.clone());
+        replace(&mut fields, &words);
+        if let Value::Table(fields) = &mut fields {
+            fields.insert("name".into(), Value::String(self.name.clone()));
         }
-        said.try_into()
+        fields.try_into()
     }
 }
 
@@ -111,22 +111,22 @@ impl Block {
     }
 
     fn template(&self, file: &str, common: &Table, base: Option<&(String, String)>, row: &[String]) -> Template {
-        let mut said = self.said.clone();
-        let own = said.remove("settings").and_then(|own| own.try_into::<Table>().ok()).unwrap_or_default();
+        let mut fields = self.fields.clone();
+        let own = fields.remove("settings").and_then(|own| own.try_into::<Table>().ok()).unwrap_or_default();
         let mut settings = common.clone();
         settings.extend(own);
         let row_name = if row.is_empty() { "" } else { self.names.as_deref().unwrap_or("{0}") };
         let separator = if row.is_empty() { "" } else { ": " };
         let base_name = base.map(|(base, _)| format!(", base {base:?}")).unwrap_or_default();
 
-        let mut value = Value::Table(said);
+        let mut value = Value::Table(fields);
         let cells: Vec<_> = (0..row.len()).map(|at| format!("{{{at}}}")).collect();
         let mut words: Vec<_> = cells.iter().map(String::as_str).zip(row.iter().map(String::as_str)).collect();
         if let Some((base, below)) = base {
             settings.insert("API_BASE".into(), Value::String(format!("{{upstream}}{base}")));
             words.push(("{base}", below));
         }
-        let keys = [("{key}", KEY), ("{ann}", ANN), ("{real}", REAL), ("{token}", TOKEN)];
+        let keys = [("{key}", KEY), ("{ann}", ANN), ("{api_key}", API_KEY), ("{token}", GATEWAY_TOKEN)];
         let row_name = words.iter().fold(row_name.to_owned(), |name, (word, meaning)| name.replace(word, meaning));
         let name = format!("{}{separator}{}{base_name}", self.name, printable(&row_name));
         words.extend(keys);
@@ -136,8 +136,8 @@ impl Block {
         if let Value::Table(table) = &mut value {
             table.insert("settings".into(), settings);
         }
-        let Value::Table(said) = value else { unreachable!("made of a table") };
-        Template { file: file.to_owned(), name, said }
+        let Value::Table(fields) = value else { unreachable!("made of a table") };
+        Template { file: file.to_owned(), name, fields }
     }
 }
 

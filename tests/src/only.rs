@@ -1,48 +1,48 @@
 //! What the standalone server alone has, each theme in a file of its own.
 
-mod bounds;
+mod admin;
+mod client_limits;
 mod drain;
-mod first_key;
 mod hostile_upstream;
 mod hostile_upstream_http2;
 mod http2_attacks;
 mod http2_floods;
 mod http2_upstream;
-mod limits;
 mod load;
 mod log;
-mod operations;
-mod patience;
+mod rlimits;
 mod settings;
 mod smuggling;
+mod temporary_key;
 mod tls;
 mod unreachable;
+mod upstream_timeouts;
 
 use std::net::SocketAddr;
 
 use libtest_mimic::Trial;
 
 use crate::{
-    server::Serving,
+    server::RunningServer,
     wire::{self, settings as settings_for},
 };
 
 type Test = (&'static str, fn());
 
 const THEMES: [(&str, &[Test]); 17] = [
-    ("bounds", bounds::TESTS),
+    ("client_limits", client_limits::TESTS),
     ("drain", drain::TESTS),
-    ("first_key", first_key::TESTS),
+    ("temporary_key", temporary_key::TESTS),
     ("hostile_upstream", hostile_upstream::TESTS),
     ("hostile_upstream_http2", hostile_upstream_http2::TESTS),
     ("http2_attacks", http2_attacks::TESTS),
     ("http2_floods", http2_floods::TESTS),
     ("http2_upstream", http2_upstream::TESTS),
-    ("limits", limits::TESTS),
+    ("rlimits", rlimits::TESTS),
     ("load", load::TESTS),
     ("log", log::TESTS),
-    ("operations", operations::TESTS),
-    ("patience", patience::TESTS),
+    ("admin", admin::TESTS),
+    ("upstream_timeouts", upstream_timeouts::TESTS),
     ("settings", settings::TESTS),
     ("smuggling", smuggling::TESTS),
     ("tls", tls::TESTS),
@@ -63,8 +63,8 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Starts the server for Tom before this upstream; `more` settings come on top.
-fn start(upstream: SocketAddr, more: &[(&str, &str)]) -> Serving {
-    Serving::start(&settings_for(&format!("http://{upstream}"), more))
+fn start(upstream: SocketAddr, more: &[(&str, &str)]) -> RunningServer {
+    RunningServer::start(&settings_for(&format!("http://{upstream}"), more))
 }
 
 fn get(target: &str) -> String {

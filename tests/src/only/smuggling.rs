@@ -4,9 +4,9 @@
 use super::{Test, start};
 use crate::{
     adapter::Running as _,
-    peer::Peer,
-    table::KEY,
-    upstream::{Answering, Received},
+    case_files::KEY,
+    raw_connection::RawConnection,
+    upstream::{ReceivedRequest, RespondingUpstream},
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -190,11 +190,11 @@ const PIPELINED: &[Row] = &[
 ];
 
 fn all(rows: &[Row]) {
-    let upstream = Answering::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".into());
+    let upstream = RespondingUpstream::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".into());
     let proxy = start(upstream.address(), &[]);
     let lines = format!("host: x\r\nauthorization: Bearer {KEY}\r\n");
     for (bytes, statuses, received) in rows {
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         let sent = latin1(&bytes.replace("{k}", &lines));
         // The proxy may have read enough before it has all.
         let _ = client.try_send(sent);
@@ -207,7 +207,7 @@ fn all(rows: &[Row]) {
         let told: Vec<_> = upstream.take().iter().map(told).collect();
         assert_eq!(told, received.iter().map(|text| latin1(text)).collect::<Vec<_>>(), "{bytes:?}");
         // Nothing of it waits for others.
-        let mut next = Peer::connect(proxy.address());
+        let mut next = RawConnection::connect(proxy.address());
         next.send(format!("GET /v1/next HTTP/1.1\r\n{lines}connection: close\r\n\r\n"));
         assert_eq!(answered(&mut next), [200], "after {bytes:?}");
         assert_eq!(upstream.take().len(), 1, "after {bytes:?}");
@@ -221,7 +221,7 @@ fn latin1(text: &str) -> Vec<u8> {
 }
 
 /// The statuses of all answers until the connection ends.
-fn answered(client: &mut Peer) -> Vec<u16> {
+fn answered(client: &mut RawConnection) -> Vec<u16> {
     let mut statuses = Vec::new();
     while client.has_more() {
         let head = client.head();
@@ -232,8 +232,8 @@ fn answered(client: &mut Peer) -> Vec<u16> {
 }
 
 /// Method, target and body; every request has the real key and nothing of the client's.
-pub(super) fn told(request: &Received) -> Vec<u8> {
-    assert_eq!(request.head.header("authorization"), Some(&*format!("Bearer {}", crate::table::REAL)));
+pub(super) fn told(request: &ReceivedRequest) -> Vec<u8> {
+    assert_eq!(request.head.header("authorization"), Some(&*format!("Bearer {}", crate::case_files::API_KEY)));
     for name in ["te", "keep-alive", "proxy-connection", "upgrade", "http2-settings", "connection", "trailer"] {
         assert_eq!(request.head.header(name), None);
     }

@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     adapter::{Running as _, Settings},
-    peer::Peer,
+    case_files::{API_KEY, GATEWAY_TOKEN, KEY},
     process::Process,
-    server::{Serving, binary, listening_on},
-    table::{KEY, REAL, TOKEN},
-    upstream::Answering,
+    raw_connection::RawConnection,
+    server::{RunningServer, binary, listening_on},
+    upstream::RespondingUpstream,
     wire::error_code,
 };
 
@@ -29,26 +29,26 @@ fn printed_key(process: &Process) -> String {
     process.wait_for(|line| Some(line.split_once("A key for this run: ")?.1.to_owned()))
 }
 
-fn status(proxy: &Serving, authorization: &str) -> u16 {
-    let mut client = Peer::connect(proxy.address());
+fn status(proxy: &RunningServer, authorization: &str) -> u16 {
+    let mut client = RawConnection::connect(proxy.address());
     client.send(format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\r\n"));
     client.head().status()
 }
 
 fn key_for_one_run() {
-    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
     let base = format!("http://{}", upstream.address());
     let mut before = KEY.to_owned();
     for keys in ["", "  "] {
-        let list = [("OPENAI_API_KEY", REAL), ("API_BASE", base.as_str()), ("ACCESS_KEYS", keys)];
-        let proxy = Serving::start(&settings(&list));
+        let list = [("OPENAI_API_KEY", API_KEY), ("API_BASE", base.as_str()), ("ACCESS_KEYS", keys)];
+        let proxy = RunningServer::start(&settings(&list));
         let key = printed_key(&proxy.process);
         proxy.process.wait_for(|line| (line.trim() == "END").then_some(()));
-        let said = proxy.process.said();
+        let output = proxy.process.output();
         let curl = format!("curl http://{}/v1/models -H 'Authorization: Bearer {key}'", proxy.address());
-        assert!(said.contains(&curl) && said.contains("from openai import OpenAI"), "{said}");
+        assert!(output.contains(&curl) && output.contains("from openai import OpenAI"), "{output}");
         assert_eq!(status(&proxy, &format!("Bearer {key}")), 200);
-        for other in ["", "Bearer", "Bearer ", "Bearer ,", &format!("Bearer {REAL}"), &format!("Bearer {before}")] {
+        for other in ["", "Bearer", "Bearer ", "Bearer ,", &format!("Bearer {API_KEY}"), &format!("Bearer {before}")] {
             assert_eq!(status(&proxy, other), 401, "{other}");
         }
         before = key;
@@ -56,7 +56,7 @@ fn key_for_one_run() {
 }
 
 fn standard_output() {
-    let list = settings(&[("OPENAI_API_KEY", REAL), ("LISTEN", LOOPBACK)]);
+    let list = settings(&[("OPENAI_API_KEY", API_KEY), ("LISTEN", LOOPBACK)]);
     let shell = |script: &str, list: &Settings| {
         Process::start(Command::new("/bin/sh").args(["-c", &format!("exec \"$0\" {script}")]).arg(binary()), list)
     };
@@ -64,17 +64,17 @@ fn standard_output() {
     let output = shell("2>/dev/null", &list);
     let key = printed_key(&output);
     output.wait_for(|line| (line.trim() == "END").then_some(()));
-    assert!(!output.said().contains("listening on"), "{}", output.said());
+    assert!(!output.output().contains("listening on"), "{}", output.output());
     let mut errors = shell(">/dev/null", &list);
     errors.wait_for(listening_on);
     errors.signal("TERM");
-    let (_, said) = errors.wait();
-    assert!(!said.contains("sk-me-") && key.starts_with("sk-me-"), "{said}");
+    let (_, output) = errors.wait();
+    assert!(!output.contains("sk-me-") && key.starts_with("sk-me-"), "{output}");
     // What is wrong is told apart from what was asked for.
-    let (status, said) = shell("2>/dev/null", &settings(&[])).wait();
-    assert_eq!((status.code(), said.as_str()), (Some(2), ""));
-    let (status, said) = shell("check 2>/dev/null", &settings(&[("OPENAI_API_KEY", "no\tkey")])).wait();
-    assert_eq!((status.code(), said.as_str()), (Some(2), ""));
+    let (status, output) = shell("2>/dev/null", &settings(&[])).wait();
+    assert_eq!((status.code(), output.as_str()), (Some(2), ""));
+    let (status, output) = shell("check 2>/dev/null", &settings(&[("OPENAI_API_KEY", "no\tkey")])).wait();
+    assert_eq!((status.code(), output.as_str()), (Some(2), ""));
 }
 
 /// Starts the demo, with these flags and this environment; it answers this key, and no other.
@@ -83,7 +83,7 @@ fn demo_with(flags: &[&str], list: &[(&str, &str)], key: Option<&str>) {
     let process = Process::start(Command::new(binary()).arg("--demo").args(flags), &list);
     let address = process.wait_for(listening_on);
     let key = key.map_or_else(|| printed_key(&process), str::to_owned);
-    let mut client = Peer::connect(address);
+    let mut client = RawConnection::connect(address);
     client.send(format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n"));
     let head = client.head();
     assert_eq!(head.status(), 200);
@@ -98,7 +98,11 @@ fn demo() {
 }
 
 fn demo_of_an_owner() {
-    demo_with(&[], &[("OPENAI_API_KEY", REAL), ("API_BASE", "http://127.0.0.1:1"), ("AI_GATEWAY_TOKEN", TOKEN)], None);
+    demo_with(
+        &[],
+        &[("OPENAI_API_KEY", API_KEY), ("API_BASE", "http://127.0.0.1:1"), ("AI_GATEWAY_TOKEN", GATEWAY_TOKEN)],
+        None,
+    );
     demo_with(&[], &[("OPENAI_API_KEY", "no\tkey"), ("API_BASE", "nowhere"), ("ALLOWED_ORIGINS", "nowhere")], None);
     demo_with(&["--api-base", "nowhere", "--allowed-origins", "nowhere"], &[], None);
     // The owner's key is not even read.

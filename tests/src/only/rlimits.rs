@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{Test, settings_for};
-use crate::{process::Process, server::binary, upstream::Upstream, usage};
+use crate::{process::Process, procfs, server::binary, upstream::Upstream};
 
 pub(super) const TESTS: &[Test] = &[("as_many_descriptors_as_allowed_and_no_core_dump", taken)];
 
@@ -14,7 +14,7 @@ fn taken() {
     let script = "ulimit -S -n 256 && ulimit -S -c $(ulimit -H -c) && exec \"$0\"";
     let server = Process::start(Command::new("/bin/sh").args(["-c", script]).arg(binary()), &settings);
     server.wait_for(|line| line.contains("listening on").then_some(()));
-    let [soft, hard] = usage::limits(server.id(), "Max open files");
+    let [soft, hard] = procfs::limits(server.id(), "Max open files");
     assert_eq!(soft, hard);
-    assert_eq!(usage::limits(server.id(), "Max core file size"), ["0", "0"]);
+    assert_eq!(procfs::limits(server.id(), "Max core file size"), ["0", "0"]);
 }

@@ -8,12 +8,12 @@ use std::{
 };
 
 /// A running tap.
-pub struct Tap {
+pub struct Wiretap {
     address: SocketAddr,
     heard: Arc<[Mutex<Vec<u8>>; 2]>,
 }
 
-impl Tap {
+impl Wiretap {
     /// Listens on a free port of the loopback address in front of `target`.
     #[must_use]
     pub fn start(target: SocketAddr) -> Self {
@@ -40,15 +40,15 @@ impl Tap {
         self.address
     }
 
-    /// Whether this text was said to the target.
+    /// Whether this text was output to the target.
     #[must_use]
-    pub fn heard_by_target(&self, text: &str) -> bool {
+    pub fn sent_to_target(&self, text: &str) -> bool {
         self.heard(0, text)
     }
 
-    /// Whether this text was said by the target.
+    /// Whether this text was output by the target.
     #[must_use]
-    pub fn heard_from_target(&self, text: &str) -> bool {
+    pub fn received_from_target(&self, text: &str) -> bool {
         self.heard(1, text)
     }
 

@@ -4,11 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use libtest_mimic::Trial;
 
-use super::{Serving, Worker, wrangler::Dev};
+use super::{RunningWorker, Worker, wrangler::Dev};
 use crate::{
     adapter::{Adapter, Running as _},
     clients,
-    peer::{Head, Peer},
+    raw_connection::{Head, RawConnection},
     upstream::Upstream,
     wire::{self, EVENTS, request},
 };
@@ -53,34 +53,34 @@ pub fn trials(worker: &Worker) -> Vec<Trial> {
     tests.into_iter().map(trial).chain(clients::trials(&dev)).collect()
 }
 
-fn start(worker: &Worker, upstream: SocketAddr) -> Serving {
+fn start(worker: &Worker, upstream: SocketAddr) -> RunningWorker {
     worker.serve(&wire::settings(&format!("http://{upstream}"), &[]), "")
 }
 
-/// An answer, its body read.
-fn answer(client: &mut Peer) -> (Head, Vec<u8>) {
+/// An read_response, its body read.
+fn read_response(client: &mut RawConnection) -> (Head, Vec<u8>) {
     let head = client.head();
     let body = client.body(&head);
     (head, body)
 }
 
 /// A stream of events that has begun: the client's end and the upstream's.
-fn stream(serving: &Serving, upstream: &Upstream) -> (Peer, Peer) {
-    let mut client = Peer::connect(serving.address());
+fn stream(proxy: &RunningWorker, upstream: &Upstream) -> (RawConnection, RawConnection) {
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/responses/1?stream=true", ""));
-    let mut sending = upstream.accept();
-    sending.head();
-    sending.send(EVENTS);
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(EVENTS);
     client.head();
-    (client, sending)
+    (client, upstream_conn)
 }
 
-impl Serving {
+impl RunningWorker {
     /// How often the wasm was called, and the bytes of its memory.
     fn tally(&self) -> (u64, u64) {
-        let mut client = Peer::connect(self.watch);
+        let mut client = RawConnection::connect(self.watch);
         client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
-        let body = String::from_utf8(answer(&mut client).1).expect("numbers");
+        let body = String::from_utf8(read_response(&mut client).1).expect("numbers");
         let (calls, memory) = body.split_once(' ').expect("two numbers");
         (calls.parse().expect("a number"), memory.parse().expect("a number"))
     }

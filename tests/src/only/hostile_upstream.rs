@@ -4,7 +4,7 @@
 use super::{Test, start};
 use crate::{
     adapter::Running as _,
-    peer::Peer,
+    raw_connection::RawConnection,
     upstream::Upstream,
     wire::{self, error_code},
 };
@@ -161,11 +161,11 @@ fn all(rows: &[Row]) {
         println!("{row:?}");
         one(&proxy, &upstream, row);
         // The next request goes over a fresh connection, and only it is answered there.
-        let mut client = Peer::connect(proxy.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(super::get("/v1/models"));
-        let mut serving = upstream.accept();
-        assert_eq!(serving.head().word(1), "/v1/models");
-        serving.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 4\r\n\r\ngood");
+        let mut upstream_conn = upstream.accept();
+        assert_eq!(upstream_conn.head().word(1), "/v1/models");
+        upstream_conn.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 4\r\n\r\ngood");
         let head = client.head();
         assert_eq!((head.status(), &client.body(&head)[..]), (200, &b"good"[..]));
     }
@@ -173,21 +173,21 @@ fn all(rows: &[Row]) {
 }
 
 fn one(proxy: &impl crate::adapter::Running, upstream: &Upstream, &(answer, then, sees): &Row) {
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(wire::request("POST", "/v1/responses", "connection: close\r\ncontent-length: 2\r\n") + "{}");
-    let mut serving = upstream.accept();
-    let head = serving.head();
-    assert_eq!(serving.body(&head), b"{}");
+    let mut upstream_conn = upstream.accept();
+    let head = upstream_conn.head();
+    assert_eq!(upstream_conn.body(&head), b"{}");
     // The proxy may have seen enough before it has all.
-    let _ = serving.try_send(answer);
-    let mut open = Some(serving);
+    let _ = upstream_conn.try_send(answer);
+    let mut open = Some(upstream_conn);
     match then {
         Closes => open = None,
-        Resets => open.take().into_iter().for_each(Peer::reset),
+        Resets => open.take().into_iter().for_each(RawConnection::reset),
         Repeats(piece) => {
             let many = piece.repeat((64 << 10) / piece.len());
-            let sent =
-                (0..REPEATED / many.len()).try_for_each(|_| open.as_mut().map_or(Ok(()), |peer| peer.try_send(&many)));
+            let sent = (0..REPEATED / many.len())
+                .try_for_each(|_| open.as_mut().map_or(Ok(()), |connection| connection.try_send(&many)));
             assert!(sent.is_err(), "the proxy takes it without end");
         }
         Waits => {}
@@ -213,24 +213,24 @@ fn one(proxy: &impl crate::adapter::Running, upstream: &Upstream, &(answer, then
         }
     }
     // Such a connection is not used again, and the request came once.
-    if let (Some(mut serving), Waits) = (open, then) {
-        assert!(serving.rest().0.is_empty(), "nothing more was sent");
+    if let (Some(mut upstream_conn), Waits) = (open, then) {
+        assert!(upstream_conn.rest().0.is_empty(), "nothing more was sent");
     }
 }
 
 fn single_bytes() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[]);
-    let mut client = Peer::connect(proxy.address());
+    let mut client = RawConnection::connect(proxy.address());
     client.send(super::get("/v1/responses"));
-    let mut serving = upstream.accept();
-    serving.head();
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
     for byte in chunked!("2;x=y\r\nok\r\n3\r\nay!\r\n0\r\na: b\r\n\r\n").bytes() {
-        serving.send([byte]);
+        upstream_conn.send([byte]);
     }
     let head = client.head();
     assert_eq!((head.status(), &client.body(&head)[..]), (200, &b"okay!"[..]));
     // Nothing of it was odd: the connection is used again.
     client.send(super::get("/v1/models"));
-    assert_eq!(serving.head().word(1), "/v1/models");
+    assert_eq!(upstream_conn.head().word(1), "/v1/models");
 }

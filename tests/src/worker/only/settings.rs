@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Serving, answer};
+use super::{RunningWorker, read_response};
 use crate::{
     adapter::Running as _,
+    case_files::{self, KEY},
     core,
-    peer::Peer,
-    table::{self, KEY},
-    upstream::Answering,
+    raw_connection::RawConnection,
+    upstream::RespondingUpstream,
     wire::{self, error_code, request},
     worker::Worker,
 };
@@ -16,7 +16,7 @@ use crate::{
 /// Every case of settings that must be refused.
 pub(super) fn wrong(worker: &Worker) {
     let nobody = "127.0.0.1:1";
-    let cases = table::load().into_iter().map(|template| template.at(nobody));
+    let cases = case_files::load().into_iter().map(|template| template.at(nobody));
     let refused: Vec<_> = cases.filter(|case| !case.refused.is_empty()).collect();
     assert!(refused.len() > 20, "the cases are there");
     for case in refused {
@@ -32,10 +32,10 @@ pub(super) fn wrong(worker: &Worker) {
     }
 }
 
-fn refusal(serving: &Serving) -> String {
-    let mut client = Peer::connect(serving.address());
+fn refusal(proxy: &RunningWorker) -> String {
+    let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", "origin: https://a.example\r\n"));
-    let (head, body) = answer(&mut client);
+    let (head, body) = read_response(&mut client);
     assert_eq!(head.status(), 500);
     assert_eq!(head.header("access-control-allow-origin"), Some("*"));
     assert_eq!(error_code(&body), "misconfigured");
@@ -44,22 +44,22 @@ fn refusal(serving: &Serving) -> String {
 }
 
 pub(super) fn from_store(worker: &Worker) {
-    let upstream = Answering::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
     let mut settings = wire::settings(&format!("http://{}", upstream.address()), &[]);
     settings.remove("ACCESS_KEYS");
-    let serving = worker.serve(&settings, &store(&format!("(name = \"value\", text = {KEY:?})")));
+    let proxy = worker.serve(&settings, &store(&format!("(name = \"value\", text = {KEY:?})")));
     for _ in 0..2 {
-        let mut client = Peer::connect(serving.address());
+        let mut client = RawConnection::connect(proxy.address());
         client.send(request("GET", "/v1/models", ""));
-        assert_eq!(answer(&mut client).0.status(), 200);
+        assert_eq!(read_response(&mut client).0.status(), 200);
     }
 }
 
 pub(super) fn store_away(worker: &Worker) {
     let mut settings = wire::settings("http://127.0.0.1:1", &[]);
     settings.remove("ACCESS_KEYS");
-    let serving = worker.serve(&settings, &store(""));
-    assert!(refusal(&serving).contains("ACCESS_KEYS is set, but can't be read"));
+    let proxy = worker.serve(&settings, &store(""));
+    assert!(refusal(&proxy).contains("ACCESS_KEYS is set, but can't be read"));
 }
 
 fn store(inner: &str) -> String {

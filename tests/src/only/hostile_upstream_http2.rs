@@ -13,11 +13,11 @@ use crate::{
         kind::{CONTINUATION, DATA, GOAWAY, HEADERS, PING, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE},
         string,
     },
-    peer::Peer,
+    procfs,
+    raw_connection::RawConnection,
     server::Server,
     tls::{self, Authority},
     upstream::Upstream,
-    usage,
     wire::{self, error_code},
 };
 
@@ -162,31 +162,31 @@ impl Scene {
     }
 
     /// A request that has come to the upstream, whole, over a connection of its own.
-    fn ask(&self) -> (Peer, Frames) {
-        let (client, serving) = loop {
-            let mut client = Peer::connect(self.proxy.address());
+    fn forwarded(&self) -> (RawConnection, Frames) {
+        let (client, upstream_conn) = loop {
+            let mut client = RawConnection::connect(self.proxy.address());
             client.send(wire::request("POST", "/v1/responses", "connection: close\r\ncontent-length: 2\r\n") + "{}");
-            if let Some(serving) = self.upstream.accept_unless(|| client.has_come()) {
-                break (client, serving);
+            if let Some(upstream_conn) = self.upstream.accept_unless(|| client.has_unread()) {
+                break (client, upstream_conn);
             }
             // The connection before it had closed, and the proxy had not heard of it.
             assert_eq!(client.head().status(), 502);
         };
-        let socket = serving.socket().try_clone().expect("a socket has many handles");
+        let socket = upstream_conn.socket().try_clone().expect("a socket has many handles");
         let config = self.authority.server("localhost", &["h2"]);
-        let mut serving = Frames::server(tls::accept(socket, &config).expect("TLS is agreed on"));
-        serving.send(frame(SETTINGS, ACK, 0, &[])).expect("the proxy listens");
-        while !serving.receive().is_some_and(|frame| frame.kind == DATA && frame.flags & END_STREAM != 0) {}
-        (client, serving)
+        let mut upstream_conn = Frames::server(tls::accept(socket, &config).expect("TLS is agreed on"));
+        upstream_conn.send(frame(SETTINGS, ACK, 0, &[])).expect("the proxy listens");
+        while !upstream_conn.receive().is_some_and(|frame| frame.kind == DATA && frame.flags & END_STREAM != 0) {}
+        (client, upstream_conn)
     }
 
     /// The next request is served, over a fresh connection.
     fn goes_on(&self) {
-        let (mut client, mut serving) = self.ask();
-        serving.send([OK, Last("good")].map(Step::bytes).concat()).expect("the proxy listens");
+        let (mut client, mut upstream_conn) = self.forwarded();
+        upstream_conn.send([OK, Last("good")].map(Step::bytes).concat()).expect("the proxy listens");
         let head = client.head();
         assert_eq!((head.status(), &client.body(&head)[..]), (200, &b"good"[..]));
-        drop(serving);
+        drop(upstream_conn);
     }
 }
 
@@ -194,9 +194,9 @@ fn answers() {
     let scene = Scene::new();
     for row in ANSWERS {
         let (steps, sees) = row;
-        let (mut client, mut serving) = scene.ask();
-        let _ = serving.send(steps.iter().flat_map(|step| step.bytes()).collect::<Vec<_>>());
-        let open = Some(serving).filter(|_| !matches!(steps.last(), Some(Close)));
+        let (mut client, mut upstream_conn) = scene.forwarded();
+        let _ = upstream_conn.send(steps.iter().flat_map(|step| step.bytes()).collect::<Vec<_>>());
+        let open = Some(upstream_conn).filter(|_| !matches!(steps.last(), Some(Close)));
         let head = client.head();
         match sees {
             Unreachable => {
@@ -246,20 +246,20 @@ fn floods() {
     let scene = Scene::new();
     scene.goes_on();
     let process = scene.proxy.process().expect("the server is a process");
-    let before = usage::resident(process);
+    let before = procfs::resident(process);
     for (name, opening, piece) in FLOODS {
-        let (mut client, mut serving) = scene.ask();
-        let socket = serving.peer().socket();
+        let (mut client, mut upstream_conn) = scene.forwarded();
+        let socket = upstream_conn.connection().socket();
         socket.set_write_timeout(Some(Duration::from_secs(1))).expect("a socket takes a timeout");
         let many = piece().repeat(1 + (1 << 16) / piece().len());
-        let mut sent = serving.send(opening());
+        let mut sent = upstream_conn.send(opening());
         for _ in 0..FLOOD / many.len() {
-            sent = sent.and_then(|()| serving.send(&many));
+            sent = sent.and_then(|()| upstream_conn.send(&many));
         }
-        drop(serving);
+        drop(upstream_conn);
         client.rest();
         scene.goes_on();
-        let grown = usage::resident_peak(process).saturating_sub(before);
+        let grown = procfs::resident_peak(process).saturating_sub(before);
         assert!(grown < GROWTH, "{name}: memory grew by {grown} KiB");
     }
     println!("{} floods survived", FLOODS.len());
