@@ -107,9 +107,9 @@ impl Adapter for Lambda {
     }
 
     /// A function gets whole requests as events, and is not told when a client leaves.
-    fn carries(&self, feature: Feature) -> bool {
+    fn supports(&self, feature: Feature) -> bool {
         match feature {
-            Feature::StreamingAnswer | Feature::Backpressure => self.mode == "stream",
+            Feature::StreamingResponse | Feature::Backpressure => self.mode == "stream",
             // Of field lines, targets and methods, what a front takes away is said case by case.
             Feature::FieldLines
             | Feature::RawTarget
@@ -127,7 +127,7 @@ impl Adapter for Lambda {
         }
     }
 
-    fn excuse(&self, file: &str, name: &str) -> Option<&'static str> {
+    fn unsupported_reason(&self, file: &str, name: &str) -> Option<&'static str> {
         excuses::of(self.name, file, name)
     }
 }

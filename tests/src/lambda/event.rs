@@ -3,7 +3,7 @@
 use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 
-use crate::peer::Head;
+use crate::raw_connection::Head;
 
 /// A front that invokes functions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 
-use crate::table;
+use crate::case_files;
 
 /// Cases that some fronts can't carry.
 struct Row {
@@ -133,7 +133,7 @@ pub(super) fn of(front: &str, file: &str, name: &str) -> Option<&'static str> {
 /// Each line of the table stands for a case that there is; those are run, and must fail.
 pub(super) fn trial() -> Trial {
     Trial::test("lambda::excuses::each_line_stands_for_a_case", || {
-        let cases = table::load();
+        let cases = case_files::load();
         for row in TABLE {
             for begin in row.cases {
                 assert!(cases.iter().any(|case| case.file == row.file && case.name.starts_with(begin)), "{begin}");

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Kind, RuntimeApi, environment, front};
-use crate::{adapter::Settings, peer::Peer, process::Process, upstream::Upstream, wire};
+use crate::{adapter::Settings, process::Process, raw_connection::RawConnection, upstream::Upstream, wire};
 
 /// From the start of the program to its first poll, `runs` times, in order of length.
 #[must_use]
@@ -42,7 +42,7 @@ fn settings(api: &RuntimeApi, upstream: &str) -> Settings {
 }
 
 fn ask(address: SocketAddr, runs: usize) -> Vec<Duration> {
-    let mut client = Peer::connect(address);
+    let mut client = RawConnection::connect(address);
     let once = |_| {
         let begun = Instant::now();
         client.send(wire::request("GET", "/v1/responses", ""));

@@ -15,7 +15,7 @@ use crate::{
         Kind,
         runtime_api::{Invocation, Queue},
     },
-    peer::Peer,
+    raw_connection::RawConnection,
 };
 
 /// What a function may be sent.
@@ -32,13 +32,13 @@ pub(super) fn start(kind: Kind, queue: Queue) -> SocketAddr {
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let queue = queue.clone();
-            thread::spawn(move || serve(Peer::over(stream), kind, &queue));
+            thread::spawn(move || serve(RawConnection::over(stream), kind, &queue));
         }
     });
     address
 }
 
-fn serve(mut client: Peer, kind: Kind, queue: &Queue) {
+fn serve(mut client: RawConnection, kind: Kind, queue: &Queue) {
     while client.has_more() {
         let head = client.head();
         if head.header("expect").is_some() {
@@ -61,8 +61,8 @@ fn serve(mut client: Peer, kind: Kind, queue: &Queue) {
 /// Has an event answered that no request made; returns what a client would get.
 pub(super) fn invoke(event: &str, queue: &Queue) -> Vec<u8> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    let mut far = Peer::connect(listener.local_addr().expect("a listener has an address"));
-    let client = Peer::over(listener.accept().expect("a connection comes").0);
+    let mut far = RawConnection::connect(listener.local_addr().expect("a listener has an address"));
+    let client = RawConnection::over(listener.accept().expect("a connection comes").0);
     let (back, done) = mpsc::channel();
     queue.push(Invocation { event: event.to_owned(), reply: Reply { client, bodiless: false, broken: false }, back });
     drop(done.recv());
@@ -71,7 +71,7 @@ pub(super) fn invoke(event: &str, queue: &Queue) -> Vec<u8> {
 
 /// The client's end of an invocation.
 pub struct Reply {
-    client: Peer,
+    client: RawConnection,
     /// Whether no body may follow the head.
     bodiless: bool,
     /// Whether the client has gone; a function is not told.
@@ -105,7 +105,7 @@ impl Reply {
 
     /// Ends an answer that came whole.
     #[must_use]
-    pub fn end(mut self) -> Peer {
+    pub fn end(mut self) -> RawConnection {
         if !self.bodiless {
             self.send(b"0\r\n\r\n");
         }
@@ -114,7 +114,7 @@ impl Reply {
 
     /// Passes on an answer in one piece.
     #[must_use]
-    pub fn whole(mut self, answer: &Value) -> Peer {
+    pub fn whole(mut self, answer: &Value) -> RawConnection {
         let status = status(answer);
         let text = answer["body"].as_str().unwrap_or_default();
         let body =
@@ -134,7 +134,7 @@ impl Reply {
 
     /// Answers in the function's place.
     #[must_use]
-    pub fn failed(mut self) -> Peer {
+    pub fn failed(mut self) -> RawConnection {
         self.send(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 21\r\n\r\nInternal Server Error");
         self.client
     }

@@ -16,7 +16,7 @@ use libtest_mimic::Trial;
 use super::{Invoked, Kind, Lambda};
 use crate::{
     adapter::Running as _,
-    peer::{Head, Peer},
+    raw_connection::{Head, RawConnection},
     upstream::Upstream,
     wire,
 };
@@ -59,10 +59,10 @@ fn start(lambda: Lambda, upstream: SocketAddr, more: &[(&str, &str)]) -> Invoked
 }
 
 /// A request that the upstream has.
-fn asked(lambda: Lambda, more: &[(&str, &str)]) -> (Invoked, Upstream, Peer, Peer) {
+fn asked(lambda: Lambda, more: &[(&str, &str)]) -> (Invoked, Upstream, RawConnection, RawConnection) {
     let upstream = Upstream::start();
     let function = start(lambda, upstream.address(), more);
-    let mut client = Peer::connect(function.address());
+    let mut client = RawConnection::connect(function.address());
     client.send(get("/v1/responses"));
     let mut serving = upstream.accept();
     serving.head();
@@ -74,7 +74,7 @@ fn get(target: &str) -> String {
 }
 
 /// The answer, whole.
-fn answer(client: &mut Peer) -> (Head, Vec<u8>) {
+fn answer(client: &mut RawConnection) -> (Head, Vec<u8>) {
     let head = client.head();
     let body = client.body(&head);
     (head, body)
@@ -82,7 +82,7 @@ fn answer(client: &mut Peer) -> (Head, Vec<u8>) {
 
 /// The answer is this error, in the usual envelope.
 #[track_caller]
-fn is_error(client: &mut Peer, status: u16, code: &str) {
+fn is_error(client: &mut RawConnection, status: u16, code: &str) {
     let (head, body) = answer(client);
     assert_eq!((head.status(), wire::error_code(&body).as_str()), (status, code));
     assert_eq!(head.header("content-type"), Some("application/json"));

@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     lambda::front::Reply,
-    peer::{GUARD, Head, Peer},
+    raw_connection::{Head, RawConnection, STEP_TIMEOUT},
 };
 
 /// A request on its way to the function.
@@ -25,7 +25,7 @@ pub struct Invocation {
     /// The client's end.
     pub reply: Reply,
     /// Where the client goes once its answer is whole.
-    pub back: Sender<Peer>,
+    pub back: Sender<RawConnection>,
 }
 
 /// Where fronts leave what is to be invoked.
@@ -93,7 +93,7 @@ impl RuntimeApi {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || shared.converse(Peer::over(stream)));
+                thread::spawn(move || shared.converse(RawConnection::over(stream)));
             }
         });
         Self { address, queue: Queue(queue), reports, polls: Mutex::new(polls) }
@@ -117,7 +117,7 @@ impl RuntimeApi {
     /// Where none comes.
     #[must_use]
     pub fn first_poll(&self) -> Instant {
-        lock(&self.polls).recv_timeout(GUARD).expect("the function polls")
+        lock(&self.polls).recv_timeout(STEP_TIMEOUT).expect("the function polls")
     }
 
     /// How answers came so far.
@@ -128,7 +128,7 @@ impl RuntimeApi {
 }
 
 impl Shared {
-    fn converse(&self, mut function: Peer) {
+    fn converse(&self, mut function: RawConnection) {
         while function.has_more() {
             let head = function.head();
             let path = head.word(1).to_owned();
@@ -156,7 +156,7 @@ impl Shared {
     }
 
     /// Passes an answer on; what is reported is known before the client has its end.
-    fn answer(&self, invocation: Invocation, path: &str, head: &Head, function: &mut Peer) {
+    fn answer(&self, invocation: Invocation, path: &str, head: &Head, function: &mut RawConnection) {
         let Invocation { mut reply, back, .. } = invocation;
         let report = |report| lock(&self.reports).push(report);
         if path.ends_with("/error") {
@@ -188,7 +188,7 @@ impl Shared {
 }
 
 /// Passes an answer on piece by piece; returns whether it came to its end.
-fn stream(reply: &mut Reply, function: &mut Peer) -> bool {
+fn stream(reply: &mut Reply, function: &mut RawConnection) -> bool {
     let mut prelude = Vec::new();
     let mut begun = false;
     while function.has_more() {

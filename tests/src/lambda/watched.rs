@@ -11,8 +11,8 @@ use std::{
 use super::{binary, environment, tools};
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
-    peer::GUARD,
     process::Process,
+    raw_connection::STEP_TIMEOUT,
 };
 
 /// The binary `sparekey-lambda` behind the emulator.
@@ -36,8 +36,8 @@ impl Adapter for Watched {
         Box::new(Watching { address, _function: function, _emulator: emulator })
     }
 
-    fn carries(&self, feature: Feature) -> bool {
-        feature == Feature::StreamingAnswer
+    fn supports(&self, feature: Feature) -> bool {
+        feature == Feature::StreamingResponse
     }
 }
 
@@ -50,13 +50,13 @@ fn emulator() -> Option<(SocketAddr, Process)> {
     let mut watch = Command::new(tools::folder().join("bin/cargo-lambda"));
     watch.args(["lambda", "watch", "--only-lambda-apis", "--disable-cors", "-A", "127.0.0.1", "-P", &port]);
     watch.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapter-lambda"));
-    let emulator = Process::start_within(&mut watch, &Settings::new());
+    let emulator = Process::start_with_inherited_env(&mut watch, &Settings::new());
     emulator.wait_for(|line| line.contains("starting Runtime server").then_some(()));
     // It says so before it listens; a function that polls earlier is refused, and ends.
-    let deadline = Instant::now() + GUARD;
+    let deadline = Instant::now() + STEP_TIMEOUT;
     while TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < deadline, "it does not listen:\n{}", emulator.said());
-        if emulator.has_ended() {
+        assert!(Instant::now() < deadline, "it does not listen:\n{}", emulator.output());
+        if emulator.has_exited() {
             return None;
         }
         thread::yield_now();

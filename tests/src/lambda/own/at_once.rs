@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use super::{OK, STREAMED, Test, answer, get, start};
-use crate::{adapter::Running as _, peer::Peer, upstream::Upstream};
+use crate::{adapter::Running as _, raw_connection::RawConnection, upstream::Upstream};
 
 pub(super) const TESTS: &[Test] = &[
     ("one_event_at_a_time_unless_said_otherwise", one),
@@ -11,8 +11,8 @@ pub(super) const TESTS: &[Test] = &[
     ("a_stream_goes_on_while_others_begin_and_end", interleaved),
 ];
 
-fn clients(address: std::net::SocketAddr, number: usize) -> Vec<Peer> {
-    let mut clients: Vec<_> = (0..number).map(|_| Peer::connect(address)).collect();
+fn clients(address: std::net::SocketAddr, number: usize) -> Vec<RawConnection> {
+    let mut clients: Vec<_> = (0..number).map(|_| RawConnection::connect(address)).collect();
     for client in &mut clients {
         client.send(get("/v1/models"));
     }
@@ -27,7 +27,7 @@ fn one() {
     serving.head();
     // Nothing says that nothing will come, but it has had time to.
     thread::sleep(Duration::from_millis(200));
-    assert!(upstream.is_untouched() && !serving.has_come());
+    assert!(upstream.is_untouched() && !serving.has_unread());
     for last in [false, true] {
         serving.send(OK);
         if !last {
@@ -59,7 +59,7 @@ fn four() {
 fn interleaved() {
     let upstream = Upstream::start();
     let function = start(STREAMED, upstream.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", "2")]);
-    let mut long = Peer::connect(function.address());
+    let mut long = RawConnection::connect(function.address());
     long.send(get("/v1/responses"));
     let mut slow = upstream.accept();
     slow.head();
@@ -68,7 +68,7 @@ fn interleaved() {
         let event = format!("data: {number}\n\n");
         slow.send_chunk(&event);
         long.until(&event);
-        let mut short = Peer::connect(function.address());
+        let mut short = RawConnection::connect(function.address());
         short.send(get("/v1/models"));
         // The connection of the first of them is used again.
         if number == 0 {

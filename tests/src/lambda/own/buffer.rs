@@ -38,7 +38,7 @@ fn breaks() {
     is_error(&mut client, 502, "upstream_unreachable");
 }
 
-fn answered_with(lambda: Lambda, body: &[u8]) -> (crate::peer::Peer, impl Sized + use<>) {
+fn answered_with(lambda: Lambda, body: &[u8]) -> (crate::raw_connection::RawConnection, impl Sized + use<>) {
     let (function, upstream, client, mut serving) = asked(lambda, &[]);
     // It gives up amid what is too large.
     let _ = serving.try_send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()));

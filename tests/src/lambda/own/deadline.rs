@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{BUFFERED, CHUNKED, Lambda, OK, STREAMED, Test, answer, asked, get, is_error};
-use crate::{lambda::Report, peer::End};
+use crate::{lambda::Report, raw_connection::End};
 
 pub(super) const TESTS: &[Test] = &[
     ("no_head_before_it_is_a_504", no_head),

@@ -4,8 +4,8 @@ use super::{BUFFERED, Kind, Lambda, OK, STREAMED, Test, answer, is_error, start}
 use crate::{
     adapter::Running as _,
     lambda::Report,
-    peer::Peer,
-    upstream::{Answering, Upstream},
+    raw_connection::RawConnection,
+    upstream::{RespondingUpstream, Upstream},
     wire,
 };
 
@@ -18,7 +18,7 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn no_request() {
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(STREAMED, upstream.address(), &[]);
     let bad = [
         "{}",
@@ -31,7 +31,7 @@ fn no_request() {
         assert!(function.invoke(event).starts_with(b"HTTP/1.1 502"), "{event}");
     }
     assert_eq!(function.api.reports(), vec![Report::Failed("Event.NotHttp".into()); bad.len()]);
-    let mut client = Peer::connect(function.address());
+    let mut client = RawConnection::connect(function.address());
     client.send(super::get("/v1/models"));
     assert_eq!(answer(&mut client).1, b"ok");
     assert_eq!(upstream.take().len(), 1);
@@ -42,12 +42,12 @@ fn bodies() {
     let bodies =
         [("application/json", &b"{\"a\":\"caf\xc3\xa9\"}"[..]), ("application/json", b"\xff"), ("text/plain", b"")];
     let bodies = bodies.into_iter().chain([("image/png", every_byte.as_slice())]);
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let functions = [Kind::FunctionUrl, Kind::HttpApi, Kind::RestApi, Kind::Balancer, Kind::PlainBalancer]
         .map(|kind| start(Lambda { kind, ..BUFFERED }, upstream.address(), &[]));
     for (kind, body) in bodies {
         for function in &functions {
-            let mut client = Peer::connect(function.address());
+            let mut client = RawConnection::connect(function.address());
             let more = format!("content-type: {kind}\r\ncontent-length: {}\r\n", body.len());
             client.send([wire::request("POST", "/v1/files", &more).as_bytes(), body].concat());
             assert_eq!(answer(&mut client).0.status(), 200);
@@ -59,9 +59,9 @@ fn bodies() {
 }
 
 fn chunks() {
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(STREAMED, upstream.address(), &[]);
-    let mut client = Peer::connect(function.address());
+    let mut client = RawConnection::connect(function.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
     client.send_chunk("one");
     client.send_chunk("two");
@@ -71,13 +71,13 @@ fn chunks() {
 }
 
 fn odd_query() {
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(STREAMED, upstream.address(), &[]);
     let event = |path: &str, query: &str| {
         format!(
             r#"{{"rawPath":"{path}","rawQueryString":"{query}","headers":{{"authorization":"Bearer {}"}},
                 "requestContext":{{"http":{{"method":"GET"}}}}}}"#,
-            crate::table::KEY
+            crate::case_files::KEY
         )
     };
     assert!(function.invoke(&event("/v1/a b?c", "d=e f<\\u0001")).starts_with(b"HTTP/1.1 200"));
@@ -96,7 +96,7 @@ fn misconfigured() {
         (("UPSTREAM_TIMEOUT", "soon"), "UPSTREAM_TIMEOUT must be a number of seconds"),
     ] {
         let function = start(BUFFERED, upstream.address(), &[more]);
-        let mut client = Peer::connect(function.address());
+        let mut client = RawConnection::connect(function.address());
         for _ in 0..2 {
             client.send(super::get("/v1/models"));
             let (head, body) = answer(&mut client);

@@ -1,7 +1,7 @@
 //! Lambda freezes a function between two events, and the world goes on.
 
 use super::{OK, STREAMED, Test, answer, asked, get};
-use crate::peer::Peer;
+use crate::raw_connection::RawConnection;
 
 pub(super) const TESTS: &[Test] = &[("a_connection_that_closed_in_a_freeze_costs_nothing", closed)];
 
@@ -13,7 +13,7 @@ fn closed() {
         function.process.signal("STOP");
         serving.close();
         // The event is there before the function runs again.
-        let mut client = Peer::connect(crate::adapter::Running::address(&function));
+        let mut client = RawConnection::connect(crate::adapter::Running::address(&function));
         client.send(get("/v1/models"));
         function.process.signal("CONT");
         serving = upstream.accept();

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{OK, STREAMED, Test, answer, get};
 use crate::{
     adapter::{Running as _, Settings},
+    case_files::{API_KEY, KEY},
     lambda::Invoked,
-    peer::Peer,
-    table::{KEY, REAL},
-    upstream::{Answering, Received},
+    raw_connection::RawConnection,
+    upstream::{ReceivedRequest, RespondingUpstream},
     wire,
 };
 
@@ -21,24 +21,24 @@ pub(super) const TESTS: &[Test] = &[
     ("two_sources_are_a_mistake", two),
 ];
 
-const TOKEN: &str = "session-token-of-the-environment";
+const GATEWAY_TOKEN: &str = "session-token-of-the-environment";
 
 fn json(status: u16, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into()
 }
 
 /// What the extension answers for a name.
-fn stored(received: &Received) -> Vec<u8> {
-    assert_eq!(received.head.header("x-aws-parameters-secrets-token"), Some(TOKEN));
+fn stored(received: &ReceivedRequest) -> Vec<u8> {
+    assert_eq!(received.head.header("x-aws-parameters-secrets-token"), Some(GATEWAY_TOKEN));
     match received.head.word(1) {
         "/systemsmanager/parameters/get?withDecryption=true&name=%2Fsparekey%2Freal%20key" => {
-            json(200, &format!(r#"{{"Parameter":{{"Name":"x","Type":"SecureString","Value":"{REAL}"}}}}"#))
+            json(200, &format!(r#"{{"Parameter":{{"Name":"x","Type":"SecureString","Value":"{API_KEY}"}}}}"#))
         }
         "/systemsmanager/parameters/get?withDecryption=true&name=keys" => {
             json(200, &format!(r#"{{"Parameter":{{"Value":"{KEY}\n"}}}}"#))
         }
         "/secretsmanager/get?secretId=arn%3Aaws%3Asecretsmanager%3Ax" => {
-            json(200, &format!(r#"{{"Name":"x","SecretString":"{REAL}"}}"#))
+            json(200, &format!(r#"{{"Name":"x","SecretString":"{API_KEY}"}}"#))
         }
         _ => json(404, "an unknown name, and more that must not be shown"),
     }
@@ -47,28 +47,28 @@ fn stored(received: &Received) -> Vec<u8> {
 const BY_PARAMETER: [(&str, &str); 2] =
     [("OPENAI_API_KEY_PARAMETER", "/sparekey/real key"), ("ACCESS_KEYS_PARAMETER", "keys")];
 
-fn start(upstream: &Answering, port: u16, settings: &[(&str, &str)]) -> Invoked {
+fn start(upstream: &RespondingUpstream, port: u16, settings: &[(&str, &str)]) -> Invoked {
     let (base, port) = (format!("http://{}", upstream.address()), port.to_string());
     let common =
-        [("API_BASE", &*base), ("AWS_SESSION_TOKEN", TOKEN), ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", &port)];
+        [("API_BASE", &*base), ("AWS_SESSION_TOKEN", GATEWAY_TOKEN), ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", &port)];
     let all = common.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     STREAMED.invoked(&all.collect::<Settings>())
 }
 
 /// Looks whether Tom is served with the real key.
-fn serves(function: &Invoked, upstream: &Answering) {
-    let mut client = Peer::connect(function.address());
+fn serves(function: &Invoked, upstream: &RespondingUpstream) {
+    let mut client = RawConnection::connect(function.address());
     for _ in 0..2 {
         client.send(get("/v1/models"));
         assert_eq!(answer(&mut client).1, b"ok");
         let seen = upstream.take().remove(0);
-        assert_eq!(seen.head.header("authorization"), Some(&*format!("Bearer {REAL}")));
+        assert_eq!(seen.head.header("authorization"), Some(&*format!("Bearer {API_KEY}")));
     }
-    assert!(!function.process.said().contains(REAL) && !function.process.said().contains(KEY));
+    assert!(!function.process.output().contains(API_KEY) && !function.process.output().contains(KEY));
 }
 
 fn refuses(function: &Invoked, word: &str) {
-    let mut client = Peer::connect(function.address());
+    let mut client = RawConnection::connect(function.address());
     client.send(get("/v1/models"));
     let (head, body) = answer(&mut client);
     assert_eq!((head.status(), wire::error_code(&body).as_str()), (500, "misconfigured"));
@@ -77,48 +77,48 @@ fn refuses(function: &Invoked, word: &str) {
 }
 
 fn parameters() {
-    let (upstream, extension) = (Answering::start(|_| OK.into()), Answering::start(stored));
+    let (upstream, extension) = (RespondingUpstream::start(|_| OK.into()), RespondingUpstream::start(stored));
     let function = start(&upstream, extension.address().port(), &BY_PARAMETER);
     serves(&function, &upstream);
     assert_eq!(extension.take().len(), 2, "each is read once");
 }
 
 fn secrets() {
-    let (upstream, extension) = (Answering::start(|_| OK.into()), Answering::start(stored));
+    let (upstream, extension) = (RespondingUpstream::start(|_| OK.into()), RespondingUpstream::start(stored));
     let by_secret = [("OPENAI_API_KEY_SECRET", "arn:aws:secretsmanager:x"), ("ACCESS_KEYS", KEY)];
     serves(&start(&upstream, extension.address().port(), &by_secret), &upstream);
 }
 
 fn not_ready() {
     let asked = AtomicUsize::new(0);
-    let extension = Answering::start(move |received| {
+    let extension = RespondingUpstream::start(move |received| {
         let first = asked.fetch_add(1, Ordering::Relaxed) < 3;
         if first { json(400, "not ready to serve traffic, please wait") } else { stored(received) }
     });
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     serves(&start(&upstream, extension.address().port(), &BY_PARAMETER), &upstream);
 }
 
 fn error() {
     let asked = AtomicUsize::new(0);
-    let extension = Answering::start(move |received| {
+    let extension = RespondingUpstream::start(move |received| {
         let first = asked.fetch_add(1, Ordering::Relaxed) < 2;
         if first { json(400, "access denied: must not be shown") } else { stored(received) }
     });
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(&upstream, extension.address().port(), &BY_PARAMETER);
     refuses(&function, "OPENAI_API_KEY_PARAMETER could not be read: the extension answered 400");
     serves(&function, &upstream);
 }
 
 fn not_there() {
-    let upstream = Answering::start(|_| OK.into());
+    let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(&upstream, 1, &BY_PARAMETER);
     refuses(&function, "ACCESS_KEYS_PARAMETER could not be read: the Parameters and Secrets extension is not there");
 }
 
 fn two() {
-    let (upstream, extension) = (Answering::start(|_| OK.into()), Answering::start(stored));
+    let (upstream, extension) = (RespondingUpstream::start(|_| OK.into()), RespondingUpstream::start(stored));
     let start = |settings: &[(&str, &str)]| start(&upstream, extension.address().port(), settings);
     let both = [BY_PARAMETER[0], BY_PARAMETER[1], ("ACCESS_KEYS", KEY)];
     refuses(&start(&both), "ACCESS_KEYS and ACCESS_KEYS_PARAMETER are both set; keep one");

@@ -1,7 +1,7 @@
 //! Answers in pieces.
 
 use super::{CHUNKED, OK, STREAMED, Test, answer, asked, get};
-use crate::{adapter::Running as _, lambda::Report, peer::Peer};
+use crate::{adapter::Running as _, lambda::Report, raw_connection::RawConnection};
 
 pub(super) const TESTS: &[Test] = &[
     ("a_body_that_breaks_cuts_the_answer_and_adds_no_text", breaks),
@@ -17,7 +17,7 @@ fn breaks() {
     drop(serving);
     assert!(client.rest().0.is_empty(), "nothing was added");
     // Every event is reported before the next one is given.
-    let mut client = Peer::connect(function.address());
+    let mut client = RawConnection::connect(function.address());
     client.send(get("/v1/models"));
     let mut serving = upstream.accept();
     serving.head();
@@ -37,7 +37,7 @@ fn leaves() {
         serving.send_chunk("data: 2\n\n");
     }
     serving.send("0\r\n\r\n");
-    let mut client = Peer::connect(function.address());
+    let mut client = RawConnection::connect(function.address());
     client.send(get("/v1/models"));
     serving.head();
     serving.send(OK);
