@@ -1,4 +1,4 @@
-//! OpenAI's own SDKs, for Python and for Node, against an adapter in front of the stand-in.
+//! Runs OpenAI's Python and Node SDKs against an adapter in front of the stand-in.
 
 use std::{
     env,
@@ -23,29 +23,30 @@ use crate::{
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
 
-/// One trial a language.
+/// One trial per language.
 #[must_use]
 pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
-    let trial =
-        |language: &str, run: fn(&mut Command) -> Result<String, Failed>, prepare: fn() -> Result<Command, Failed>| {
-            let adapter = Arc::clone(adapter);
-            Trial::test(format!("{}::clients::{language}", adapter.name()), move || meet(&*adapter, prepare()?, run))
-        };
+    let trial = |language: &str,
+                 run: fn(&mut Command) -> Result<String, Failed>,
+                 prepare: fn() -> Result<Command, Failed>| {
+        let adapter = Arc::clone(adapter);
+        Trial::test(format!("{}::clients::{language}", adapter.name()), move || run_clients(&*adapter, prepare()?, run))
+    };
     vec![trial("python", pytest, python), trial("node", node_test, node)]
 }
 
-/// Runs a language's tests, then looks at what reached the upstream.
-fn meet(
+/// Runs a language's tests, then checks the bytes on both sides of the proxy for keys.
+fn run_clients(
     adapter: &dyn Adapter,
     mut command: Command,
     run: fn(&mut Command) -> Result<String, Failed>,
 ) -> Result<(), Failed> {
     let stand_in = StandIn::start(API_KEY);
-    let behind = Wiretap::start(stand_in.address());
-    let proxy = wire::start(adapter, behind.address(), &[]);
-    let before = Wiretap::start(proxy.address());
+    let upstream_tap = Wiretap::start(stand_in.address());
+    let proxy = wire::start(adapter, upstream_tap.address(), &[]);
+    let client_tap = Wiretap::start(proxy.address());
     command
-        .env("BASE_URL", format!("http://{}/v1", before.address()))
+        .env("BASE_URL", format!("http://{}/v1", client_tap.address()))
         .env("ACCESS_KEY", KEY)
         .env("STAND_IN", format!("http://{}", stand_in.address()))
         .env("WEBSOCKETS", if adapter.supports(Feature::WebSocket) { "yes" } else { "no" });
@@ -54,74 +55,77 @@ fn meet(
 
     let parts = |key: &'static str| key.as_bytes().windows(12).filter_map(|part| std::str::from_utf8(part).ok());
     let secret = KEY.rsplit('-').next().unwrap_or(KEY);
-    if parts(secret).any(|part| behind.sent_to_target(part)) {
+    if parts(secret).any(|part| upstream_tap.sent_to_target(part)) {
         return Err("an access key reached the upstream".into());
     }
-    if parts(API_KEY).any(|part| before.received_from_target(part)) {
-        return Err("the real key reached a client".into());
+    if parts(API_KEY).any(|part| client_tap.received_from_target(part)) {
+        return Err("the API key reached a client".into());
     }
-    if !behind.sent_to_target(API_KEY) || !behind.received_from_target(API_KEY) || !before.sent_to_target(KEY) {
-        return Err("the taps heard too little to judge".into());
+    if !upstream_tap.sent_to_target(API_KEY)
+        || !upstream_tap.received_from_target(API_KEY)
+        || !client_tap.sent_to_target(KEY)
+    {
+        return Err("the wiretaps captured too little".into());
     }
     let bearer = format!("Bearer {API_KEY}");
-    let authorizations = |seen: &RecordedRequest| {
-        let values = seen.headers.iter().filter(|(name, _)| name == "authorization").map(|(_, value)| value);
+    let authorizations = |request: &RecordedRequest| {
+        let values = request.headers.iter().filter(|(name, _)| name == "authorization").map(|(_, value)| value);
         values.cloned().collect::<Vec<_>>()
     };
-    match stand_in.seen().iter().find(|seen| authorizations(seen) != [bearer.as_str()]) {
-        Some(seen) => Err(format!("not exactly one authorization with the real key: {seen:?}").into()),
+    match stand_in.requests().iter().find(|request| authorizations(request) != [bearer.as_str()]) {
+        Some(request) => Err(format!("not exactly one authorization with the API key: {request:?}").into()),
         None => Ok(()),
     }
 }
 
-/// Longer than any single test takes, so that a stream which never goes on fails where it stands.
+/// The timeout of a single test, longer than any needs: a stalled stream fails in its own test.
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn pytest(command: &mut Command) -> Result<String, Failed> {
     let guard = format!("faulthandler_timeout={}", STEP_TIMEOUT.as_secs());
     let command = command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", &guard]);
-    // No settings but these: pytest would take those of any project that this one lies in.
+    // Without this, pytest reads the configuration of an enclosing project.
     let command = command.args(["-c", "/dev/null", "--rootdir", "."]);
     let command = command.args(["-o", "faulthandler_exit_on_timeout=true"]).arg("python").current_dir(FOLDER);
-    finish(command, |line| line.contains(" passed"))
+    summary(command, |line| line.contains(" passed"))
 }
 
 fn node_test(command: &mut Command) -> Result<String, Failed> {
     let guard = format!("--test-timeout={}", STEP_TIMEOUT.as_millis());
-    // A folder as an argument means one thing to Node 20 and another from Node 22 on; the working folder means the same.
+    // Node 20 and Node 22 interpret a folder argument differently, so this sets the working folder.
     let command = command.args(["--test", "--test-reporter=tap", &guard]).current_dir(Path::new(FOLDER).join("node"));
-    finish(command, |line| line.starts_with("# pass ") || line.starts_with("# skipped "))
+    summary(command, |line| line.starts_with("# pass ") || line.starts_with("# skipped "))
 }
 
-/// The runner's closing lines; a run without one that counts passes counts as failed.
-fn finish(command: &mut Command, closes: impl Fn(&str) -> bool) -> Result<String, Failed> {
+/// The runner's summary lines; a run without a line that counts passes is a failure.
+fn summary(command: &mut Command, is_summary: impl Fn(&str) -> bool) -> Result<String, Failed> {
     let output = succeed(command)?;
-    let closing: Vec<&str> = output.lines().filter(|line| closes(line)).collect();
-    if closing.is_empty() || closing.contains(&"# pass 0") {
+    let lines: Vec<&str> = output.lines().filter(|line| is_summary(line)).collect();
+    if lines.is_empty() || lines.contains(&"# pass 0") {
         return Err(format!("no test passed\n{output}").into());
     }
-    Ok(closing.join(", "))
+    Ok(lines.join(", "))
 }
 
-/// Runs a program to its good end; returns everything that it output.
+/// Runs a program that must succeed; returns its output.
 pub(crate) fn succeed(command: &mut Command) -> Result<String, Failed> {
     let output = command.output().map_err(|error| format!("can't run {command:?}: {error}"))?;
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     if output.status.success() { Ok(text) } else { Err(format!("{command:?}: {}\n{text}", output.status).into()) }
 }
 
-/// Python with what `requirements.txt` pins.
+/// Python with the packages of `requirements.txt`.
 fn python() -> Result<Command, Failed> {
     let home = python_with("python", &Path::new(FOLDER).join("python/requirements.txt"))?;
-    let mut command = undisturbed(home.join("bin/python"));
+    let mut command = with_clean_env(home.join("bin/python"));
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
 }
 
-/// A folder in the cache with a Python that has what this file pins.
+/// A cached virtual environment with the packages of this requirements file.
 ///
 /// # Errors
-/// Where it can't be made.
+/// If it can't be created.
 pub(crate) fn python_with(name: &str, requirements: &Path) -> Result<PathBuf, Failed> {
     installed(name, requirements, |home| {
         succeed(Command::new("python3").args(["-m", "venv", "--copies"]).arg(home))?;
@@ -130,7 +134,7 @@ pub(crate) fn python_with(name: &str, requirements: &Path) -> Result<PathBuf, Fa
     })
 }
 
-/// Node with what `package-lock.json` pins.
+/// Node with the packages of `package-lock.json`.
 fn node() -> Result<Command, Failed> {
     let sources = Path::new(FOLDER).join("node");
     let home = installed("node", &sources.join("package-lock.json"), |home| {
@@ -140,14 +144,14 @@ fn node() -> Result<Command, Failed> {
         }
         succeed(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(home)).map(drop)
     })?;
-    let mut command = undisturbed("node");
+    let mut command = with_clean_env("node");
     command.env("NODE_MODULES", home.join("node_modules"));
     Ok(command)
 }
 
-/// A program without what would reach into the tests from outside: headers for the SDKs, options for the runners, a
-/// proxy, which would be asked for addresses that only this machine has. (Installing needs the proxy, and has it.)
-fn undisturbed(program: impl AsRef<OsStr>) -> Command {
+/// A program without environment variables that would change the tests: options of the SDKs and runners, and an
+/// outbound proxy, which can't reach loopback addresses. (Installation keeps the proxy.)
+fn with_clean_env(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         let upper = name.to_string_lossy().to_uppercase();
@@ -156,18 +160,18 @@ fn undisturbed(program: impl AsRef<OsStr>) -> Command {
             command.env_remove(name);
         }
     }
-    // The system's own settings may name a proxy too; they give way to a variable.
+    // The system configuration may name a proxy, too; this variable overrides it.
     command.env("NO_PROXY", "*");
     command
 }
 
-/// A folder in the cache that belongs to exactly this lock file; made once.
+/// A cached folder for exactly this lock file, created once.
 fn installed(name: &str, lock: &Path, install: impl FnOnce(&Path) -> Result<(), Failed>) -> Result<PathBuf, Failed> {
     let digest = base16ct::lower::encode_string(&Sha256::digest(fs::read(lock)?));
     let home = cache().join(format!("{name}-{}", &digest[..16]));
     if !home.exists() {
-        // Another run may be at the same: each makes its own, and the first whole one takes the name. Python finds its
-        // packages from where its interpreter stands; only the scripts beside it, which nobody runs here, can't move.
+        // Concurrent runs each install into a folder of their own; the first complete one is renamed. Python locates
+        // its packages relative to its interpreter; only its scripts can't be moved, and they are not used here.
         let draft = home.with_extension(process::id().to_string());
         let _ = fs::remove_dir_all(&draft);
         install(&draft)?;

@@ -1,4 +1,4 @@
-//! A stand-in for OpenAI that real clients can use: it takes the real key alone, and remembers who asked for what.
+//! A stand-in for OpenAI that real clients can use: it accepts only the API key, and records every request.
 
 mod api;
 mod body;
@@ -30,47 +30,47 @@ pub struct RecordedRequest {
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// In the order received within a name; bytes that are no text are replaced.
+    /// In the order received within a name; bytes that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
-    /// The body's `model`, where it is JSON and has one.
+    /// The body's `model`, if it is JSON and has one.
     pub model: Option<String>,
     /// The body's length.
     pub body_len: usize,
-    /// The body's SHA-256, in hexadecimal digits.
+    /// The body's SHA-256, in hexadecimal.
     pub body_sha256: String,
 }
 
-/// A running stand-in; it ends with the process.
+/// A running stand-in; it stops with the process.
 pub struct StandIn {
     address: SocketAddr,
     state: Arc<State>,
 }
 
 struct State {
-    real_key: String,
-    seen: Mutex<Vec<RecordedRequest>>,
-    /// Streams that are held back until their gate is opened.
+    api_key: String,
+    requests: Mutex<Vec<RecordedRequest>>,
+    /// Gates of streams that wait until their gate is opened.
     gates: Mutex<HashMap<String, watch::Sender<bool>>>,
 }
 
 impl StandIn {
-    /// Starts on a free port of the loopback address; `real_key` is the only key taken.
+    /// Starts on a free loopback port; `api_key` is the only accepted key.
     #[must_use]
-    pub fn start(real_key: &str) -> Self {
-        let state = State { real_key: real_key.to_owned(), seen: Mutex::default(), gates: Mutex::default() };
+    pub fn start(api_key: &str) -> Self {
+        let state = State { api_key: api_key.to_owned(), requests: Mutex::default(), gates: Mutex::default() };
         let state = Arc::new(state);
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        listener.set_nonblocking(true).expect("a socket takes an option");
-        let address = listener.local_addr().expect("a listener has an address");
-        let upstream_conn = Arc::clone(&state);
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("bind a free port");
+        listener.set_nonblocking(true).expect("set the socket option");
+        let address = listener.local_addr().expect("read the listener's address");
+        let shared = Arc::clone(&state);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime starts").block_on(serve(listener, upstream_conn));
+            runtime.expect("a runtime starts").block_on(serve(listener, shared));
         });
         Self { address, state }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -78,19 +78,19 @@ impl StandIn {
 
     /// Every request to the API so far.
     #[must_use]
-    pub fn seen(&self) -> Vec<RecordedRequest> {
-        self.state.seen().clone()
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.requests().clone()
     }
 }
 
 impl State {
-    fn seen(&self) -> std::sync::MutexGuard<'_, Vec<RecordedRequest>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn requests(&self) -> std::sync::MutexGuard<'_, Vec<RecordedRequest>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often this model was asked for, this time included.
-    fn asked_for(&self, model: &str) -> usize {
-        self.seen().iter().filter(|seen| seen.model.as_deref() == Some(model)).count()
+    /// The number of requests for this model, including the current one.
+    fn count(&self, model: &str) -> usize {
+        self.requests().iter().filter(|request| request.model.as_deref() == Some(model)).count()
     }
 
     fn gate(&self, name: &str) -> watch::Sender<bool> {
@@ -104,16 +104,16 @@ async fn serve(listener: std::net::TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
         let state = Arc::clone(&state);
-        let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+        let service = service_fn(move |request| respond(request, Arc::clone(&state)));
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
     }
 }
 
-async fn answer(mut request: Request<Incoming>, state: Arc<State>) -> Result<Response<Body>, Infallible> {
+async fn respond(mut request: Request<Incoming>, state: Arc<State>) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
-    // For the tests themselves, past the proxy.
-    if path == "/_seen" {
-        return Ok(body::json(StatusCode::OK, &serde_json::json!(*state.seen())));
+    // For the tests themselves, not through the proxy.
+    if path == "/_requests" {
+        return Ok(body::json(StatusCode::OK, &serde_json::json!(*state.requests())));
     }
     if let Some(gate) = path.strip_prefix("/_open/") {
         state.gate(gate).send_replace(true);
@@ -121,25 +121,25 @@ async fn answer(mut request: Request<Incoming>, state: Arc<State>) -> Result<Res
     }
     let upgrade = hyper::upgrade::on(&mut request);
     let (head, incoming) = request.into_parts();
-    let Ok(sent) = incoming.collect().await else { return Ok(body::teapot("the body broke off")) };
+    let Ok(sent) = incoming.collect().await else { return Ok(body::teapot("the body is incomplete")) };
     let sent: Bytes = sent.to_bytes();
-    let asked: serde_json::Value = serde_json::from_slice(&sent).unwrap_or_default();
+    let json: serde_json::Value = serde_json::from_slice(&sent).unwrap_or_default();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    state.seen().push(RecordedRequest {
+    state.requests().push(RecordedRequest {
         method: head.method.to_string(),
         target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-        model: asked["model"].as_str().map(str::to_owned),
+        model: json["model"].as_str().map(str::to_owned),
         body_len: sent.len(),
         body_sha256: body::digest(&sent),
     });
-    let bearer = format!("Bearer {}", state.real_key);
-    // Loud, and unlike anything that OpenAI answers: only the real key may come here.
+    let bearer = format!("Bearer {}", state.api_key);
+    // A status that OpenAI never sends: only the API key may arrive here.
     if !head.headers.get_all(header::AUTHORIZATION).iter().eq([bearer.as_str()]) {
-        return Ok(body::teapot("this is not the real key"));
+        return Ok(body::teapot("this is not the API key"));
     }
     if head.method == Method::GET && head.headers.contains_key(header::UPGRADE) {
         return Ok(realtime::open(&head, upgrade));
     }
-    Ok(api::answer(&head, &sent, &asked, &state))
+    Ok(api::respond(&head, &sent, &json, &state))
 }

@@ -1,9 +1,9 @@
-// Clients in front of the proxy, and the stand-in's view from behind it.
+// Clients in front of the proxy, and access to the stand-in behind it.
 
 import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 
-// The packages stand in a cache, away from the sources. The SDK is the newest of those that take Node 20.
+// The packages are installed in a cache, outside the sources. This is the newest SDK version that supports Node 20.
 const require = createRequire(`${process.env.NODE_MODULES}/`);
 
 export const OpenAI = require("openai");
@@ -19,14 +19,14 @@ export const WRONG_KEY = `${ACCESS_KEY.slice(0, -1)}_`;
 export const MESSAGES = [{ role: "user", content: "Hello" }];
 
 export const client = new OpenAI({ baseURL: BASE_URL, apiKey: ACCESS_KEY });
-export const stranger = new OpenAI({ baseURL: BASE_URL, apiKey: WRONG_KEY });
+export const clientWithWrongKey = new OpenAI({ baseURL: BASE_URL, apiKey: WRONG_KEY });
 
 /** A name that no other test uses. */
 export const unique = () => randomUUID();
 
 export const openGate = (gate) => fetch(`${STAND_IN}/_open/${gate}`);
 
-export async function seen(model) {
-  const requests = await (await fetch(`${STAND_IN}/_seen`)).json();
-  return requests.filter((request) => request.model === model);
+export async function requests(model) {
+  const all = await (await fetch(`${STAND_IN}/_requests`)).json();
+  return all.filter((request) => request.model === model);
 }

@@ -1,4 +1,4 @@
-// Events arrive one by one: the second is held back upstream until the first was read here.
+// Events arrive one by one: the upstream sends the second only after the client has read the first.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -18,7 +18,7 @@ test("chat", async () => {
   assert.deepEqual(await words(unique()), ["Hello", " from", " upstream", undefined]);
 });
 
-test("many at once", async () => {
+test("many streams at once", async () => {
   const all = await Promise.all(Array.from({ length: 20 }, () => words(unique())));
   for (const found of all) assert.equal(found.slice(0, 3).join(""), "Hello from upstream");
 });
@@ -35,7 +35,7 @@ test("responses", async () => {
   assert.deepEqual(found, ["Hello", " from", " upstream"]);
 });
 
-test("a cut response raises", async () => {
+test("a truncated response raises", async () => {
   const gate = unique();
   const found = [];
   const read = async () => {
@@ -49,7 +49,7 @@ test("a cut response raises", async () => {
   assert.deepEqual(found, ["Hello"]);
 });
 
-test("a stream that is given up leaves the next one alone", async () => {
+test("an aborted stream does not affect the next one", async () => {
   const stream = await client.chat.completions.create({ model: `gated-${unique()}`, messages: MESSAGES, stream: true });
   for await (const chunk of stream) {
     assert.equal(chunk.choices[0].delta.content, "Hello");
@@ -58,7 +58,7 @@ test("a stream that is given up leaves the next one alone", async () => {
   assert.equal((await words(unique())).length, 4);
 });
 
-test("a cut stream raises", async () => {
+test("a truncated stream raises", async () => {
   const gate = unique();
   const stream = await client.chat.completions.create({ model: `cut-${gate}`, messages: MESSAGES, stream: true });
   const found = [];

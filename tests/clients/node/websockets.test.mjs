@@ -1,4 +1,4 @@
-// The WebSockets: as a server opens them, with the key in a header, and as a browser does.
+// The WebSockets, with the key in a header as servers send it, and in a subprotocol as browsers send it.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -9,9 +9,9 @@ import {
 } from "./clients.mjs";
 
 const ITEM = { type: "message", role: "user", content: [{ type: "input_text", text: "é".repeat(500) }] };
-const options = { skip: WITHOUT_WEBSOCKETS && "no WebSockets here" };
+const options = { skip: WITHOUT_WEBSOCKETS && "this adapter has no WebSockets" };
 
-async function converse(realtime) {
+async function echoItem(realtime) {
   const next = (name) => new Promise((resolve, reject) => {
     realtime.on(name, resolve);
     realtime.on("error", reject);
@@ -24,11 +24,11 @@ async function converse(realtime) {
   realtime.close();
 }
 
-// The SDK asks for wss: whatever its base URL says. Here nobody ends TLS in front of the proxy.
+// The SDK always uses wss:, but the proxy under test has no TLS.
 const createConnection = ({ host, port }) => connect({ host, port });
 
 test("with the key in a header", options, async () => {
-  await converse(await OpenAIRealtimeWS.create(client, { model: "gpt-realtime", options: { createConnection } }));
+  await echoItem(await OpenAIRealtimeWS.create(client, { model: "gpt-realtime", options: { createConnection } }));
 });
 
 test("for responses", options, async () => {
@@ -51,7 +51,7 @@ test("with the key in a subprotocol, by the SDK for browsers", options, async ()
       super(url, protocols, { createConnection });
     }
   };
-  await converse(new OpenAIRealtimeWebSocket({ model: "gpt-realtime", dangerouslyAllowBrowser: true }, client));
+  await echoItem(new OpenAIRealtimeWebSocket({ model: "gpt-realtime", dangerouslyAllowBrowser: true }, client));
 });
 
 test("with the key in a subprotocol, by hand", options, async () => {
@@ -65,14 +65,14 @@ test("with the key in a subprotocol, by hand", options, async () => {
   await once(socket, "close");
 });
 
-test("a stranger is refused", options, async () => {
+test("a wrong key is rejected", options, async () => {
   const url = `${BASE_URL.replace("http", "ws")}/realtime?model=gpt-realtime`;
   const socket = new WebSocket(url, ["realtime", `openai-insecure-api-key.${WRONG_KEY}`]);
-  const [, answer] = await once(socket, "unexpected-response");
-  const connection = answer.socket;
-  assert.equal(answer.statusCode, 401);
+  const [, response] = await once(socket, "unexpected-response");
+  const connection = response.socket;
+  assert.equal(response.statusCode, 401);
   let body = "";
-  for await (const piece of answer) body += piece;
+  for await (const piece of response) body += piece;
   assert.equal(JSON.parse(body).error.code, "invalid_api_key");
   connection.destroy();
 });

@@ -1,4 +1,4 @@
-"""Clients in front of the proxy, and the stand-in's view from behind it."""
+"""Clients in front of the proxy, and access to the stand-in behind it."""
 
 import json
 import os
@@ -14,11 +14,11 @@ STAND_IN = os.environ["STAND_IN"]
 
 
 class Upstream:
-    """What reached the stand-in."""
+    """The stand-in: its recorded requests and its gates."""
 
-    def seen(self, model):
-        with urllib.request.urlopen(f"{STAND_IN}/_seen") as answer:
-            return [request for request in json.load(answer) if request["model"] == model]
+    def requests(self, model):
+        with urllib.request.urlopen(f"{STAND_IN}/_requests") as response:
+            return [request for request in json.load(response) if request["model"] == model]
 
     def open(self, gate):
         urllib.request.urlopen(f"{STAND_IN}/_open/{gate}").close()
@@ -36,7 +36,7 @@ def client():
 
 
 @pytest.fixture
-def stranger():
+def client_with_wrong_key():
     with openai.OpenAI(base_url=BASE_URL, api_key=ACCESS_KEY[:-1] + "_") as client:
         yield client
 

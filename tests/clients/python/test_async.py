@@ -1,4 +1,4 @@
-"""The asynchronous client, which has a transport of its own."""
+"""The asynchronous client, which has its own transport."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ def test_every_page():
     assert run(ids) == ["file-1", "file-2", "file-3"]
 
 
-def test_uploads_at_once():
+def test_concurrent_uploads():
     async def upload(client):
         files = [UPLOAD + bytes([number]) for number in range(5)]
         made = await asyncio.gather(*(client.files.create(file=("a", file), purpose="assistants") for file in files))
@@ -46,7 +46,7 @@ def test_responses_streamed(upstream, unique):
     assert run(words) == ["Hello", " from", " upstream"]
 
 
-def test_a_cut_response_raises(upstream, unique):
+def test_truncated_response_raises(upstream, unique):
     found = []
 
     async def read(client):
@@ -60,15 +60,15 @@ def test_a_cut_response_raises(upstream, unique):
     assert found == ["Hello"]
 
 
-def test_a_wrong_key(upstream, unique):
+def test_wrong_key(upstream, unique):
     with pytest.raises(openai.AuthenticationError) as caught:
         run(lambda client: client.responses.create(model=unique, input=""), ACCESS_KEY[:-1] + "_")
     assert caught.value.code == "invalid_api_key"
     assert caught.value.request.headers["x-stainless-retry-count"] == "0"
-    assert upstream.seen(unique) == []
+    assert upstream.requests(unique) == []
 
 
-def test_a_retry_that_helps(upstream, unique):
+def test_retry_succeeds(upstream, unique):
     model = f"flaky-2-{unique}"
     assert run(lambda client: client.responses.create(model=model, input="")).output_text == "Hello from upstream"
-    assert len(upstream.seen(model)) == 3
+    assert len(upstream.requests(model)) == 3

@@ -1,4 +1,4 @@
-"""Every kind of call passes."""
+"""Calls of every kind pass."""
 
 import base64
 import hashlib
@@ -18,9 +18,9 @@ def test_models(client):
 
 
 def test_chat(client):
-    answer = client.chat.completions.create(model="gpt-one", messages=MESSAGES)
-    assert answer.choices[0].message.content == "Hello from upstream"
-    assert answer.usage.total_tokens == 4
+    response = client.chat.completions.create(model="gpt-one", messages=MESSAGES)
+    assert response.choices[0].message.content == "Hello from upstream"
+    assert response.usage.total_tokens == 4
 
 
 def test_responses(client):
@@ -28,14 +28,14 @@ def test_responses(client):
 
 
 def test_embeddings(client):
-    answer = client.embeddings.create(model="embed", input="Hello", encoding_format="float")
-    assert answer.data[0].embedding == [0.5, -0.25]
+    response = client.embeddings.create(model="embed", input="Hello", encoding_format="float")
+    assert response.data[0].embedding == [0.5, -0.25]
 
 
 def test_audio_bytes(client):
     assert client.audio.speech.create(model="tts", voice="alloy", input="Hello").read() == EVERY_BYTE
-    with client.audio.speech.with_streaming_response.create(model="tts", voice="alloy", input="Hello") as answer:
-        assert b"".join(answer.iter_bytes(1000)) == EVERY_BYTE
+    with client.audio.speech.with_streaming_response.create(model="tts", voice="alloy", input="Hello") as response:
+        assert b"".join(response.iter_bytes(1000)) == EVERY_BYTE
     assert client.files.content("file-1").read() == EVERY_BYTE
 
 
@@ -46,58 +46,58 @@ def test_file_upload(client):
     assert text == hashlib.sha256(UPLOAD).hexdigest()
 
 
-def test_the_query_decides_the_page(client):
+def test_query_selects_the_page(client):
     page = client.files.list(limit=2, after="file-1", order="asc")
     assert [file.id for file in page.data] == ["file-2", "file-3"]
     assert [file.id for file in client.files.list(limit=1)] == ["file-1", "file-2", "file-3"]
 
 
-def test_a_compressed_answer(client):
-    answer = client.models.with_raw_response.retrieve("gpt-gzip")
-    assert (answer.parse().id, answer.headers["content-encoding"]) == ("gpt-gzip", "gzip")
+def test_compressed_response(client):
+    response = client.models.with_raw_response.retrieve("gpt-gzip")
+    assert (response.parse().id, response.headers["content-encoding"]) == ("gpt-gzip", "gzip")
 
 
-def test_a_redirect_leads_through_the_proxy_again(client):
+def test_redirect_stays_on_the_proxy(client):
     assert client.models.retrieve("moved").id == "gpt-one"
 
 
-def test_the_location_of_a_call(client):
-    answer = client.realtime.calls.create(sdp="v=0")
-    assert (answer.read(), answer.response.headers["location"]) == (b"v=0\r\n", "/v1/realtime/calls/rtc_1")
+def test_location_of_a_call(client):
+    response = client.realtime.calls.create(sdp="v=0")
+    assert (response.read(), response.response.headers["location"]) == (b"v=0\r\n", "/v1/realtime/calls/rtc_1")
 
 
-def test_a_body_passes_as_it_is(client, upstream, unique):
-    answer = client.responses.with_raw_response.create(model=unique, input="é\u2028 \U0001f511" * 1000)
-    sent = answer.http_request.content
-    (seen,) = upstream.seen(unique)
-    assert (seen["method"], seen["target"]) == ("POST", "/v1/responses")
-    assert (seen["body_len"], seen["body_sha256"]) == (len(sent), hashlib.sha256(sent).hexdigest())
+def test_body_passes_unchanged(client, upstream, unique):
+    response = client.responses.with_raw_response.create(model=unique, input="é\u2028 \U0001f511" * 1000)
+    sent = response.http_request.content
+    (request,) = upstream.requests(unique)
+    assert (request["method"], request["target"]) == ("POST", "/v1/responses")
+    assert (request["body_len"], request["body_sha256"]) == (len(sent), hashlib.sha256(sent).hexdigest())
 
 
-def test_answer_headers_pass(client):
-    answer = client.models.with_raw_response.list()
-    assert answer.headers["x-request-id"] == "req_stand_in"
-    assert answer.headers["openai-processing-ms"] == "1"
+def test_response_headers_pass(client):
+    response = client.models.with_raw_response.list()
+    assert response.headers["x-request-id"] == "req_stand_in"
+    assert response.headers["openai-processing-ms"] == "1"
 
 
 def test_request_headers_pass(client, upstream, unique):
     client.responses.create(model=unique, input="", extra_headers={"OpenAI-Beta": "x=1", "OpenAI-Organization": "org-guest"})
-    (seen,) = upstream.seen(unique)
-    headers = dict(seen["headers"])
+    (request,) = upstream.requests(unique)
+    headers = dict(request["headers"])
     assert headers["openai-beta"] == "x=1" and headers["x-stainless-lang"] == "python"
     assert "openai-organization" not in headers
 
 
 @pytest.mark.parametrize("header", ["api-key", "x-api-key", "x-goog-api-key"])
-def test_the_key_in_another_header(client, header):
+def test_key_in_another_header(client, header):
     assert client.models.list(extra_headers={header: ACCESS_KEY, "Authorization": openai.Omit()}).data
 
 
-def test_the_key_as_a_password(client):
+def test_key_as_a_password(client):
     basic = base64.b64encode(f":{ACCESS_KEY}".encode()).decode()
     assert client.models.list(extra_headers={"Authorization": f"Basic {basic}"}).data
 
 
-def test_a_base_url_without_v1():
+def test_base_url_without_v1():
     with openai.OpenAI(base_url=BASE_URL.removesuffix("/v1"), api_key=ACCESS_KEY) as client:
         assert client.models.list().data

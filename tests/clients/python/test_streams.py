@@ -1,4 +1,4 @@
-"""Events arrive one by one: the second is held back upstream until the first was read here."""
+"""Events arrive one by one: the upstream sends the second only after the client has read the first."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ def test_responses(client, upstream, unique):
 
 
 def test_async(upstream, unique):
-    async def ask(client, name):
+    async def request(client, name):
         words = []
         stream = await client.chat.completions.create(model=f"gated-{name}", messages=MESSAGES, stream=True)
         async for chunk in stream:
@@ -38,15 +38,15 @@ def test_async(upstream, unique):
             upstream.open(name)
         return words
 
-    async def ask_many():
+    async def request_many():
         async with openai.AsyncOpenAI(base_url=BASE_URL, api_key=ACCESS_KEY) as client:
             assert (await client.responses.create(model="gpt-one", input="Hello")).output_text
-            return await asyncio.gather(*(ask(client, f"{unique}-{number}") for number in range(20)))
+            return await asyncio.gather(*(request(client, f"{unique}-{number}") for number in range(20)))
 
-    assert asyncio.run(ask_many()) == [["Hello", " from", " upstream", None]] * 20
+    assert asyncio.run(request_many()) == [["Hello", " from", " upstream", None]] * 20
 
 
-def test_a_cut_stream_raises(client, upstream, unique):
+def test_truncated_stream_raises(client, upstream, unique):
     words = []
     stream = client.chat.completions.create(model=f"cut-{unique}", messages=MESSAGES, stream=True)
     with pytest.raises(openai.APIConnectionError):

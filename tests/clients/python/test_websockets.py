@@ -1,4 +1,4 @@
-"""The WebSockets: realtime, and that of the responses."""
+"""The realtime and responses WebSockets."""
 
 import asyncio
 
@@ -27,14 +27,14 @@ def test_responses_over_a_websocket(client):
     assert event.response.model == "gpt-one"
 
 
-def test_a_stranger_is_refused(stranger):
+def test_wrong_key_is_rejected(client_with_wrong_key):
     with pytest.raises(InvalidStatus) as caught:
-        stranger.realtime.connect(model="gpt-realtime").enter()
+        client_with_wrong_key.realtime.connect(model="gpt-realtime").enter()
     assert caught.value.response.status_code == 401
     assert b"invalid_api_key" in caught.value.response.body
 
 
-def test_realtime_asynchronously():
+def test_realtime_async():
     async def converse():
         async with openai.AsyncOpenAI(base_url=BASE_URL, api_key=ACCESS_KEY) as client:
             async with client.realtime.connect(model="gpt-realtime") as connection:

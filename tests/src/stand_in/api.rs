@@ -1,12 +1,12 @@
-//! Which path and which model is answered how.
+//! The responses by path and model.
 //!
-//! | model | answer |
+//! | model | response |
 //! |---|---|
-//! | `error-{status}` | that status, in OpenAI's envelope |
-//! | `flaky-{n}-…` | 429 for the first n times |
+//! | `error-{status}` | that status, in OpenAI's error envelope |
+//! | `flaky-{n}-…` | 429 for the first n requests |
 //! | `gated-{name}` | streamed; the second event waits for `/_open/{name}` |
-//! | `cut-{name}` | the same, but it breaks there |
-//! | anything else | a good answer |
+//! | `cut-{name}` | like `gated`, but the connection breaks there |
+//! | anything else | a successful response |
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request};
@@ -18,13 +18,13 @@ use super::{
     shapes,
 };
 
-pub(super) fn answer(head: &request::Parts, sent: &[u8], asked: &Value, state: &State) -> Response<Body> {
+pub(super) fn respond(head: &request::Parts, sent: &[u8], json: &Value, state: &State) -> Response<Body> {
     let path = head.uri.path();
-    let model = asked["model"].as_str().unwrap_or_default();
+    let model = json["model"].as_str().unwrap_or_default();
     if let Some(refusal) = refusal(model, state) {
         return refusal;
     }
-    let streamed = asked["stream"] == true;
+    let streamed = json["stream"] == true;
     match (&head.method, path.strip_prefix("/v1").unwrap_or(path)) {
         (&Method::GET, "/models") => ok(&shapes::models()),
         (&Method::GET, "/models/moved") => moved(head),
@@ -47,9 +47,9 @@ pub(super) fn answer(head: &request::Parts, sent: &[u8], asked: &Value, state: &
             None => failed(400, "no file", "no_file"),
         },
         (&Method::POST, "/realtime/calls") => {
-            let mut answer = body::whole(StatusCode::CREATED, "application/sdp", "v=0\r\n");
-            answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/v1/realtime/calls/rtc_1"));
-            answer
+            let mut response = body::whole(StatusCode::CREATED, "application/sdp", "v=0\r\n");
+            response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/v1/realtime/calls/rtc_1"));
+            response
         }
         (&Method::POST, "/files") => match file_part(head, sent) {
             Some(file) => ok(&shapes::file("file-1", &digest(file), file.len())),
@@ -71,42 +71,42 @@ fn failed(status: u16, message: &str, code: &str) -> Response<Body> {
     body::json(StatusCode::from_u16(status).expect("a status"), &shapes::error(status, message, code))
 }
 
-/// To another model, as an absolute address: a client that follows it unchanged goes past the proxy.
+/// Redirects to another model by an absolute URL: a client that follows it unchanged bypasses the proxy.
 fn moved(head: &request::Parts) -> Response<Body> {
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let mut answer = body::whole(StatusCode::TEMPORARY_REDIRECT, "text/plain", "moved");
-    let to = HeaderValue::try_from(format!("http://{host}/v1/models/gpt-one")).expect("an address is a header's value");
-    answer.headers_mut().insert(header::LOCATION, to);
-    answer
+    let mut response = body::whole(StatusCode::TEMPORARY_REDIRECT, "text/plain", "moved");
+    let to = HeaderValue::try_from(format!("http://{host}/v1/models/gpt-one")).expect("a valid header value");
+    response.headers_mut().insert(header::LOCATION, to);
+    response
 }
 
 fn compressed() -> Response<Body> {
-    let mut answer = body::whole(StatusCode::OK, "application/json", &include_bytes!("gpt-gzip.json.gz")[..]);
-    answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    answer
+    let mut response = body::whole(StatusCode::OK, "application/json", &include_bytes!("gpt-gzip.json.gz")[..]);
+    response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    response
 }
 
 fn refusal(model: &str, state: &State) -> Option<Response<Body>> {
     let limited = || {
-        let mut answer = failed(429, "slow down", "rate_limit_exceeded");
-        answer.headers_mut().insert("retry-after-ms", HeaderValue::from_static("1"));
-        answer
+        let mut response = failed(429, "slow down", "rate_limit_exceeded");
+        response.headers_mut().insert("retry-after-ms", HeaderValue::from_static("1"));
+        response
     };
     if let Some(rest) = model.strip_prefix("flaky-") {
         let times: usize = rest.split('-').next()?.parse().ok()?;
-        return (state.asked_for(model) <= times).then(limited);
+        return (state.count(model) <= times).then(limited);
     }
     match model.strip_prefix("error-")?.parse().ok()? {
         429 => Some(limited()),
         401 => {
-            // As OpenAI does it, and worse: both ends of the key in the text, the whole of it in a header.
-            let key = &state.real_key;
+            // Worse than OpenAI's own error: both ends of the key in the text, the whole key in a header.
+            let key = &state.api_key;
             let text = format!("Incorrect API key provided: {}****{}.", &key[..12], &key[key.len() - 12..]);
-            let mut answer = failed(401, &text, "invalid_api_key");
-            answer.headers_mut().insert("x-echo", HeaderValue::from_str(key).expect("a key is a header's value"));
-            Some(answer)
+            let mut response = failed(401, &text, "invalid_api_key");
+            response.headers_mut().insert("x-echo", HeaderValue::from_str(key).expect("a valid header value"));
+            Some(response)
         }
-        status => Some(failed(status, "as asked", "asked_for")),
+        status => Some(failed(status, "the requested error", "requested_error")),
     }
 }
 
@@ -121,12 +121,12 @@ fn stream(model: &str, events: Vec<String>, state: &State) -> Response<Body> {
     body::events(steps)
 }
 
-/// Every byte there is, many times over.
+/// All 256 byte values, repeated.
 fn every_byte() -> Bytes {
     (0..=255).cycle().take(256 * 256).collect()
 }
 
-/// The content of the part with a file's name in a `multipart/form-data` body.
+/// The content of the part with a file name in a `multipart/form-data` body.
 fn file_part<'a>(head: &request::Parts, sent: &'a [u8]) -> Option<&'a [u8]> {
     let kind = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?.strip_prefix("multipart/form-data;")?;
     let boundary = kind.split("boundary=").nth(1)?.trim_matches('"');
@@ -137,11 +137,11 @@ fn file_part<'a>(head: &request::Parts, sent: &'a [u8]) -> Option<&'a [u8]> {
     Some(&sent[start..find(start, delimiter.as_bytes())?])
 }
 
-/// Three files, a page at a time: the query decides.
+/// A page of three files, as the query selects it.
 fn page(query: &str) -> Value {
     let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let ids = ["file-1", "file-2", "file-3"];
-    let after = value("after").and_then(|id| ids.iter().position(|known| *known == id)).map_or(0, |at| at + 1);
+    let after = value("after").and_then(|id| ids.iter().position(|listed| *listed == id)).map_or(0, |at| at + 1);
     let limit = value("limit").and_then(|limit| limit.parse().ok()).unwrap_or(ids.len());
     let found: Vec<&str> = ids.into_iter().skip(after).take(limit).collect();
     json!({

@@ -1,4 +1,4 @@
-//! Answers' bodies: whole, streamed, held back, cut.
+//! Response bodies: whole, streamed, delayed, cut.
 
 use std::{
     collections::VecDeque,
@@ -17,20 +17,20 @@ use tokio::sync::watch;
 
 /// A step of a body.
 pub(super) enum Step {
-    /// Bytes that leave at once.
+    /// Sends bytes.
     Send(Bytes),
-    /// Nothing more leaves before this gate is open.
+    /// Waits for this gate.
     Wait(watch::Sender<bool>),
-    /// The connection breaks.
+    /// Breaks the connection.
     Break,
 }
 
-type PendingResponse = Pin<Box<dyn Future<Output = ()> + Send>>;
+type GateFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A body that goes step by step.
+/// A body that is sent in steps.
 pub(super) struct Body {
     steps: VecDeque<Step>,
-    pending: Option<PendingResponse>,
+    pending: Option<GateFuture>,
 }
 
 impl Body {
@@ -82,7 +82,7 @@ pub(super) fn whole(status: StatusCode, content_type: &str, bytes: impl Into<Byt
         .header(header::CONTENT_LENGTH, bytes.len())
         .header("x-request-id", "req_stand_in")
         .header("openai-processing-ms", "1");
-    builder.body(Body::new([Step::Send(bytes)])).expect("a good answer")
+    builder.body(Body::new([Step::Send(bytes)])).expect("a valid response")
 }
 
 pub(super) fn json(status: StatusCode, value: &Value) -> Response<Body> {
@@ -91,11 +91,11 @@ pub(super) fn json(status: StatusCode, value: &Value) -> Response<Body> {
 
 pub(super) fn events(steps: Vec<Step>) -> Response<Body> {
     let builder = Response::builder().header(header::CONTENT_TYPE, "text/event-stream; charset=utf-8");
-    builder.header("x-request-id", "req_stand_in").body(Body::new(steps)).expect("a good answer")
+    builder.header("x-request-id", "req_stand_in").body(Body::new(steps)).expect("a valid response")
 }
 
 pub(super) fn switch(builder: http::response::Builder) -> Response<Body> {
-    builder.status(StatusCode::SWITCHING_PROTOCOLS).body(Body::new([])).expect("a good answer")
+    builder.status(StatusCode::SWITCHING_PROTOCOLS).body(Body::new([])).expect("a valid response")
 }
 
 pub(super) fn teapot(reason: &str) -> Response<Body> {

@@ -1,4 +1,4 @@
-//! The WebSockets: the realtime one greets, then sends every event back; that of the responses streams an answer.
+//! The WebSockets: realtime sends `session.created`, then echoes every event; responses streams a response.
 
 use http::{Response, header, request};
 use hyper::upgrade::OnUpgrade;
@@ -17,27 +17,27 @@ const CLOSE: u8 = 8;
 
 pub(super) fn open(head: &request::Parts, upgrade: OnUpgrade) -> Response<Body> {
     let text = |name: header::HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(key) = text(header::SEC_WEBSOCKET_KEY) else { return body::teapot("no key of a WebSocket") };
-    let mut answer = Response::builder()
+    let Some(key) = text(header::SEC_WEBSOCKET_KEY) else { return body::teapot("no Sec-WebSocket-Key") };
+    let mut response = Response::builder()
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()));
     let offered = text(header::SEC_WEBSOCKET_PROTOCOL).unwrap_or_default();
     if offered.split(',').any(|item| item.trim() == "realtime") {
-        answer = answer.header(header::SEC_WEBSOCKET_PROTOCOL, "realtime");
+        response = response.header(header::SEC_WEBSOCKET_PROTOCOL, "realtime");
     }
     let model = head.uri.query().and_then(|query| query.strip_prefix("model=")).unwrap_or_default().to_owned();
     let responses = head.uri.path().ends_with("/responses");
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let socket = TokioIo::new(upgraded);
-            let _ = if responses { respond(socket).await } else { converse(socket, &model).await };
+            let _ = if responses { stream_responses(socket).await } else { echo_events(socket, &model).await };
         }
     });
-    body::switch(answer)
+    body::switch(response)
 }
 
-async fn converse(mut socket: TokioIo<hyper::upgrade::Upgraded>, model: &str) -> std::io::Result<()> {
+async fn echo_events(mut socket: TokioIo<hyper::upgrade::Upgraded>, model: &str) -> std::io::Result<()> {
     let session = json!({"type": "realtime", "model": model, "object": "realtime.session", "id": "sess_1"});
     send(&mut socket, &json!({"type": "session.created", "event_id": "event_1", "session": session})).await?;
     while let Some(event) = receive(&mut socket).await? {
@@ -47,9 +47,9 @@ async fn converse(mut socket: TokioIo<hyper::upgrade::Upgraded>, model: &str) ->
     Ok(())
 }
 
-async fn respond(mut socket: TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<()> {
-    while let Some(asked) = receive(&mut socket).await? {
-        let events = shapes::response_events(asked["model"].as_str().unwrap_or_default()).concat();
+async fn stream_responses(mut socket: TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<()> {
+    while let Some(event) = receive(&mut socket).await? {
+        let events = shapes::response_events(event["model"].as_str().unwrap_or_default()).concat();
         for event in events.lines().filter_map(|line| line.strip_prefix("data: ")) {
             send(&mut socket, &serde_json::from_str(event)?).await?;
         }
@@ -67,7 +67,7 @@ async fn send(socket: &mut TokioIo<hyper::upgrade::Upgraded>, event: &Value) -> 
     socket.write_all(&frame).await
 }
 
-/// The client's next event; nothing once it closes.
+/// The client's next event; `None` once it closes.
 async fn receive(socket: &mut TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<Option<Value>> {
     loop {
         match frame(socket).await? {

@@ -28,7 +28,7 @@ pub(super) fn completion(model: &str) -> Value {
     })
 }
 
-/// The events of a streamed chat completion, one a word, then the end.
+/// The events of a streamed chat completion: one per word, then the end.
 pub(super) fn completion_events(model: &str) -> Vec<String> {
     let chunk = |delta: Value, finish: Value| {
         let choices = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
@@ -56,7 +56,7 @@ pub(super) fn response(model: &str, status: &str) -> Value {
     })
 }
 
-/// The events of a streamed response: what goes before the first word along with it, then one a word, then the end.
+/// The events of a streamed response: the first includes the opening events, then one per word, then the end.
 pub(super) fn response_events(model: &str) -> Vec<String> {
     let mut number = 0;
     let mut event = |kind: &str, mut data: Value| {
