@@ -1,5 +1,5 @@
-//! What many at once cost the release build of the server, at full size: `cargo run --release -p conformance --example
-//! load`. It takes two minutes, and as many descriptors as `ulimit -Hn` allows.
+//! The load tests at full size against the release build of the server: `cargo run --release -p conformance --example
+//! load`. They take two minutes and raise the descriptor limit to `ulimit -Hn`.
 
 use std::time::Duration;
 

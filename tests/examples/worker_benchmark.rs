@@ -1,7 +1,8 @@
-//! The Worker beside one in plain JavaScript, in the same workerd: `cargo run --release --example worker_benchmark`.
+//! Compares the Worker with one in plain JavaScript in the same workerd: `cargo run --release --example
+//! worker_benchmark`.
 //!
 //! One client, keep-alive, on loopback. CPU is user and system time of the workerd process; each figure is the median
-//! of the rounds, with the least and the most.
+//! of the rounds, with the minimum and the maximum.
 
 use std::{
     fs,
@@ -36,12 +37,12 @@ fn main() {
     let plain = format!(r#"(name = "index.js", esModule = embed "{HERE}/older.js")"#);
     println!("{:46}{:>28}{:>28}", "", "gate", "plain JavaScript");
     for (what, measure) in [
-        ("first request on a fresh isolate, µs", first as fn(&Worker, &str) -> Vec<Duration>),
+        ("first request on a new isolate, µs", first as fn(&Worker, &str) -> Vec<Duration>),
         ("small request, latency, µs", latency),
         ("small request, CPU, µs", cpu),
         ("a streamed event of 300 streams, CPU, µs", streamed),
     ] {
-        // Turn about, so that what else the machine does meets both.
+        // Alternates, so that other load on the machine affects both.
         let (gate, plain): (Vec<_>, Vec<_>) =
             (0..ROUNDS).map(|_| (measure(&worker, &gate), measure(&worker, &plain))).unzip();
         println!("{what:46}{:>28}{:>28}", summary(&gate), summary(&plain));
@@ -74,12 +75,12 @@ const config :Workerd.Config = (
 );"#
     );
     let file = PathBuf::from(worker.folder()).join(format!("{}-benchmark.capnp", std::process::id()));
-    fs::write(&file, config).expect("the build's folder takes a file");
+    fs::write(&file, config).expect("write into the build folder");
     let mut command = Command::new(worker.workerd());
     command.args(["serve", "--control-fd=1", "--import-path=/"]).arg(&file);
     let process = Process::start(&mut command, &Settings::new());
     let address = process.wait_for(|line| listening(line, "proxy"));
-    fs::remove_file(file).expect("a file that was written can be removed");
+    fs::remove_file(file).expect("remove the file");
     Running { process, address }
 }
 
@@ -103,12 +104,12 @@ fn first(worker: &Worker, modules: &str) -> Vec<Duration> {
     let upstream = RespondingUpstream::start(|_| OK.into());
     let running = start(worker, modules, upstream.address());
     let mut client = RawConnection::connect(running.address);
-    let begun = Instant::now();
+    let start = Instant::now();
     exchange(&mut client);
-    vec![begun.elapsed()]
+    vec![start.elapsed()]
 }
 
-/// A Worker that has warmed up, and what it serves.
+/// A warmed-up Worker with its upstream and client.
 fn warm(worker: &Worker, modules: &str) -> (RespondingUpstream, Running, RawConnection) {
     let upstream = RespondingUpstream::start(|_| OK.into());
     let running = start(worker, modules, upstream.address());
@@ -122,9 +123,9 @@ fn warm(worker: &Worker, modules: &str) -> (RespondingUpstream, Running, RawConn
 fn latency(worker: &Worker, modules: &str) -> Vec<Duration> {
     let (_upstream, _running, mut client) = warm(worker, modules);
     let timed = |_| {
-        let begun = Instant::now();
+        let start = Instant::now();
         exchange(&mut client);
-        begun.elapsed()
+        start.elapsed()
     };
     let mut all: Vec<_> = (0..REQUESTS).map(timed).collect();
     all.sort();

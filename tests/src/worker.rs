@@ -1,4 +1,4 @@
-//! The Worker in workerd, the runtime that Cloudflare runs: the wasm that is deployed, and nothing in front.
+//! The deployed wasm in [workerd](https://github.com/cloudflare/workerd), Cloudflare's Workers runtime.
 
 pub mod only;
 pub mod wrangler;
@@ -27,7 +27,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Builds into this folder of the crate, with these features.
+    /// Builds into this folder of the crate, with these Cargo features.
     #[must_use]
     pub fn build(folder: &str, features: &[&str]) -> Self {
         let build = [format!("{CRATE}/build.sh"), "--out-dir".into(), folder.into(), "--quiet".into()];
@@ -38,30 +38,30 @@ impl Worker {
         Self { build: Path::new(CRATE).join(folder), workerd }
     }
 
-    /// The folder that holds what is deployed.
+    /// The build folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.build
     }
 
-    /// The runtime's program.
+    /// The path of workerd.
     #[must_use]
     pub fn workerd(&self) -> &Path {
         &self.workerd
     }
 
-    /// Starts it; `more` are bindings that are no texts.
+    /// Starts the Worker; `more` are bindings other than texts.
     #[must_use]
     pub fn serve(&self, settings: &Settings, more: &str) -> RunningWorker {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = self.build.join(format!("{}-{number}.capnp", std::process::id()));
-        fs::write(&file, self.config(settings, more)).expect("the build's folder takes a file");
+        fs::write(&file, self.config(settings, more)).expect("write into the build folder");
         let mut workerd = Command::new(&self.workerd);
         workerd.args(["serve", "--verbose", "--control-fd=1", "--import-path=/"]).arg(&file);
         let process = Process::start(&mut workerd, settings);
         let [proxy, watch] = ["proxy", "watch"].map(|socket| process.wait_for(|line| listening(line, socket)));
-        fs::remove_file(&file).expect("a file that was written can be removed");
+        fs::remove_file(&file).expect("remove the file");
         RunningWorker { process, proxy, watch }
     }
 
@@ -75,7 +75,7 @@ impl Worker {
     }
 }
 
-/// The compatibility date that a user deploys with.
+/// The compatibility date of the sample configuration.
 fn date() -> &'static str {
     let sample = include_str!("../../adapter-worker/wrangler.toml.sample");
     let line = sample.lines().find_map(|line| line.strip_prefix("compatibility_date = "));
@@ -93,17 +93,17 @@ impl Adapter for Worker {
 
     fn supports(&self, feature: Feature) -> bool {
         use Feature::{Backpressure, Cancel, StreamingUpload, Unbounded, WebSocket};
-        // The rest is the runtime's own to do, and it does it in its own way.
+        // The runtime implements the other features itself, in its own way.
         [Backpressure, Cancel, StreamingUpload, Unbounded, WebSocket].contains(&feature)
     }
 }
 
-/// A workerd that takes connections.
+/// A running workerd.
 pub struct RunningWorker {
     /// The program.
     pub process: Process,
     proxy: SocketAddr,
-    /// Where it tells how often its wasm was called, and the bytes of its memory.
+    /// The address that returns the number of calls into the wasm and the size of its memory in bytes.
     pub watch: SocketAddr,
 }
 
@@ -129,5 +129,5 @@ fn stdout_of(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
     assert!(output.status.success(), "{command:?} fails");
-    String::from_utf8(output.stdout).expect("a tool writes UTF-8")
+    String::from_utf8(output.stdout).expect("UTF-8 output")
 }

@@ -1,4 +1,4 @@
-# The Worker in workerd: the folder of a build, settings and the date are filled in.
+# The Worker in workerd; the suite fills in the build folder, the settings and the date.
 using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
@@ -13,10 +13,10 @@ const config :Workerd.Config = (
       compatibilityDate = "{date}",
       bindings = [{bindings}],
     )),
-    # What the Worker fetches may be on this machine.
+    # The upstream is on loopback.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],
-  # A binding of the Secrets Store, as far as a Worker sees it.
+  # A Secrets Store binding with the interface that a Worker uses.
   extensions = [(modules = [(name = "store", internal = true, esModule = embed "{here}/store.js")])],
   sockets = [
     (name = "proxy", address = "127.0.0.1:0", http = (), service = "worker"),

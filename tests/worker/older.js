@@ -1,4 +1,4 @@
-// A proxy of the usual kind, in plain JavaScript: what the gate is measured against.
+// A typical proxy in plain JavaScript, the baseline of the benchmark.
 const CORS = {
   "Access-Control-Allow-Origin": "*",
   "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",

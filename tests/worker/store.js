@@ -1,7 +1,7 @@
-// A binding of the Secrets Store: its value, or a store that is away.
+// A Secrets Store binding: returns its value, or fails if it has none.
 export default (inner) => ({
   async get() {
-    if (inner.value === undefined) throw new Error("the store is away");
+    if (inner.value === undefined) throw new Error("the store is unavailable");
     return inner.value;
   },
 });

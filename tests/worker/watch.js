@@ -1,4 +1,4 @@
-// The Worker as it is, and beside it an entrance that tells what its wasm did.
+// The unchanged Worker, and a second entrypoint that returns the call count and memory size of its wasm.
 import { tally } from "tally.js";
 export { default } from "index.js";
 

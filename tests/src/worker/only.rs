@@ -1,4 +1,4 @@
-//! What the Worker alone has to show.
+//! Tests of the Worker alone.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -21,26 +21,26 @@ mod size;
 
 type Test = (&'static str, fn(&Worker));
 
-/// One trial a test.
+/// One trial per test.
 #[must_use]
 pub fn trials(worker: &Worker) -> Vec<Trial> {
     let worker = Arc::new(worker.clone());
     let tests: [Test; 15] = [
         ("size::is_bounded", size::is_bounded),
-        ("size::the_source_decides_nothing", size::source_decides_nothing),
-        ("size::what_is_deployed_is_what_is_tested", size::is_deployed),
-        ("bodies::events_pass_without_a_call_into_the_wasm", bodies::no_calls),
-        ("bodies::fifty_megabytes_each_way_leave_its_memory_alone", bodies::flat),
-        ("bodies::three_hundred_streams_at_once", bodies::many_streams),
-        ("panics::a_panic_leaves_other_requests_whole", panics::isolated),
-        ("settings::wrong_ones_are_named", settings::wrong),
+        ("size::source_has_no_policy", size::source_has_no_policy),
+        ("size::deployed_wasm_is_the_tested_wasm", size::is_deployed),
+        ("bodies::events_pass_without_wasm_calls", bodies::no_calls),
+        ("bodies::fifty_megabytes_each_way_use_flat_memory", bodies::flat),
+        ("bodies::three_hundred_concurrent_streams", bodies::many_streams),
+        ("panics::panic_does_not_affect_other_requests", panics::isolated),
+        ("settings::invalid_settings_are_named", settings::invalid),
         ("settings::from_a_secrets_store", settings::from_store),
-        ("settings::from_a_store_that_is_away", settings::store_away),
-        ("runtime::it_writes_targets_in_its_own_way", runtime::targets),
-        ("runtime::it_joins_repeated_fields", runtime::fields),
-        ("runtime::it_refuses_methods_itself", runtime::methods),
-        ("runtime::a_get_may_have_a_body", runtime::get_with_body),
-        ("runtime::a_reset_before_the_head_cancels", runtime::reset),
+        ("settings::unavailable_secrets_store", settings::store_unavailable),
+        ("runtime::normalizes_targets", runtime::targets),
+        ("runtime::joins_repeated_fields", runtime::fields),
+        ("runtime::rejects_unknown_methods", runtime::methods),
+        ("runtime::get_may_have_a_body", runtime::get_with_body),
+        ("runtime::client_reset_cancels", runtime::reset),
     ];
     let trial = |(name, test): Test| {
         let worker = Arc::clone(&worker);
@@ -57,14 +57,14 @@ fn start(worker: &Worker, upstream: SocketAddr) -> RunningWorker {
     worker.serve(&wire::settings(&format!("http://{upstream}"), &[]), "")
 }
 
-/// An read_response, its body read.
+/// A response with its body.
 fn read_response(client: &mut RawConnection) -> (Head, Vec<u8>) {
     let head = client.head();
     let body = client.body(&head);
     (head, body)
 }
 
-/// A stream of events that has begun: the client's end and the upstream's.
+/// A started event stream: the client's and the upstream's connection.
 fn stream(proxy: &RunningWorker, upstream: &Upstream) -> (RawConnection, RawConnection) {
     let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/responses/1?stream=true", ""));
@@ -76,7 +76,7 @@ fn stream(proxy: &RunningWorker, upstream: &Upstream) -> (RawConnection, RawConn
 }
 
 impl RunningWorker {
-    /// How often the wasm was called, and the bytes of its memory.
+    /// The number of calls into the wasm, and the size of its memory in bytes.
     fn tally(&self) -> (u64, u64) {
         let mut client = RawConnection::connect(self.watch);
         client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");

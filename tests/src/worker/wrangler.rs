@@ -1,4 +1,5 @@
-//! Wrangler, as a user types it: `deploy`, as far as that goes without a login, and `dev`.
+//! Wrangler as an owner runs it: `deploy --dry-run` and `dev`
+//! (<https://developers.cloudflare.com/workers/wrangler/commands/>).
 
 use std::{
     env, fs,
@@ -16,7 +17,7 @@ use crate::{
 
 const SAMPLE: &str = include_str!("../../../adapter-worker/wrangler.toml.sample");
 
-/// Wrangler with Node, neither from what the machine has.
+/// Wrangler on Node, both from the pinned tools.
 fn wrangler(arguments: &[&str]) -> Command {
     let tools = stdout_of(Command::new(format!("{CRATE}/tools/install.sh")).args(["npm", HERE]));
     let tools = PathBuf::from(tools.trim());
@@ -25,7 +26,7 @@ fn wrangler(arguments: &[&str]) -> Command {
     command
 }
 
-/// The sample, its build in a folder of its own, as a file beside it.
+/// A copy of the sample configuration with a build folder of its own.
 struct Configuration(PathBuf);
 
 impl Configuration {
@@ -35,7 +36,7 @@ impl Configuration {
         let file = PathBuf::from(CRATE).join(format!("wrangler.suite-{}-{number}.toml", std::process::id()));
         let text = SAMPLE.replace("build/index.js", &format!("{build}/index.js"));
         let text = text.replace("./build.sh", command);
-        fs::write(&file, text).expect("the crate's folder takes a file");
+        fs::write(&file, text).expect("write into the crate's folder");
         Self(file)
     }
 
@@ -50,10 +51,10 @@ impl Drop for Configuration {
     }
 }
 
-/// Builds and bundles as `wrangler deploy` does; returns the wasm that it would send.
+/// Builds and bundles with `wrangler deploy --dry-run`; returns the wasm that it would upload.
 ///
 /// # Panics
-/// Where that fails.
+/// If that fails.
 #[must_use]
 pub fn deployed() -> Vec<u8> {
     let configuration = Configuration::write("build-deployed", "./build.sh --out-dir build-deployed");
@@ -61,10 +62,10 @@ pub fn deployed() -> Vec<u8> {
     let _ = fs::remove_dir_all(&folder);
     let arguments = ["deploy", "--dry-run", "--config", configuration.path(), "--outdir", ".wrangler/suite"];
     println!("{}", stdout_of(wrangler(&arguments).env("WRANGLER_SEND_METRICS", "false")));
-    let files = fs::read_dir(folder).expect("the bundle is there").map(|file| file.expect("a listed file").path());
+    let files = fs::read_dir(folder).expect("the bundle exists").map(|file| file.expect("a listed file").path());
     let wasm: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "wasm")).collect();
-    assert_eq!(wasm.len(), 1, "one module of wasm");
-    fs::read(&wasm[0]).expect("the wasm can be read")
+    assert_eq!(wasm.len(), 1, "one wasm module");
+    fs::read(&wasm[0]).expect("read the wasm")
 }
 
 /// The Worker under `wrangler dev`.
@@ -77,20 +78,20 @@ impl Adapter for Dev {
     }
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
-        // Built already, as every deployment is: a build beside all other tests outlasts any patience.
+        // Uses the existing build: a second build in parallel to the other tests would exceed the timeouts.
         let configuration = Configuration::write("build", "true");
         let secrets = configuration.0.with_extension("vars");
         let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-        fs::write(&secrets, lines.join("\n")).expect("the crate's folder takes a file");
+        fs::write(&secrets, lines.join("\n")).expect("write into the crate's folder");
         let base = format!("API_BASE:{}", settings["API_BASE"]);
         let secrets = secrets.to_str().expect("a path in UTF-8");
         let arguments = ["dev", "--config", configuration.path(), "--env-file", secrets, "--var", &base];
         let mut command = wrangler(&arguments);
         command.args(["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0", "--log-level", "log"]);
-        // It builds, for which it needs all that the suite itself was given.
-        let mut surroundings: Settings = env::vars().collect();
-        surroundings.extend([("WRANGLER_SEND_METRICS", "false"), ("CI", "true")].map(|(n, v)| (n.into(), v.into())));
-        let process = Process::start(command.stdin(Stdio::null()), &surroundings);
+        // Wrangler needs the environment of the suite.
+        let mut environment: Settings = env::vars().collect();
+        environment.extend([("WRANGLER_SEND_METRICS", "false"), ("CI", "true")].map(|(n, v)| (n.into(), v.into())));
+        let process = Process::start(command.stdin(Stdio::null()), &environment);
         let address = process.wait_for(ready_on);
         let _ = fs::remove_file(secrets);
         Box::new(RunningDev { process, address, _configuration: configuration })
@@ -123,7 +124,7 @@ impl Running for RunningDev {
     }
 }
 
-/// Ended by a signal that it heeds: killed, it would leave workerd behind.
+/// Stops wrangler by SIGTERM: after SIGKILL, its workerd would keep running.
 impl Drop for RunningDev {
     fn drop(&mut self) {
         self.process.signal("TERM");

@@ -1,4 +1,4 @@
-//! Bodies stay outside the wasm.
+//! Bodies do not pass through the wasm.
 
 use std::thread;
 
@@ -37,7 +37,7 @@ pub(super) fn flat(worker: &Worker) {
             client
         });
         assert!(upstream_conn.bytes(SIZE).iter().all(|byte| *byte == b'u'));
-        let mut client = sender.join().expect("all is sent");
+        let mut client = sender.join().expect("everything is sent");
         let sender = thread::spawn(move || {
             upstream_conn.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n"));
             upstream_conn.send(vec![b'd'; SIZE]);
@@ -45,7 +45,7 @@ pub(super) fn flat(worker: &Worker) {
         let (head, body) = read_response(&mut client);
         assert_eq!(head.content_length(), Some(SIZE));
         assert!(body.iter().all(|byte| *byte == b'd'));
-        sender.join().expect("all is sent");
+        sender.join().expect("everything is sent");
         proxy.tally()
     };
     let (first, memory) = exchange();

@@ -1,4 +1,4 @@
-//! A panic ends one request, and nothing else.
+//! A panic fails one request and no other.
 
 use super::{read_response, start, stream};
 use crate::{adapter::Running as _, raw_connection::RawConnection, upstream::Upstream, wire::request, worker::Worker};
@@ -25,5 +25,5 @@ pub(super) fn isolated(_: &Worker) {
         let (head, body) = read_response(&mut client);
         assert_eq!((head.status(), &*body), (200, &b"ok"[..]));
     }
-    assert!(proxy.process.output().contains("forced"), "it was a panic");
+    assert!(proxy.process.output().contains("forced"), "the log contains the panic");
 }

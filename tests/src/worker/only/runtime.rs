@@ -1,4 +1,4 @@
-//! What the runtime does to heads before and after the Worker sees them, where the suite's cases differ.
+//! How the runtime changes heads before and after the Worker, where the results differ from the cases.
 
 use super::{EVENTS, read_response, start};
 use crate::{
@@ -11,38 +11,38 @@ use crate::{
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nvary: a\r\nvary: b\r\n\r\nok";
 
-/// What the upstream saw of this request, and the head of the answer.
+/// The request head at the upstream, if any, and the response head at the client.
 fn pass(worker: &Worker, request: impl AsRef<[u8]>) -> (Option<Head>, Head) {
     let upstream = RespondingUpstream::start(|_| OK.to_vec());
     let proxy = start(worker, upstream.address());
     let mut client = RawConnection::connect(proxy.address());
     client.send(request);
     let (head, _) = read_response(&mut client);
-    (upstream.take().pop().map(|seen| seen.head), head)
+    (upstream.take().pop().map(|request| request.head), head)
 }
 
 pub(super) fn targets(worker: &Worker) {
-    for (sent, arrives) in [
+    for (sent, expected) in [
         ("/v1/models?a='b'", "/v1/models?a=%27b%27"),
         ("/v1/files/\u{e9}", "/v1/files/%C3%A9"),
         ("/v1/files/a%2Fb?c=%7e&d=+", "/v1/files/a%2Fb?c=%7e&d=+"),
     ] {
-        let (seen, _) = pass(worker, request("GET", sent, ""));
-        assert_eq!(seen.expect("it passes").word(1), arrives);
+        let (forwarded, _) = pass(worker, request("GET", sent, ""));
+        assert_eq!(forwarded.expect("the request is forwarded").word(1), expected);
     }
 }
 
 pub(super) fn fields(worker: &Worker) {
-    let (seen, answered) = pass(worker, request("GET", "/v1/models", "accept: a\r\naccept: b\r\n"));
-    assert_eq!(seen.expect("it passes").header("accept"), Some("a, b"));
-    assert_eq!(answered.header("vary"), Some("a, b"));
+    let (forwarded, response) = pass(worker, request("GET", "/v1/models", "accept: a\r\naccept: b\r\n"));
+    assert_eq!(forwarded.expect("the request is forwarded").header("accept"), Some("a, b"));
+    assert_eq!(response.header("vary"), Some("a, b"));
 }
 
 pub(super) fn methods(worker: &Worker) {
     for method in ["HEAD2", "CONNECT"] {
-        let (seen, answered) = pass(worker, request(method, "/v1/models", ""));
-        assert!(answered.status() >= 400);
-        assert!(seen.is_none(), "nothing was sent");
+        let (forwarded, response) = pass(worker, request(method, "/v1/models", ""));
+        assert!(response.status() >= 400);
+        assert!(forwarded.is_none(), "nothing is forwarded");
     }
 }
 
@@ -52,8 +52,8 @@ pub(super) fn get_with_body(worker: &Worker) {
     let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", "content-length: 4\r\n") + "body");
     let mut upstream_conn = upstream.accept();
-    let seen = upstream_conn.head();
-    assert_eq!(upstream_conn.body(&seen), b"body");
+    let head = upstream_conn.head();
+    assert_eq!(upstream_conn.body(&head), b"body");
     upstream_conn.send(OK);
     assert_eq!(read_response(&mut client).0.status(), 200);
 }

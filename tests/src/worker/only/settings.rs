@@ -1,4 +1,4 @@
-//! Settings from texts and stores; wrong ones are told, and no secret with them.
+//! Settings from text bindings and the Secrets Store; invalid ones are reported without secrets.
 
 use serde_json::Value;
 
@@ -13,15 +13,15 @@ use crate::{
     worker::Worker,
 };
 
-/// Every case of settings that must be refused.
-pub(super) fn wrong(worker: &Worker) {
-    let nobody = "127.0.0.1:1";
-    let cases = case_files::load().into_iter().map(|template| template.at(nobody));
-    let refused: Vec<_> = cases.filter(|case| !case.refused.is_empty()).collect();
-    assert!(refused.len() > 20, "the cases are there");
-    for case in refused {
-        let settings = core::settings(&case, nobody);
-        let message = refusal(&worker.serve(&settings, ""));
+/// Runs every case of invalid settings.
+pub(super) fn invalid(worker: &Worker) {
+    let unreachable = "127.0.0.1:1";
+    let cases = case_files::load().into_iter().map(|template| template.at(unreachable));
+    let invalid: Vec<_> = cases.filter(|case| !case.refused.is_empty()).collect();
+    assert!(invalid.len() > 20, "the cases are loaded");
+    for case in invalid {
+        let settings = core::settings(&case, unreachable);
+        let message = error_message(&worker.serve(&settings, ""));
         for text in &case.refused {
             assert!(message.contains(text), "{}: no {text} in {message}", case.name);
         }
@@ -32,15 +32,15 @@ pub(super) fn wrong(worker: &Worker) {
     }
 }
 
-fn refusal(proxy: &RunningWorker) -> String {
+fn error_message(proxy: &RunningWorker) -> String {
     let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", "origin: https://a.example\r\n"));
     let (head, body) = read_response(&mut client);
     assert_eq!(head.status(), 500);
     assert_eq!(head.header("access-control-allow-origin"), Some("*"));
     assert_eq!(error_code(&body), "misconfigured");
-    let body: Value = serde_json::from_slice(&body).expect("an envelope is JSON");
-    body["error"]["message"].as_str().expect("a message is a text").to_owned()
+    let body: Value = serde_json::from_slice(&body).expect("a JSON error");
+    body["error"]["message"].as_str().expect("a message").to_owned()
 }
 
 pub(super) fn from_store(worker: &Worker) {
@@ -55,11 +55,11 @@ pub(super) fn from_store(worker: &Worker) {
     }
 }
 
-pub(super) fn store_away(worker: &Worker) {
+pub(super) fn store_unavailable(worker: &Worker) {
     let mut settings = wire::settings("http://127.0.0.1:1", &[]);
     settings.remove("ACCESS_KEYS");
     let proxy = worker.serve(&settings, &store(""));
-    assert!(refusal(&proxy).contains("ACCESS_KEYS is set, but can't be read"));
+    assert!(error_message(&proxy).contains("ACCESS_KEYS is set, but can't be read"));
 }
 
 fn store(inner: &str) -> String {

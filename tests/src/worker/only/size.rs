@@ -1,4 +1,4 @@
-//! What is deployed stays small: size is what a Worker's start costs.
+//! The deployed files stay small, because their size determines a Worker's startup time.
 
 use std::{
     fs,
@@ -8,10 +8,11 @@ use std::{
 
 use crate::worker::{CRATE, Worker, wrangler};
 
-/// Lines of the adapter, which decides nothing.
+/// Lines of the adapter's source, at most: it contains no policy.
 const LINES: usize = 200;
 
-/// Bytes, gzipped as Cloudflare counts them.
+/// Bytes after gzip, as Cloudflare counts them
+/// (<https://developers.cloudflare.com/workers/platform/limits/#worker-size>).
 const WASM: usize = 120_000;
 const JAVASCRIPT: usize = 10_000;
 
@@ -23,27 +24,27 @@ pub(super) fn is_bounded(worker: &Worker) {
 }
 
 pub(super) fn is_deployed(worker: &Worker) {
-    let tested = fs::read(worker.folder().join("index_bg.wasm")).expect("the wasm can be read");
-    assert!(wrangler::deployed() == tested, "the wasm is another");
+    let tested = fs::read(worker.folder().join("index_bg.wasm")).expect("read the wasm");
+    assert!(wrangler::deployed() == tested, "the deployed wasm differs");
 }
 
-pub(super) fn source_decides_nothing(_: &Worker) {
-    let folder = fs::read_dir(Path::new(CRATE).join("src")).expect("the sources are there");
-    let sources = folder.map(|file| fs::read_to_string(file.expect("a listed file").path()).expect("a source is text"));
+pub(super) fn source_has_no_policy(_: &Worker) {
+    let folder = fs::read_dir(Path::new(CRATE).join("src")).expect("list the sources");
+    let sources = folder.map(|file| fs::read_to_string(file.expect("a listed file").path()).expect("UTF-8 source"));
     let source: String = sources.collect();
     assert!(source.lines().count() < LINES, "{} lines", source.lines().count());
     let is_status = |word: &str| word.len() == 3 && word.parse::<u16>().is_ok();
-    let told: Vec<_> =
+    let codes: Vec<_> =
         source.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| is_status(word)).collect();
-    assert!(told.is_empty(), "status codes: {told:?}");
+    assert!(codes.is_empty(), "status codes: {codes:?}");
     for text in ["header::", "StatusCode", "HeaderName::from_static", "HeaderValue::from_static"] {
-        assert!(!source.contains(text), "{text} stands in the adapter");
+        assert!(!source.contains(text), "{text} occurs in the adapter");
     }
 }
 
 fn gzipped(file: &Path) -> usize {
     let mut gzip = Command::new("gzip");
     let output = gzip.args(["--best", "--stdout"]).arg(file).stdin(Stdio::null()).output().expect("gzip starts");
-    assert!(output.status.success(), "{} is zipped", file.display());
+    assert!(output.status.success(), "{} is compressed", file.display());
     output.stdout.len()
 }
