@@ -1,4 +1,4 @@
-//! What the standalone server alone has, each theme in a file of its own.
+//! Tests of the standalone server alone, one file per topic.
 
 mod admin;
 mod client_limits;
@@ -29,7 +29,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const THEMES: [(&str, &[Test]); 17] = [
+const TOPICS: [(&str, &[Test]); 17] = [
     ("client_limits", client_limits::TESTS),
     ("drain", drain::TESTS),
     ("temporary_key", temporary_key::TESTS),
@@ -49,12 +49,12 @@ const THEMES: [(&str, &[Test]); 17] = [
     ("unreachable", unreachable::TESTS),
 ];
 
-/// One trial a test.
+/// One trial per test.
 #[must_use]
 pub fn trials() -> Vec<Trial> {
-    let tests = THEMES.into_iter().flat_map(|(theme, tests)| tests.iter().map(move |test| (theme, test)));
-    let trial = |(theme, (name, run)): (&str, &'static Test)| {
-        Trial::test(format!("server::{theme}::{name}"), move || {
+    let tests = TOPICS.into_iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));
+    let trial = |(topic, (name, run)): (&str, &'static Test)| {
+        Trial::test(format!("server::{topic}::{name}"), move || {
             run();
             Ok(())
         })
@@ -62,7 +62,7 @@ pub fn trials() -> Vec<Trial> {
     tests.map(trial).collect()
 }
 
-/// Starts the server for Tom before this upstream; `more` settings come on top.
+/// Starts the server with Tom's key in front of this upstream; `more` settings are added.
 fn start(upstream: SocketAddr, more: &[(&str, &str)]) -> RunningServer {
     RunningServer::start(&settings_for(&format!("http://{upstream}"), more))
 }

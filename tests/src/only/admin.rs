@@ -1,4 +1,4 @@
-//! The address for the owner's machines: counts, liveness, readiness.
+//! The admin listener: metrics, liveness, readiness.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -17,16 +17,16 @@ use crate::{
 
 pub(super) const TESTS: &[Test] = &[
     ("requests_bytes_and_rejections_are_counted", counted),
-    ("an_open_stream_is_counted_as_open", open),
-    ("a_client_that_left_is_counted", left),
-    ("readiness_turns_red_while_draining", readiness),
-    ("it_is_off_unless_asked_for", off),
+    ("open_stream_is_counted_as_open", open),
+    ("client_disconnect_is_counted", client_disconnect),
+    ("readyz_is_503_while_draining", readiness),
+    ("off_by_default", off),
 ];
 
 const METRICS: (&str, &str) = ("METRICS_LISTEN", "127.0.0.1:0");
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
-/// Where it listens.
+/// The address of the admin listener.
 fn address(proxy: &RunningServer) -> SocketAddr {
     proxy.process.wait_for(|line| {
         let (_, rest) = line.split_once("metrics on http://")?;
@@ -34,25 +34,25 @@ fn address(proxy: &RunningServer) -> SocketAddr {
     })
 }
 
-fn ask(at: SocketAddr, path: &str) -> (u16, String) {
+fn fetch(at: SocketAddr, path: &str) -> (u16, String) {
     let mut connection = RawConnection::connect(at);
     connection.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
     let head = connection.head();
     let body = connection.body(&head);
-    (head.status(), String::from_utf8(body).expect("it is text"))
+    (head.status(), String::from_utf8(body).expect("UTF-8 text"))
 }
 
-/// Waits until the counts have this line: what is over for the client may not yet be for the server.
+/// Waits until the metrics contain this line: the server may finish a request after its client.
 fn wait_for(at: SocketAddr, line: &str) -> String {
-    let begun = Instant::now();
+    let start_time = Instant::now();
     loop {
-        let (status, text) = ask(at, "/metrics");
+        let (status, text) = fetch(at, "/metrics");
         assert_eq!(status, 200);
         assert!(text.ends_with("# EOF\n"), "{text}");
         if text.lines().any(|found| found == line) {
             return text;
         }
-        assert!(begun.elapsed() < STEP_TIMEOUT, "{line} does not come\n{text}");
+        assert!(start_time.elapsed() < STEP_TIMEOUT, "{line} does not appear\n{text}");
     }
 }
 
@@ -96,7 +96,7 @@ fn open() {
     wait_for(address(&proxy), "sparekey_requests_open 0");
 }
 
-fn left() {
+fn client_disconnect() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[METRICS]);
     let mut client = RawConnection::connect(proxy.address());
@@ -111,15 +111,15 @@ fn readiness() {
     let upstream = Upstream::start();
     let mut proxy = start(upstream.address(), &[METRICS]);
     let at = address(&proxy);
-    assert_eq!(ask(at, "/readyz"), (200, "ready\n".to_owned()));
+    assert_eq!(fetch(at, "/readyz"), (200, "ready\n".to_owned()));
     let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
     let mut upstream_conn = upstream.accept();
     upstream_conn.head();
     drain(&proxy, "TERM");
-    assert_eq!(ask(at, "/readyz"), (503, "draining\n".to_owned()));
-    assert_eq!(ask(at, "/healthz"), (200, "ok\n".to_owned()));
-    assert_eq!(ask(at, "/v1/models").0, 404);
+    assert_eq!(fetch(at, "/readyz"), (503, "draining\n".to_owned()));
+    assert_eq!(fetch(at, "/healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(fetch(at, "/v1/models").0, 404);
     upstream_conn.send(OK);
     client.until("hello");
     assert_eq!(proxy.process.wait().0.code(), Some(0));
@@ -134,7 +134,7 @@ fn off() {
         client.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"));
         let head = client.head();
         client.body(&head);
-        assert_eq!(head.status(), 401, "{path} is a path like any other");
+        assert_eq!(head.status(), 401, "{path} is an ordinary path");
     }
     assert!(!proxy.process.output().contains("metrics on"));
 }

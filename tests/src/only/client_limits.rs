@@ -1,19 +1,19 @@
-//! Heads, silence and numbers are bounded.
+//! Limits on clients: head size, timeouts, number of connections.
 
 use super::{Test, get, start};
 use crate::{adapter::Running as _, http2, raw_connection::RawConnection, tls::Authority, upstream::Upstream, wire};
 
 pub(super) const TESTS: &[Test] = &[
-    ("a_head_too_large_is_refused", large_head),
-    ("a_head_too_large_is_refused_over_http2", large_head_http2),
-    ("ten_thousand_headers_are_refused", many_headers),
-    ("a_refused_upload_is_read_on", refused_upload),
-    ("a_head_that_never_ends_is_given_up", endless_head),
-    ("a_connection_that_says_nothing_is_given_up", silence),
-    ("a_tls_handshake_that_never_ends_is_given_up", tls_silence),
-    ("an_idle_connection_is_closed_and_a_busy_one_is_not", idle),
-    ("an_idle_http2_connection_is_closed_and_a_busy_one_is_not", idle_http2),
-    ("an_http2_connection_that_asks_nothing_is_given_up", silence_http2),
+    ("oversized_head_is_rejected", large_head),
+    ("oversized_head_is_rejected_over_http2", large_head_http2),
+    ("ten_thousand_headers_are_rejected", many_headers),
+    ("rejected_upload_is_drained", rejected_upload),
+    ("incomplete_head_times_out", incomplete_head),
+    ("silent_connection_times_out", silent),
+    ("incomplete_tls_handshake_times_out", tls_silent),
+    ("idle_connection_is_closed_but_busy_one_is_not", idle),
+    ("idle_http2_connection_is_closed_but_busy_one_is_not", idle_http2),
+    ("silent_http2_connection_times_out", silent_http2),
     ("connections_beyond_the_maximum_wait", maximum),
 ];
 
@@ -21,7 +21,7 @@ fn large_head() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("MAX_HEAD", "8192")]);
     let mut client = RawConnection::connect(proxy.address());
-    // More than the sockets between hold: a reset would take the answer along.
+    // More than the socket buffers hold: a reset would discard the response.
     let mut sender = RawConnection::over(client.socket().try_clone().unwrap());
     let head = wire::request("GET", "/v1/models", &format!("x-large: {}\r\n", "x".repeat(10_000_000)));
     let sending = std::thread::spawn(move || sender.try_send(head));
@@ -37,13 +37,13 @@ fn large_head_http2() {
     let mut request = wire::get("/v1/models");
     request.headers_mut().insert("x-large", "x".repeat(10_000).parse().unwrap());
     assert_eq!(client.request(request).0.status, 431);
-    assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
+    assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "other streams of the connection continue");
     assert!(upstream.is_untouched());
 }
 
 fn many_headers() {
     let upstream = Upstream::start();
-    // Each is in bounds, and so are all together.
+    // Each header is within the limit of the size, and so is the whole head.
     let proxy = start(upstream.address(), &[("MAX_HEAD", "1000000")]);
     let names = || (0..10_000).map(|number| format!("x-{number}"));
     let mut client = RawConnection::connect(proxy.address());
@@ -56,11 +56,11 @@ fn many_headers() {
         request.headers_mut().insert(http::HeaderName::try_from(name).unwrap(), http::HeaderValue::from_static("x"));
     }
     assert_eq!(client.request(request).0.status, 431);
-    assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
+    assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "other streams of the connection continue");
     assert!(upstream.is_untouched());
 }
 
-fn refused_upload() {
+fn rejected_upload() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -70,14 +70,14 @@ fn refused_upload() {
     assert!(upstream.is_untouched());
 }
 
-fn endless_head() {
+fn incomplete_head() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5")]);
     let mut client = RawConnection::connect(proxy.address());
     client.send("GET /v1/models HTTP/1.1\r\nhost: x\r\nx-never: ");
     client.rest();
 
-    // After a request that was fine, too.
+    // The same after a complete request.
     let mut client = RawConnection::connect(proxy.address());
     client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
     client.until("ok\n");
@@ -86,13 +86,13 @@ fn endless_head() {
     assert!(upstream.is_untouched());
 }
 
-fn silence() {
+fn silent() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5")]);
     assert!(RawConnection::connect(proxy.address()).rest().0.is_empty());
 }
 
-fn tls_silence() {
+fn tls_silent() {
     let authority = Authority::new();
     let (cert, key) = authority.files("localhost");
     let upstream = Upstream::start();
@@ -110,7 +110,7 @@ fn idle() {
     busy.send(get("/v1/models"));
     let mut upstream_conn = upstream.accept();
     upstream_conn.head();
-    // Each in turn has as long a time; together they have a second more for a farewell.
+    // One after the other, so that the busy connection stays open four times the idle timeout.
     for _ in 0..4 {
         let mut idle = RawConnection::connect(proxy.address());
         idle.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -140,7 +140,7 @@ fn idle_http2() {
     busy.wait_closed();
 }
 
-fn silence_http2() {
+fn silent_http2() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5")]);
     http2::Client::connect(proxy.address()).wait_closed();
@@ -157,12 +157,12 @@ fn maximum() {
     second.send("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     first.until("\r\n\r\nok");
-    // Each is a time in which the second one would have been answered, had it a place.
+    // In each of these exchanges the server would have had time for the second connection.
     for _ in 0..100 {
         first.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
         first.until("ok\n");
     }
-    assert!(!second.has_unread(), "it waits for a place");
+    assert!(!second.has_unread(), "the second connection must wait");
     drop(first);
     assert_eq!(second.head().status(), 200);
 }

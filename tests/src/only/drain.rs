@@ -1,4 +1,4 @@
-//! Signals: what is open finishes, nothing new begins.
+//! Signals: requests in flight finish, and no new connections are accepted.
 
 use std::net::TcpStream;
 
@@ -8,17 +8,17 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("an_open_stream_finishes_and_nothing_new_begins", || finishes("TERM")),
-    ("an_interrupt_drains_too", || finishes("INT")),
-    ("an_http2_stream_finishes", http2_stream),
-    ("an_idle_connection_does_not_hold_it_up", idle),
-    ("a_silent_connection_does_not_hold_it_up", silent),
-    ("a_tunnel_goes_on", open_tunnel),
-    ("an_upload_that_is_over_does_not_hold_it_up", after_upload),
-    ("a_second_signal_ends_at_once", second_signal),
-    ("the_drain_timeout_cuts_a_stream", timeout),
-    ("the_drain_timeout_cuts_a_tunnel", tunnel),
-    ("a_hangup_is_survived", hangup),
+    ("open_stream_finishes_and_no_connection_is_accepted", || finishes("TERM")),
+    ("sigint_drains", || finishes("INT")),
+    ("http2_stream_finishes", http2_stream),
+    ("idle_connection_does_not_delay_the_exit", idle),
+    ("silent_connection_does_not_delay_the_exit", silent),
+    ("tunnel_stays_open", open_tunnel),
+    ("finished_upload_does_not_delay_the_exit", after_upload),
+    ("second_signal_exits_at_once", second_signal),
+    ("drain_timeout_cuts_a_stream", timeout),
+    ("drain_timeout_cuts_a_tunnel", tunnel),
+    ("sighup_is_ignored", hangup),
 ];
 
 const EVENTS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -36,7 +36,7 @@ fn streaming(more: &[(&str, &str)]) -> (RunningServer, RawConnection, RawConnect
     (proxy, client, upstream_conn)
 }
 
-/// Sends the signal, and waits until no thread takes connections any more.
+/// Sends the signal, and waits until no thread accepts connections any more.
 pub(super) fn drain(proxy: &RunningServer, signal: &str) {
     proxy.process.signal(signal);
     proxy.process.wait_for(|line| line.contains("draining").then_some(()));
@@ -86,14 +86,14 @@ fn silent() {
     let upstream = Upstream::start();
     let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "3000"), ("HEADER_TIMEOUT", "3000")]);
     let mut client = RawConnection::connect(proxy.address());
-    let mut unasked = http2::Client::connect(proxy.address());
+    let mut silent_http2 = http2::Client::connect(proxy.address());
     proxy.process.signal("TERM");
     assert!(client.rest().0.is_empty());
-    unasked.wait_closed();
+    silent_http2.wait_closed();
     assert_eq!(proxy.process.wait().0.code(), Some(0));
 }
 
-/// The client keeps its end open: who has heard an upload to its end need not listen for more of it.
+/// The client keeps its connection open: after the end of an upload the server must not wait for more bytes.
 fn after_upload() {
     let upstream = Upstream::start();
     let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "5")]);
@@ -121,10 +121,10 @@ fn timeout() {
     proxy.process.signal("TERM");
     let (status, output) = proxy.process.wait();
     assert!(status.success() && output.contains("open requests are cut"), "{output}");
-    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
+    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a truncated body must not look complete");
 }
 
-/// The server with an open WebSocket, and both its ends.
+/// The server with an open WebSocket, and both connections.
 fn tunneling(more: &[(&str, &str)]) -> (RunningServer, RawConnection, RawConnection) {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), more);
@@ -164,7 +164,7 @@ fn tunnel() {
 fn hangup() {
     let (mut proxy, mut client, mut upstream_conn) = streaming(&[("DRAIN_TIMEOUT", "3000")]);
     proxy.process.signal("HUP");
-    // Had the first one begun to drain, the second would end it at once.
+    // If SIGHUP had started a drain, SIGTERM would be the second signal and exit at once.
     drain(&proxy, "TERM");
     upstream_conn.send_chunk("data: 2\n\n");
     client.until("data: 2\n\n");

@@ -1,5 +1,5 @@
-//! Upstreams that break the protocol: the client gets an error, or an answer that is seen to be cut, and the next
-//! request is served. Whatever came, nothing was sent twice.
+//! Upstreams that violate HTTP/1.1 ([RFC 9112](https://www.rfc-editor.org/rfc/rfc9112)): the client receives an error
+//! or a visibly truncated response, the next request is served, and no request is sent twice.
 
 use super::{Test, start};
 use crate::{
@@ -10,36 +10,36 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("heads_that_are_none_are_a_502", || all(HEADS)),
-    ("bodies_that_break_are_cut", || all(BODIES)),
-    ("what_is_odd_but_clear_passes", || all(CLEAR)),
-    ("what_never_ends_is_given_up", || all(ENDLESS)),
-    ("an_answer_in_single_bytes_is_an_answer", single_bytes),
+    ("invalid_heads_are_a_502", || all(HEADS)),
+    ("invalid_bodies_are_cut", || all(BODIES)),
+    ("unusual_but_unambiguous_responses_pass", || all(UNAMBIGUOUS)),
+    ("endless_responses_are_aborted", || all(ENDLESS)),
+    ("response_in_single_bytes_passes", single_bytes),
 ];
 
-/// What the upstream does after its answer.
+/// What the upstream does after sending its bytes.
 #[derive(Clone, Copy, Debug)]
 enum Then {
     Waits,
     Closes,
     Resets,
-    /// Says this again and again.
+    /// Sends this repeatedly.
     Repeats(&'static str),
 }
 
-/// What the client sees.
+/// What the client receives.
 #[derive(Clone, Copy, Debug)]
-enum Sees {
+enum Expected {
     Unreachable,
-    /// A head, this much of a body, and no end.
+    /// A head and a body with this prefix, without its end.
     Cut(&'static str),
     Whole(u16, &'static str),
 }
 
-use Sees::{Cut, Unreachable, Whole};
+use Expected::{Cut, Unreachable, Whole};
 use Then::{Closes, Repeats, Resets, Waits};
 
-type Row = (&'static str, Then, Sees);
+type Row = (&'static str, Then, Expected);
 
 const HEADS: &[Row] = &[
     ("", Closes, Unreachable),
@@ -112,8 +112,8 @@ const BODIES: &[Row] = &[
     (chunked!("HTTP/1.1 200 OK\r\n\r\n"), Waits, Cut("")),
 ];
 
-const CLEAR: &[Row] = &[
-    // What follows an answer is no answer to the next request.
+const UNAMBIGUOUS: &[Row] = &[
+    // Bytes after a response are not the response to the next request.
     (
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
         Waits,
@@ -151,7 +151,7 @@ const ENDLESS: &[Row] = &[
     (chunked!("2\r\nok\r\n0\r\na: "), Repeats("xxxxxxxxxxxxxxxx"), Cut("ok")),
 ];
 
-/// More than the proxy may take of what means nothing, and than the sockets between hold.
+/// Bytes, more than the proxy may read without progress and than the socket buffers hold.
 const REPEATED: usize = 16 << 20;
 
 fn all(rows: &[Row]) {
@@ -160,7 +160,7 @@ fn all(rows: &[Row]) {
     for row in rows {
         println!("{row:?}");
         one(&proxy, &upstream, row);
-        // The next request goes over a fresh connection, and only it is answered there.
+        // The next request uses a new connection and receives its own response.
         let mut client = RawConnection::connect(proxy.address());
         client.send(super::get("/v1/models"));
         let mut upstream_conn = upstream.accept();
@@ -169,17 +169,17 @@ fn all(rows: &[Row]) {
         let head = client.head();
         assert_eq!((head.status(), &client.body(&head)[..]), (200, &b"good"[..]));
     }
-    println!("{} hostile answers survived", rows.len());
+    println!("{} hostile responses handled", rows.len());
 }
 
-fn one(proxy: &impl crate::adapter::Running, upstream: &Upstream, &(answer, then, sees): &Row) {
+fn one(proxy: &impl crate::adapter::Running, upstream: &Upstream, &(response, then, expected): &Row) {
     let mut client = RawConnection::connect(proxy.address());
     client.send(wire::request("POST", "/v1/responses", "connection: close\r\ncontent-length: 2\r\n") + "{}");
     let mut upstream_conn = upstream.accept();
     let head = upstream_conn.head();
     assert_eq!(upstream_conn.body(&head), b"{}");
-    // The proxy may have seen enough before it has all.
-    let _ = upstream_conn.try_send(answer);
+    // The proxy may close the connection before it has read everything.
+    let _ = upstream_conn.try_send(response);
     let mut open = Some(upstream_conn);
     match then {
         Closes => open = None,
@@ -188,12 +188,12 @@ fn one(proxy: &impl crate::adapter::Running, upstream: &Upstream, &(answer, then
             let many = piece.repeat((64 << 10) / piece.len());
             let sent = (0..REPEATED / many.len())
                 .try_for_each(|_| open.as_mut().map_or(Ok(()), |connection| connection.try_send(&many)));
-            assert!(sent.is_err(), "the proxy takes it without end");
+            assert!(sent.is_err(), "the proxy reads without a limit");
         }
         Waits => {}
     }
     let head = client.head();
-    match sees {
+    match expected {
         Unreachable => {
             assert_eq!(head.status(), 502);
             assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
@@ -201,20 +201,20 @@ fn one(proxy: &impl crate::adapter::Running, upstream: &Upstream, &(answer, then
         Cut(body) => {
             assert_eq!(head.status(), 200);
             let (rest, _) = client.rest();
-            let rest = String::from_utf8(rest).expect("it is text");
+            let rest = String::from_utf8(rest).expect("UTF-8 text");
             assert!(rest.contains(body) && !rest.ends_with("0\r\n\r\n"), "{rest:?}");
             assert!(head.content_length().is_none_or(|length| rest.len() < length), "{rest:?}");
         }
         Whole(status, body) => {
             assert_eq!(head.status(), status);
-            let got = if [204, 304].contains(&status) { Vec::new() } else { client.body(&head) };
-            assert_eq!(String::from_utf8_lossy(&got), body);
-            assert!(client.rest().0.is_empty(), "nothing follows");
+            let received = if [204, 304].contains(&status) { Vec::new() } else { client.body(&head) };
+            assert_eq!(String::from_utf8_lossy(&received), body);
+            assert!(client.rest().0.is_empty(), "no bytes follow");
         }
     }
-    // Such a connection is not used again, and the request came once.
+    // The connection is not reused, and the request was sent once.
     if let (Some(mut upstream_conn), Waits) = (open, then) {
-        assert!(upstream_conn.rest().0.is_empty(), "nothing more was sent");
+        assert!(upstream_conn.rest().0.is_empty(), "nothing else was sent");
     }
 }
 
@@ -230,7 +230,7 @@ fn single_bytes() {
     }
     let head = client.head();
     assert_eq!((head.status(), &client.body(&head)[..]), (200, &b"okay!"[..]));
-    // Nothing of it was odd: the connection is used again.
+    // The response was valid, so the connection is reused.
     client.send(super::get("/v1/models"));
     assert_eq!(upstream_conn.head().word(1), "/v1/models");
 }

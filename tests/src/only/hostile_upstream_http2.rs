@@ -1,5 +1,5 @@
-//! Upstreams that break HTTP/2, frame by frame: the client gets an error, or an answer that is seen to be cut, and the
-//! next request is served. What went out went out once.
+//! Upstreams that violate HTTP/2 ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113)), frame by frame: the client
+//! receives an error or a visibly truncated response, the next request is served, and no request is sent twice.
 
 use std::time::Duration;
 
@@ -21,41 +21,41 @@ use crate::{
     wire::{self, error_code},
 };
 
-pub(super) const TESTS: &[Test] = &[("answers_that_break_the_protocol", answers), ("floods_end_or_are_borne", floods)];
+pub(super) const TESTS: &[Test] = &[("invalid_responses_are_errors", responses), ("floods_use_little_memory", floods)];
 
-/// What the upstream sends on the request's stream, or else.
+/// What the upstream sends.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A head; the body follows.
+    /// A response head without `END_STREAM`.
     Head(&'static [(&'static str, &'static str)]),
-    /// A head that is all.
+    /// A response head with `END_STREAM`.
     Whole(&'static [(&'static str, &'static str)]),
     Piece(&'static str),
     Last(&'static str),
     /// Type, flags, stream, payload.
     Frame(u8, u8, u32, &'static [u8]),
     Raw(&'static [u8]),
-    /// The connection's end.
+    /// Closes the connection.
     Close,
 }
 
-/// What the client sees.
+/// What the client receives.
 #[derive(Clone, Copy, Debug)]
-enum Sees {
+enum Expected {
     Unreachable,
-    /// A head, this much of a body, and no end.
+    /// A head and a body with this prefix, without its end.
     Cut(&'static str),
-    Good(u16, &'static str),
+    Complete(u16, &'static str),
 }
 
-use Sees::{Cut, Good, Unreachable};
+use Expected::{Complete, Cut, Unreachable};
 use Step::{Close, Frame, Head, Last, Piece, Raw, Whole};
 
 const OK: Step = Head(&[(":status", "200")]);
 
-const ANSWERS: &[(&[Step], Sees)] = &[
-    (&[OK, Last("ok")], Good(200, "ok")),
-    // No answer.
+const RESPONSES: &[(&[Step], Expected)] = &[
+    (&[OK, Last("ok")], Complete(200, "ok")),
+    // No response.
     (&[Close], Unreachable),
     (&[Head(&[(":status", "103")]), Close], Unreachable),
     (&[Head(&[(":status", "101")]), Close], Unreachable),
@@ -65,7 +65,7 @@ const ANSWERS: &[(&[Step], Sees)] = &[
     (&[Frame(RST_STREAM, 0, 1, &[0; 4])], Unreachable),
     (&[Frame(GOAWAY, 0, 0, &[0; 8])], Unreachable),
     (&[Frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 2]), Close], Unreachable),
-    // No head.
+    // Invalid heads.
     (&[Last("ok")], Unreachable),
     (&[Head(&[])], Unreachable),
     (&[Head(&[("x", "y")])], Unreachable),
@@ -77,7 +77,7 @@ const ANSWERS: &[(&[Step], Sees)] = &[
     (&[Head(&[("x", "y"), (":status", "200")])], Unreachable),
     (&[Head(&[(":status", "200"), (":odd", "x")])], Unreachable),
     (&[Head(&[(":status", "103")]), Frame(RST_STREAM, 0, 1, &[0; 4])], Unreachable),
-    // What would be lines of their own in HTTP/1.1.
+    // Fields that would inject lines into HTTP/1.1.
     (&[Head(&[(":status", "200"), ("x", "y\r\nset-cookie: z")])], Unreachable),
     (&[Head(&[(":status", "200"), ("x", "y\nz")])], Unreachable),
     (&[Head(&[(":status", "200"), ("x", "y\0z")])], Unreachable),
@@ -89,7 +89,7 @@ const ANSWERS: &[(&[Step], Sees)] = &[
     (&[Head(&[(":status", "200"), ("transfer-encoding", "chunked")])], Unreachable),
     (&[Head(&[(":status", "200"), ("upgrade", "websocket")])], Unreachable),
     // Lengths.
-    (&[Head(&[(":status", "200"), ("content-length", "2")]), Last("ok")], Good(200, "ok")),
+    (&[Head(&[(":status", "200"), ("content-length", "2")]), Last("ok")], Complete(200, "ok")),
     (&[Head(&[(":status", "200"), ("content-length", "5")]), Last("ok")], Cut("")),
     (&[Head(&[(":status", "200"), ("content-length", "5")]), Piece("ok"), Last("")], Cut("ok")),
     (&[Head(&[(":status", "200"), ("content-length", "1")]), Last("ok")], Cut("")),
@@ -97,9 +97,9 @@ const ANSWERS: &[(&[Step], Sees)] = &[
     (&[Head(&[(":status", "200"), ("content-length", "-1")])], Unreachable),
     (&[Head(&[(":status", "200"), ("content-length", "2, 2")])], Unreachable),
     (&[Head(&[(":status", "200"), ("content-length", "99999999999999999999")])], Unreachable),
-    (&[Head(&[(":status", "200"), ("content-length", "2"), ("content-length", "2")]), Last("ok")], Good(200, "ok")),
+    (&[Head(&[(":status", "200"), ("content-length", "2"), ("content-length", "2")]), Last("ok")], Complete(200, "ok")),
     (&[Head(&[(":status", "200"), ("content-length", "2"), ("content-length", "6")]), Last("ok")], Unreachable),
-    // Bodies that break.
+    // Invalid bodies.
     (&[OK, Piece("ok"), Frame(RST_STREAM, 0, 1, &[0, 0, 0, 2])], Cut("ok")),
     (&[OK, Piece("ok"), Close], Cut("ok")),
     (&[OK, Piece("ok"), Frame(RST_STREAM, 0, 1, &[0; 4])], Cut("ok")),
@@ -116,21 +116,21 @@ const ANSWERS: &[(&[Step], Sees)] = &[
     (&[OK, Piece("ok"), Frame(HEADERS, END_HEADERS, 1, &[0x80])], Cut("ok")),
     (&[OK, Piece("ok"), Head(&[(":status", "404")])], Cut("ok")),
     (&[OK, Piece("ok"), Raw(b"HTTP/1.1 200 OK\r\n\r\n")], Cut("ok")),
-    // Frames that are none.
+    // Invalid frames.
     (&[Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")], Unreachable),
     (&[Frame(HEADERS, END_HEADERS, 1, &[0x80])], Unreachable),
     (&[Frame(HEADERS, END_HEADERS, 1, &[0xff; 32])], Unreachable),
     (&[Frame(HEADERS, END_HEADERS, 3, &[0x88])], Unreachable),
     (&[Frame(HEADERS, END_HEADERS, 2, &[0x88])], Unreachable),
     (&[Frame(HEADERS, 0, 1, &[0x88]), Last("ok")], Unreachable),
-    // What is odd but clear.
-    (&[Head(&[(":status", "200"), (":path", "/")]), Last("ok")], Good(200, "ok")),
-    (&[Head(&[(":status", "103"), ("link", "</a>")]), OK, Last("ok")], Good(200, "ok")),
-    (&[OK, Last("ok"), Frame(RST_STREAM, 0, 1, &[0; 4])], Good(200, "ok")),
-    (&[OK, Piece("ok"), Whole(&[("set-cookie", "late")])], Good(200, "ok")),
-    (&[Frame(0xfa, 0xff, 0, b"grease"), OK, Last("ok")], Good(200, "ok")),
-    (&[Frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]), OK, Last("ok")], Good(200, "ok")),
-    (&[Whole(&[(":status", "204")])], Good(204, "")),
+    // Unusual but unambiguous.
+    (&[Head(&[(":status", "200"), (":path", "/")]), Last("ok")], Complete(200, "ok")),
+    (&[Head(&[(":status", "103"), ("link", "</a>")]), OK, Last("ok")], Complete(200, "ok")),
+    (&[OK, Last("ok"), Frame(RST_STREAM, 0, 1, &[0; 4])], Complete(200, "ok")),
+    (&[OK, Piece("ok"), Whole(&[("set-cookie", "late")])], Complete(200, "ok")),
+    (&[Frame(0xfa, 0xff, 0, b"grease"), OK, Last("ok")], Complete(200, "ok")),
+    (&[Frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]), OK, Last("ok")], Complete(200, "ok")),
+    (&[Whole(&[(":status", "204")])], Complete(204, "")),
 ];
 
 impl Step {
@@ -147,21 +147,21 @@ impl Step {
     }
 }
 
-/// A server before an upstream of HTTP/2.
-struct Scene {
+/// A server in front of an HTTP/2 upstream.
+struct Fixture {
     authority: Authority,
     upstream: Upstream,
     proxy: Box<dyn Running>,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let (authority, upstream) = (Authority::new(), Upstream::start());
         let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[("LOG", "info")]);
         Self { authority, upstream, proxy }
     }
 
-    /// A request that has come to the upstream, whole, over a connection of its own.
+    /// A complete request at the upstream, on a new connection.
     fn forwarded(&self) -> (RawConnection, Frames) {
         let (client, upstream_conn) = loop {
             let mut client = RawConnection::connect(self.proxy.address());
@@ -169,36 +169,36 @@ impl Scene {
             if let Some(upstream_conn) = self.upstream.accept_unless(|| client.has_unread()) {
                 break (client, upstream_conn);
             }
-            // The connection before it had closed, and the proxy had not heard of it.
+            // The proxy used the previous connection before it detected the close.
             assert_eq!(client.head().status(), 502);
         };
-        let socket = upstream_conn.socket().try_clone().expect("a socket has many handles");
+        let socket = upstream_conn.socket().try_clone().expect("clone the socket");
         let config = self.authority.server("localhost", &["h2"]);
-        let mut upstream_conn = Frames::server(tls::accept(socket, &config).expect("TLS is agreed on"));
-        upstream_conn.send(frame(SETTINGS, ACK, 0, &[])).expect("the proxy listens");
+        let mut upstream_conn = Frames::server(tls::accept(socket, &config).expect("the TLS handshake succeeds"));
+        upstream_conn.send(frame(SETTINGS, ACK, 0, &[])).expect("the proxy reads");
         while !upstream_conn.receive().is_some_and(|frame| frame.kind == DATA && frame.flags & END_STREAM != 0) {}
         (client, upstream_conn)
     }
 
-    /// The next request is served, over a fresh connection.
-    fn goes_on(&self) {
+    /// Asserts that the next request is served on a new connection.
+    fn assert_serves(&self) {
         let (mut client, mut upstream_conn) = self.forwarded();
-        upstream_conn.send([OK, Last("good")].map(Step::bytes).concat()).expect("the proxy listens");
+        upstream_conn.send([OK, Last("good")].map(Step::bytes).concat()).expect("the proxy reads");
         let head = client.head();
         assert_eq!((head.status(), &client.body(&head)[..]), (200, &b"good"[..]));
         drop(upstream_conn);
     }
 }
 
-fn answers() {
-    let scene = Scene::new();
-    for row in ANSWERS {
-        let (steps, sees) = row;
-        let (mut client, mut upstream_conn) = scene.forwarded();
+fn responses() {
+    let fixture = Fixture::new();
+    for row in RESPONSES {
+        let (steps, expected) = row;
+        let (mut client, mut upstream_conn) = fixture.forwarded();
         let _ = upstream_conn.send(steps.iter().flat_map(|step| step.bytes()).collect::<Vec<_>>());
         let open = Some(upstream_conn).filter(|_| !matches!(steps.last(), Some(Close)));
         let head = client.head();
-        match sees {
+        match expected {
             Unreachable => {
                 let body = client.body(&head);
                 assert_eq!(head.status(), 502, "{row:?}");
@@ -206,51 +206,51 @@ fn answers() {
             }
             Cut(body) => {
                 assert_eq!(head.status(), 200, "{row:?}");
-                let rest = String::from_utf8(client.rest().0).expect("it is text");
+                let rest = String::from_utf8(client.rest().0).expect("UTF-8 text");
                 assert!(rest.contains(body) && !rest.ends_with("0\r\n\r\n"), "{row:?}: {rest:?}");
                 assert!(head.content_length().is_none_or(|length| rest.len() < length), "{row:?}: {rest:?}");
             }
-            Good(status, body) => {
-                let got = if *status == 204 { Vec::new() } else { client.body(&head) };
-                assert_eq!((head.status(), &*String::from_utf8_lossy(&got)), (*status, *body), "{row:?}");
+            Complete(status, body) => {
+                let received = if *status == 204 { Vec::new() } else { client.body(&head) };
+                assert_eq!((head.status(), &*String::from_utf8_lossy(&received)), (*status, *body), "{row:?}");
             }
         }
-        assert!(scene.upstream.is_untouched(), "it is not tried again: {row:?}");
+        assert!(fixture.upstream.is_untouched(), "the request is not retried: {row:?}");
         drop(open);
-        scene.goes_on();
+        fixture.assert_serves();
     }
-    println!("{} hostile answers survived", ANSWERS.len());
+    println!("{} hostile responses handled", RESPONSES.len());
 }
 
-/// What is sent once, and again and again.
+/// A name; the bytes sent once; the bytes sent repeatedly.
 type Flood = (&'static str, fn() -> Vec<u8>, fn() -> Vec<u8>);
 
 const FLOODS: &[Flood] = &[
-    ("interim answers", Vec::new, || Head(&[(":status", "103")]).bytes()),
+    ("interim responses", Vec::new, || Head(&[(":status", "103")]).bytes()),
     ("continuations", || frame(HEADERS, 0, 1, &[0x88]), || frame(CONTINUATION, 0, 1, &block([("x", "y")]))),
     ("empty continuations", || frame(HEADERS, 0, 1, &[0x88]), || frame(CONTINUATION, 0, 1, &[])),
     ("pings", Vec::new, || frame(PING, 0, 0, &[0; 8])),
     ("settings", Vec::new, || frame(SETTINGS, 0, 0, &[])),
     ("empty data", || OK.bytes(), || Piece("").bytes()),
-    ("fields that grow", Vec::new, || {
-        let remembered = [vec![0x88, 0x40], string("x"), string(&"y".repeat(4000)), vec![0xbe; 8000]].concat();
-        frame(HEADERS, END_HEADERS, 1, &remembered)
+    ("header compression bomb", Vec::new, || {
+        let indexed = [vec![0x88, 0x40], string("x"), string(&"y".repeat(4000)), vec![0xbe; 8000]].concat();
+        frame(HEADERS, END_HEADERS, 1, &indexed)
     }),
 ];
 
 const FLOOD: usize = 4 << 20;
-/// What all floods may add to the process, in KiB.
+/// Memory growth of the process over all floods, at most, in KiB.
 const GROWTH: u64 = 16 << 10;
 
 fn floods() {
-    let scene = Scene::new();
-    scene.goes_on();
-    let process = scene.proxy.process().expect("the server is a process");
+    let fixture = Fixture::new();
+    fixture.assert_serves();
+    let process = fixture.proxy.process().expect("the server has a process id");
     let before = procfs::resident(process);
     for (name, opening, piece) in FLOODS {
-        let (mut client, mut upstream_conn) = scene.forwarded();
+        let (mut client, mut upstream_conn) = fixture.forwarded();
         let socket = upstream_conn.connection().socket();
-        socket.set_write_timeout(Some(Duration::from_secs(1))).expect("a socket takes a timeout");
+        socket.set_write_timeout(Some(Duration::from_secs(1))).expect("set the socket timeout");
         let many = piece().repeat(1 + (1 << 16) / piece().len());
         let mut sent = upstream_conn.send(opening());
         for _ in 0..FLOOD / many.len() {
@@ -258,9 +258,9 @@ fn floods() {
         }
         drop(upstream_conn);
         client.rest();
-        scene.goes_on();
+        fixture.assert_serves();
         let grown = procfs::resident_peak(process).saturating_sub(before);
         assert!(grown < GROWTH, "{name}: memory grew by {grown} KiB");
     }
-    println!("{} floods survived", FLOODS.len());
+    println!("{} floods handled", FLOODS.len());
 }

@@ -1,9 +1,9 @@
-//! HTTP/2 as only an attacker writes it, frame by frame: the stream or the connection is refused, nothing unclear
-//! goes upstream, where HTTP/1.1 would read it anew, and others are served.
+//! Attacks in raw HTTP/2 frames ([RFC 9113 §10](https://www.rfc-editor.org/rfc/rfc9113#section-10)): the stream or the
+//! connection is rejected, nothing ambiguous reaches the HTTP/1.1 upstream, and other clients are served.
 
 use std::sync::Arc;
 
-use super::{Test, smuggling::told, start};
+use super::{Test, smuggling::summary, start};
 use crate::{
     adapter::Running as _,
     case_files::KEY,
@@ -25,45 +25,45 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("a_head_says_one_thing", || all(HEADS)),
-    ("a_head_that_http1_would_read_anew_is_refused", || all(DOWNGRADES)),
-    ("a_body_is_as_long_as_told", || all(BODIES)),
-    ("frames_keep_to_the_protocol", || all(FRAMES)),
-    ("an_upload_that_is_reset_is_not_whole", reset_upload),
+    ("ambiguous_heads_are_rejected", || all(HEADS)),
+    ("heads_that_would_smuggle_over_http1_are_rejected", || all(DOWNGRADES)),
+    ("body_length_must_match_content_length", || all(BODIES)),
+    ("invalid_frames_are_rejected", || all(FRAMES)),
+    ("reset_upload_does_not_look_complete", reset_upload),
 ];
 
-/// What the client sends on its first stream; what becomes of it; what the upstream received.
-type Row = (&'static [Step], Becomes, &'static [&'static str]);
+/// What the client sends on its first stream; the outcome; what the upstream received.
+type Row = (&'static [Step], Expected, &'static [&'static str]);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Becomes {
+enum Expected {
     /// The stream is reset, or the connection ends.
-    Refused,
-    /// The status of an answer.
-    Answer(u16),
+    Rejected,
+    /// A response with this status.
+    Status(u16),
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A head that is the whole request: `GET /v1/a` with these changes.
-    Ask(&'static [Change]),
+    /// A complete request without body: `GET /v1/a` with these changes.
+    Get(&'static [Change]),
     /// `POST /v1/a` with these changes; a body follows.
-    Open(&'static [Change]),
-    /// A piece of the body.
+    Post(&'static [Change]),
+    /// `DATA` without `END_STREAM`.
     Piece(&'static str),
-    /// The body's last piece.
+    /// `DATA` with `END_STREAM`.
     Last(&'static str),
-    /// Trailers, and the end.
+    /// Trailers with `END_STREAM`.
     Trailers(&'static [(&'static str, &'static str)]),
     /// Type, flags, stream, payload.
     Frame(u8, u8, u32, &'static [u8]),
-    /// Bytes as they are.
+    /// Raw bytes.
     Raw(&'static [u8]),
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Change {
-    /// A field behind the others.
+    /// A field after the others.
     Add(&'static str, &'static str),
     /// A field before the others.
     First(&'static str, &'static str),
@@ -72,159 +72,160 @@ enum Change {
     Drop(&'static str),
 }
 
-use Becomes::{Answer, Refused};
 use Change::{Add, Drop, First, Set};
-use Step::{Ask, Frame, Last, Open, Piece, Raw, Trailers};
+use Expected::{Rejected, Status};
+use Step::{Frame, Get, Last, Piece, Post, Raw, Trailers};
 
 const HEADS: &[Row] = &[
-    (&[Ask(&[])], Answer(200), &["GET /v1/a "]),
-    (&[Ask(&[Drop(":method")])], Refused, &[]),
-    (&[Ask(&[Drop(":path")])], Refused, &[]),
-    (&[Ask(&[Drop(":scheme")])], Refused, &[]),
-    (&[Ask(&[Add(":path", "/v1/b")])], Refused, &[]),
-    (&[Ask(&[First(":path", "/v1/b")])], Refused, &[]),
-    (&[Ask(&[First(":method", "POST")])], Refused, &[]),
-    (&[Ask(&[First(":authority", "y")])], Refused, &[]),
-    (&[Ask(&[First(":scheme", "https")])], Refused, &[]),
-    (&[Ask(&[First(":status", "200")])], Refused, &[]),
-    (&[Ask(&[First(":odd", "x")])], Refused, &[]),
-    (&[Ask(&[First(":protocol", "websocket")])], Refused, &[]),
-    (&[Ask(&[First("x", "y")])], Refused, &[]),
-    (&[Ask(&[Add(":authority", "y")])], Refused, &[]),
-    (&[Ask(&[Set(":path", "")])], Refused, &[]),
-    (&[Ask(&[Set(":path", "v1/a")])], Refused, &[]),
-    (&[Ask(&[Set(":path", "*")])], Answer(400), &[]),
-    (&[Ask(&[Set(":method", "")])], Refused, &[]),
-    (&[Ask(&[Set(":scheme", "a b")])], Refused, &[]),
-    (&[Ask(&[Set(":authority", "a@b")])], Answer(200), &["GET /v1/a "]),
-    (&[Ask(&[Set(":authority", "a b")])], Refused, &[]),
-    (&[Ask(&[Set(":authority", "a/b")])], Refused, &[]),
-    (&[Ask(&[Set(":method", "CONNECT")])], Refused, &[]),
-    (&[Ask(&[Set(":method", "CONNECT"), Drop(":path"), Drop(":scheme")])], Answer(405), &[]),
-    (&[Ask(&[Set(":method", "TRACE")])], Answer(405), &[]),
-    (&[Ask(&[Set(":path", "/v1/../admin")])], Answer(400), &[]),
-    (&[Ask(&[Set(":path", "/v1/%2e%2e/admin")])], Answer(400), &[]),
-    (&[Ask(&[Set(":path", "/v1/a\\..\\b")])], Answer(400), &[]),
-    (&[Ask(&[Set(":path", "//evil/v1/a")])], Answer(200), &["GET /v1//evil/v1/a "]),
-    (&[Ask(&[Set(":path", "http://evil/v1/a")])], Refused, &[]),
-    (&[Ask(&[Add("host", "evil")])], Answer(200), &["GET /v1/a "]),
-    (&[Ask(&[Add("authorization", "Bearer other")])], Answer(400), &[]),
-    (&[Ask(&[Drop("authorization")])], Answer(401), &[]),
+    (&[Get(&[])], Status(200), &["GET /v1/a "]),
+    (&[Get(&[Drop(":method")])], Rejected, &[]),
+    (&[Get(&[Drop(":path")])], Rejected, &[]),
+    (&[Get(&[Drop(":scheme")])], Rejected, &[]),
+    (&[Get(&[Add(":path", "/v1/b")])], Rejected, &[]),
+    (&[Get(&[First(":path", "/v1/b")])], Rejected, &[]),
+    (&[Get(&[First(":method", "POST")])], Rejected, &[]),
+    (&[Get(&[First(":authority", "y")])], Rejected, &[]),
+    (&[Get(&[First(":scheme", "https")])], Rejected, &[]),
+    (&[Get(&[First(":status", "200")])], Rejected, &[]),
+    (&[Get(&[First(":odd", "x")])], Rejected, &[]),
+    (&[Get(&[First(":protocol", "websocket")])], Rejected, &[]),
+    (&[Get(&[First("x", "y")])], Rejected, &[]),
+    (&[Get(&[Add(":authority", "y")])], Rejected, &[]),
+    (&[Get(&[Set(":path", "")])], Rejected, &[]),
+    (&[Get(&[Set(":path", "v1/a")])], Rejected, &[]),
+    (&[Get(&[Set(":path", "*")])], Status(400), &[]),
+    (&[Get(&[Set(":method", "")])], Rejected, &[]),
+    (&[Get(&[Set(":scheme", "a b")])], Rejected, &[]),
+    (&[Get(&[Set(":authority", "a@b")])], Status(200), &["GET /v1/a "]),
+    (&[Get(&[Set(":authority", "a b")])], Rejected, &[]),
+    (&[Get(&[Set(":authority", "a/b")])], Rejected, &[]),
+    (&[Get(&[Set(":method", "CONNECT")])], Rejected, &[]),
+    (&[Get(&[Set(":method", "CONNECT"), Drop(":path"), Drop(":scheme")])], Status(405), &[]),
+    (&[Get(&[Set(":method", "TRACE")])], Status(405), &[]),
+    (&[Get(&[Set(":path", "/v1/../admin")])], Status(400), &[]),
+    (&[Get(&[Set(":path", "/v1/%2e%2e/admin")])], Status(400), &[]),
+    (&[Get(&[Set(":path", "/v1/a\\..\\b")])], Status(400), &[]),
+    (&[Get(&[Set(":path", "//evil/v1/a")])], Status(200), &["GET /v1//evil/v1/a "]),
+    (&[Get(&[Set(":path", "http://evil/v1/a")])], Rejected, &[]),
+    (&[Get(&[Add("host", "evil")])], Status(200), &["GET /v1/a "]),
+    (&[Get(&[Add("authorization", "Bearer other")])], Status(400), &[]),
+    (&[Get(&[Drop("authorization")])], Status(401), &[]),
 ];
 
-/// What HTTP/2 carries as a field or a value, and HTTP/1.1 would take for lines and frames of its own.
+/// Fields that would inject lines or framing into HTTP/1.1 ([RFC 9113
+/// §10.3](https://www.rfc-editor.org/rfc/rfc9113#section-10.3)).
 const DOWNGRADES: &[Row] = &[
-    (&[Ask(&[Add("x", "y\r\nauthorization: Bearer other")])], Refused, &[]),
-    (&[Ask(&[Add("x", "y\ntransfer-encoding: chunked")])], Refused, &[]),
-    (&[Ask(&[Add("x", "y\rz")])], Refused, &[]),
-    (&[Ask(&[Add("x", "y\0z")])], Refused, &[]),
-    (&[Ask(&[Add("x", "\r\n\r\nGET /v1/evil HTTP/1.1\r\n\r\n")])], Refused, &[]),
-    (&[Ask(&[Add("x\r\ny", "z")])], Refused, &[]),
-    (&[Ask(&[Add("x: y\r\nz", "z")])], Refused, &[]),
-    (&[Ask(&[Add("x y", "z")])], Refused, &[]),
-    (&[Ask(&[Add("x:", "z")])], Refused, &[]),
-    (&[Ask(&[Add("", "z")])], Refused, &[]),
-    (&[Ask(&[Add("X", "z")])], Refused, &[]),
-    (&[Ask(&[Add("x\0", "z")])], Refused, &[]),
-    (&[Ask(&[Add("x\u{e9}", "z")])], Refused, &[]),
-    (&[Ask(&[Set(":path", "/v1/a HTTP/1.1\r\nx: y")])], Refused, &[]),
-    (&[Ask(&[Set(":path", "/v1/a b")])], Refused, &[]),
-    (&[Ask(&[Set(":path", "/v1/a\tb")])], Refused, &[]),
-    (&[Ask(&[Set(":path", "/v1/a\0")])], Refused, &[]),
-    (&[Ask(&[Set(":path", "/v1/a#b")])], Answer(200), &["GET /v1/a "]),
-    (&[Ask(&[Set(":method", "GET /v1/evil HTTP/1.1\r\nx:")])], Refused, &[]),
-    (&[Ask(&[Set(":method", "GET\t")])], Refused, &[]),
-    (&[Ask(&[Set(":authority", "x\r\ny: z")])], Refused, &[]),
-    (&[Ask(&[Set(":scheme", "http\r\n")])], Refused, &[]),
-    (&[Ask(&[Add("connection", "close")])], Refused, &[]),
-    (&[Ask(&[Add("connection", "authorization")])], Refused, &[]),
-    (&[Ask(&[Add("keep-alive", "timeout=5")])], Refused, &[]),
-    (&[Ask(&[Add("proxy-connection", "keep-alive")])], Refused, &[]),
-    (&[Ask(&[Add("transfer-encoding", "chunked")])], Refused, &[]),
-    (&[Ask(&[Add("upgrade", "websocket")])], Refused, &[]),
-    (&[Ask(&[Add("te", "chunked")])], Refused, &[]),
-    (&[Ask(&[Add("te", "trailers, chunked")])], Refused, &[]),
-    (&[Ask(&[Add("te", "trailers")])], Answer(200), &["GET /v1/a "]),
-    (&[Open(&[Add("transfer-encoding", "chunked")]), Last("0\r\n\r\nGET /v1/evil HTTP/1.1\r\n\r\n")], Refused, &[]),
-    (&[Open(&[]), Last("0\r\n\r\nGET /v1/e HTTP/1.1")], Answer(200), &["POST /v1/a 0\r\n\r\nGET /v1/e HTTP/1.1"]),
+    (&[Get(&[Add("x", "y\r\nauthorization: Bearer other")])], Rejected, &[]),
+    (&[Get(&[Add("x", "y\ntransfer-encoding: chunked")])], Rejected, &[]),
+    (&[Get(&[Add("x", "y\rz")])], Rejected, &[]),
+    (&[Get(&[Add("x", "y\0z")])], Rejected, &[]),
+    (&[Get(&[Add("x", "\r\n\r\nGET /v1/evil HTTP/1.1\r\n\r\n")])], Rejected, &[]),
+    (&[Get(&[Add("x\r\ny", "z")])], Rejected, &[]),
+    (&[Get(&[Add("x: y\r\nz", "z")])], Rejected, &[]),
+    (&[Get(&[Add("x y", "z")])], Rejected, &[]),
+    (&[Get(&[Add("x:", "z")])], Rejected, &[]),
+    (&[Get(&[Add("", "z")])], Rejected, &[]),
+    (&[Get(&[Add("X", "z")])], Rejected, &[]),
+    (&[Get(&[Add("x\0", "z")])], Rejected, &[]),
+    (&[Get(&[Add("x\u{e9}", "z")])], Rejected, &[]),
+    (&[Get(&[Set(":path", "/v1/a HTTP/1.1\r\nx: y")])], Rejected, &[]),
+    (&[Get(&[Set(":path", "/v1/a b")])], Rejected, &[]),
+    (&[Get(&[Set(":path", "/v1/a\tb")])], Rejected, &[]),
+    (&[Get(&[Set(":path", "/v1/a\0")])], Rejected, &[]),
+    (&[Get(&[Set(":path", "/v1/a#b")])], Status(200), &["GET /v1/a "]),
+    (&[Get(&[Set(":method", "GET /v1/evil HTTP/1.1\r\nx:")])], Rejected, &[]),
+    (&[Get(&[Set(":method", "GET\t")])], Rejected, &[]),
+    (&[Get(&[Set(":authority", "x\r\ny: z")])], Rejected, &[]),
+    (&[Get(&[Set(":scheme", "http\r\n")])], Rejected, &[]),
+    (&[Get(&[Add("connection", "close")])], Rejected, &[]),
+    (&[Get(&[Add("connection", "authorization")])], Rejected, &[]),
+    (&[Get(&[Add("keep-alive", "timeout=5")])], Rejected, &[]),
+    (&[Get(&[Add("proxy-connection", "keep-alive")])], Rejected, &[]),
+    (&[Get(&[Add("transfer-encoding", "chunked")])], Rejected, &[]),
+    (&[Get(&[Add("upgrade", "websocket")])], Rejected, &[]),
+    (&[Get(&[Add("te", "chunked")])], Rejected, &[]),
+    (&[Get(&[Add("te", "trailers, chunked")])], Rejected, &[]),
+    (&[Get(&[Add("te", "trailers")])], Status(200), &["GET /v1/a "]),
+    (&[Post(&[Add("transfer-encoding", "chunked")]), Last("0\r\n\r\nGET /v1/evil HTTP/1.1\r\n\r\n")], Rejected, &[]),
+    (&[Post(&[]), Last("0\r\n\r\nGET /v1/e HTTP/1.1")], Status(200), &["POST /v1/a 0\r\n\r\nGET /v1/e HTTP/1.1"]),
 ];
 
 const BODIES: &[Row] = &[
-    (&[Open(&[Add("content-length", "2")]), Last("ab")], Answer(200), &["POST /v1/a ab"]),
-    (&[Open(&[Add("content-length", "2")]), Last("abc")], Refused, &[]),
-    (&[Open(&[Add("content-length", "2")]), Last("a")], Refused, &[]),
-    (&[Open(&[Add("content-length", "2")]), Last("")], Refused, &[]),
-    (&[Open(&[Add("content-length", "0")]), Last("GET /v1/evil HTTP/1.1\r\n\r\n")], Refused, &[]),
-    (&[Open(&[Add("content-length", "2")]), Piece("a"), Trailers(&[])], Refused, &[]),
-    (&[Ask(&[Add("content-length", "2")])], Refused, &[]),
-    (&[Open(&[Add("content-length", "-2")]), Last("ab")], Refused, &[]),
-    (&[Open(&[Add("content-length", "+2")]), Last("ab")], Refused, &[]),
-    (&[Open(&[Add("content-length", "0x2")]), Last("ab")], Refused, &[]),
-    (&[Open(&[Add("content-length", "2, 2")]), Last("ab")], Refused, &[]),
-    (&[Open(&[Add("content-length", "")]), Last("ab")], Refused, &[]),
-    (&[Open(&[Add("content-length", "18446744073709551618")]), Last("ab")], Refused, &[]),
-    (&[Open(&[Add("content-length", "2"), Add("content-length", "3")]), Last("ab")], Refused, &[]),
-    (&[Open(&[Add("content-length", "3"), Add("content-length", "2")]), Last("ab")], Refused, &[]),
-    (&[Open(&[]), Piece("ab"), Trailers(&[("authorization", "Bearer x")])], Answer(200), &["POST /v1/a ab"]),
-    (&[Open(&[]), Piece("ab"), Trailers(&[(":path", "/v1/evil")])], Answer(200), &["POST /v1/a ab"]),
-    (&[Open(&[]), Piece("ab"), Trailers(&[("transfer-encoding", "chunked")])], Refused, &[]),
-    (&[Open(&[]), Piece("ab"), Frame(HEADERS, END_HEADERS, 1, &[])], Refused, &[]),
-    (&[Open(&[]), Frame(DATA, PADDED | END_STREAM, 1, b"\x02ab\0\0")], Answer(200), &["POST /v1/a ab"]),
-    (&[Open(&[]), Frame(DATA, PADDED | END_STREAM, 1, b"\x05ab")], Refused, &[]),
+    (&[Post(&[Add("content-length", "2")]), Last("ab")], Status(200), &["POST /v1/a ab"]),
+    (&[Post(&[Add("content-length", "2")]), Last("abc")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "2")]), Last("a")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "2")]), Last("")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "0")]), Last("GET /v1/evil HTTP/1.1\r\n\r\n")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "2")]), Piece("a"), Trailers(&[])], Rejected, &[]),
+    (&[Get(&[Add("content-length", "2")])], Rejected, &[]),
+    (&[Post(&[Add("content-length", "-2")]), Last("ab")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "+2")]), Last("ab")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "0x2")]), Last("ab")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "2, 2")]), Last("ab")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "")]), Last("ab")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "18446744073709551618")]), Last("ab")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "2"), Add("content-length", "3")]), Last("ab")], Rejected, &[]),
+    (&[Post(&[Add("content-length", "3"), Add("content-length", "2")]), Last("ab")], Rejected, &[]),
+    (&[Post(&[]), Piece("ab"), Trailers(&[("authorization", "Bearer x")])], Status(200), &["POST /v1/a ab"]),
+    (&[Post(&[]), Piece("ab"), Trailers(&[(":path", "/v1/evil")])], Status(200), &["POST /v1/a ab"]),
+    (&[Post(&[]), Piece("ab"), Trailers(&[("transfer-encoding", "chunked")])], Rejected, &[]),
+    (&[Post(&[]), Piece("ab"), Frame(HEADERS, END_HEADERS, 1, &[])], Rejected, &[]),
+    (&[Post(&[]), Frame(DATA, PADDED | END_STREAM, 1, b"\x02ab\0\0")], Status(200), &["POST /v1/a ab"]),
+    (&[Post(&[]), Frame(DATA, PADDED | END_STREAM, 1, b"\x05ab")], Rejected, &[]),
 ];
 
 const FRAMES: &[Row] = &[
-    (&[Frame(DATA, 0, 0, b"x")], Refused, &[]),
-    (&[Frame(DATA, 0, 1, b"x")], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS, 0, &[])], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS, 2, &[0x82])], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS, 1, &[0x80])], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS, 1, &[0xff, 0xff, 0xff, 0xff, 0x0f])], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS, 1, &[0xff; 64])], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS, 1, &[0x3f, 0xff, 0xff, 0x7f])], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS, 1, &[0x00, 0x7f, 0xff, 0xff, 0x7f])], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS, 1, &[0x00, 0x81, 0xff, 0x01, b'x'])], Refused, &[]),
-    (&[Frame(HEADERS, END_HEADERS | PADDED, 1, &[9, 0x82])], Refused, &[]),
-    (&[Frame(HEADERS, END_STREAM, 1, &[]), Frame(DATA, 0, 1, b"x")], Refused, &[]),
-    (&[Frame(HEADERS, END_STREAM, 1, &[]), Frame(CONTINUATION, END_HEADERS, 3, &[])], Refused, &[]),
-    (&[Frame(HEADERS, END_STREAM, 1, &[]), Frame(PING, 0, 0, &[0; 8])], Refused, &[]),
-    (&[Frame(CONTINUATION, END_HEADERS, 1, &[])], Refused, &[]),
-    (&[Ask(&[]), Frame(CONTINUATION, END_HEADERS, 1, &[])], Refused, &[]),
-    (&[Frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2])], Refused, &[]),
-    (&[Frame(PRIORITY, 0, 0, &[0; 5])], Refused, &[]),
-    (&[Frame(PRIORITY, 0, 1, &[0; 4])], Refused, &[]),
-    (&[Frame(RST_STREAM, 0, 0, &[0; 4])], Refused, &[]),
-    (&[Frame(RST_STREAM, 0, 1, &[0; 4])], Refused, &[]),
-    (&[Frame(RST_STREAM, 0, 1, &[0; 3])], Refused, &[]),
-    (&[Frame(PING, 0, 0, &[0; 7])], Refused, &[]),
-    (&[Frame(PING, 0, 1, &[0; 8])], Refused, &[]),
-    (&[Frame(GOAWAY, 0, 1, &[0; 8])], Refused, &[]),
-    (&[Frame(SETTINGS, 0, 1, &[])], Refused, &[]),
-    (&[Frame(SETTINGS, 0, 0, &[0; 5])], Refused, &[]),
-    (&[Frame(SETTINGS, ACK, 0, &[0; 6])], Refused, &[]),
-    // ENABLE_PUSH, INITIAL_WINDOW_SIZE and MAX_FRAME_SIZE beyond their bounds.
-    (&[Frame(SETTINGS, 0, 0, &[0, 2, 0, 0, 0, 2])], Refused, &[]),
-    (&[Frame(SETTINGS, 0, 0, &[0, 4, 0x80, 0, 0, 0])], Refused, &[]),
-    (&[Frame(SETTINGS, 0, 0, &[0, 5, 0, 0, 0, 1])], Refused, &[]),
-    (&[Frame(WINDOW_UPDATE, 0, 0, &[0; 4])], Refused, &[]),
-    (&[Frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff])], Refused, &[]),
-    (&[Frame(WINDOW_UPDATE, 0, 0, &[0; 3])], Refused, &[]),
-    (&[Frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1])], Refused, &[]),
-    (&[Open(&[]), Frame(WINDOW_UPDATE, 0, 1, &[0; 4])], Refused, &[]),
-    (&[Open(&[]), Frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff])], Refused, &[]),
-    (&[Open(&[]), Last("ab"), Piece("c")], Refused, &[]),
-    (&[Raw(b"\xff\xff\xff\0\0\0\0\0\x01")], Refused, &[]),
-    (&[Raw(b"GET /v1/a HTTP/1.1\r\nhost: x\r\n\r\n")], Refused, &[]),
-    // What nobody knows is nothing.
-    (&[Frame(0xfa, 0xff, 0, b"grease"), Ask(&[])], Answer(200), &["GET /v1/a "]),
-    (&[Frame(SETTINGS, 0, 0, &[0xfa, 0xfa, 0, 0, 0, 1]), Ask(&[])], Answer(200), &["GET /v1/a "]),
+    (&[Frame(DATA, 0, 0, b"x")], Rejected, &[]),
+    (&[Frame(DATA, 0, 1, b"x")], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS, 0, &[])], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS, 2, &[0x82])], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS, 1, &[0x80])], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS, 1, &[0xff, 0xff, 0xff, 0xff, 0x0f])], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS, 1, &[0xff; 64])], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS, 1, &[0x3f, 0xff, 0xff, 0x7f])], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS, 1, &[0x00, 0x7f, 0xff, 0xff, 0x7f])], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS, 1, &[0x00, 0x81, 0xff, 0x01, b'x'])], Rejected, &[]),
+    (&[Frame(HEADERS, END_HEADERS | PADDED, 1, &[9, 0x82])], Rejected, &[]),
+    (&[Frame(HEADERS, END_STREAM, 1, &[]), Frame(DATA, 0, 1, b"x")], Rejected, &[]),
+    (&[Frame(HEADERS, END_STREAM, 1, &[]), Frame(CONTINUATION, END_HEADERS, 3, &[])], Rejected, &[]),
+    (&[Frame(HEADERS, END_STREAM, 1, &[]), Frame(PING, 0, 0, &[0; 8])], Rejected, &[]),
+    (&[Frame(CONTINUATION, END_HEADERS, 1, &[])], Rejected, &[]),
+    (&[Get(&[]), Frame(CONTINUATION, END_HEADERS, 1, &[])], Rejected, &[]),
+    (&[Frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2])], Rejected, &[]),
+    (&[Frame(PRIORITY, 0, 0, &[0; 5])], Rejected, &[]),
+    (&[Frame(PRIORITY, 0, 1, &[0; 4])], Rejected, &[]),
+    (&[Frame(RST_STREAM, 0, 0, &[0; 4])], Rejected, &[]),
+    (&[Frame(RST_STREAM, 0, 1, &[0; 4])], Rejected, &[]),
+    (&[Frame(RST_STREAM, 0, 1, &[0; 3])], Rejected, &[]),
+    (&[Frame(PING, 0, 0, &[0; 7])], Rejected, &[]),
+    (&[Frame(PING, 0, 1, &[0; 8])], Rejected, &[]),
+    (&[Frame(GOAWAY, 0, 1, &[0; 8])], Rejected, &[]),
+    (&[Frame(SETTINGS, 0, 1, &[])], Rejected, &[]),
+    (&[Frame(SETTINGS, 0, 0, &[0; 5])], Rejected, &[]),
+    (&[Frame(SETTINGS, ACK, 0, &[0; 6])], Rejected, &[]),
+    // ENABLE_PUSH, INITIAL_WINDOW_SIZE and MAX_FRAME_SIZE out of range.
+    (&[Frame(SETTINGS, 0, 0, &[0, 2, 0, 0, 0, 2])], Rejected, &[]),
+    (&[Frame(SETTINGS, 0, 0, &[0, 4, 0x80, 0, 0, 0])], Rejected, &[]),
+    (&[Frame(SETTINGS, 0, 0, &[0, 5, 0, 0, 0, 1])], Rejected, &[]),
+    (&[Frame(WINDOW_UPDATE, 0, 0, &[0; 4])], Rejected, &[]),
+    (&[Frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff])], Rejected, &[]),
+    (&[Frame(WINDOW_UPDATE, 0, 0, &[0; 3])], Rejected, &[]),
+    (&[Frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1])], Rejected, &[]),
+    (&[Post(&[]), Frame(WINDOW_UPDATE, 0, 1, &[0; 4])], Rejected, &[]),
+    (&[Post(&[]), Frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff])], Rejected, &[]),
+    (&[Post(&[]), Last("ab"), Piece("c")], Rejected, &[]),
+    (&[Raw(b"\xff\xff\xff\0\0\0\0\0\x01")], Rejected, &[]),
+    (&[Raw(b"GET /v1/a HTTP/1.1\r\nhost: x\r\n\r\n")], Rejected, &[]),
+    // Unknown frames and settings are ignored.
+    (&[Frame(0xfa, 0xff, 0, b"grease"), Get(&[])], Status(200), &["GET /v1/a "]),
+    (&[Frame(SETTINGS, 0, 0, &[0xfa, 0xfa, 0, 0, 0, 1]), Get(&[])], Status(200), &["GET /v1/a "]),
 ];
 
 impl Step {
     fn bytes(self) -> Vec<u8> {
         match self {
-            Ask(changes) => frame(HEADERS, END_HEADERS | END_STREAM, 1, &head("GET", changes)),
-            Open(changes) => frame(HEADERS, END_HEADERS, 1, &head("POST", changes)),
+            Get(changes) => frame(HEADERS, END_HEADERS | END_STREAM, 1, &head("GET", changes)),
+            Post(changes) => frame(HEADERS, END_HEADERS, 1, &head("POST", changes)),
             Piece(data) => frame(DATA, 0, 1, data.as_bytes()),
             Last(data) => frame(DATA, END_STREAM, 1, data.as_bytes()),
             Trailers(fields) => frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields.iter().copied())),
@@ -254,28 +255,28 @@ fn head(method: &'static str, changes: &[Change]) -> Vec<u8> {
     block(fields)
 }
 
-/// Half an upload must not become a whole one, whatever reason the client gives: none, an error, that it cancels.
+/// A reset upload must not look complete, for each error code: `NO_ERROR`, `INTERNAL_ERROR`, `CANCEL`.
 fn reset_upload() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[]);
-    for reason in [0, 2, 8] {
-        for answered in [false, true] {
+    for code in [0, 2, 8] {
+        for responded in [false, true] {
             let mut client = Frames::client(RawConnection::connect(proxy.address()));
-            client.send([Open(&[]), Piece("half")].map(Step::bytes).concat()).expect("the proxy listens");
+            client.send([Post(&[]), Piece("half")].map(Step::bytes).concat()).expect("the proxy reads");
             let mut upstream_conn = upstream.accept();
             upstream_conn.until("half");
-            if answered {
+            if responded {
                 upstream_conn.send(wire::EVENTS);
                 assert_eq!(client.outcome(1), Outcome::Status(200));
             }
-            client.send(frame(RST_STREAM, 0, 1, &[0, 0, 0, reason])).expect("the proxy listens");
+            client.send(frame(RST_STREAM, 0, 1, &[0, 0, 0, code])).expect("the proxy reads");
             let (rest, _) = upstream_conn.rest();
-            assert!(!rest.ends_with(b"0\r\n\r\n"), "reset for {reason}, answered: {answered}");
+            assert!(!rest.ends_with(b"0\r\n\r\n"), "error code {code}, response started: {responded}");
         }
     }
 }
 
-/// Each attack by prior knowledge and, as a browser would, by ALPN.
+/// Runs each attack with prior knowledge and over TLS with ALPN.
 fn all(rows: &[Row]) {
     let authority = Authority::new();
     let (cert, key) = authority.files("localhost");
@@ -289,24 +290,24 @@ fn all(rows: &[Row]) {
         assert_eq!(next.request(wire::get("/v1/next")).0.status, 200, "after {row:?}");
         assert_eq!(upstream.take().len(), 1, "after {row:?}");
         let socket = http2::socket(over_tls.address());
-        attack(tls::connect(socket, &trust).expect("TLS is agreed on"), &upstream, row);
+        attack(tls::connect(socket, &trust).expect("the TLS handshake succeeds"), &upstream, row);
         let mut next = http2::Client::connect_tls(over_tls.address(), &Arc::clone(&trust));
         assert_eq!(next.request(wire::get("/v1/next")).0.status, 200, "after {row:?}");
         assert_eq!(upstream.take().len(), 1, "after {row:?}");
     }
-    println!("{} attacks survived, each by prior knowledge and by ALPN", rows.len());
+    println!("{} attacks handled, each with prior knowledge and with ALPN", rows.len());
 }
 
 fn attack(connection: RawConnection, upstream: &RespondingUpstream, row: &Row) {
     let (steps, outcome, received) = row;
     let mut client = Frames::client(connection);
-    // The proxy may have read enough before it has all.
+    // The proxy may close the connection before it has read everything.
     let _ = client.send(steps.iter().flat_map(|step| step.bytes()).collect::<Vec<_>>());
-    let becomes = match client.outcome(1) {
-        Outcome::Status(status) => Answer(status),
-        Outcome::Reset(_) | Outcome::Goaway(_) | Outcome::Closed => Refused,
+    let actual = match client.outcome(1) {
+        Outcome::Status(status) => Status(status),
+        Outcome::Reset(_) | Outcome::Goaway(_) | Outcome::Closed => Rejected,
     };
-    assert_eq!(becomes, *outcome, "{row:?}");
-    let told: Vec<_> = upstream.take().iter().map(told).collect();
-    assert_eq!(told, received.iter().map(|text| text.as_bytes()).collect::<Vec<_>>(), "{row:?}");
+    assert_eq!(actual, *outcome, "{row:?}");
+    let requests: Vec<_> = upstream.take().iter().map(summary).collect();
+    assert_eq!(requests, received.iter().map(|text| text.as_bytes()).collect::<Vec<_>>(), "{row:?}");
 }

@@ -1,5 +1,5 @@
-//! HTTP/2 without end: frames that cost the client little and the server much. The server's memory stays flat, its
-//! work bounded, and others are served meanwhile and afterwards.
+//! HTTP/2 floods ([RFC 9113 §10.5](https://www.rfc-editor.org/rfc/rfc9113#section-10.5)): frames that are cheap for the
+//! client and expensive for the server. Memory stays flat, work is bounded, and other clients are served.
 
 use std::time::Duration;
 
@@ -23,50 +23,56 @@ use crate::{
     wire,
 };
 
-pub(super) const TESTS: &[Test] = &[("they_cost_the_server_little", all)];
+pub(super) const TESTS: &[Test] = &[("memory_and_upstream_requests_stay_bounded", all)];
 
-/// A name; what is sent once; what is sent again and again; how often; how it ends.
-type Row = (&'static str, fn() -> Vec<u8>, fn(u32) -> Vec<u8>, u32, End);
+/// A name; the bytes sent once; the bytes sent repeatedly; how often; the outcome.
+type Row = (&'static str, fn() -> Vec<u8>, fn(u32) -> Vec<u8>, u32, Expected);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum End {
-    /// The connection is ended.
-    Over,
-    /// The client is held back, or what it sends is read and forgotten.
-    Borne,
+enum Expected {
+    /// The server closes the connection.
+    Closed,
+    /// The server applies backpressure, or reads and discards the frames.
+    Tolerated,
 }
 
-use End::{Borne, Over};
+use Expected::{Closed, Tolerated};
 
 const FLOODS: &[Row] = &[
-    ("rapid reset", nothing, |n| [ask(n, "/v1/a"), reset(n)].concat(), 10_000, Over),
-    ("rapid reset of refused requests", nothing, |n| [ask(n, "/v1/../a"), reset(n)].concat(), 10_000, Over),
-    ("reset by a window too large", nothing, |n| [open(n), window(n, 0x7fff_ffff)].concat(), 10_000, Over),
-    ("reset by a window of nothing", nothing, |n| [open(n), window(n, 0)].concat(), 10_000, Over),
-    ("reset by data after the end", nothing, |n| [ask(n, "/v1/a"), data(n, b"x")].concat(), 10_000, Over),
-    ("reset by priority to itself", nothing, |n| [open(n), priority(n)].concat(), 10_000, Over),
-    ("reset by a length", nothing, |n| [open_short(n), data(n, b"xx")].concat(), 10_000, Over),
-    ("reset by a head", nothing, |n| frame(HEADERS, END_HEADERS | END_STREAM, id(n), &[0x82]), 10_000, Over),
-    ("continuations", begin, |_| frame(CONTINUATION, 0, 1, &block([("x", "y")])), 1_000_000, Over),
-    ("large continuations", begin, |_| frame(CONTINUATION, 0, 1, &block([("x", &*"y".repeat(16_000))])), 1000, Over),
-    ("empty continuations", begin, |_| frame(CONTINUATION, 0, 1, &[]), 1_000_000, Over),
-    ("fields that grow", nothing, bomb, 1000, Borne),
-    ("settings", nothing, |_| frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 1, 0]), 500_000, Borne),
-    ("pings", nothing, |_| frame(PING, 0, 0, &[0; 8]), 500_000, Borne),
-    ("priorities", nothing, |n| frame(PRIORITY, 0, id(n), &[0, 0, 0, 0, 1]), 200_000, Borne),
-    ("windows", nothing, |_| window_of_all(1), 200_000, Borne),
-    ("unknown frames", nothing, |_| frame(0xfa, 0, 0, &[]), 200_000, Borne),
-    ("empty data", || open(0), |_| data(0, b""), 200_000, Over),
-    ("single bytes of data", || open(0), |_| data(0, b"x"), 200_000, Over),
-    ("streams", nothing, open, 10_000, Over),
-    ("streams that may send nothing", no_window, |n| ask(n, "/v1/large"), 200, Borne),
+    ("rapid reset", nothing, |n| [get(n, "/v1/a"), reset(n)].concat(), 10_000, Closed),
+    ("rapid reset of rejected requests", nothing, |n| [get(n, "/v1/../a"), reset(n)].concat(), 10_000, Closed),
+    ("reset by a window too large", nothing, |n| [open(n), window(n, 0x7fff_ffff)].concat(), 10_000, Closed),
+    ("reset by a window of nothing", nothing, |n| [open(n), window(n, 0)].concat(), 10_000, Closed),
+    ("reset by data after the end", nothing, |n| [get(n, "/v1/a"), data(n, b"x")].concat(), 10_000, Closed),
+    ("reset by priority to itself", nothing, |n| [open(n), priority(n)].concat(), 10_000, Closed),
+    ("reset by a wrong content-length", nothing, |n| [open_short(n), data(n, b"xx")].concat(), 10_000, Closed),
+    ("reset by an invalid head", nothing, |n| frame(HEADERS, END_HEADERS | END_STREAM, id(n), &[0x82]), 10_000, Closed),
+    ("continuations", open_head, |_| frame(CONTINUATION, 0, 1, &block([("x", "y")])), 1_000_000, Closed),
+    (
+        "large continuations",
+        open_head,
+        |_| frame(CONTINUATION, 0, 1, &block([("x", &*"y".repeat(16_000))])),
+        1000,
+        Closed,
+    ),
+    ("empty continuations", open_head, |_| frame(CONTINUATION, 0, 1, &[]), 1_000_000, Closed),
+    ("header compression bomb", nothing, bomb, 1000, Tolerated),
+    ("settings", nothing, |_| frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 1, 0]), 500_000, Tolerated),
+    ("pings", nothing, |_| frame(PING, 0, 0, &[0; 8]), 500_000, Tolerated),
+    ("priorities", nothing, |n| frame(PRIORITY, 0, id(n), &[0, 0, 0, 0, 1]), 200_000, Tolerated),
+    ("windows", nothing, |_| window_of_all(1), 200_000, Tolerated),
+    ("unknown frames", nothing, |_| frame(0xfa, 0, 0, &[]), 200_000, Tolerated),
+    ("empty data", || open(0), |_| data(0, b""), 200_000, Closed),
+    ("single bytes of data", || open(0), |_| data(0, b"x"), 200_000, Closed),
+    ("streams", nothing, open, 10_000, Closed),
+    ("streams without a send window", no_window, |n| get(n, "/v1/large"), 200, Tolerated),
 ];
 
 fn nothing() -> Vec<u8> {
     Vec::new()
 }
 
-/// A client's stream by its number.
+/// The stream id of the client's nth stream.
 fn id(number: u32) -> u32 {
     number * 2 + 1
 }
@@ -78,7 +84,7 @@ fn fields(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     block([&head, more].concat())
 }
 
-fn ask(number: u32, path: &str) -> Vec<u8> {
+fn get(number: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, id(number), &fields("GET", path, &[]))
 }
 
@@ -90,8 +96,8 @@ fn open_short(number: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, id(number), &fields("POST", "/v1/a", &[("content-length", "1")]))
 }
 
-/// A head without an end.
-fn begin() -> Vec<u8> {
+/// A head without `END_HEADERS`.
+fn open_head() -> Vec<u8> {
     frame(HEADERS, END_STREAM, 1, &fields("GET", "/v1/a", &[]))
 }
 
@@ -120,29 +126,29 @@ fn no_window() -> Vec<u8> {
     frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])
 }
 
-/// A field that the server is to remember, and then itself in single bytes: 32 MB of fields in a frame.
+/// A field that enters the dynamic table, then 8,000 references of one byte each to it: 32 MB of fields in one frame.
 fn bomb(number: u32) -> Vec<u8> {
-    let remembered = [vec![0x40], string("x"), string(&"y".repeat(4000))].concat();
-    // The first place behind the 61 of the static table.
-    let again = vec![0xbe; 8000];
-    frame(HEADERS, END_HEADERS | END_STREAM, id(number), &[fields("GET", "/v1/a", &[]), remembered, again].concat())
+    let indexed = [vec![0x40], string("x"), string(&"y".repeat(4000))].concat();
+    // The first index after the 61 entries of the static table.
+    let references = vec![0xbe; 8000];
+    frame(HEADERS, END_HEADERS | END_STREAM, id(number), &[fields("GET", "/v1/a", &[]), indexed, references].concat())
 }
 
-/// What all of them may add to the process, in KiB.
+/// Memory growth of the process over all floods, at most, in KiB.
 const GROWTH: u64 = 16 << 10;
-/// How many requests of one flood may reach the upstream.
-const PASSED: usize = 300;
+/// Requests of one flood that may reach the upstream, at most.
+const MAX_PASSED: usize = 300;
 
 fn all() {
-    let answer = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes();
-    let (small, large) = (answer("ok"), answer(&"x".repeat(1 << 20)));
+    let response = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes();
+    let (small, large) = (response("ok"), response(&"x".repeat(1 << 20)));
     let upstream =
         RespondingUpstream::start(
             move |request| {
                 if request.head.word(1) == "/v1/large" { large.clone() } else { small.clone() }
             },
         );
-    // A line for each frame would be most of the work.
+    // At the level `trace`, a log line per frame would dominate.
     let proxy = start(upstream.address(), &[("LOG", "info")]);
     let process = proxy.process.id();
     let mut bystander = http2::Client::connect(proxy.address());
@@ -153,27 +159,27 @@ fn all() {
         let mut client = Frames::client(RawConnection::connect(proxy.address()));
         flood(&mut client, row);
         let mut next = http2::Client::connect(proxy.address());
-        assert_eq!(next.request(wire::get("/v1/models")).0.status, 200, "a stranger, after {name}");
-        if *end == Over {
+        assert_eq!(next.request(wire::get("/v1/models")).0.status, 200, "a new client, after {name}");
+        if *end == Closed {
             let outcome = client.outcome(NO_STREAM);
             assert!(matches!(outcome, Outcome::Goaway(_) | Outcome::Closed), "{name}: {outcome:?}");
         }
         let passed = upstream.take().len();
-        assert!(passed < PASSED, "{name}: {passed} requests reached the upstream");
+        assert!(passed < MAX_PASSED, "{name}: {passed} requests reached the upstream");
         let grown = procfs::resident_peak(process).saturating_sub(before);
         assert!(grown < GROWTH, "{name}: memory grew by {grown} KiB");
     }
-    assert_eq!(bystander.request(wire::get("/v1/models")).0.status, 200, "who was there before");
-    println!("{} floods survived", FLOODS.len());
+    assert_eq!(bystander.request(wire::get("/v1/models")).0.status, 200, "a client connected before the floods");
+    println!("{} floods handled", FLOODS.len());
 }
 
-/// None of a client's.
+/// A stream id that the client never uses.
 const NO_STREAM: u32 = u32::MAX;
 
-/// Sends as much as the server takes, and reads nothing.
+/// Sends as much as the server accepts, and reads nothing.
 fn flood(client: &mut Frames, (_, opening, piece, count, _): &Row) {
     let socket = client.connection().socket();
-    socket.set_write_timeout(Some(Duration::from_secs(1))).expect("a socket takes a timeout");
+    socket.set_write_timeout(Some(Duration::from_secs(1))).expect("set the socket timeout");
     let mut bytes = opening();
     for number in 0..*count {
         bytes.extend(piece(number));

@@ -1,4 +1,4 @@
-//! Connections to an HTTP/2 upstream that many requests share.
+//! HTTP/2 upstream connections shared by many requests.
 
 use std::{iter, thread};
 
@@ -17,21 +17,21 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("requests_beyond_what_a_connection_takes_go_over_another", beyond_the_limit),
-    ("connections_of_a_crowd_that_has_left_serve_again", after_a_crowd),
-    ("clients_that_read_nothing_hold_nobody_else_up", deaf_clients),
-    ("an_upload_goes_on_beside_its_answer", upload_beside),
+    ("requests_beyond_max_concurrent_streams_use_another_connection", beyond_the_limit),
+    ("connections_are_reused_after_a_burst", after_a_burst),
+    ("clients_that_read_nothing_delay_no_other_client", unread_clients),
+    ("upload_continues_during_its_response", upload_during_response),
 ];
 
-/// Requests at once that one connection takes.
+/// `SETTINGS_MAX_CONCURRENT_STREAMS` of the upstream.
 const LIMIT: u32 = 2;
 
-struct Scene {
+struct Fixture {
     upstream: Upstream,
     proxy: Box<dyn Running>,
 }
 
-impl Scene {
+impl Fixture {
     fn new(limit: u32) -> Self {
         let authority = Authority::new();
         let upstream = Upstream::start_with(&authority.server("localhost", &["h2"]), limit);
@@ -39,14 +39,14 @@ impl Scene {
         Self { upstream, proxy }
     }
 
-    /// A request, and where it came out.
+    /// A request, and the upstream's side of it.
     fn forwarded(&self) -> (RawConnection, Exchange) {
         let mut client = RawConnection::connect(self.proxy.address());
         client.send(get("/v1/responses"));
         (client, self.upstream.accept())
     }
 
-    /// A request whose answer has begun.
+    /// A request whose response has started.
     fn stream(&self) -> (RawConnection, Sender, ReceivedBody) {
         let (mut client, exchange) = self.forwarded();
         let (sender, body) = exchange.respond(Response::builder());
@@ -55,77 +55,77 @@ impl Scene {
         (client, sender, body)
     }
 
-    /// So many streams that no thread of the server can have them on one connection.
-    fn crowd(&self) -> Vec<(RawConnection, Sender, ReceivedBody)> {
+    /// More streams than each thread of the server can have on one connection.
+    fn burst(&self) -> Vec<(RawConnection, Sender, ReceivedBody)> {
         iter::repeat_with(|| self.stream()).take(3 * LIMIT as usize * threads()).collect()
     }
 }
 
-/// Of the server: each has connections of its own.
+/// The threads of the server; each has upstream connections of its own.
 fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn beyond_the_limit() {
-    let scene = Scene::new(LIMIT);
-    let mut crowd = scene.crowd();
-    assert!(scene.upstream.connections() * LIMIT as usize >= crowd.len());
-    for (client, sender, _) in &mut crowd {
+    let fixture = Fixture::new(LIMIT);
+    let mut burst = fixture.burst();
+    assert!(fixture.upstream.connections() * LIMIT as usize >= burst.len());
+    for (client, sender, _) in &mut burst {
         sender.send("data: 2\n\n");
         client.until("data: 2\n\n");
     }
 }
 
-fn after_a_crowd() {
-    let scene = Scene::new(LIMIT);
-    for (mut client, sender, _) in scene.crowd() {
+fn after_a_burst() {
+    let fixture = Fixture::new(LIMIT);
+    for (mut client, sender, _) in fixture.burst() {
         drop(sender);
         client.until("0\r\n\r\n");
     }
-    let opened = scene.upstream.connections();
+    let opened = fixture.upstream.connections();
     for _ in 0..10 * threads() {
-        let (mut client, exchange) = scene.forwarded();
+        let (mut client, exchange) = fixture.forwarded();
         drop(exchange.respond(Response::builder()));
         client.until("0\r\n\r\n");
     }
-    // A thread that the crowd missed opens its first.
-    assert!(scene.upstream.connections() <= opened + threads());
+    // A thread without a stream in the burst opens its first connection.
+    assert!(fixture.upstream.connections() <= opened + threads());
 }
 
-const DEAF: usize = 16;
-/// More than sockets hold.
-const DEAF_PIECES: usize = 512;
+const UNREAD_CLIENTS: usize = 16;
+/// Pieces per response, more than the socket buffers hold.
+const UNREAD_PIECES: usize = 512;
 const PIECE: Bytes = Bytes::from_static(&[b'x'; 64 << 10]);
-/// What a client that reads nothing may add to the process, in KiB.
+/// Memory growth per client that reads nothing, at most, in KiB.
 const GROWTH: u64 = 2 << 10;
 
-fn deaf_clients() {
-    let scene = Scene::new(200);
-    let deaf: Vec<_> = iter::repeat_with(|| scene.stream()).take(DEAF).collect();
-    let process = scene.proxy.process().expect("the server is a process");
+fn unread_clients() {
+    let fixture = Fixture::new(200);
+    let unread: Vec<_> = iter::repeat_with(|| fixture.stream()).take(UNREAD_CLIENTS).collect();
+    let process = fixture.proxy.process().expect("the server has a process id");
     let before = procfs::resident(process);
-    for (_, sender, _) in &deaf {
-        (0..DEAF_PIECES).for_each(|_| sender.send(PIECE));
+    for (_, sender, _) in &unread {
+        (0..UNREAD_PIECES).for_each(|_| sender.send(PIECE));
     }
     for _ in 0..100 {
-        let (mut client, exchange) = scene.forwarded();
+        let (mut client, exchange) = fixture.forwarded();
         let (sender, _body) = exchange.respond(Response::builder());
         sender.send(PIECE);
         drop(sender);
         client.until("0\r\n\r\n");
     }
     let grown = procfs::resident_peak(process).saturating_sub(before);
-    println!("{DEAF} clients that read nothing: {grown} KiB more at most (RSS)");
-    assert!(grown < DEAF as u64 * GROWTH, "by {grown} KiB");
-    drop(deaf);
+    println!("{UNREAD_CLIENTS} clients that read nothing: {grown} KiB more at most (RSS)");
+    assert!(grown < UNREAD_CLIENTS as u64 * GROWTH, "by {grown} KiB");
+    drop(unread);
 }
 
-fn upload_beside() {
-    let scene = Scene::new(LIMIT);
-    let mut client = RawConnection::connect(scene.proxy.address());
+fn upload_during_response() {
+    let fixture = Fixture::new(LIMIT);
+    let mut client = RawConnection::connect(fixture.proxy.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
     client.send_chunk("one");
-    let (sender, mut body) = scene.upstream.accept().respond(Response::builder());
+    let (sender, mut body) = fixture.upstream.accept().respond(Response::builder());
     assert_eq!(body.next_data().unwrap().unwrap(), "one");
     sender.send("data: 1\n\n");
     client.until("data: 1\n\n");

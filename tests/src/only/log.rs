@@ -1,4 +1,4 @@
-//! One line a request, and never a key.
+//! The access log: one line per request, without keys.
 
 use super::{Test, get, start};
 use crate::{
@@ -11,23 +11,23 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("a_line_a_request", line),
-    ("a_rejection_is_told_by_its_code", rejection),
-    ("a_key_in_the_path_is_hidden", key_in_path),
-    ("a_key_within_a_word_of_the_path_is_hidden", key_in_word),
-    ("a_key_in_a_refused_path_is_hidden", key_in_refused_path),
+    ("one_line_per_request", line),
+    ("rejection_is_logged_with_its_code", rejection),
+    ("key_in_the_path_is_hidden", key_in_path),
+    ("key_within_a_path_segment_is_hidden", key_in_segment),
+    ("key_in_a_rejected_path_is_hidden", key_in_rejected_path),
     ("json_lines_parse", json),
-    ("off_is_silent", off),
-    ("a_client_that_left_is_told", left),
-    ("an_answer_that_was_cut_is_told", cut),
-    ("a_tunnel_is_a_line_at_its_end", tunnel),
+    ("off_prints_nothing", off),
+    ("client_disconnect_is_logged", client_disconnect),
+    ("truncated_response_is_logged", truncated),
+    ("tunnel_is_logged_at_its_end", tunnel),
 ];
 
-fn answering() -> RespondingUpstream {
+fn ok_upstream() -> RespondingUpstream {
     RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec())
 }
 
-fn ask(proxy: &RunningServer, head: &str) {
+fn exchange(proxy: &RunningServer, head: &str) {
     let mut client = RawConnection::connect(proxy.address());
     client.send(head);
     let head = client.head();
@@ -39,13 +39,13 @@ fn access_line(proxy: &RunningServer) -> String {
 }
 
 fn line() {
-    let upstream = answering();
+    let upstream = ok_upstream();
     let proxy = start(upstream.address(), &[("LOG", "info")]);
-    ask(&proxy, &get("/v1/models?private=query"));
+    exchange(&proxy, &get("/v1/models?private=query"));
     let line = access_line(&proxy);
     for part in ["user=\"Tom\"", "method=GET", "path=\"/v1/models\"", "status=200", "bytes=2", "head_ms=", "total_ms="]
     {
-        assert!(line.contains(part), "{part} stands in {line}");
+        assert!(line.contains(part), "{part} is missing in {line}");
     }
     let output = proxy.process.output();
     assert!(!output.contains("private"), "{output}");
@@ -55,27 +55,27 @@ fn line() {
 }
 
 fn rejection() {
-    let proxy = start(answering().address(), &[]);
-    ask(&proxy, "GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-Tom-wrongwrong\r\n\r\n");
+    let proxy = start(ok_upstream().address(), &[]);
+    exchange(&proxy, "GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-Tom-wrongwrong\r\n\r\n");
     let line = access_line(&proxy);
     for part in ["user=\"-\"", "status=401", "code=\"invalid_api_key\""] {
-        assert!(line.contains(part), "{part} stands in {line}");
+        assert!(line.contains(part), "{part} is missing in {line}");
     }
     assert!(!proxy.process.output().contains("wrongwrong"));
 }
 
-/// The log is searched for the keys when the server ends.
+/// [`Process`](crate::process::Process) searches the log for the keys.
 fn key_in_path() {
-    let proxy = start(answering().address(), &[]);
+    let proxy = start(ok_upstream().address(), &[]);
     let encoded = |key: &str| key.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
-    // Each has a method of its own: lines of several threads have no order.
+    // A distinct method for each request, because lines of several threads have no order.
     for (method, part) in [
         ("GET", KEY.to_owned()),
         ("POST", API_KEY.to_owned()),
         ("PUT", encoded(KEY)),
         ("PATCH", encoded(API_KEY)),
         ("DELETE", format!("{API_KEY}{KEY}")),
-        ("HEAD", "sk-proj-somebodyelses".to_owned()),
+        ("HEAD", "sk-proj-anotherowners".to_owned()),
     ] {
         let mut client = RawConnection::connect(proxy.address());
         client.send(wire::request(method, &format!("/v1/{part}/models"), ""));
@@ -84,31 +84,31 @@ fn key_in_path() {
         assert!(line.contains("hidden") && line.contains("user=\"Tom\""), "{line}");
     }
     let output = proxy.process.output();
-    for part in [encoded(KEY), encoded(API_KEY), "somebodyelses".to_owned()] {
+    for part in [encoded(KEY), encoded(API_KEY), "anotherowners".to_owned()] {
         assert!(!output.contains(&part), "{output}");
     }
 }
 
-/// So is it where the request is refused.
-fn key_in_refused_path() {
-    let proxy = start(answering().address(), &[]);
-    ask(&proxy, &format!("GET /v1/{API_KEY} HTTP/1.1\r\nhost: x\r\n\r\n"));
+/// A key in the path of a rejected request.
+fn key_in_rejected_path() {
+    let proxy = start(ok_upstream().address(), &[]);
+    exchange(&proxy, &format!("GET /v1/{API_KEY} HTTP/1.1\r\nhost: x\r\n\r\n"));
     let line = access_line(&proxy);
     assert!(line.contains("hidden") && line.contains("status=401"), "{line}");
 }
 
-/// So is it within a longer word.
-fn key_in_word() {
+/// A key within a longer path segment.
+fn key_in_segment() {
     for around in [("", ""), ("x", ""), ("1", "x"), ("a-", "_b"), ("%78", "")] {
-        let proxy = start(answering().address(), &[]);
-        ask(&proxy, &get(&format!("/v1/{}{KEY}{}/models", around.0, around.1)));
+        let proxy = start(ok_upstream().address(), &[]);
+        exchange(&proxy, &get(&format!("/v1/{}{KEY}{}/models", around.0, around.1)));
         assert!(access_line(&proxy).contains("hidden"), "{around:?}");
     }
 }
 
 fn json() {
-    let proxy = start(answering().address(), &[("LOG_FORMAT", "json"), ("LOG", "debug")]);
-    ask(&proxy, &get("/v1/models"));
+    let proxy = start(ok_upstream().address(), &[("LOG_FORMAT", "json"), ("LOG", "debug")]);
+    exchange(&proxy, &get("/v1/models"));
     let line = access_line(&proxy);
     let output = proxy.process.output();
     for line in output.lines() {
@@ -122,16 +122,16 @@ fn json() {
 }
 
 fn off() {
-    let upstream = answering();
-    // The start line is off, too: another server's line tells a free port.
+    let upstream = ok_upstream();
+    // The start line is off, too, so another server provides a free port.
     let port = start(upstream.address(), &[]).address();
     let settings = wire::settings(&format!("http://{}", upstream.address()), &[("LOG", "off")]);
     let proxy = RunningServer::start_at(&settings, port);
-    ask(&proxy, &get("/v1/models"));
+    exchange(&proxy, &get("/v1/models"));
     assert_eq!(proxy.process.output(), "");
 }
 
-fn left() {
+fn client_disconnect() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -144,7 +144,7 @@ fn left() {
     assert!(line.contains("end=\"client left\"") && line.contains("user=\"Tom\""), "{line}");
 }
 
-fn cut() {
+fn truncated() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -156,7 +156,7 @@ fn cut() {
     drop(upstream_conn);
     let line = access_line(&proxy);
     for part in ["status=200", "bytes=4", "end=\"cut\""] {
-        assert!(line.contains(part), "{part} stands in {line}");
+        assert!(line.contains(part), "{part} is missing in {line}");
     }
 }
 
@@ -174,12 +174,12 @@ fn tunnel() {
     upstream_conn.until("up");
     upstream_conn.send("down");
     client.until("down");
-    assert!(!proxy.process.output().contains("sparekey::access"), "it is not over yet");
+    assert!(!proxy.process.output().contains("sparekey::access"), "the tunnel is still open");
     drop(client);
     upstream_conn.rest();
     drop(upstream_conn);
     let line = access_line(&proxy);
     for part in ["user=\"Tom\"", "path=\"/v1/realtime\"", "status=101", "bytes=6", "end=\"complete\""] {
-        assert!(line.contains(part), "{part} stands in {line}");
+        assert!(line.contains(part), "{part} is missing in {line}");
     }
 }

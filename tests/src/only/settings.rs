@@ -1,4 +1,4 @@
-//! Settings: where they come from, and what is output of wrong ones.
+//! Settings: their sources, and the reports on invalid ones.
 
 use std::{ffi::OsStr, fs, net::TcpListener, os::unix::ffi::OsStrExt as _, process::Command};
 
@@ -12,42 +12,42 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("every_problem_is_listed_at_once", every_problem),
-    ("each_problem_is_refused", each_problem),
-    ("what_is_not_text_is_refused", not_text),
-    ("no_key_never_opens_the_door", no_key),
-    ("no_key_in_a_file_never_opens_the_door", no_key_in_file),
-    ("check_tells_and_ends", check),
-    ("flags_come_before_the_environment", flags),
-    ("a_port_in_use_is_told", port_in_use),
-    ("help_names_every_setting", help),
+    ("all_problems_are_listed_at_once", every_problem),
+    ("each_problem_is_rejected", each_problem),
+    ("non_utf8_values_are_rejected", non_utf8),
+    ("empty_access_keys_are_rejected", empty_keys),
+    ("empty_key_files_are_rejected", empty_key_files),
+    ("check_reports_and_exits", check),
+    ("flags_override_the_environment", flags),
+    ("port_in_use_is_reported", port_in_use),
+    ("help_lists_every_setting", help),
 ];
 
 pub(super) const LOOPBACK: &str = "127.0.0.1:0";
-const EVERYWHERE: &str = "0.0.0.0:0";
+const ALL_INTERFACES: &str = "0.0.0.0:0";
 
 pub(super) fn settings(list: &[(&str, &str)]) -> Settings {
     list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Runs the server to its end; it also looks that no secret was told.
+/// Runs the server until it exits; [`Process`] checks that it printed no secret.
 fn run(arguments: &[&str], list: &[(&str, &str)]) -> (Option<i32>, String) {
     let (status, output) = Process::start(Command::new(binary()).args(arguments), &settings(list)).wait();
     (status.code(), output)
 }
 
 #[track_caller]
-fn refused(list: &[(&str, &str)], reasons: &[&str]) {
+fn assert_rejected(list: &[(&str, &str)], reasons: &[&str]) {
     let (code, output) = run(&[], list);
     assert_eq!(code, Some(2), "{output}");
     for reason in reasons {
-        assert!(output.contains(reason), "{reason} stands in {output}");
+        assert!(output.contains(reason), "{reason} is missing in {output}");
     }
     assert!(!output.contains("secret"), "{output}");
 }
 
 fn every_problem() {
-    refused(
+    assert_rejected(
         &[
             ("LISTEN", "127.0.0.1:99999"),
             ("OPENAI_API_KEY", API_KEY),
@@ -85,15 +85,15 @@ fn each_problem() {
         ("SSL_CERT_FILE", "/not/there", "SSL_CERT_FILE"),
     ] {
         let mut list = vec![("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
-        list.retain(|(known, _)| *known != name);
-        refused(&[list, vec![(name, value)]].concat(), &[reason]);
+        list.retain(|(listed, _)| *listed != name);
+        assert_rejected(&[list, vec![(name, value)]].concat(), &[reason]);
     }
 }
 
-fn not_text() {
+fn non_utf8() {
     for name in ["OPENAI_API_KEY", "ACCESS_KEYS", "API_BASE", "LISTEN", "MAX_HEAD", "LOG", "TLS_CERT"] {
         let mut list = vec![("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
-        list.retain(|(known, _)| *known != name);
+        list.retain(|(listed, _)| *listed != name);
         let value = OsStr::from_bytes(b"http://secret\xff/");
         let mut server = Command::new(binary());
         server.env_clear().env(name, value);
@@ -102,31 +102,35 @@ fn not_text() {
     }
 }
 
-fn no_key() {
+fn empty_keys() {
     for keys in ["", "  ", "\n", ",", " , ,\n,"] {
-        refused(
-            &[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", keys), ("LISTEN", EVERYWHERE)],
+        assert_rejected(
+            &[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", keys), ("LISTEN", ALL_INTERFACES)],
             &["ACCESS_KEYS holds no key"],
         );
     }
-    refused(&[("OPENAI_API_KEY", API_KEY), ("LISTEN", EVERYWHERE)], &["ACCESS_KEYS holds no key"]);
-    refused(&[("OPENAI_API_KEY", API_KEY), ("LISTEN", LOOPBACK), ("ACCESS_KEYS", ",")], &["ACCESS_KEYS holds no key"]);
+    assert_rejected(&[("OPENAI_API_KEY", API_KEY), ("LISTEN", ALL_INTERFACES)], &["ACCESS_KEYS holds no key"]);
+    assert_rejected(
+        &[("OPENAI_API_KEY", API_KEY), ("LISTEN", LOOPBACK), ("ACCESS_KEYS", ",")],
+        &["ACCESS_KEYS holds no key"],
+    );
 }
 
-fn no_key_in_file() {
-    // Any folder that goes away by itself.
+fn empty_key_files() {
+    // A temporary folder.
     let authority = Authority::new();
     let path = authority.file().replace("authority.pem", "keys");
-    for (text, listen) in [("", EVERYWHERE), ("\n", EVERYWHERE), (" ,\n,", EVERYWHERE), (",", LOOPBACK), ("", "[::]:0")]
+    for (text, listen) in
+        [("", ALL_INTERFACES), ("\n", ALL_INTERFACES), (" ,\n,", ALL_INTERFACES), (",", LOOPBACK), ("", "[::]:0")]
     {
         fs::write(&path, text).unwrap();
-        refused(
+        assert_rejected(
             &[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS_FILE", &path), ("LISTEN", listen)],
             &["ACCESS_KEYS holds no key"],
         );
     }
     fs::write(&path, " \n").unwrap();
-    refused(&[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY)], &["OPENAI_API_KEY is not set"]);
+    assert_rejected(&[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY)], &["OPENAI_API_KEY is not set"]);
 }
 
 fn check() {
@@ -142,25 +146,25 @@ fn check() {
 }
 
 fn flags() {
-    // Any folder that goes away by itself.
+    // A temporary folder.
     let authority = Authority::new();
     let file = |name: &str, text: &str| {
         let path = authority.file().replace("authority.pem", name);
         fs::write(&path, text).unwrap();
         path
     };
-    let (keys, real) = (file("keys", &format!("{KEY}\n")), file("real", &format!("{API_KEY}\n")));
+    let (keys, api_key) = (file("keys", &format!("{KEY}\n")), file("api_key", &format!("{API_KEY}\n")));
     let wrong =
         [("LISTEN", "nowhere"), ("API_BASE", "nowhere"), ("ACCESS_KEYS", "nothing"), ("OPENAI_API_KEY", "no\tkey")];
     let arguments = [
         ["--listen", "127.0.0.1:1"],
         ["--api-base", "http://upstream.example"],
         ["--access-keys-file", &keys],
-        ["--openai-api-key-file", &real],
+        ["--openai-api-key-file", &api_key],
     ];
     let (code, output) = run(&[&["check"], arguments.concat().as_slice()].concat(), &wrong);
     assert!(code == Some(0) && output.contains("127.0.0.1:1 to http://upstream.example/v1"), "{output}");
-    let (code, output) = run(&["check"], &[("ACCESS_KEYS_FILE", &keys), ("OPENAI_API_KEY_FILE", &real)]);
+    let (code, output) = run(&["check"], &[("ACCESS_KEYS_FILE", &keys), ("OPENAI_API_KEY_FILE", &api_key)]);
     assert_eq!(code, Some(0), "{output}");
     let (code, output) = run(&["--acces-keys"], &[]);
     assert!(code == Some(2) && output.contains("--access-keys-file"), "{output}");
@@ -194,9 +198,9 @@ fn help() {
         ("API_BASE", "https://api.openai.com/v1"),
     ];
     for name in shared.chain(["TLS_CERT", "TLS_KEY"]).chain(own.iter().map(|(name, _)| *name)) {
-        assert!(output.contains(&format!("[env: {name}")), "{name} stands in {output}");
+        assert!(output.contains(&format!("[env: {name}")), "{name} is missing in {output}");
     }
     for (name, default) in own {
-        assert!(output.contains(&format!("[default: {default}] [env: {name}]")), "{name} stands in {output}");
+        assert!(output.contains(&format!("[default: {default}] [env: {name}]")), "{name} is missing in {output}");
     }
 }

@@ -1,5 +1,5 @@
-//! Requests made to be read in two ways, over raw sockets: each is refused, or reaches the upstream as exactly one
-//! request of clear shape, and nothing of it becomes another.
+//! Request smuggling over HTTP/1.1 ([RFC 9112 §11.2](https://www.rfc-editor.org/rfc/rfc9112#section-11.2)): each
+//! ambiguous request is rejected, or reaches the upstream as exactly one unambiguous request.
 
 use super::{Test, start};
 use crate::{
@@ -10,18 +10,18 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("where_a_body_ends_is_never_in_doubt", || all(FRAMING)),
-    ("lines_end_where_they_should", || all(LINES)),
-    ("what_belongs_to_the_connection_stays_on_it", || all(CONNECTION)),
-    ("targets_name_a_path_of_the_api_or_nothing", || all(TARGETS)),
-    ("what_follows_a_refusal_is_no_request", || all(PIPELINED)),
+    ("body_framing_is_unambiguous", || all(FRAMING)),
+    ("malformed_lines_are_rejected", || all(LINES)),
+    ("connection_headers_are_not_forwarded", || all(CONNECTION)),
+    ("targets_stay_within_the_api", || all(TARGETS)),
+    ("bytes_after_a_rejection_are_not_a_request", || all(PIPELINED)),
 ];
 
-/// The bytes, `{k}` standing for the lines of host and key; the statuses of all answers; what the upstream received.
+/// The bytes, with `{k}` for the host and key lines; the statuses of all responses; what the upstream received.
 type Row = (&'static str, &'static [u16], &'static [&'static str]);
 
 const FRAMING: &[Row] = &[
-    // Of both the chunks count; and whoever counted bytes has what he takes for the rest on a closed connection.
+    // `Transfer-Encoding` overrides `Content-Length`, and the connection is closed afterwards (RFC 9112 §6.3).
     (
         "POST /v1/a HTTP/1.1\r\n{k}content-length: 300\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nGET /v1/evil HTTP/1.1\r\n{k}\r\n",
         &[200],
@@ -75,14 +75,14 @@ const FRAMING: &[Row] = &[
         &[200],
         &["GET /v1/a ab"],
     ),
-    // A body that breaks is never whole upstream.
+    // An invalid body never looks complete upstream.
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\nx\r\n", &[], &[]),
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n-1\r\n", &[], &[]),
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n1\nab\n0\n\n", &[], &[]),
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", &[], &[]),
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n10000000000000000\r\nab", &[], &[]),
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n2;\nxx\r\nab\r\n0\r\n\r\n", &[], &[]),
-    // A bare line feed ends the last line, and the connection.
+    // A bare LF after the last chunk ends the body and closes the connection.
     (
         "POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n0\r\n\nGET /v1/evil HTTP/1.1\r\n{k}\r\n",
         &[200],
@@ -120,7 +120,7 @@ const LINES: &[Row] = &[
 ];
 
 const CONNECTION: &[Row] = &[
-    // The key that the proxy puts in can't be nominated away.
+    // `Connection` can't remove the `Authorization` that the proxy sets.
     ("GET /v1/a HTTP/1.1\r\n{k}connection: close, authorization\r\n\r\n", &[200], &["GET /v1/a "]),
     (
         "GET /v1/a HTTP/1.1\r\n{k}connection: close, host, content-length, transfer-encoding\r\n\r\n",
@@ -163,7 +163,7 @@ const TARGETS: &[Row] = &[
 ];
 
 const PIPELINED: &[Row] = &[
-    // A body that was refused unread is not read as a request.
+    // The unread body of a rejected request is not parsed as a request.
     ("POST /v1/a HTTP/1.1\r\nhost: x\r\ncontent-length: 200\r\n\r\nGET /v1/evil HTTP/1.1\r\n{k}\r\n", &[401], &[]),
     (
         "POST /v1/organization HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\nff\r\nGET /v1/evil HTTP/1.1\r\n{k}\r\n",
@@ -181,7 +181,7 @@ const PIPELINED: &[Row] = &[
         &["GET /v1/a "],
     ),
     ("GET /v1/a HTTP/1.1\r\n{k}\r\nGET /v1/b HTTP/1.1\r\n{k}a : b\r\n\r\n", &[200, 400], &["GET /v1/a "]),
-    // What is left of a body that is longer than told is a request of its own, with a method nobody knows.
+    // Bytes beyond `Content-Length` are the next request, here with an unknown method.
     (
         "POST /v1/a HTTP/1.1\r\n{k}content-length: 2\r\n\r\nabcdGET /v1/b HTTP/1.1\r\n{k}connection: close\r\n\r\n",
         &[200, 200],
@@ -196,32 +196,32 @@ fn all(rows: &[Row]) {
     for (bytes, statuses, received) in rows {
         let mut client = RawConnection::connect(proxy.address());
         let sent = latin1(&bytes.replace("{k}", &lines));
-        // The proxy may have read enough before it has all.
+        // The proxy may close the connection before it has read everything.
         let _ = client.try_send(sent);
         if statuses.is_empty() {
-            // A body that breaks may be answered before, or not at all.
+            // The proxy may respond to an invalid body early, or close the connection.
             client.rest();
         } else {
-            assert_eq!(answered(&mut client), *statuses, "{bytes:?}");
+            assert_eq!(read_statuses(&mut client), *statuses, "{bytes:?}");
         }
-        let told: Vec<_> = upstream.take().iter().map(told).collect();
-        assert_eq!(told, received.iter().map(|text| latin1(text)).collect::<Vec<_>>(), "{bytes:?}");
-        // Nothing of it waits for others.
+        let requests: Vec<_> = upstream.take().iter().map(summary).collect();
+        assert_eq!(requests, received.iter().map(|text| latin1(text)).collect::<Vec<_>>(), "{bytes:?}");
+        // No bytes are left over for other requests.
         let mut next = RawConnection::connect(proxy.address());
         next.send(format!("GET /v1/next HTTP/1.1\r\n{lines}connection: close\r\n\r\n"));
-        assert_eq!(answered(&mut next), [200], "after {bytes:?}");
+        assert_eq!(read_statuses(&mut next), [200], "after {bytes:?}");
         assert_eq!(upstream.take().len(), 1, "after {bytes:?}");
     }
-    println!("{} attacks survived", rows.len());
+    println!("{} attacks handled", rows.len());
 }
 
-/// Each character a byte, so that a table can hold bytes that are no UTF-8.
+/// One byte per character, so that a table can contain bytes that are not UTF-8.
 fn latin1(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(u32::from(c)).expect("a byte")).collect()
 }
 
-/// The statuses of all answers until the connection ends.
-fn answered(client: &mut RawConnection) -> Vec<u16> {
+/// The statuses of all responses until the connection ends.
+fn read_statuses(client: &mut RawConnection) -> Vec<u16> {
     let mut statuses = Vec::new();
     while client.has_more() {
         let head = client.head();
@@ -231,8 +231,8 @@ fn answered(client: &mut RawConnection) -> Vec<u16> {
     statuses
 }
 
-/// Method, target and body; every request has the real key and nothing of the client's.
-pub(super) fn told(request: &ReceivedRequest) -> Vec<u8> {
+/// Method, target and body; asserts the API key and the absence of connection headers.
+pub(super) fn summary(request: &ReceivedRequest) -> Vec<u8> {
     assert_eq!(request.head.header("authorization"), Some(&*format!("Bearer {}", crate::case_files::API_KEY)));
     for name in ["te", "keep-alive", "proxy-connection", "upgrade", "http2-settings", "connection", "trailer"] {
         assert_eq!(request.head.header(name), None);

@@ -1,4 +1,4 @@
-//! Keys that the server makes for one run, and the demo.
+//! Temporary access keys, and the demo.
 
 use std::process::Command;
 
@@ -17,14 +17,14 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("a_key_is_made_for_one_run_on_loopback", key_for_one_run),
-    ("only_the_key_and_its_commands_stand_on_standard_output", standard_output),
-    ("the_demo_needs_nothing", demo),
-    ("the_demo_takes_nothing_of_the_owners", demo_of_an_owner),
-    ("the_demo_keeps_the_access_keys", demo_with_keys),
+    ("temporary_key_on_loopback", temporary_key),
+    ("stdout_has_only_the_key_and_its_commands", standard_output),
+    ("demo_needs_no_settings", demo),
+    ("demo_ignores_the_owners_settings", demo_of_an_owner),
+    ("demo_uses_configured_access_keys", demo_with_keys),
 ];
 
-/// The key that a server made for this run, as it prints it.
+/// The temporary key that a server prints.
 fn printed_key(process: &Process) -> String {
     process.wait_for(|line| Some(line.split_once("A key for this run: ")?.1.to_owned()))
 }
@@ -35,7 +35,7 @@ fn status(proxy: &RunningServer, authorization: &str) -> u16 {
     client.head().status()
 }
 
-fn key_for_one_run() {
+fn temporary_key() {
     let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
     let base = format!("http://{}", upstream.address());
     let mut before = KEY.to_owned();
@@ -60,24 +60,24 @@ fn standard_output() {
     let shell = |script: &str, list: &Settings| {
         Process::start(Command::new("/bin/sh").args(["-c", &format!("exec \"$0\" {script}")]).arg(binary()), list)
     };
-    // The log is elsewhere, so that the key can be taken from a pipe; it is not in the log.
-    let output = shell("2>/dev/null", &list);
-    let key = printed_key(&output);
-    output.wait_for(|line| (line.trim() == "END").then_some(()));
-    assert!(!output.output().contains("listening on"), "{}", output.output());
-    let mut errors = shell(">/dev/null", &list);
-    errors.wait_for(listening_on);
-    errors.signal("TERM");
-    let (_, output) = errors.wait();
+    // The log goes to standard error and does not contain the key, so that a pipe receives only the key.
+    let stdout = shell("2>/dev/null", &list);
+    let key = printed_key(&stdout);
+    stdout.wait_for(|line| (line.trim() == "END").then_some(()));
+    assert!(!stdout.output().contains("listening on"), "{}", stdout.output());
+    let mut stderr = shell(">/dev/null", &list);
+    stderr.wait_for(listening_on);
+    stderr.signal("TERM");
+    let (_, output) = stderr.wait();
     assert!(!output.contains("sk-me-") && key.starts_with("sk-me-"), "{output}");
-    // What is wrong is told apart from what was asked for.
+    // Problems go to standard error.
     let (status, output) = shell("2>/dev/null", &settings(&[])).wait();
     assert_eq!((status.code(), output.as_str()), (Some(2), ""));
     let (status, output) = shell("check 2>/dev/null", &settings(&[("OPENAI_API_KEY", "no\tkey")])).wait();
     assert_eq!((status.code(), output.as_str()), (Some(2), ""));
 }
 
-/// Starts the demo, with these flags and this environment; it answers this key, and no other.
+/// Starts the demo with these flags and settings; it must accept this key and no other.
 fn demo_with(flags: &[&str], list: &[(&str, &str)], key: Option<&str>) {
     let list = settings(&[&[("LISTEN", LOOPBACK)], list].concat());
     let process = Process::start(Command::new(binary()).arg("--demo").args(flags), &list);
@@ -105,7 +105,7 @@ fn demo_of_an_owner() {
     );
     demo_with(&[], &[("OPENAI_API_KEY", "no\tkey"), ("API_BASE", "nowhere"), ("ALLOWED_ORIGINS", "nowhere")], None);
     demo_with(&["--api-base", "nowhere", "--allowed-origins", "nowhere"], &[], None);
-    // The owner's key is not even read.
+    // The key files are not read.
     demo_with(&[], &[("OPENAI_API_KEY_FILE", "/not/there"), ("AI_GATEWAY_TOKEN_FILE", "/not/there")], None);
 }
 

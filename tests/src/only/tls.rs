@@ -1,4 +1,4 @@
-//! TLS on both sides.
+//! TLS to clients and upstreams.
 
 use std::{fs, net::TcpListener, process::Command};
 
@@ -15,13 +15,13 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("https_over_http1_and_http2", https),
-    ("a_stranger_upstream_is_not_spoken_to", stranger),
-    ("another_hosts_certificate_is_not_taken", other_host),
-    ("a_certificate_that_is_none_is_told", no_certificate),
-    ("an_authority_that_is_none_is_told", no_authority),
-    ("a_plain_upstream_needs_no_authority", plain_trusts_nobody),
-    ("many_short_http2_answers_do_not_end_the_connection", many_short_answers),
+    ("https_with_http1_and_http2", https),
+    ("upstream_with_an_untrusted_certificate_is_unreachable", untrusted),
+    ("upstream_with_another_hosts_certificate_is_unreachable", other_host),
+    ("invalid_certificate_files_are_reported", invalid_certificate),
+    ("invalid_authority_files_are_reported", invalid_authority),
+    ("plain_upstream_needs_no_authority", plain_upstream),
+    ("many_short_http2_responses_keep_the_connection", many_short_responses),
     ("http2_requests_share_a_connection", sharing),
 ];
 
@@ -40,13 +40,13 @@ fn https() {
     assert_eq!(client.request(wire::get("/v1/models")).1.all(), b"ok");
 }
 
-/// The answer where the upstream shows this certificate and the proxy trusts `trusted`.
-fn refused(shown: &Authority, host: &str, trusted: &Authority) {
+/// Asserts a 502 where the upstream presents a certificate of `issuer` and the proxy trusts `trusted`.
+fn assert_untrusted(issuer: &Authority, host: &str, trusted: &Authority) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let proxy = wire::start_tls(&Server, trusted, listener.local_addr().unwrap(), &[]);
     let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/models"));
-    let config = shown.server(host, &["http/1.1"]);
+    let config = issuer.server(host, &["http/1.1"]);
     assert!(
         tls::accept(listener.accept().unwrap().0, &config)
             .map(|mut connection| connection.rest().0)
@@ -58,20 +58,20 @@ fn refused(shown: &Authority, host: &str, trusted: &Authority) {
     assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
 }
 
-fn stranger() {
-    refused(&Authority::new(), "localhost", &Authority::new());
+fn untrusted() {
+    assert_untrusted(&Authority::new(), "localhost", &Authority::new());
 }
 
 fn other_host() {
     let authority = Authority::new();
-    refused(&authority, "other.example", &authority);
+    assert_untrusted(&authority, "other.example", &authority);
 }
 
-fn no_certificate() {
+fn invalid_certificate() {
     let authority = Authority::new();
     let (cert, key) = authority.files("localhost");
-    let stranger = Authority::new();
-    let (_, other_key) = stranger.files("localhost");
+    let other = Authority::new();
+    let (_, other_key) = other.files("localhost");
     let garbage = authority.file().replace("authority.pem", "garbage");
     fs::write(&garbage, "no certificate").unwrap();
     for (cert, key, reason) in [
@@ -90,7 +90,7 @@ fn no_certificate() {
     }
 }
 
-fn no_authority() {
+fn invalid_authority() {
     let authority = Authority::new();
     let file = |name: &str, text: &str| {
         let path = authority.file().replace("authority.pem", name);
@@ -104,7 +104,7 @@ fn no_authority() {
     }
 }
 
-fn plain_trusts_nobody() {
+fn plain_upstream() {
     let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
     let proxy = start(upstream.address(), &[("SSL_CERT_FILE", "/not/there")]);
     let mut client = RawConnection::connect(proxy.address());
@@ -112,8 +112,8 @@ fn plain_trusts_nobody() {
     client.until("\r\n\r\nok");
 }
 
-/// A body that has all its bytes is read on to its end: a reset instead, often enough, ends the connection for all.
-fn many_short_answers() {
+/// The proxy reads a complete body up to `END_STREAM`. After many resets, an upstream would close the connection.
+fn many_short_responses() {
     let authority = Authority::new();
     let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
     let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[]);
@@ -124,12 +124,12 @@ fn many_short_answers() {
         let (sender, _body) = upstream.accept().respond(http::Response::builder().header("content-length", "2"));
         sender.send("ok");
         client.until("\r\n\r\nok");
-        // The first few have their end held back; resets would be here before the later requests are.
+        // The first three streams end late; a reset of them would arrive before the later requests.
         if number < 3 {
             unended.push(sender);
         }
         if number == 10 {
-            assert!(unended.drain(..).all(|sender| sender.is_open()), "a whole body is not reset");
+            assert!(unended.drain(..).all(|sender| sender.is_open()), "a complete body is not reset");
         }
     }
     assert_eq!(upstream.connections(), 1);
@@ -140,7 +140,7 @@ fn sharing() {
     let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
     let proxy = wire::start_tls(&Server, &authority, upstream.address(), &[]);
     let mut client = http2::Client::connect(proxy.address());
-    // The first one brings the connection up.
+    // The first request opens the connection.
     let first = client.send(wire::get("/v1/models"));
     upstream.accept().respond(http::Response::builder());
     drop(first.response());

@@ -1,4 +1,4 @@
-//! How long the upstream may take.
+//! Timeouts of the upstream.
 
 use super::{Test, get, start};
 use crate::{
@@ -12,13 +12,13 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("no_head_in_time_is_a_504", no_head),
-    ("silence_within_a_body_cuts_it", silent_body),
-    ("silence_within_a_body_resets_an_http2_stream", silent_body_http2),
-    ("a_stream_that_moves_is_not_cut", moving_stream),
-    ("an_upload_that_moves_is_not_given_up", moving_upload),
-    ("an_upload_that_stalls_is_a_504", stalled_upload),
-    ("no_head_in_time_ends_one_http2_stream_upstream", no_head_http2),
+    ("response_head_timeout_is_a_504", no_head),
+    ("idle_body_is_cut", idle_body),
+    ("idle_body_resets_the_http2_stream", idle_body_http2),
+    ("active_stream_is_not_cut", active_stream),
+    ("active_upload_is_not_cancelled", active_upload),
+    ("stalled_upload_is_a_504", stalled_upload),
+    ("response_head_timeout_resets_one_http2_upstream_stream", no_head_http2),
 ];
 
 fn no_head() {
@@ -31,10 +31,10 @@ fn no_head() {
     let head = client.head();
     assert_eq!(head.status(), 504);
     assert_eq!(error_code(&client.body(&head)), "upstream_timeout");
-    assert!(upstream_conn.rest().0.is_empty(), "the request is given up upstream, too");
+    assert!(upstream_conn.rest().0.is_empty(), "the upstream request is cancelled");
 }
 
-fn silent_body() {
+fn idle_body() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("UPSTREAM_IDLE_TIMEOUT", "0.5")]);
     let mut client = RawConnection::connect(proxy.address());
@@ -44,11 +44,11 @@ fn silent_body() {
     upstream_conn.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
     upstream_conn.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
-    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
+    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a truncated body must not look complete");
     upstream_conn.rest();
 }
 
-fn silent_body_http2() {
+fn idle_body_http2() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("UPSTREAM_IDLE_TIMEOUT", "0.5")]);
     let mut client = http2::Client::connect(proxy.address());
@@ -59,23 +59,23 @@ fn silent_body_http2() {
     upstream_conn.send_chunk("data: 1\n\n");
     let (_, mut body) = pending.response();
     assert_eq!(body.next_data().unwrap().unwrap(), "data: 1\n\n");
-    assert!(body.next_data().unwrap().is_err(), "a cut must not look like an end");
-    assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "the connection's other requests go on");
+    assert!(body.next_data().unwrap().is_err(), "a truncated body must not look complete");
+    assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "other streams of the connection continue");
     upstream_conn.rest();
 }
 
-/// A server whose patience is a clock: the other's would run out within seven of its ticks.
+/// A server whose timeout serves as a clock: one tick is a second, and seven ticks exceed the other server's timeouts.
 struct Clock {
     server: RunningServer,
-    _never: Upstream,
+    _upstream: Upstream,
 }
 
-const SEVEN_TICKS: &[(&str, &str)] = &[("UPSTREAM_TIMEOUT", "5"), ("UPSTREAM_IDLE_TIMEOUT", "5")];
+const TIMEOUTS_BELOW_SEVEN_TICKS: &[(&str, &str)] = &[("UPSTREAM_TIMEOUT", "5"), ("UPSTREAM_IDLE_TIMEOUT", "5")];
 
 impl Clock {
     fn start() -> Self {
-        let never = Upstream::start();
-        Self { server: start(never.address(), &[("UPSTREAM_TIMEOUT", "1")]), _never: never }
+        let upstream = Upstream::start();
+        Self { server: start(upstream.address(), &[("UPSTREAM_TIMEOUT", "1")]), _upstream: upstream }
     }
 
     fn tick(&self) {
@@ -85,9 +85,9 @@ impl Clock {
     }
 }
 
-fn moving_stream() {
+fn active_stream() {
     let upstream = Upstream::start();
-    let proxy = start(upstream.address(), SEVEN_TICKS);
+    let proxy = start(upstream.address(), TIMEOUTS_BELOW_SEVEN_TICKS);
     let mut client = RawConnection::connect(proxy.address());
     client.send(get("/v1/responses"));
     let mut upstream_conn = upstream.accept();
@@ -103,9 +103,9 @@ fn moving_stream() {
     client.until("0\r\n\r\n");
 }
 
-fn moving_upload() {
+fn active_upload() {
     let upstream = Upstream::start();
-    let proxy = start(upstream.address(), SEVEN_TICKS);
+    let proxy = start(upstream.address(), TIMEOUTS_BELOW_SEVEN_TICKS);
     let mut client = RawConnection::connect(proxy.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
     let mut upstream_conn = upstream.accept();
@@ -134,7 +134,7 @@ fn stalled_upload() {
     let head = client.head();
     assert_eq!(head.status(), 504);
     assert_eq!(error_code(&client.body(&head)), "upstream_timeout");
-    assert!(!upstream_conn.rest().0.ends_with(b"0\r\n\r\n"), "half an upload must not look whole");
+    assert!(!upstream_conn.rest().0.ends_with(b"0\r\n\r\n"), "a partial upload must not look complete");
 }
 
 fn no_head_http2() {
