@@ -1,5 +1,5 @@
-//! Many at once, and for long: what the server needs for each, and that none gets what is another's. The suite runs
-//! these at a size that takes seconds; `cargo run --release -p conformance --example load` at full size.
+//! Load tests: memory per connection, isolation between connections, and behaviour over time. The suite runs
+//! them at a size that takes seconds; `cargo run --release -p conformance --example load` runs the full size.
 
 mod descriptors;
 mod idle;
@@ -17,26 +17,26 @@ pub use streams::open_streams;
 
 use crate::{raw_connection::RawConnection, server::RunningServer, wire::settings};
 
-/// The server, so that it takes as many connections as a test opens.
+/// Starts the server with room for as many connections as a test opens.
 fn start(binary: &Path, upstream: SocketAddr, more: &[(&str, &str)]) -> RunningServer {
     let wide = [("LISTEN", "127.0.0.1:0"), ("MAX_CONNECTIONS", "20000"), ("LOG", "info")];
     RunningServer::start_binary(binary, &settings(&format!("http://{upstream}"), &[&wide, more].concat()))
 }
 
-/// The client's connection is served, without the upstream.
+/// Checks that the client's connection is served, without the upstream.
 fn healthy(client: &mut RawConnection) {
     client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
     client.until("ok\n");
 }
 
-/// Makes room for this many descriptors, in this process and in those that it starts.
+/// Allows this many descriptors in this process and its children.
 fn raise_descriptor_limit(descriptors: u64) {
-    let limit = rlimit::increase_nofile_limit(u64::MAX).expect("a process may raise its limits");
+    let limit = rlimit::increase_nofile_limit(u64::MAX).expect("raise the descriptor limit");
     assert!(limit >= descriptors, "{descriptors} descriptors are needed, and `ulimit -n` allows {limit}");
 }
 
-/// What each of many adds to the server's memory, in KiB; or less, where the others took it already.
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+/// The memory per connection, in KiB.
+#[expect(clippy::cast_precision_loss, reason = "printed with one decimal")]
 fn each(before: u64, after: u64, count: usize) -> f64 {
     after.saturating_sub(before) as f64 / count as f64
 }

@@ -1,4 +1,4 @@
-//! What only a wire can show, each theme in a file of its own; every adapter passes all that it carries.
+//! Tests that need sockets, one file per topic; every adapter passes those whose features it supports.
 
 mod cancel;
 mod reuse;
@@ -21,7 +21,7 @@ use crate::{
     upstream::Upstream,
 };
 
-const THEMES: [(&str, &[Test]); 6] = [
+const TOPICS: [(&str, &[Test]); 6] = [
     ("cancel", cancel::TESTS),
     ("truncation", truncation::TESTS),
     ("reuse", reuse::TESTS),
@@ -30,11 +30,11 @@ const THEMES: [(&str, &[Test]); 6] = [
     ("websocket", websocket::TESTS),
 ];
 
-/// The head of an answer whose body is a stream of events.
+/// The response head of an event stream.
 pub(crate) const EVENTS: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// A test of an adapter: its name, what it needs, and what it does. It fails by a panic.
+/// A test of an adapter: its name, the features it needs, and its code. It fails by a panic.
 pub struct Test {
     name: &'static str,
     needs: &'static [Feature],
@@ -45,27 +45,27 @@ const fn test(name: &'static str, needs: &'static [Feature], run: fn(&dyn Adapte
     Test { name, needs, run }
 }
 
-/// One trial a test that the adapter carries.
+/// One trial per test that the adapter supports.
 #[must_use]
 pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
-    let tests = THEMES.into_iter().flat_map(|(theme, tests)| tests.iter().map(move |test| (theme, test)));
-    let carried = tests.filter(|(_, test)| test.needs.iter().all(|feature| adapter.supports(*feature)));
-    let trial = |(theme, test): (&str, &'static Test)| {
+    let tests = TOPICS.into_iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));
+    let supported = tests.filter(|(_, test)| test.needs.iter().all(|feature| adapter.supports(*feature)));
+    let trial = |(topic, test): (&str, &'static Test)| {
         let adapter = Arc::clone(adapter);
-        Trial::test(format!("{}::{theme}::{}", adapter.name(), test.name), move || {
+        Trial::test(format!("{}::{topic}::{}", adapter.name(), test.name), move || {
             (test.run)(&*adapter);
             Ok(())
         })
     };
-    carried.map(trial).collect()
+    supported.map(trial).collect()
 }
 
-/// Starts the proxy for Tom before this upstream; `more` settings come on top.
+/// Starts the proxy with Tom's key in front of this upstream; `more` settings are added.
 pub(crate) fn start(adapter: &dyn Adapter, upstream: SocketAddr, more: &[(&str, &str)]) -> Box<dyn Running> {
     adapter.start(&settings(&format!("http://{upstream}"), more))
 }
 
-/// A request, with this head and whatever else, that has come to the upstream: the proxy, both ends, and the head seen.
+/// Sends a request and waits for its head at the upstream: the proxy, both connections, and the upstream request head.
 fn forwarded(adapter: &dyn Adapter, request: &str) -> (Box<dyn Running>, RawConnection, RawConnection, Head) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
@@ -76,14 +76,14 @@ fn forwarded(adapter: &dyn Adapter, request: &str) -> (Box<dyn Running>, RawConn
     (proxy, client, upstream_conn, head)
 }
 
-/// An upload that is under way: its first piece has come to the upstream.
+/// An upload whose first chunk has reached the upstream.
 fn upload_in_progress(adapter: &dyn Adapter) -> (Box<dyn Running>, RawConnection, RawConnection, Head) {
     let (proxy, client, mut upstream_conn, head) = forwarded(adapter, &(upload("") + "3\r\none\r\n"));
     upstream_conn.until("one");
     (proxy, client, upstream_conn, head)
 }
 
-/// A request over HTTP/2 that has come to the upstream: the proxy, the client, its wait, the upstream, and the head seen.
+/// [`forwarded`] for a client over HTTP/2.
 fn forwarded_http2(
     adapter: &dyn Adapter,
 ) -> (Box<dyn Running>, http2::Client, http2::PendingResponse, RawConnection, Head) {
@@ -96,7 +96,7 @@ fn forwarded_http2(
     (proxy, client, pending, upstream_conn, head)
 }
 
-/// Starts the proxy for Tom before an upstream on `localhost` that this authority vouches for.
+/// Starts the proxy with Tom's key in front of an upstream on `localhost` with a certificate of this authority.
 pub(crate) fn start_tls(
     adapter: &dyn Adapter,
     authority: &Authority,
@@ -113,12 +113,12 @@ pub(crate) fn settings(api_base: &str, more: &[(&str, &str)]) -> Settings {
     shared.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// A request's head with Tom's key; `more` header lines end with CRLF each.
+/// A request head with Tom's key; each of the `more` header lines ends with CRLF.
 pub(crate) fn request(method: &str, target: &str, more: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nhost: proxy\r\nauthorization: Bearer {KEY}\r\n{more}\r\n")
 }
 
-/// The head of an upload in chunks.
+/// The head of a chunked upload.
 fn upload(more: &str) -> String {
     request("POST", "/v1/files", &format!("transfer-encoding: chunked\r\n{more}"))
 }
@@ -126,23 +126,23 @@ fn upload(more: &str) -> String {
 /// A request over HTTP/2 with Tom's key.
 pub(crate) fn get(target: &str) -> Request<StreamedBody> {
     let request = Request::get(format!("http://proxy{target}")).header("authorization", format!("Bearer {KEY}"));
-    request.body(http2::empty()).expect("a good request")
+    request.body(http2::empty()).expect("a valid request")
 }
 
 /// An upload over HTTP/2 with Tom's key.
 fn post(target: &str, body: StreamedBody) -> Request<StreamedBody> {
     let request = Request::post(format!("http://proxy{target}")).header("authorization", format!("Bearer {KEY}"));
-    request.body(body).expect("a good request")
+    request.body(body).expect("a valid request")
 }
 
-/// The answer is the proxy's own, with this status and code.
+/// Asserts that the proxy rejects the request with this status and code.
 #[track_caller]
-pub(crate) fn refused(client: &mut RawConnection, status: u16, code: &str) {
+pub(crate) fn assert_rejected(client: &mut RawConnection, status: u16, code: &str) {
     let head = client.head();
     assert_eq!((head.status(), error_code(&client.body(&head)).as_str()), (status, code));
 }
 
-/// `error.code` of an envelope.
+/// `error.code` of an error envelope.
 pub(crate) fn error_code(body: &[u8]) -> String {
     let envelope: serde_json::Value = serde_json::from_slice(body).expect("an envelope is JSON");
     envelope["error"]["code"].as_str().expect("the envelope has a code").to_owned()

@@ -1,4 +1,5 @@
-//! Connections to the upstream are kept and used again; what was sent is never sent twice.
+//! Upstream connections are pooled, and a sent request is never sent again ([RFC 9110
+//! §9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)).
 
 use std::sync::mpsc;
 
@@ -11,12 +12,12 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    test("a_connection_is_used_again", &[Feature::Pool], used_again),
-    test("one_that_closed_meanwhile_costs_nothing", &[Feature::Pool], closed_meanwhile),
-    test("a_post_that_was_sent_is_not_sent_again", &[Feature::Pool], sent_once),
-    test("an_answer_without_a_body_leaves_the_connection_whole", &[Feature::Pool], bodiless),
-    test("bytes_behind_an_answer_in_tls_answer_nobody", &[Feature::Pool, Feature::PrivateAuthority], left_over_tls),
-    test("closing_at_every_reuse_loses_and_repeats_nothing", &[Feature::Pool], closing_at_reuse),
+    test("connection_is_reused", &[Feature::Pool], reused),
+    test("closed_pooled_connection_causes_no_error", &[Feature::Pool], closed_while_pooled),
+    test("sent_post_is_not_retried", &[Feature::Pool], not_retried),
+    test("response_without_body_keeps_the_connection_reusable", &[Feature::Pool], bodiless),
+    test("tls_bytes_after_a_response_are_discarded", &[Feature::Pool, Feature::PrivateAuthority], left_over_tls),
+    test("close_at_every_reuse_loses_and_repeats_nothing", &[Feature::Pool], closing_at_reuse),
 ];
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -28,7 +29,7 @@ fn post(client: &mut RawConnection, number: usize) -> Head {
     head
 }
 
-fn used_again(adapter: &dyn Adapter) {
+fn reused(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -45,7 +46,7 @@ fn used_again(adapter: &dyn Adapter) {
     assert!(upstream.is_untouched());
 }
 
-fn closed_meanwhile(adapter: &dyn Adapter) {
+fn closed_while_pooled(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -61,7 +62,7 @@ fn closed_meanwhile(adapter: &dyn Adapter) {
     }
 }
 
-fn sent_once(adapter: &dyn Adapter) {
+fn not_retried(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -76,10 +77,11 @@ fn sent_once(adapter: &dyn Adapter) {
     assert_eq!(upstream_conn.body(&head), b"{}");
     drop(upstream_conn);
     assert_eq!(client.head().status(), 502);
-    assert!(upstream.is_untouched(), "what was sent is never sent again");
+    assert!(upstream.is_untouched(), "a sent request is not retried");
 }
 
-/// A length that is told of a body that does not come.
+/// `Content-Length` on a response that has no body ([RFC 9112
+/// §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
 fn bodiless(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
@@ -101,10 +103,10 @@ fn bodiless(adapter: &dyn Adapter) {
     assert!(upstream.is_untouched());
 }
 
-/// What would be the answer to the next request.
+/// Bytes that could be taken for the response to the next request.
 const EVIL: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
 
-/// A record holds up to 16 KiB: what is behind the answer may have been decrypted and not been read.
+/// A TLS record holds up to 16 KiB, so bytes after the response may be decrypted already.
 fn left_over_tls(adapter: &dyn Adapter) {
     let authority = Authority::new();
     let config = authority.server("localhost", &["http/1.1"]);
@@ -117,7 +119,7 @@ fn left_over_tls(adapter: &dyn Adapter) {
         let mut upstream_conn = tls::accept(upstream.accept().socket().try_clone().unwrap(), &config).unwrap();
         upstream_conn.head();
         let head_of = |length| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nname: ");
-        // The head and the body have this size together.
+        // Head and body have this size together.
         let body = "x".repeat(size / 2);
         let head = head_of(body.len());
         let fill = "y".repeat(size - body.len() - head.len() - 4);
@@ -128,7 +130,7 @@ fn left_over_tls(adapter: &dyn Adapter) {
     }
 }
 
-/// Every answer promises to keep the connection; it is closed at the moment at which the next request is sent.
+/// Every response keeps the connection open, but the upstream closes it at the moment the next request is sent.
 fn closing_at_reuse(adapter: &dyn Adapter) {
     const REQUESTS: usize = 2000;
     let (close, closing) = mpsc::channel();
@@ -144,8 +146,8 @@ fn closing_at_reuse(adapter: &dyn Adapter) {
             close.send(()).unwrap();
         }
     }
-    let delivered: Vec<String> = upstream.take().iter().map(|seen| seen.head.word(1).to_owned()).collect();
-    assert_eq!(delivered, good, "what was delivered was delivered once, and answered");
-    assert!(good.len() > REQUESTS / 2, "a request of which nothing was sent is sent again: {} passed", good.len());
-    println!("closed at reuse {REQUESTS} times: {} passed, the others got their 502", good.len());
+    let delivered: Vec<String> = upstream.take().iter().map(|request| request.head.word(1).to_owned()).collect();
+    assert_eq!(delivered, good, "every delivered request is delivered once and has a response");
+    assert!(good.len() > REQUESTS / 2, "a request is retried if nothing of it was sent: {} passed", good.len());
+    println!("closed at reuse {REQUESTS} times: {} passed, the others received a 502", good.len());
 }

@@ -1,4 +1,4 @@
-//! StreamedBody leave the moment they arrive, both ways, and no faster than they are taken.
+//! Bodies are forwarded piece by piece in both directions, with backpressure.
 
 use std::io::ErrorKind;
 
@@ -12,21 +12,25 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    test("the_first_event_passes_while_the_second_is_held_back", &[Feature::StreamingResponse], first_event),
-    test("the_first_event_passes_to_http2", &[Feature::Http2], first_event_to_http2),
+    test("first_event_passes_before_the_second_is_sent", &[Feature::StreamingResponse], first_event),
+    test("first_event_passes_to_http2_client", &[Feature::Http2], first_event_to_http2),
     test(
-        "the_first_event_passes_from_http2",
+        "first_event_passes_from_http2_upstream",
         &[Feature::StreamingResponse, Feature::PrivateAuthority],
         first_event_from_http2,
     ),
-    test("the_first_event_passes_from_http2_to_http2", &[Feature::Http2, Feature::PrivateAuthority], http2_throughout),
-    test("an_upload_passes_while_it_is_being_sent", &[Feature::StreamingUpload], upload_passes),
-    test("an_upload_passes_from_http2", &[Feature::Http2, Feature::StreamingUpload], upload_from_http2),
-    test("an_upload_passes_to_http2", &[Feature::StreamingUpload, Feature::PrivateAuthority], upload_to_http2),
-    test("trailers_of_an_answer_are_dropped", &[Feature::StreamingResponse], answer_trailers),
-    test("trailers_of_a_request_are_dropped", &[], request_trailers),
-    test("a_client_that_reads_nothing_holds_the_upstream_back", &[Feature::Backpressure], slow_client),
-    test("an_upstream_that_reads_nothing_holds_the_client_back", &[Feature::StreamingUpload], slow_upstream),
+    test(
+        "first_event_passes_from_http2_upstream_to_http2_client",
+        &[Feature::Http2, Feature::PrivateAuthority],
+        http2_throughout,
+    ),
+    test("upload_passes_while_it_is_sent", &[Feature::StreamingUpload], upload_passes),
+    test("upload_passes_from_http2_client", &[Feature::Http2, Feature::StreamingUpload], upload_from_http2),
+    test("upload_passes_to_http2_upstream", &[Feature::StreamingUpload, Feature::PrivateAuthority], upload_to_http2),
+    test("response_trailers_are_dropped", &[Feature::StreamingResponse], response_trailers),
+    test("request_trailers_are_dropped", &[], request_trailers),
+    test("client_that_reads_nothing_stops_the_upstream", &[Feature::Backpressure], slow_client),
+    test("upstream_that_reads_nothing_stops_the_client", &[Feature::StreamingUpload], slow_upstream),
 ];
 
 fn first_event(adapter: &dyn Adapter) {
@@ -142,7 +146,7 @@ fn upload_to_http2(adapter: &dyn Adapter) {
     assert_eq!(client.head().status(), 200);
 }
 
-fn answer_trailers(adapter: &dyn Adapter) {
+fn response_trailers(adapter: &dyn Adapter) {
     let (_proxy, mut client, mut upstream_conn, _) =
         forwarded(adapter, &request("GET", "/v1/models", "te: trailers\r\n"));
     upstream_conn.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-late\r\n\r\n");
@@ -169,23 +173,23 @@ fn request_trailers(adapter: &dyn Adapter) {
     assert_eq!(client.head().status(), 200);
 }
 
-/// More than all buffers between two sockets hold.
+/// Bytes, more than all socket buffers on the way hold.
 const FLOOD: usize = 256 << 20;
 
 fn slow_client(adapter: &dyn Adapter) {
     let (_proxy, _client, mut upstream_conn, _) = forwarded(adapter, &request("GET", "/v1/files/1/content", ""));
     upstream_conn.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {FLOOD}\r\n\r\n"));
-    held_back(&mut upstream_conn);
+    assert_backpressure(&mut upstream_conn);
 }
 
 fn slow_upstream(adapter: &dyn Adapter) {
     let (_proxy, mut client, _serving, _) =
         forwarded(adapter, &request("POST", "/v1/files", &format!("content-length: {FLOOD}\r\n")));
-    held_back(&mut client);
+    assert_backpressure(&mut client);
 }
 
-/// Sends until nothing more is taken for a while, which must come long before all is sent.
-fn held_back(sender: &mut RawConnection) {
+/// Sends until no more bytes are accepted for a second, which must happen long before everything is sent.
+fn assert_backpressure(sender: &mut RawConnection) {
     sender.socket().set_write_timeout(Some(std::time::Duration::from_secs(1))).unwrap();
     let piece = vec![b'x'; 1 << 20];
     for _ in 0..FLOOD / piece.len() {
@@ -194,5 +198,5 @@ fn held_back(sender: &mut RawConnection) {
             return;
         }
     }
-    panic!("all of it was taken, though nobody reads");
+    panic!("everything was accepted, though the receiver reads nothing");
 }

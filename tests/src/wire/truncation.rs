@@ -1,4 +1,4 @@
-//! What breaks upstream is seen at the client: never a clean end, never a second try.
+//! A response that the upstream truncates is truncated at the client, too, and the request is not retried.
 
 use std::net::TcpListener;
 
@@ -12,16 +12,16 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    test("a_chunked_body_that_breaks_off", &[Feature::StreamingResponse], chunked),
-    test("a_chunked_body_that_is_reset", &[Feature::StreamingResponse], chunked_reset),
-    test("a_body_shorter_than_its_length", &[Feature::StreamingResponse], short),
-    test("to_http2", &[Feature::Http2], to_http2),
-    test("a_tls_stream_without_its_end", &[Feature::StreamingResponse, Feature::PrivateAuthority], tls_without_end),
-    test("an_http2_stream_that_is_reset", &[Feature::StreamingResponse, Feature::PrivateAuthority], from_http2),
-    test("an_upstream_that_closes_before_the_head", &[], before_the_head),
-    test("an_upstream_that_closes_within_the_head", &[], within_the_head),
-    test("an_upstream_that_speaks_no_http", &[], no_http),
-    test("an_upstream_that_is_not_there", &[], not_there),
+    test("chunked_body_then_close", &[Feature::StreamingResponse], chunked),
+    test("chunked_body_then_reset", &[Feature::StreamingResponse], chunked_reset),
+    test("body_shorter_than_content_length", &[Feature::StreamingResponse], short),
+    test("chunked_body_to_http2_client", &[Feature::Http2], to_http2),
+    test("tls_stream_without_close_notify", &[Feature::StreamingResponse, Feature::PrivateAuthority], tls_without_end),
+    test("http2_upstream_stream_reset", &[Feature::StreamingResponse, Feature::PrivateAuthority], from_http2),
+    test("upstream_closes_before_the_head", &[], before_the_head),
+    test("upstream_closes_within_the_head", &[], within_the_head),
+    test("upstream_is_not_http", &[], no_http),
+    test("upstream_refuses_the_connection", &[], connection_refused),
 ];
 
 fn chunked(adapter: &dyn Adapter) {
@@ -30,7 +30,7 @@ fn chunked(adapter: &dyn Adapter) {
     upstream_conn.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
     drop(upstream_conn);
-    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
+    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a truncated body must not look complete");
 }
 
 fn chunked_reset(adapter: &dyn Adapter) {
@@ -39,7 +39,7 @@ fn chunked_reset(adapter: &dyn Adapter) {
     upstream_conn.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
     upstream_conn.reset();
-    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
+    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a truncated body must not look complete");
 }
 
 fn short(adapter: &dyn Adapter) {
@@ -58,8 +58,8 @@ fn to_http2(adapter: &dyn Adapter) {
     let (_, mut body) = pending.response();
     assert!(body.next_data().unwrap().is_ok());
     drop(upstream_conn);
-    assert!(body.next_data().expect("no clean end").is_err());
-    assert!(!client.is_closed(), "one cut stream leaves the others alone");
+    assert!(body.next_data().expect("an error, not the end").is_err());
+    assert!(!client.is_closed(), "a truncated stream does not close its connection");
 }
 
 fn tls_without_end(adapter: &dyn Adapter) {
@@ -73,11 +73,11 @@ fn tls_without_end(adapter: &dyn Adapter) {
     let raw = socket.try_clone().unwrap();
     let mut upstream_conn = tls::accept(socket, &authority.server("localhost", &["http/1.1"])).unwrap();
     upstream_conn.head();
-    // Neither a length nor chunks: only the connection's end is the body's end, and TLS says whether it was one.
+    // Without length and chunks the end of the connection ends the body, and only `close_notify` makes it complete.
     upstream_conn.send("HTTP/1.1 200 OK\r\n\r\nhalf");
     client.until("half");
     raw.shutdown(std::net::Shutdown::Both).unwrap();
-    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
+    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a truncated body must not look complete");
 }
 
 fn from_http2(adapter: &dyn Adapter) {
@@ -90,11 +90,11 @@ fn from_http2(adapter: &dyn Adapter) {
     sender.send("data: 1\n\n");
     client.until("data: 1\n\n");
     sender.reset();
-    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a cut must not look like an end");
+    assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a truncated body must not look complete");
 }
 
-/// What the client gets where the upstream sends this instead of an answer, and then closes.
-fn unanswered(adapter: &dyn Adapter, instead: &str) {
+/// The upstream sends these bytes instead of a response and closes; the client must receive a 502.
+fn assert_unreachable(adapter: &dyn Adapter, instead: &str) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -108,24 +108,24 @@ fn unanswered(adapter: &dyn Adapter, instead: &str) {
     assert_eq!(head.status(), 502);
     assert_eq!(head.header("access-control-allow-origin"), Some("*"));
     assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
-    assert!(upstream.is_untouched(), "what was sent is never sent again");
+    assert!(upstream.is_untouched(), "a sent request is not retried");
 }
 
 fn before_the_head(adapter: &dyn Adapter) {
-    unanswered(adapter, "");
+    assert_unreachable(adapter, "");
 }
 
 fn within_the_head(adapter: &dyn Adapter) {
-    unanswered(adapter, "HTTP/1.1 200 OK\r\ncontent-le");
+    assert_unreachable(adapter, "HTTP/1.1 200 OK\r\ncontent-le");
 }
 
 fn no_http(adapter: &dyn Adapter) {
-    unanswered(adapter, "220 mail.example ESMTP\r\n\r\n");
+    assert_unreachable(adapter, "220 mail.example ESMTP\r\n\r\n");
 }
 
-fn not_there(adapter: &dyn Adapter) {
-    let gone = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-    let proxy = start(adapter, gone, &[]);
+fn connection_refused(adapter: &dyn Adapter) {
+    let closed_port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let proxy = start(adapter, closed_port, &[]);
     let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", ""));
     let head = client.head();

@@ -1,4 +1,4 @@
-//! Uploads: early answers arrive, refusals arrive, size does not matter.
+//! Uploads: early responses, rejections, `100 Continue`, and flat memory.
 
 use std::thread;
 
@@ -11,17 +11,17 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    test("an_early_answer_is_delivered", &[Feature::StreamingUpload], early_answer),
-    test("a_refusal_is_delivered_while_the_upload_goes_on", &[Feature::StreamingUpload], refused),
-    test("one_that_was_cut_short_ends_its_connection", &[Feature::StreamingUpload, Feature::Pool], cut_short),
-    test("it_goes_on_while_its_answer_is_not_read", &[Feature::StreamingUpload, Feature::Pool], unread),
-    test("expect_continue_is_answered_here", &[Feature::Continue], expect_continue),
-    test("expect_continue_is_not_granted_to_a_stranger", &[Feature::Continue], expect_refused),
-    test("a_gigabyte_goes_up_in_flat_memory", &[Feature::Unbounded], gigabyte_up),
-    test("a_gigabyte_comes_down_in_flat_memory", &[Feature::Unbounded], gigabyte_down),
+    test("early_response_is_delivered", &[Feature::StreamingUpload], early_response),
+    test("rejection_is_delivered_during_the_upload", &[Feature::StreamingUpload], rejected),
+    test("interrupted_upload_closes_the_upstream_connection", &[Feature::StreamingUpload, Feature::Pool], interrupted),
+    test("upload_continues_while_the_response_is_unread", &[Feature::StreamingUpload, Feature::Pool], unread_response),
+    test("proxy_sends_100_continue", &[Feature::Continue], expect_continue),
+    test("no_100_continue_without_a_valid_key", &[Feature::Continue], expect_rejected),
+    test("gigabyte_upload_uses_flat_memory", &[Feature::Unbounded], gigabyte_up),
+    test("gigabyte_download_uses_flat_memory", &[Feature::Unbounded], gigabyte_down),
 ];
 
-fn early_answer(adapter: &dyn Adapter) {
+fn early_response(adapter: &dyn Adapter) {
     let (_proxy, mut client, mut upstream_conn, _) = upload_in_progress(adapter);
     upstream_conn.send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nlarge");
     drop(upstream_conn);
@@ -30,12 +30,12 @@ fn early_answer(adapter: &dyn Adapter) {
     assert_eq!(client.body(&head), b"large");
 }
 
-fn refused(adapter: &dyn Adapter) {
+fn rejected(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
     client.send("POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 10485760\r\n\r\n");
-    // More than the sockets between hold: a reset would meet bytes that are on their way.
+    // More than the socket buffers hold: a reset would discard the response while bytes are in flight.
     let mut sender = RawConnection::over(client.socket().try_clone().unwrap());
     let sending = thread::spawn(move || sender.try_send(vec![b'x'; 10_485_760]));
     let head = client.head();
@@ -47,7 +47,7 @@ fn refused(adapter: &dyn Adapter) {
     assert!(upstream.is_untouched());
 }
 
-fn cut_short(adapter: &dyn Adapter) {
+fn interrupted(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -57,7 +57,7 @@ fn cut_short(adapter: &dyn Adapter) {
     upstream_conn.send("HTTP/1.1 413 Content Too Large\r\ncontent-length: 5\r\n\r\nlarge");
     let head = client.head();
     assert_eq!((head.status(), client.body(&head)), (413, b"large".to_vec()));
-    assert!(!upstream_conn.rest().0.ends_with(b"0\r\n\r\n"), "half an upload must not look whole");
+    assert!(!upstream_conn.rest().0.ends_with(b"0\r\n\r\n"), "a partial upload must not look complete");
     let mut client = RawConnection::connect(proxy.address());
     client.send(request("GET", "/v1/models", ""));
     let mut upstream_conn = upstream.accept();
@@ -66,15 +66,15 @@ fn cut_short(adapter: &dyn Adapter) {
     assert_eq!(client.head().status(), 200);
 }
 
-/// Both are more than the sockets between hold.
-fn unread(adapter: &dyn Adapter) {
+/// Both directions carry more than the socket buffers hold.
+fn unread_response(adapter: &dyn Adapter) {
     const DOWN: usize = 64;
     const UP: usize = 256;
     let (_proxy, mut client, mut upstream_conn, _) = upload_in_progress(adapter);
-    let mut answering = RawConnection::over(upstream_conn.socket().try_clone().unwrap());
-    answering.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", DOWN * PIECE));
+    let mut responding = RawConnection::over(upstream_conn.socket().try_clone().unwrap());
+    responding.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", DOWN * PIECE));
     let head = client.head();
-    let answering = thread::spawn(move || (0..DOWN).for_each(|_| answering.send(vec![b'd'; PIECE])));
+    let responding = thread::spawn(move || (0..DOWN).for_each(|_| responding.send(vec![b'd'; PIECE])));
     let mut uploading = RawConnection::over(client.socket().try_clone().unwrap());
     let uploading = thread::spawn(move || {
         (0..UP).for_each(|_| uploading.send_chunk(vec![b'u'; PIECE]));
@@ -91,21 +91,21 @@ fn unread(adapter: &dyn Adapter) {
     assert_eq!(uploaded, UP * PIECE);
     uploading.join().unwrap();
     assert!(client.body(&head).iter().all(|byte| *byte == b'd'));
-    answering.join().unwrap();
+    responding.join().unwrap();
 }
 
 fn expect_continue(adapter: &dyn Adapter) {
-    let (_proxy, mut client, mut upstream_conn, seen) =
+    let (_proxy, mut client, mut upstream_conn, upstream_head) =
         forwarded(adapter, &request("POST", "/v1/files", "expect: 100-continue\r\ncontent-length: 4\r\n"));
-    assert_eq!(seen.header("expect"), None);
+    assert_eq!(upstream_head.header("expect"), None);
     assert_eq!(client.head().status(), 100);
     client.send("body");
-    assert_eq!(upstream_conn.body(&seen), b"body");
+    assert_eq!(upstream_conn.body(&upstream_head), b"body");
     upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(client.head().status(), 200);
 }
 
-fn expect_refused(adapter: &dyn Adapter) {
+fn expect_rejected(adapter: &dyn Adapter) {
     let upstream = Upstream::start();
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
@@ -116,10 +116,10 @@ fn expect_refused(adapter: &dyn Adapter) {
 
 const GIGABYTE: usize = 1 << 30;
 const PIECE: usize = 1 << 20;
-/// What a gigabyte may add to the process, in KiB.
+/// Memory growth of the process, at most, in KiB.
 const GROWTH: u64 = 32 << 10;
 
-/// StreamedBody that differ, so that a lost, repeated or swapped one shows.
+/// Distinct pieces, so that a lost, repeated or swapped piece is detected.
 fn piece(number: usize) -> Vec<u8> {
     let mut piece = vec![u8::try_from(number % 251).unwrap(); PIECE];
     piece[..8].copy_from_slice(&(number as u64).to_le_bytes());
@@ -169,5 +169,5 @@ fn flat(proxy: &dyn Running, before: u64) {
 }
 
 fn process(proxy: &dyn Running) -> u32 {
-    proxy.process().expect("the adapter has a process to look at")
+    proxy.process().expect("the adapter has a process id")
 }
