@@ -1,41 +1,41 @@
-//! What the suite knows of an adapter: how to start it, and what it can't carry.
+//! The interface between the suite and an adapter: how to start it, and which features it supports.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::Deserialize;
 
-/// Settings by name, as `sparekey_core::Config::from_lookup` takes them.
+/// Settings by name, as `sparekey_core::Config::from_lookup` expects them.
 pub type Settings = BTreeMap<String, String>;
 
 /// One way to run the proxy.
 pub trait Adapter: Send + Sync + 'static {
-    /// The name that stands before each test.
+    /// The prefix of each test name.
     fn name(&self) -> &'static str;
 
-    /// Starts the proxy with these settings; returns once it takes connections.
+    /// Starts the proxy with these settings; returns once it accepts connections.
     fn start(&self, settings: &Settings) -> Box<dyn Running>;
 
-    /// Whether the adapter's surroundings can carry this at all.
+    /// Whether the adapter's platform supports this feature.
     fn supports(&self, feature: Feature) -> bool;
 
-    /// Why the adapter's surroundings can't carry this case, where that is so; the suite then looks that they don't.
+    /// Why the adapter's platform can't support this case, if so; the suite then checks that the case fails.
     fn unsupported_reason(&self, _file: &str, _name: &str) -> Option<&'static str> {
         None
     }
 }
 
-/// A proxy that takes connections; dropping it ends it.
+/// A running proxy; dropping it stops it.
 pub trait Running: Send + Sync {
-    /// Where it takes plain HTTP.
+    /// The address that accepts plain HTTP.
     fn address(&self) -> SocketAddr;
 
-    /// The process whose memory is looked at, where one process is the proxy.
+    /// The process id for memory measurements, if the proxy is one process.
     fn process(&self) -> Option<u32> {
         None
     }
 }
 
-/// What not every adapter's surroundings can carry.
+/// Features that not every adapter's platform supports.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Feature {
@@ -43,30 +43,30 @@ pub enum Feature {
     WebSocket,
     /// HTTP/2 from the client.
     Http2,
-    /// An answer that passes while it is still coming.
+    /// Response bodies are streamed.
     StreamingResponse,
-    /// A request body that passes while it is still being sent.
+    /// Request bodies are streamed.
     StreamingUpload,
-    /// `100 Continue`, given here.
+    /// The proxy itself sends `100 Continue`.
     Continue,
-    /// Bodies of any size, through a process whose memory can be looked at.
+    /// Bodies of any size, through a process whose memory can be measured.
     Unbounded,
-    /// An answer that is read no faster than the client takes it.
+    /// The response is read no faster than the client reads it.
     Backpressure,
-    /// A client that leaves is noticed.
+    /// A client disconnect cancels the upstream request.
     Cancel,
-    /// Connections to the upstream that the proxy keeps itself.
+    /// The proxy pools its upstream connections.
     Pool,
-    /// `SSL_CERT_FILE`, and so upstreams of the suite's own over TLS.
+    /// `SSL_CERT_FILE`, so that the suite can run TLS upstreams with its own certificates.
     PrivateAuthority,
-    /// A client that closes without a reset is noticed before something is sent to it.
+    /// A client that closes without a reset is detected before anything is sent to it.
     SilentClose,
-    /// Repeated fields stay apart, and an empty field is a field.
+    /// Repeated fields stay separate, and empty fields are kept.
     FieldLines,
-    /// The target reaches the upstream in exactly the bytes of the client.
+    /// The request target reaches the upstream byte for byte.
     RawTarget,
     /// Every method reaches the proxy.
     AnyMethod,
-    /// The handshake of a WebSocket is the client's and the upstream's own.
+    /// The WebSocket handshake passes unchanged between client and upstream.
     Handshake,
 }

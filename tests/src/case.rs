@@ -1,4 +1,4 @@
-//! What a case says: settings and a request, then what the upstream must see and the client must get.
+//! The schema of a case: settings and a request, then what the upstream and the client must receive.
 
 use std::collections::BTreeMap;
 
@@ -11,47 +11,47 @@ use crate::case_files::KEY;
 /// A header's name and value; in a value, `\xNN` stands for one byte.
 pub type Field = (String, String);
 
-/// One case, as a `[[case]]` of `cases/*.toml` says it, its placeholders replaced.
+/// One `[[case]]` of `cases/*.toml`, with its placeholders replaced.
 ///
-/// What a case leaves out is a request that passes: `GET /v1/models` with Tom's key, and an upstream that answers
-/// `200` with `{}`.
+/// The defaults are a request that passes: `GET /v1/models` with Tom's key, and an upstream that responds
+/// with `200` and `{}`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// Unlike any other of its file.
+    /// Unique within its file.
     pub name: String,
-    /// Over the default settings; an empty text takes a setting away.
+    /// Override the default settings; an empty value removes a setting.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
-    /// The settings must be refused, and the reason name all of these texts; nothing else of the case counts.
+    /// The settings must be rejected with a reason that contains all of these texts; the other fields are ignored.
     #[serde(default)]
     pub refused: Vec<String>,
-    /// Why only the core can be asked, where that is so.
+    /// Why only the core runs this case, if so.
     pub core_only: Option<String>,
-    /// What surroundings must carry, for those where not all do.
+    /// Features that the adapter's platform must support.
     #[serde(default)]
     pub needs: Vec<Feature>,
-    /// What the client sends.
+    /// The client's request.
     #[serde(default)]
     pub request: Request,
-    /// What the upstream must see.
+    /// What the upstream must receive.
     #[serde(default)]
     pub upstream: Upstream,
-    /// What the upstream answers.
+    /// The upstream's response.
     #[serde(default)]
     pub response: UpstreamResponse,
-    /// What the client must get.
+    /// What the client must receive.
     #[serde(default)]
     pub client: ExpectedResponse,
 }
 
-/// What the client sends.
+/// The client's request.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
-    /// `GET` unless output otherwise.
+    /// `GET` by default.
     pub method: String,
-    /// The request target in the bytes sent; `\xNN` stands for one byte.
+    /// The request target as sent; `\xNN` stands for one byte.
     pub target: String,
     /// Without Tom's key in `Authorization`.
     pub anonymous: bool,
@@ -74,7 +74,7 @@ impl Default for Request {
 }
 
 impl Request {
-    /// All headers to send, in their order, as bytes.
+    /// All headers to send, in order, as bytes.
     #[must_use]
     pub fn fields(&self) -> Vec<(&str, Vec<u8>)> {
         let mut fields = Vec::new();
@@ -92,11 +92,11 @@ impl Request {
     }
 }
 
-/// What the upstream must see: `"untouched"`, or a request. Its method and body are always the client's.
+/// What the upstream must receive: `"untouched"`, or a request. Method and body are always the client's.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "toml::Value")]
 pub enum Upstream {
-    /// Nothing, not even a connection's first byte.
+    /// Nothing, not even a connection.
     Untouched,
     /// Exactly one request.
     Receives(ExpectedRequest),
@@ -108,7 +108,7 @@ impl Default for Upstream {
     }
 }
 
-/// What must be true of the request that reaches the upstream.
+/// Requirements on the upstream request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedRequest {
@@ -116,9 +116,9 @@ pub struct ExpectedRequest {
     pub target: Option<String>,
     /// For each name, all its values in order.
     pub headers: Vec<Field>,
-    /// Lists that hold this member, in any case, among others.
+    /// Lists that contain this member, compared without case.
     pub members: Vec<Field>,
-    /// Names that must not stand.
+    /// Names that must be absent.
     pub absent: Vec<String>,
 }
 
@@ -128,19 +128,19 @@ impl TryFrom<toml::Value> for Upstream {
     fn try_from(value: toml::Value) -> Result<Self, String> {
         match value.as_str() {
             Some("untouched") => Ok(Self::Untouched),
-            Some(word) => Err(format!("upstream = {word:?} means nothing")),
+            Some(word) => Err(format!("upstream = {word:?} is not defined")),
             None => value.try_into().map(Self::Receives).map_err(|error| error.to_string()),
         }
     }
 }
 
-/// What the upstream answers: `"unreachable"`, `"timeout"`, or a response.
+/// The upstream's response: `"unreachable"`, `"timeout"`, or a response.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "toml::Value")]
 pub enum UpstreamResponse {
-    /// It takes no connection.
+    /// It accepts no connection.
     Unreachable,
-    /// It takes the request and gives no head.
+    /// It reads the request and sends no response head.
     Timeout,
     /// It responds.
     Response(ResponseSpec),
@@ -156,11 +156,11 @@ impl Default for UpstreamResponse {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResponseSpec {
-    /// `200` unless output otherwise.
+    /// `200` by default.
     pub status: u16,
     /// In the order sent.
     pub headers: Vec<Field>,
-    /// `{}` unless output otherwise.
+    /// `{}` by default.
     pub body: String,
 }
 
@@ -177,37 +177,37 @@ impl TryFrom<toml::Value> for UpstreamResponse {
         match value.as_str() {
             Some("unreachable") => Ok(Self::Unreachable),
             Some("timeout") => Ok(Self::Timeout),
-            Some(word) => Err(format!("answer = {word:?} means nothing")),
+            Some(word) => Err(format!("response = {word:?} is not defined")),
             None => value.try_into().map(Self::Response).map_err(|error| error.to_string()),
         }
     }
 }
 
-/// What the client must get. A response that passes has the upstream's status and body, unless output otherwise.
+/// What the client must receive. By default, a forwarded response has the upstream's status and body.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedResponse {
-    /// Needed where the upstream does not answer.
+    /// Required where the upstream sends no response.
     pub status: Option<u16>,
     /// For each name, all its values in order.
     pub headers: Vec<Field>,
-    /// Lists that hold this member, in any case, among others.
+    /// Lists that contain this member, compared without case.
     pub members: Vec<Field>,
-    /// Names that must stand, whatever their value.
+    /// Names that must be present, with any value.
     pub present: Vec<String>,
-    /// Names that must not stand.
+    /// Names that must be absent.
     pub absent: Vec<String>,
     /// The whole body.
     pub body: Option<String>,
-    /// Texts of the body.
+    /// Texts that the body must contain.
     pub contains: Vec<String>,
-    /// Texts that neither head nor body may have.
+    /// Texts that neither head nor body may contain.
     pub excludes: Vec<String>,
-    /// A rejection in the API's envelope, with all that belongs to it.
+    /// A rejection in the API's error envelope.
     pub error: Option<Error>,
 }
 
-/// A rejection's particulars.
+/// The expected status and error fields of a rejection.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Error {
@@ -215,11 +215,11 @@ pub struct Error {
     pub status: u16,
     /// `error.type`.
     pub r#type: String,
-    /// `error.code`; left out, it is `null`.
+    /// `error.code`; `null` by default.
     pub code: Option<String>,
 }
 
-/// The bytes that a text of a case stands for.
+/// Decodes the `\xNN` escapes of a text.
 #[must_use]
 pub fn bytes(text: &str) -> Vec<u8> {
     let mut pieces = text.split(r"\x");

@@ -1,4 +1,4 @@
-//! How the files of `cases/` become single cases: rows, API bases and placeholders.
+//! Expands the files of `cases/` into single cases: rows, API bases and placeholders.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -8,47 +8,47 @@ use toml::{Table, Value};
 
 use crate::case::Case;
 
-/// The key that opens the door unless a case says otherwise: `{key}`.
+/// The configured access key by default: `{key}`.
 pub const KEY: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLa";
-/// Another person's, for cases that set it: `{ann}`.
+/// A second user's access key, for cases that configure it: `{ann}`.
 pub const ANN: &str = "sk-ann.b_c-d-Yp83KdqWm2VtRz6HcXb9";
-/// The owner's: `{api_key}`. It has the form of an access key, as an owner's key may.
+/// The API key: `{api_key}`. It has the form of an access key, as an API key may.
 pub const API_KEY: &str = "sk-proj-Q7fT3BlbkFJz0wNeR4kVhXy2LmC";
 /// The owner's token for an AI Gateway, for cases that set it: `{token}`.
 pub const GATEWAY_TOKEN: &str = "gwToken0Vb3nQx7LpRt5";
 
-/// What a file of `cases/` holds.
+/// The schema of a file of `cases/`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    /// Settings of all its cases.
+    /// Settings of all cases of the file.
     #[serde(default)]
     settings: Table,
     case: Vec<Block>,
 }
 
-/// A `[[case]]`: one case, or one for each row and each API base.
+/// A `[[case]]`: one case, or one per row and API base.
 #[derive(Deserialize)]
 struct Block {
-    /// The cells of a row stand for `{0}`, `{1}` …
+    /// The cells of a row replace `{0}`, `{1}` …
     #[serde(default)]
     rows: Vec<Vec<String>>,
-    /// What tells the rows apart in their names: the first cell unless fields otherwise.
+    /// The part of the name that distinguishes the rows: the first cell by default.
     names: Option<String>,
     name: String,
-    /// Each an `API_BASE` less its origin, and the path below which the upstream then sees requests, `{base}`.
+    /// Pairs of an `API_BASE` without its origin and the base path of the upstream requests, `{base}`.
     #[serde(default)]
     bases: Vec<(String, String)>,
     #[serde(flatten)]
     fields: Table,
 }
 
-/// A case whose upstream's address is still open.
+/// A case whose upstream address is not set yet.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// The file it stands in, without its ending.
+    /// The name of its file, without the extension.
     pub file: String,
-    /// Unlike any other of its file.
+    /// Unique within its file.
     pub name: String,
     fields: Table,
 }
@@ -57,16 +57,16 @@ impl Template {
     /// The case, for an upstream at this `host:port`.
     ///
     /// # Panics
-    /// Where the case is not well formed; [`load`] has made sure that it is.
+    /// If the case is malformed; [`load`] has checked that it is not.
     #[must_use]
     pub fn at(&self, authority: &str) -> Case {
         self.try_at(authority).unwrap_or_else(|error| panic!("{}, {}: {error}", self.file, self.name))
     }
 
     fn try_at(&self, authority: &str) -> Result<Case, toml::de::Error> {
-        let words = [("{upstream}", &*format!("http://{authority}")), ("{authority}", authority)];
+        let placeholders = [("{upstream}", &*format!("http://{authority}")), ("{authority}", authority)];
         let mut fields = Value::Table(self.fields.clone());
-        replace(&mut fields, &words);
+        replace(&mut fields, &placeholders);
         if let Value::Table(fields) = &mut fields {
             fields.insert("name".into(), Value::String(self.name.clone()));
         }
@@ -77,7 +77,7 @@ impl Template {
 /// Reads all cases of this package.
 ///
 /// # Panics
-/// Where a file can't be read, a case is not well formed, or two have one name.
+/// If a file can't be read, a case is malformed, or two cases have the same name.
 #[must_use]
 pub fn load() -> Vec<Template> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
@@ -86,15 +86,15 @@ pub fn load() -> Vec<Template> {
     paths.sort();
     let mut names = BTreeSet::new();
     let mut templates = Vec::new();
-    for path in paths.iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml")) {
         let name = path.file_stem().expect("a named file").to_string_lossy().into_owned();
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
         let file: File = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         for template in file.case.iter().flat_map(|block| block.templates(&name, &file.settings)) {
-            // A fault in a case is told when the cases are read, not when one is run.
+            // Reports a malformed case when the cases are loaded, not when one runs.
             let _ = template.at("upstream.test:8080");
-            let twice = format!("{name}: two cases are named {:?}", template.name);
-            assert!(names.insert((template.file.clone(), template.name.clone())), "{twice}");
+            let duplicate = format!("{name}: two cases are named {:?}", template.name);
+            assert!(names.insert((template.file.clone(), template.name.clone())), "{duplicate}");
             templates.push(template);
         }
     }
@@ -121,18 +121,20 @@ impl Block {
 
         let mut value = Value::Table(fields);
         let cells: Vec<_> = (0..row.len()).map(|at| format!("{{{at}}}")).collect();
-        let mut words: Vec<_> = cells.iter().map(String::as_str).zip(row.iter().map(String::as_str)).collect();
+        let mut placeholders: Vec<_> = cells.iter().map(String::as_str).zip(row.iter().map(String::as_str)).collect();
         if let Some((base, below)) = base {
             settings.insert("API_BASE".into(), Value::String(format!("{{upstream}}{base}")));
-            words.push(("{base}", below));
+            placeholders.push(("{base}", below));
         }
         let keys = [("{key}", KEY), ("{ann}", ANN), ("{api_key}", API_KEY), ("{token}", GATEWAY_TOKEN)];
-        let row_name = words.iter().fold(row_name.to_owned(), |name, (word, meaning)| name.replace(word, meaning));
+        let row_name = placeholders
+            .iter()
+            .fold(row_name.to_owned(), |name, (placeholder, value)| name.replace(placeholder, value));
         let name = format!("{}{separator}{}{base_name}", self.name, printable(&row_name));
-        words.extend(keys);
-        replace(&mut value, &words);
+        placeholders.extend(keys);
+        replace(&mut value, &placeholders);
         let mut settings = Value::Table(settings);
-        replace(&mut settings, &words);
+        replace(&mut settings, &placeholders);
         if let Value::Table(table) = &mut value {
             table.insert("settings".into(), settings);
         }
@@ -141,20 +143,20 @@ impl Block {
     }
 }
 
-/// Replaces words, one after the other, then `{base64:…}`, in all texts.
-fn replace(value: &mut Value, words: &[(&str, &str)]) {
+/// Replaces the placeholders in order, then `{base64:…}`, in all texts.
+fn replace(value: &mut Value, placeholders: &[(&str, &str)]) {
     match value {
         Value::String(text) => {
-            for (word, meaning) in words {
-                *text = text.replace(word, meaning);
+            for (placeholder, value) in placeholders {
+                *text = text.replace(placeholder, value);
             }
             encode(text);
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, words)),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, placeholders)),
         Value::Table(table) => {
             for (mut name, mut item) in std::mem::take(table) {
-                name = words.iter().fold(name, |name, (word, meaning)| name.replace(word, meaning));
-                replace(&mut item, words);
+                name = placeholders.iter().fold(name, |name, (placeholder, value)| name.replace(placeholder, value));
+                replace(&mut item, placeholders);
                 table.insert(name, item);
             }
         }
@@ -162,7 +164,7 @@ fn replace(value: &mut Value, words: &[(&str, &str)]) {
     }
 }
 
-/// A test's name is one line.
+/// A test name must be one line.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
 }

@@ -1,4 +1,4 @@
-//! Cases over the wire, against any adapter.
+//! Runs the cases over the network against any adapter.
 
 use std::{
     collections::BTreeMap,
@@ -22,36 +22,36 @@ use crate::{
 /// Nothing listens on this port.
 const UNREACHABLE: &str = "127.0.0.1:1";
 
-/// One trial a case; cases of the same settings take turns at one running proxy, which ends with the last of them.
+/// One trial per case. Cases with the same settings share one running proxy in turn; the last one stops it.
 #[must_use]
 pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
-    let mut stages: BTreeMap<(Settings, bool), Arc<Mutex<Option<Stage>>>> = BTreeMap::new();
+    let mut fixtures: BTreeMap<(Settings, bool), Arc<Mutex<Option<Fixture>>>> = BTreeMap::new();
     let mut trials = Vec::new();
     for template in case_files::load() {
         let case = template.at(UNREACHABLE);
-        let upgrade = case.request.asks_for_upgrade().then_some(Feature::WebSocket);
+        let upgrade = case.request.is_upgrade().then_some(Feature::WebSocket);
         let mut needs = case.needs.iter().copied().chain(upgrade);
         if case.core_only.is_some() || !needs.all(|feature| adapter.supports(feature)) {
             continue;
         }
         let reachable = !matches!(case.response, UpstreamResponse::Unreachable);
-        let stage = Arc::clone(stages.entry((core::settings(&case, UNREACHABLE), reachable)).or_default());
-        let excuse = adapter.unsupported_reason(&template.file, &template.name);
-        let file = excuse.map_or_else(|| template.file.clone(), |_| format!("not_carried::{}", template.file));
+        let fixture = Arc::clone(fixtures.entry((core::settings(&case, UNREACHABLE), reachable)).or_default());
+        let unsupported = adapter.unsupported_reason(&template.file, &template.name);
+        let file = unsupported.map_or_else(|| template.file.clone(), |_| format!("unsupported::{}", template.file));
         let name = format!("{}::{file}::{}", adapter.name(), template.name);
         let adapter = Arc::clone(adapter);
-        trials.push(Trial::test(name, move || match excuse {
-            None => run(&*adapter, &template, reachable, &stage),
-            Some(why) => fails(|| run(&*adapter, &template, reachable, &stage), why),
+        trials.push(Trial::test(name, move || match unsupported {
+            None => run(&*adapter, &template, reachable, &fixture),
+            Some(why) => fails(|| run(&*adapter, &template, reachable, &fixture), why),
         }));
     }
     trials
 }
 
-/// An excuse that is none must not stand.
+/// Checks that a case listed as unsupported does fail.
 fn fails(run: impl FnOnce() -> Result<(), Failed>, why: &str) -> Result<(), Failed> {
     match panic::catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(())) => Err(format!("it is carried, though {why:?} stands in the table").into()),
+        Ok(Ok(())) => Err(format!("the case passes, but the table lists it as unsupported: {why:?}").into()),
         Ok(Err(_)) | Err(_) => Ok(()),
     }
 }
@@ -60,57 +60,57 @@ fn run(
     adapter: &dyn Adapter,
     template: &Template,
     reachable: bool,
-    stage: &Mutex<Option<Stage>>,
+    fixture: &Mutex<Option<Fixture>>,
 ) -> Result<(), Failed> {
-    let mut turn = stage.lock().unwrap_or_else(PoisonError::into_inner);
-    // Out of its place while it is used: a case that panics leaves nothing to the next one.
-    let stage = turn.take().unwrap_or_else(|| Stage::set(adapter, template, reachable));
-    let case = template.at(&stage.authority);
-    let (seen, got) = stage.exchange(&case);
-    *turn = Some(stage);
-    let mismatches = expectations::mismatches(&case, &seen, &got);
+    let mut slot = fixture.lock().unwrap_or_else(PoisonError::into_inner);
+    // Taken out while in use, so that a case that panics leaves no fixture to the next one.
+    let fixture = slot.take().unwrap_or_else(|| Fixture::start(adapter, template, reachable));
+    let case = template.at(&fixture.authority);
+    let (requests, response) = fixture.exchange(&case);
+    *slot = Some(fixture);
+    let mismatches = expectations::mismatches(&case, &requests, &response);
     if mismatches.is_empty() { Ok(()) } else { Err(mismatches.join("\n").into()) }
 }
 
 /// A running proxy and its upstream.
-struct Stage {
+struct Fixture {
     proxy: Box<dyn Running>,
     upstream: RespondingUpstream,
-    /// What the upstream answers to whatever comes.
-    answer: Arc<Mutex<Vec<u8>>>,
+    /// The upstream's response to every request.
+    response: Arc<Mutex<Vec<u8>>>,
     authority: String,
 }
 
-impl Stage {
-    fn set(adapter: &dyn Adapter, template: &Template, reachable: bool) -> Self {
-        let answer = Arc::<Mutex<Vec<u8>>>::default();
-        let next = Arc::clone(&answer);
+impl Fixture {
+    fn start(adapter: &dyn Adapter, template: &Template, reachable: bool) -> Self {
+        let response = Arc::<Mutex<Vec<u8>>>::default();
+        let next = Arc::clone(&response);
         let upstream = RespondingUpstream::start(move |received| {
             with_accept_key(next.lock().unwrap_or_else(PoisonError::into_inner).clone(), &received.head)
         });
         let authority = if reachable { upstream.address().to_string() } else { UNREACHABLE.to_owned() };
         let proxy = adapter.start(&core::settings(&template.at(&authority), &authority));
-        Self { proxy, upstream, answer, authority }
+        Self { proxy, upstream, response, authority }
     }
 
     fn exchange(&self, case: &Case) -> (Vec<UpstreamRequest>, ClientResponse) {
-        if let UpstreamResponse::Response(answer) = &case.response {
-            *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer.on_the_wire(&case.request);
+        if let UpstreamResponse::Response(upstream) = &case.response {
+            *self.response.lock().unwrap_or_else(PoisonError::into_inner) = upstream.to_bytes(&case.request);
         }
         let mut client = RawConnection::connect(self.proxy.address());
-        client.send(case.request.on_the_wire());
-        let got = got(&mut client, &case.request);
-        (self.upstream.take().into_iter().map(seen).collect(), got)
+        client.send(case.request.to_bytes());
+        let response = read_response(&mut client, &case.request);
+        (self.upstream.take().into_iter().map(upstream_request).collect(), response)
     }
 }
 
-fn seen(received: ReceivedRequest) -> UpstreamRequest {
+fn upstream_request(received: ReceivedRequest) -> UpstreamRequest {
     let ReceivedRequest { head, body } = received;
     let (method, target) = (head.word(0).to_owned(), head.word(1).into());
     UpstreamRequest { method, target, message: Message { headers: head.headers, body } }
 }
 
-fn got(client: &mut RawConnection, request: &Request) -> ClientResponse {
+fn read_response(client: &mut RawConnection, request: &Request) -> ClientResponse {
     let mut head = client.head();
     while head.status() == 100 {
         head = client.head();
@@ -126,18 +126,18 @@ fn is_bodiless(request: &Request, status: u16) -> bool {
 }
 
 impl Request {
-    fn asks_for_upgrade(&self) -> bool {
+    fn is_upgrade(&self) -> bool {
         self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"))
     }
 
-    fn on_the_wire(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         let start = [self.method.as_bytes(), b" ", &bytes(&self.target), b" HTTP/1.1"].concat();
         message(&start, self.fields(), &bytes(&self.body))
     }
 }
 
 impl ResponseSpec {
-    fn on_the_wire(&self, request: &Request) -> Vec<u8> {
+    fn to_bytes(&self, request: &Request) -> Vec<u8> {
         let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
         let start = format!("HTTP/1.1 {} {}", self.status, reason.unwrap_or_default());
         let mut fields: Vec<_> = self.headers.iter().map(|(name, value)| (&**name, bytes(value))).collect();

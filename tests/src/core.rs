@@ -1,4 +1,4 @@
-//! Cases against the pure core: no socket, no clock.
+//! Runs the cases against the core, without sockets and clock.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
 
 const UPSTREAM: &str = "upstream.test:8080";
 
-/// One trial a case.
+/// One trial per case.
 #[must_use]
 pub fn trials() -> Vec<Trial> {
     let trial = |template: case_files::Template| {
@@ -24,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
     case_files::load().into_iter().map(trial).collect()
 }
 
-/// The settings of a case, over those that all cases share.
+/// The settings of a case, on top of those that all cases share.
 #[must_use]
 pub fn settings(case: &Case, authority: &str) -> BTreeMap<String, String> {
     let base = format!("http://{authority}/v1");
@@ -39,10 +39,10 @@ fn run(case: &Case) -> Result<(), Failed> {
     let settings = settings(case, UPSTREAM);
     let config = Config::from_lookup(|name| settings.get(name).cloned());
     let mismatches = match config {
-        Ok(_) if !case.refused.is_empty() => vec!["the settings must be refused".to_owned()],
+        Ok(_) if !case.refused.is_empty() => vec!["the settings must be rejected".to_owned()],
         Ok(config) => {
-            let (seen, got) = exchange(case, &Gate::new(config))?;
-            expectations::mismatches(case, &seen, &got)
+            let (requests, response) = exchange(case, &Gate::new(config))?;
+            expectations::mismatches(case, &requests, &response)
         }
         Err(error) => refusal(case, &error.to_string()),
     };
@@ -50,21 +50,21 @@ fn run(case: &Case) -> Result<(), Failed> {
 }
 
 fn refusal(case: &Case, reason: &str) -> Vec<String> {
-    let wanted = case.refused.iter().filter(|text| !reason.contains(*text));
-    let mut mismatches: Vec<_> = wanted.map(|text| format!("the reason does not name {text}: {reason}")).collect();
+    let expected = case.refused.iter().filter(|text| !reason.contains(*text));
+    let mut mismatches: Vec<_> = expected.map(|text| format!("the reason does not name {text}: {reason}")).collect();
     if case.refused.is_empty() {
-        mismatches.push(format!("the settings are refused: {reason}"));
+        mismatches.push(format!("the settings are rejected: {reason}"));
     }
     let texts = case.settings.values().flat_map(|value| value.split([',', ';', ' ', '\n', '/', '@']));
     for text in texts.filter(|text| (text.contains("sk-") || text.contains("secret")) && reason.contains(text)) {
-        mismatches.push(format!("the reason tells the secret {text}: {reason}"));
+        mismatches.push(format!("the reason contains the secret {text}: {reason}"));
     }
     mismatches
 }
 
 fn exchange(case: &Case, gate: &Gate) -> Result<(Vec<UpstreamRequest>, ClientResponse), Failed> {
     match gate.admit(head(case)?) {
-        Err(rejection) => Ok((Vec::new(), refused(case, &rejection))),
+        Err(rejection) => Ok((Vec::new(), rejected(case, &rejection))),
         Ok(Admission::Reply(response)) => Ok((Vec::new(), whole(case, response))),
         Ok(Admission::Forward(forward)) => forwarded(case, gate, forward),
     }
@@ -72,51 +72,51 @@ fn exchange(case: &Case, gate: &Gate) -> Result<(Vec<UpstreamRequest>, ClientRes
 
 fn forwarded(case: &Case, gate: &Gate, forward: Forward) -> Result<(Vec<UpstreamRequest>, ClientResponse), Failed> {
     let (head, exchange) = forward.into_parts();
-    let seen = seen(case, &head)?;
-    let got = match &case.response {
-        case::UpstreamResponse::Unreachable => refused(case, &exchange.failed(UpstreamFailure::Unreachable)),
-        case::UpstreamResponse::Timeout => refused(case, &exchange.failed(UpstreamFailure::Timeout)),
-        case::UpstreamResponse::Response(answer) => answered(case, gate, &exchange, answer)?,
+    let request = upstream_request(case, &head)?;
+    let response = match &case.response {
+        case::UpstreamResponse::Unreachable => rejected(case, &exchange.failed(UpstreamFailure::Unreachable)),
+        case::UpstreamResponse::Timeout => rejected(case, &exchange.failed(UpstreamFailure::Timeout)),
+        case::UpstreamResponse::Response(upstream) => filtered(case, gate, &exchange, upstream)?,
     };
-    Ok((vec![seen], got))
+    Ok((vec![request], response))
 }
 
-fn answered(
+fn filtered(
     case: &Case,
     gate: &Gate,
     exchange: &Exchange,
-    answer: &case::ResponseSpec,
+    upstream: &case::ResponseSpec,
 ) -> Result<ClientResponse, Failed> {
-    let mut response = Response::builder().status(answer.status).body(())?;
-    fill(response.headers_mut(), answer.headers.iter().map(|(name, value)| (&**name, bytes(value))))?;
-    let body = if case.request.method == "HEAD" { Vec::new() } else { bytes(&answer.body) };
+    let mut response = Response::builder().status(upstream.status).body(())?;
+    fill(response.headers_mut(), upstream.headers.iter().map(|(name, value)| (&**name, bytes(value))))?;
+    let body = if case.request.method == "HEAD" { Vec::new() } else { bytes(&upstream.body) };
     let (head, tunnels) = match gate.answer(exchange, response.into_parts().0) {
         Ok(Answer::Respond(head)) => (head, false),
         Ok(Answer::Tunnel(head)) => (head, true),
-        Err(rejection) => return Ok(refused(case, &rejection)),
+        Err(rejection) => return Ok(rejected(case, &rejection)),
     };
-    if tunnels != (answer.status == 101) {
-        return Err(format!("tunnels: {tunnels}, on an answer of {}", answer.status).into());
+    if tunnels != (upstream.status == 101) {
+        return Err(format!("tunnels: {tunnels}, on a response with status {}", upstream.status).into());
     }
     Ok(ClientResponse { status: head.status.as_u16(), message: Message { headers: fields(&head.headers), body } })
 }
 
-fn refused(case: &Case, rejection: &Rejection) -> ClientResponse {
+fn rejected(case: &Case, rejection: &Rejection) -> ClientResponse {
     whole(case, rejection.to_response())
 }
 
 fn whole(case: &Case, response: Response<bytes::Bytes>) -> ClientResponse {
     let (head, body) = response.into_parts();
-    // HTTP itself keeps the body of an answer to HEAD off the wire.
+    // A response to HEAD has no body (https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2).
     let body = if case.request.method == "HEAD" { Vec::new() } else { body.to_vec() };
     ClientResponse { status: head.status.as_u16(), message: Message { headers: fields(&head.headers), body } }
 }
 
 fn head(case: &Case) -> Result<request::Parts, Failed> {
-    let wanted = &case.request;
-    let uri = Uri::try_from(bytes(&wanted.target))?;
-    let mut request = Request::builder().method(&*wanted.method).uri(uri).body(())?;
-    fill(request.headers_mut(), wanted.fields())?;
+    let spec = &case.request;
+    let uri = Uri::try_from(bytes(&spec.target))?;
+    let mut request = Request::builder().method(&*spec.method).uri(uri).body(())?;
+    fill(request.headers_mut(), spec.fields())?;
     Ok(request.into_parts().0)
 }
 
@@ -127,23 +127,23 @@ fn fill<'a>(headers: &mut HeaderMap, fields: impl IntoIterator<Item = (&'a str, 
     Ok(())
 }
 
-fn seen(case: &Case, head: &request::Parts) -> Result<UpstreamRequest, Failed> {
+fn upstream_request(case: &Case, head: &request::Parts) -> Result<UpstreamRequest, Failed> {
     let base = settings(case, UPSTREAM).remove("API_BASE").unwrap_or("https://api.openai.com/v1".into());
     let origin = base.trim().splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-    let goes_to =
+    let sent_to =
         format!("{}://{}", head.uri.scheme_str().unwrap_or("none"), head.uri.authority().map_or("", |a| a.as_str()));
-    if goes_to != origin {
-        return Err(format!("the request goes to {goes_to}, must go to {origin}").into());
+    if sent_to != origin {
+        return Err(format!("the request is sent to {sent_to}, must be sent to {origin}").into());
     }
     let secret = |value: &HeaderValue| {
         [API_KEY, GATEWAY_TOKEN].iter().any(|secret| value.as_bytes().ends_with(secret.as_bytes()))
     };
     if let Some((name, _)) = head.headers.iter().find(|(_, value)| secret(value) && !value.is_sensitive()) {
-        return Err(format!("{name} holds a secret of the owner's and is not marked as sensitive").into());
+        return Err(format!("{name} contains a secret of the owner and is not marked as sensitive").into());
     }
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
     let mut headers = fields(&head.headers);
-    // HTTP/1.1 makes its `Host` of the URI; one that the core left would stand beside it.
+    // HTTP/1.1 derives `Host` from the URI; a `Host` that the core left would be a duplicate.
     headers.push(("host".into(), head.uri.authority().map_or("", |a| a.as_str()).into()));
     let message = Message { headers, body: bytes(&case.request.body) };
     Ok(UpstreamRequest { method: head.method.to_string(), target: target.into(), message })

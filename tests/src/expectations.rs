@@ -1,4 +1,4 @@
-//! Whether what happened is what a case demands; all mismatches at once.
+//! Compares what happened with what a case expects, and lists all mismatches.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use crate::{
     case_files::{ANN, API_KEY, GATEWAY_TOKEN, KEY},
 };
 
-/// A message as it was seen, in bytes.
+/// A message as received, in bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Message {
-    /// In the order seen.
+    /// In the order received.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The whole body.
     pub body: Vec<u8>,
@@ -38,104 +38,111 @@ pub struct ClientResponse {
     pub message: Message,
 }
 
-/// What is wrong; nothing where the case passes.
+/// All mismatches; empty if the case passes.
 #[must_use]
-pub fn mismatches(case: &Case, seen: &[UpstreamRequest], got: &ClientResponse) -> Vec<String> {
+pub fn mismatches(case: &Case, requests: &[UpstreamRequest], response: &ClientResponse) -> Vec<String> {
     let mut mismatches = Vec::new();
-    match (&case.upstream, seen) {
+    match (&case.upstream, requests) {
         (Upstream::Untouched, []) => {}
-        (Upstream::Untouched, _) => mismatches.push(format!("upstream: saw {} requests, must see none", seen.len())),
-        (Upstream::Receives(_), [seen]) => upstream(case, seen, &mut mismatches),
+        (Upstream::Untouched, _) => {
+            mismatches.push(format!("upstream: received {} requests, must receive none", requests.len()));
+        }
+        (Upstream::Receives(_), [request]) => upstream(case, request, &mut mismatches),
         (Upstream::Receives(_), []) if matches!(case.response, UpstreamResponse::Unreachable) => {}
-        (Upstream::Receives(_), _) => mismatches.push(format!("upstream: saw {} requests, must see one", seen.len())),
+        (Upstream::Receives(_), _) => {
+            mismatches.push(format!("upstream: received {} requests, must receive one", requests.len()));
+        }
     }
-    client(case, got, &mut mismatches);
+    client(case, response, &mut mismatches);
     if !mismatches.is_empty() {
-        mismatches.extend(seen.iter().map(|seen| format!("upstream saw: {} {}", seen.method, show(&seen.target))));
-        mismatches.push(format!("client got: {} {}", got.status, show(&got.message.body)));
+        mismatches.extend(
+            requests.iter().map(|request| format!("upstream received: {} {}", request.method, show(&request.target))),
+        );
+        mismatches.push(format!("client received: {} {}", response.status, show(&response.message.body)));
     }
     mismatches
 }
 
-fn upstream(case: &Case, seen: &UpstreamRequest, mismatches: &mut Vec<String>) {
-    let Upstream::Receives(wanted) = &case.upstream else { return };
-    let mut fault = |text: String| mismatches.push(format!("upstream: {text}"));
-    if seen.method != case.request.method {
-        fault(format!("method is {}, must be {}", seen.method, case.request.method));
+fn upstream(case: &Case, request: &UpstreamRequest, mismatches: &mut Vec<String>) {
+    let Upstream::Receives(expected) = &case.upstream else { return };
+    let mut mismatch = |text: String| mismatches.push(format!("upstream: {text}"));
+    if request.method != case.request.method {
+        mismatch(format!("method is {}, must be {}", request.method, case.request.method));
     }
-    if let Some(target) = wanted.target.as_deref().filter(|target| bytes(target) != seen.target) {
-        fault(format!("target is {}, must be {target}", show(&seen.target)));
+    if let Some(target) = expected.target.as_deref().filter(|target| bytes(target) != request.target) {
+        mismatch(format!("target is {}, must be {target}", show(&request.target)));
     }
-    if seen.message.body != bytes(&case.request.body) {
-        fault(format!("body is {}, must be {}", show(&seen.message.body), case.request.body));
+    if request.message.body != bytes(&case.request.body) {
+        mismatch(format!("body is {}, must be {}", show(&request.message.body), case.request.body));
     }
-    let real = setting(case, "OPENAI_API_KEY").map(|real| format!("Bearer {real}").into_bytes());
-    if seen.message.values("authorization") != Vec::from_iter(real.as_deref()) {
-        fault(format!("not exactly one right authorization: {}", seen.message.show("authorization")));
+    let bearer = setting(case, "OPENAI_API_KEY").map(|api_key| format!("Bearer {api_key}").into_bytes());
+    if request.message.values("authorization") != Vec::from_iter(bearer.as_deref()) {
+        mismatch(format!("not exactly one correct authorization: {}", request.message.show("authorization")));
     }
-    for key in presented(case) {
-        if holds(&seen.target, key.as_bytes()) || seen.message.head_holds(key.as_bytes()) {
-            fault(format!("the head holds the access key {key}"));
+    for key in key_like_texts(case) {
+        if contains(&request.target, key.as_bytes()) || request.message.head_contains(key.as_bytes()) {
+            mismatch(format!("the head contains the access key {key}"));
         }
     }
-    seen.message.check(&wanted.headers, &wanted.members, &wanted.absent, &mut fault);
+    request.message.check(&expected.headers, &expected.members, &expected.absent, &mut mismatch);
 }
 
-fn client(case: &Case, got: &ClientResponse, mismatches: &mut Vec<String>) {
-    let wanted = &case.client;
-    let mut fault = |text: String| mismatches.push(format!("client: {text}"));
-    let passed = match (&case.upstream, &case.response, &wanted.error) {
-        (Upstream::Receives(_), UpstreamResponse::Response(answer), None) => Some(answer),
+fn client(case: &Case, response: &ClientResponse, mismatches: &mut Vec<String>) {
+    let expected = &case.client;
+    let mut mismatch = |text: String| mismatches.push(format!("client: {text}"));
+    let passed = match (&case.upstream, &case.response, &expected.error) {
+        (Upstream::Receives(_), UpstreamResponse::Response(upstream), None) => Some(upstream),
         _ => None,
     };
-    let status = wanted.error.as_ref().map(|e| e.status).or(wanted.status).or(passed.map(|answer| answer.status));
+    let status =
+        expected.error.as_ref().map(|e| e.status).or(expected.status).or(passed.map(|upstream| upstream.status));
     match status {
-        Some(status) if status == got.status => {}
-        Some(status) => fault(format!("status is {}, must be {status}", got.status)),
-        None => fault("the case does not say which status".into()),
+        Some(status) if status == response.status => {}
+        Some(status) => mismatch(format!("status is {}, must be {status}", response.status)),
+        None => mismatch("the case does not specify the status".into()),
     }
-    let bodiless = case.request.method == "HEAD" || [101, 204, 304].contains(&got.status);
-    let body = wanted.body.as_deref().or(passed.map(|answer| &*answer.body).filter(|_| !bodiless));
-    if let Some(body) = body.filter(|body| bytes(body) != got.message.body) {
-        fault(format!("body is {}, must be {body}", show(&got.message.body)));
+    let bodiless = case.request.method == "HEAD" || [101, 204, 304].contains(&response.status);
+    let body = expected.body.as_deref().or(passed.map(|upstream| &*upstream.body).filter(|_| !bodiless));
+    if let Some(body) = body.filter(|body| bytes(body) != response.message.body) {
+        mismatch(format!("body is {}, must be {body}", show(&response.message.body)));
     }
-    got.message.check(&wanted.headers, &wanted.members, &wanted.absent, &mut fault);
-    texts(wanted, got, &mut fault);
-    let secrets = presented(case).into_iter().chain([API_KEY.into(), GATEWAY_TOKEN.into()]);
-    for secret in secrets.filter(|secret| got.message.holds(secret.as_bytes())) {
-        fault(format!("the answer holds the secret {secret}"));
+    response.message.check(&expected.headers, &expected.members, &expected.absent, &mut mismatch);
+    texts(expected, response, &mut mismatch);
+    let secrets = key_like_texts(case).into_iter().chain([API_KEY.into(), GATEWAY_TOKEN.into()]);
+    for secret in secrets.filter(|secret| response.message.contains_text(secret.as_bytes())) {
+        mismatch(format!("the response contains the secret {secret}"));
     }
-    if let Some(error) = &wanted.error {
-        rejection(error, got, &mut fault);
-    }
-}
-
-fn texts(wanted: &ExpectedResponse, got: &ClientResponse, fault: &mut impl FnMut(String)) {
-    for name in wanted.present.iter().filter(|name| got.message.values(name).is_empty()) {
-        fault(format!("{name} must stand"));
-    }
-    for text in wanted.contains.iter().filter(|text| !holds(&got.message.body, text.as_bytes())) {
-        fault(format!("the body must hold {text:?}"));
-    }
-    for text in wanted.excludes.iter().filter(|text| got.message.holds(text.as_bytes())) {
-        fault(format!("the answer must not hold {text:?}"));
+    if let Some(error) = &expected.error {
+        rejection(error, response, &mut mismatch);
     }
 }
 
-/// What every rejection bears, whatever its cause.
-fn rejection(wanted: &Error, got: &ClientResponse, fault: &mut impl FnMut(String)) {
+fn texts(expected: &ExpectedResponse, response: &ClientResponse, mismatch: &mut impl FnMut(String)) {
+    for name in expected.present.iter().filter(|name| response.message.values(name).is_empty()) {
+        mismatch(format!("{name} is missing"));
+    }
+    for text in expected.contains.iter().filter(|text| !contains(&response.message.body, text.as_bytes())) {
+        mismatch(format!("the body must contain {text:?}"));
+    }
+    for text in expected.excludes.iter().filter(|text| response.message.contains_text(text.as_bytes())) {
+        mismatch(format!("the response must not contain {text:?}"));
+    }
+}
+
+/// Checks that apply to every rejection.
+fn rejection(expected: &Error, response: &ClientResponse, mismatch: &mut impl FnMut(String)) {
     let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    if (400..500).contains(&wanted.status) {
+    if (400..500).contains(&expected.status) {
         headers.push(("x-should-retry".into(), "false".into()));
     }
-    got.message.check(&headers, &[], &[], fault);
+    response.message.check(&headers, &[], &[], mismatch);
     for (status, name) in [(401, "www-authenticate"), (405, "allow")] {
-        if wanted.status == status && got.message.values(name).is_empty() {
-            fault(format!("{name} must stand on {status}"));
+        if expected.status == status && response.message.values(name).is_empty() {
+            mismatch(format!("{name} is missing on {status}"));
         }
     }
-    let Ok(body) = serde_json::from_slice::<Value>(&got.message.body) else {
-        return fault("the body is not JSON".into());
+    let Ok(body) = serde_json::from_slice::<Value>(&response.message.body) else {
+        return mismatch("the body is not JSON".into());
     };
     let keys =
         |value: &Value| value.as_object().map(|o| o.keys().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
@@ -143,21 +150,21 @@ fn rejection(wanted: &Error, got: &ClientResponse, fault: &mut impl FnMut(String
     if keys(&body) != BTreeSet::from(["error".into()])
         || keys(error) != ["message", "type", "param", "code"].map(String::from).into()
     {
-        fault("the body is not OpenAI's envelope".into());
+        mismatch("the body is not OpenAI's envelope".into());
     }
     if error["message"].as_str().is_none_or(str::is_empty) {
-        fault("error.message says nothing".into());
+        mismatch("error.message is empty".into());
     }
-    let code = wanted.code.clone().map_or(Value::Null, Value::String);
-    for (name, wanted) in [("type", Value::from(&*wanted.r#type)), ("param", Value::Null), ("code", code)] {
-        if error[name] != wanted {
-            fault(format!("error.{name} is {}, must be {wanted}", error[name]));
+    let code = expected.code.clone().map_or(Value::Null, Value::String);
+    for (name, expected) in [("type", Value::from(&*expected.r#type)), ("param", Value::Null), ("code", code)] {
+        if error[name] != expected {
+            mismatch(format!("error.{name} is {}, must be {expected}", error[name]));
         }
     }
 }
 
-/// The suite's access keys, and everything that the request presents like a key, in the form it was sent in.
-fn presented(case: &Case) -> BTreeSet<String> {
+/// The suite's access keys, and every key-like text of the request as it was sent.
+fn key_like_texts(case: &Case) -> BTreeSet<String> {
     let texts = case.request.headers.iter().map(|(_, value)| &**value).chain([&*case.request.target, KEY, ANN]);
     let starts = texts.flat_map(|text| text.match_indices("sk-").map(|(at, _)| &text[at..]));
     let key = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
@@ -183,35 +190,35 @@ impl Message {
         format!("{:?}", self.values(name).into_iter().map(show).collect::<Vec<_>>())
     }
 
-    fn head_holds(&self, text: &[u8]) -> bool {
-        self.headers.iter().any(|(name, value)| holds(value, text) || holds(name.as_bytes(), text))
+    fn head_contains(&self, text: &[u8]) -> bool {
+        self.headers.iter().any(|(name, value)| contains(value, text) || contains(name.as_bytes(), text))
     }
 
-    fn holds(&self, text: &[u8]) -> bool {
-        self.head_holds(text) || holds(&self.body, text)
+    fn contains_text(&self, text: &[u8]) -> bool {
+        self.head_contains(text) || contains(&self.body, text)
     }
 
-    fn check(&self, wanted: &[Field], members: &[Field], absent: &[String], fault: &mut impl FnMut(String)) {
-        for name in wanted.iter().map(|(name, _)| name).collect::<BTreeSet<_>>() {
-            let values: Vec<_> = wanted.iter().filter(|(n, _)| n == name).map(|(_, value)| bytes(value)).collect();
+    fn check(&self, expected: &[Field], members: &[Field], absent: &[String], mismatch: &mut impl FnMut(String)) {
+        for name in expected.iter().map(|(name, _)| name).collect::<BTreeSet<_>>() {
+            let values: Vec<_> = expected.iter().filter(|(n, _)| n == name).map(|(_, value)| bytes(value)).collect();
             if self.values(name) != values {
                 let values: Vec<_> = values.iter().map(|value| show(value)).collect();
-                fault(format!("{name} is {}, must be {values:?}", self.show(name)));
+                mismatch(format!("{name} is {}, must be {values:?}", self.show(name)));
             }
         }
         for (name, member) in members {
             let lists = self.values(name).into_iter().flat_map(|list| list.split(|b| *b == b','));
             if !lists.map(<[u8]>::trim_ascii).any(|found| found.eq_ignore_ascii_case(member.as_bytes())) {
-                fault(format!("{name} is {}, must have {member}", self.show(name)));
+                mismatch(format!("{name} is {}, must contain {member}", self.show(name)));
             }
         }
         for name in absent.iter().filter(|name| !self.values(name).is_empty()) {
-            fault(format!("{name} is {}, must not stand", self.show(name)));
+            mismatch(format!("{name} is {}, must be absent", self.show(name)));
         }
     }
 }
 
-fn holds(text: &[u8], part: &[u8]) -> bool {
+fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
@@ -224,21 +231,22 @@ mod tests {
     use super::{API_KEY, ClientResponse, KEY, Message, UpstreamRequest, mismatches};
 
     #[test]
-    fn what_no_case_says_is_a_fault_all_the_same() {
+    fn implicit_checks_fail_without_explicit_expectations() {
         let case = toml::from_str("name = 'any'").expect("a case");
         let fields =
             |fields: &[(&str, &str)]| fields.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().into())).collect();
         let judge = |upstream: &[(&str, &str)], client: &[(&str, &str)], requests| {
             let message = Message { headers: fields(upstream), body: Vec::new() };
-            let seen = UpstreamRequest { method: "GET".into(), target: "/v1/models".into(), message };
-            let got = ClientResponse { status: 200, message: Message { headers: fields(client), body: "{}".into() } };
-            mismatches(&case, &vec![seen; requests], &got).is_empty()
+            let request = UpstreamRequest { method: "GET".into(), target: "/v1/models".into(), message };
+            let response =
+                ClientResponse { status: 200, message: Message { headers: fields(client), body: "{}".into() } };
+            mismatches(&case, &vec![request; requests], &response).is_empty()
         };
-        let (real, key) = (("authorization", &*format!("Bearer {API_KEY}")), format!("a {KEY} b"));
-        assert!(judge(&[real], &[], 1));
-        assert!(!judge(&[real], &[], 0) && !judge(&[real], &[], 2));
-        assert!(!judge(&[], &[], 1) && !judge(&[real, real], &[], 1));
-        assert!(!judge(&[real, ("x-a", &key)], &[], 1));
-        assert!(!judge(&[real], &[("x-a", &key)], 1) && !judge(&[real], &[real], 1));
+        let (bearer, key) = (("authorization", &*format!("Bearer {API_KEY}")), format!("a {KEY} b"));
+        assert!(judge(&[bearer], &[], 1));
+        assert!(!judge(&[bearer], &[], 0) && !judge(&[bearer], &[], 2));
+        assert!(!judge(&[], &[], 1) && !judge(&[bearer, bearer], &[], 1));
+        assert!(!judge(&[bearer, ("x-a", &key)], &[], 1));
+        assert!(!judge(&[bearer], &[("x-a", &key)], 1) && !judge(&[bearer], &[bearer], 1));
     }
 }

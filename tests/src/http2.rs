@@ -1,4 +1,5 @@
-//! HTTP/2 ends of connections, driven step by step from blocking tests.
+//! HTTP/2 clients and upstreams ([RFC 9113](https://www.rfc-editor.org/rfc/rfc9113)), driven step by step from blocking
+//! tests.
 
 mod client;
 pub mod frames;
@@ -24,7 +25,7 @@ pub use upstream::{Exchange, Upstream};
 
 use crate::raw_connection::STEP_TIMEOUT;
 
-/// A body that the test sends piece by piece; dropping the sender ends it.
+/// A body that the test sends in pieces; dropping the sender ends it.
 pub struct StreamedBody(channel::UnboundedReceiver<io::Result<Frame<Bytes>>>);
 
 /// Sends the pieces of a body.
@@ -55,18 +56,18 @@ impl Sender {
         let _ = self.0.send(Ok(Frame::trailers(trailers)));
     }
 
-    /// Breaks the stream, which resets it.
+    /// Resets the stream.
     pub fn reset(&self) {
         let _ = self.0.send(Err(io::Error::other("reset by the test")));
     }
 
-    /// Whether somebody still wants more.
+    /// Whether the receiver still reads.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.0.is_closed()
     }
 
-    /// Waits until nobody wants more.
+    /// Waits until the receiver is gone.
     pub fn wait_cancelled(&self) {
         block_on(self.0.closed());
     }
@@ -85,11 +86,11 @@ impl Body for StreamedBody {
     }
 }
 
-/// A body that is received piece by piece.
+/// A body that is received in pieces.
 pub struct ReceivedBody(Incoming);
 
 impl ReceivedBody {
-    /// Waits for the next piece with bytes; `None` at the good end, an error where the stream was cut.
+    /// Waits for the next non-empty piece; `None` at the regular end, an error if the stream was cut.
     pub fn next_data(&mut self) -> Option<Result<Bytes, hyper::Error>> {
         loop {
             match block_on(self.0.frame())? {
@@ -109,20 +110,20 @@ impl ReceivedBody {
     pub fn all(mut self) -> Vec<u8> {
         let mut all = Vec::new();
         while let Some(piece) = self.next_data() {
-            all.extend(piece.expect("the body is whole"));
+            all.extend(piece.expect("the body is complete"));
         }
         all
     }
 }
 
-/// A plain socket's address for a client of TLS.
+/// Connects a plain socket for a TLS client.
 #[must_use]
 pub fn socket(address: SocketAddr) -> TcpStream {
-    TcpStream::connect_timeout(&address, STEP_TIMEOUT).expect("a connection is taken")
+    TcpStream::connect_timeout(&address, STEP_TIMEOUT).expect("the connection is accepted")
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    runtime().block_on(async { timeout(STEP_TIMEOUT, future).await.expect("it happens in time") })
+    runtime().block_on(async { timeout(STEP_TIMEOUT, future).await.expect("the step ends in time") })
 }
 
 fn runtime() -> &'static Runtime {

@@ -1,4 +1,4 @@
-//! One suite that every adapter passes.
+//! The conformance suite that every adapter passes.
 
 pub mod adapter;
 pub mod case;
@@ -28,11 +28,11 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::adapter::Adapter;
 
-/// Runs the suite against an adapter; `own` are tests of what this adapter alone has.
+/// Runs the suite against an adapter; `only` holds the tests of this adapter alone.
 #[must_use]
-pub fn run(adapter: impl Adapter, own: Vec<Trial>) -> ExitCode {
+pub fn run(adapter: impl Adapter, only: Vec<Trial>) -> ExitCode {
     let adapter: Arc<dyn Adapter> = Arc::new(adapter);
     let shared = [cases::trials, wire::trials, clients::trials].into_iter().flat_map(|trials| trials(&adapter));
-    let trials = own.into_iter().chain(shared).collect();
+    let trials = only.into_iter().chain(shared).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -1,4 +1,4 @@
-//! A program under test: its settings, what it says, and its end.
+//! A program under test: its settings, its output and its exit.
 
 use std::{
     env, fs,
@@ -15,21 +15,21 @@ use crate::{adapter::Settings, raw_connection::STEP_TIMEOUT};
 /// How a program is built.
 #[derive(Clone, Copy, Debug)]
 pub enum Profile {
-    /// Quickly.
+    /// The development profile.
     Dev,
-    /// As it is shipped.
+    /// The release profile.
     Release,
 }
 
-/// Builds a package of this workspace; returns where its binary of the same name stands.
+/// Builds a package of this workspace; returns the path of its binary of the same name.
 ///
 /// # Panics
-/// Where it can't be built.
+/// If it can't be built.
 #[must_use]
 pub fn build(package: &str, profile: Profile) -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // What cargo told this program of its own package would make build scripts run anew.
+    // These variables describe this package; inherited, they would make build scripts run again.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
             command.env_remove(name);
@@ -45,23 +45,23 @@ pub fn build(package: &str, profile: Profile) -> PathBuf {
         .stdin(Stdio::null())
         .status();
     assert!(built.is_ok_and(|status| status.success()), "{package} builds");
-    // Whoever asks stands in a profile's folder, or below it.
-    let own = env::current_exe().expect("a program knows where it stands");
-    let mut above = own.ancestors();
-    let built_in = above.find(|at| at.ends_with("debug") || at.ends_with("release")).expect("a profile's folder");
+    // The running test is in a profile's folder, or below it.
+    let own = env::current_exe().expect("the path of this program");
+    let mut ancestors = own.ancestors();
+    let built_in = ancestors.find(|at| at.ends_with("debug") || at.ends_with("release")).expect("a profile's folder");
     built_in.with_file_name(folder).join(package)
 }
 
 /// A running program.
 pub struct Process {
     child: Child,
-    output: Arc<Said>,
+    output: Arc<Output>,
     secrets: Vec<String>,
 }
 
-/// Everything that a program wrote, to either stream.
+/// Everything that a program wrote to standard output and standard error.
 #[derive(Default)]
-struct Said {
+struct Output {
     lines: Mutex<Lines>,
     changed: Condvar,
 }
@@ -76,7 +76,7 @@ impl Process {
     /// Starts a program with these settings and nothing else in its environment.
     ///
     /// # Panics
-    /// Where it can't be started.
+    /// If it can't be started.
     #[must_use]
     pub fn start(command: &mut Command, settings: &Settings) -> Self {
         Self::start_with_inherited_env(command.env_clear(), settings)
@@ -85,28 +85,28 @@ impl Process {
     /// Starts a program with these settings on top of its environment.
     ///
     /// # Panics
-    /// Where it can't be started.
+    /// If it can't be started.
     #[must_use]
     pub fn start_with_inherited_env(command: &mut Command, settings: &Settings) -> Self {
         command.envs(settings).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
-        let output = Arc::new(Said::default());
+        let output = Arc::new(Output::default());
         output.lines().open_streams = 2;
-        listen(child.stdout.take().expect("its output is piped"), &output);
-        listen(child.stderr.take().expect("its errors are piped"), &output);
+        read_lines(child.stdout.take().expect("stdout is piped"), &output);
+        read_lines(child.stderr.take().expect("stderr is piped"), &output);
         Self { child, output, secrets: secrets(settings) }
     }
 
-    /// Its process id.
+    /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for a line that this picks something from.
+    /// Waits for a line for which `pick` returns a value.
     ///
     /// # Panics
-    /// Where the program ends before, or says nothing for too long.
+    /// If the program exits before, or no such line appears in time.
     pub fn wait_for<T>(&self, pick: impl Fn(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + STEP_TIMEOUT;
         let mut lines = self.output.lines();
@@ -115,18 +115,18 @@ impl Process {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(lines.open_streams > 0 && !left.is_zero(), "it did not say so:\n{}", lines.text.join("\n"));
+            assert!(lines.open_streams > 0 && !left.is_zero(), "no such line:\n{}", lines.text.join("\n"));
             lines = self.output.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Everything that it output so far.
+    /// The output so far.
     #[must_use]
     pub fn output(&self) -> String {
         self.output.lines().text.join("\n")
     }
 
-    /// Whether it has ended.
+    /// Whether the program has closed its output streams.
     #[must_use]
     pub fn has_exited(&self) -> bool {
         self.output.lines().open_streams == 0
@@ -138,16 +138,16 @@ impl Process {
         assert!(sent.is_ok_and(|status| status.success()), "the signal {name} is sent");
     }
 
-    /// Waits for its end; returns the status and everything that it output.
+    /// Waits for the exit; returns the status and the whole output.
     ///
     /// # Panics
-    /// Where it does not end.
+    /// If it does not exit in time.
     pub fn wait(&mut self) -> (ExitStatus, String) {
         let deadline = Instant::now() + STEP_TIMEOUT;
         let mut lines = self.output.lines();
         while lines.open_streams > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "it does not end:\n{}", lines.text.join("\n"));
+            assert!(!left.is_zero(), "no exit:\n{}", lines.text.join("\n"));
             lines = self.output.changed.wait_timeout(lines, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let text = lines.text.join("\n");
@@ -156,7 +156,7 @@ impl Process {
     }
 }
 
-/// Ends the program, and looks whether it told a secret.
+/// Kills the program, and checks that it printed no secret.
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -166,18 +166,18 @@ impl Drop for Process {
         }
         let output = self.output();
         for secret in &self.secrets {
-            assert!(!output.contains(secret), "it told a secret, {secret:?}:\n{output}");
+            assert!(!output.contains(secret), "the output contains a secret, {secret:?}:\n{output}");
         }
     }
 }
 
-impl Said {
+impl Output {
     fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn listen(stream: impl Read + Send + 'static, output: &Arc<Said>) {
+fn read_lines(stream: impl Read + Send + 'static, output: &Arc<Output>) {
     let output = Arc::clone(output);
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
@@ -189,14 +189,14 @@ fn listen(stream: impl Read + Send + 'static, output: &Arc<Said>) {
     });
 }
 
-/// Every stretch of twelve characters of the secret settings: a part of a key is too much as well. An access key's
-/// user is no secret.
+/// Every twelve consecutive characters of the secret settings, so that a part of a key counts as a leak, too. The user
+/// name of an access key is not secret.
 fn secrets(settings: &Settings) -> Vec<String> {
-    let given = |name: &str| {
+    let value = |name: &str| {
         let file = settings.get(&format!("{name}_FILE"));
         settings.get(name).cloned().or_else(|| fs::read_to_string(file?).ok()).unwrap_or_default()
     };
-    let items = |name: &str| given(name).split([',', '\n', ' ']).map(|item| item.trim().to_owned()).collect::<Vec<_>>();
+    let items = |name: &str| value(name).split([',', '\n', ' ']).map(|item| item.trim().to_owned()).collect::<Vec<_>>();
     let access = items("ACCESS_KEYS").into_iter().filter_map(|item| Some(item.rsplit(['-', ':']).next()?.to_owned()));
     let owners = items("OPENAI_API_KEY").into_iter().chain(items("AI_GATEWAY_TOKEN"));
     access

@@ -1,26 +1,26 @@
-//! What a process uses, as Linux tells it.
+//! Resource use of a process, read from [`/proc`](https://man7.org/linux/man-pages/man5/proc.5.html).
 
 use std::{fs, time::Duration};
 
-/// Resident memory now, in KiB.
+/// Current resident memory, in KiB.
 #[must_use]
 pub fn resident(process: u32) -> u64 {
     kibibytes(process, "status", "VmRSS:")
 }
 
-/// The most resident memory that it ever had, in KiB.
+/// Peak resident memory, in KiB.
 #[must_use]
 pub fn resident_peak(process: u32) -> u64 {
     kibibytes(process, "status", "VmHWM:")
 }
 
-/// Memory now in KiB: the pages of its own, and its share of those that it has in common with others.
+/// Current proportional set size, in KiB: private pages, and a share of the pages shared with other processes.
 #[must_use]
 pub fn proportional(process: u32) -> u64 {
     kibibytes(process, "smaps_rollup", "Pss:")
 }
 
-/// User and system time so far, in the kernel's ticks of 10 ms.
+/// User and system time so far, in steps of the kernel's clock tick of 10 ms.
 #[must_use]
 pub fn cpu(process: u32) -> Duration {
     let stat = read(process, "stat");
@@ -29,27 +29,27 @@ pub fn cpu(process: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// How many descriptors are open.
+/// The number of open descriptors.
 #[must_use]
 pub fn descriptors(process: u32) -> usize {
-    fs::read_dir(format!("/proc/{process}/fd")).expect("the process lives").count()
+    fs::read_dir(format!("/proc/{process}/fd")).expect("the process is running").count()
 }
 
-/// A limit of the process, soft and hard, by the words of `/proc/PID/limits`.
+/// The soft and hard value of a limit, by its name in `/proc/PID/limits`.
 #[must_use]
 pub fn limits(process: u32, name: &str) -> [String; 2] {
     let text = read(process, "limits");
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the field exists");
     let mut words = line.split_whitespace().map(str::to_owned);
     [(); 2].map(|()| words.next().expect("two limits"))
 }
 
 fn kibibytes(process: u32, file: &str, field: &str) -> u64 {
     let text = read(process, file);
-    let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("Linux tells it");
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).expect("the field exists");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 fn read(process: u32, file: &str) -> String {
-    fs::read_to_string(format!("/proc/{process}/{file}")).expect("the process lives")
+    fs::read_to_string(format!("/proc/{process}/{file}")).expect("the process is running")
 }

@@ -1,5 +1,5 @@
-//! One end of a raw HTTP/1.1 connection, a client's or an upstream's: every byte is kept, and each step waits
-//! for what it is about, never for a time.
+//! One end of a raw HTTP/1.1 connection, as client or upstream. Every byte is kept, and each step waits for an event,
+//! never for a duration.
 
 mod head;
 
@@ -14,24 +14,24 @@ use std::{
 
 pub use head::Head;
 
-/// No step waits longer: what has not come by then never will.
+/// The longest wait of a step; every step normally ends in milliseconds.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Waits for what has no event of its own.
+/// Polls until the condition holds, for conditions without an event.
 ///
 /// # Panics
-/// Where it does not come.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < STEP_TIMEOUT, "it is not so: {what}");
+/// If it does not hold in time.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < STEP_TIMEOUT, "timeout: {what}");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Bytes both ways, over TCP or TLS.
+/// A byte stream over TCP or TLS.
 pub trait Transport: Read + Write + Send {
-    /// The socket below.
+    /// The underlying socket.
     fn socket(&self) -> &TcpStream;
 }
 
@@ -41,7 +41,7 @@ impl Transport for TcpStream {
     }
 }
 
-/// A socket that somebody else may shut down.
+/// A socket that another thread may shut down.
 pub struct Shared(pub Arc<TcpStream>);
 
 impl Read for Shared {
@@ -69,16 +69,16 @@ impl Transport for Shared {
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum End {
-    /// The other end output that nothing more comes.
+    /// The peer closed its sending side.
     Closed,
-    /// The connection was reset, or broke below HTTP.
+    /// The connection was reset, or failed below HTTP.
     Broken,
 }
 
 /// One end of a connection.
 pub struct RawConnection {
-    wire: Box<dyn Transport>,
-    /// ReceivedRequest, and not yet asked for.
+    transport: Box<dyn Transport>,
+    /// Received and not yet read by the test.
     buffer: Vec<u8>,
     ended: Option<End>,
 }
@@ -87,33 +87,33 @@ impl RawConnection {
     /// Connects as a client.
     #[must_use]
     pub fn connect(address: SocketAddr) -> Self {
-        Self::over(TcpStream::connect_timeout(&address, STEP_TIMEOUT).expect("a connection is taken"))
+        Self::over(TcpStream::connect_timeout(&address, STEP_TIMEOUT).expect("the connection is accepted"))
     }
 
-    /// Speaks over a connection that is there.
+    /// Uses an existing connection.
     #[must_use]
-    pub fn over(wire: impl Transport + 'static) -> Self {
-        wire.socket().set_read_timeout(Some(STEP_TIMEOUT)).expect("a socket takes a timeout");
-        wire.socket().set_write_timeout(Some(STEP_TIMEOUT)).expect("a socket takes a timeout");
-        wire.socket().set_nodelay(true).expect("a socket takes an option");
-        Self { wire: Box::new(wire), buffer: Vec::new(), ended: None }
+    pub fn over(transport: impl Transport + 'static) -> Self {
+        transport.socket().set_read_timeout(Some(STEP_TIMEOUT)).expect("set the socket timeout");
+        transport.socket().set_write_timeout(Some(STEP_TIMEOUT)).expect("set the socket timeout");
+        transport.socket().set_nodelay(true).expect("set the socket option");
+        Self { transport: Box::new(transport), buffer: Vec::new(), ended: None }
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     ///
     /// # Panics
-    /// Where the other end does not take them.
+    /// If the peer does not accept them.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.try_send(bytes).expect("the other end takes bytes");
+        self.try_send(bytes).expect("the peer accepts bytes");
     }
 
-    /// Sends bytes to an end that may be gone.
+    /// Sends bytes; the peer may have closed the connection.
     ///
     /// # Errors
-    /// The socket's.
+    /// The error of the socket.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.wire.write_all(bytes.as_ref())?;
-        self.wire.flush()
+        self.transport.write_all(bytes.as_ref())?;
+        self.transport.flush()
     }
 
     /// Sends one chunk of a chunked body.
@@ -127,10 +127,10 @@ impl RawConnection {
         Head::parse(self.until("\r\n\r\n"))
     }
 
-    /// Waits for these bytes; returns all up to their end.
+    /// Waits for these bytes; returns everything up to and including them.
     ///
     /// # Panics
-    /// Where the connection ends before.
+    /// If the connection ends before.
     pub fn until(&mut self, needle: impl AsRef<[u8]>) -> Vec<u8> {
         let needle = needle.as_ref();
         let mut searched = 0;
@@ -141,19 +141,19 @@ impl RawConnection {
                 return std::mem::replace(&mut self.buffer, rest);
             }
             searched = self.buffer.len();
-            assert!(self.receive(), "{:?} did not come; {}", String::from_utf8_lossy(needle), self.left());
+            assert!(self.receive(), "{:?} did not arrive; {}", String::from_utf8_lossy(needle), self.unread());
         }
     }
 
     /// Waits for this many bytes.
     ///
     /// # Panics
-    /// Where the connection ends before.
+    /// If the connection ends before.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        self.try_bytes(count).unwrap_or_else(|| panic!("{count} bytes did not come; {}", self.left()))
+        self.try_bytes(count).unwrap_or_else(|| panic!("{count} bytes did not arrive; {}", self.unread()))
     }
 
-    /// Waits for this many bytes; `None` where the connection ends before.
+    /// Waits for this many bytes; `None` if the connection ends before.
     pub fn try_bytes(&mut self, count: usize) -> Option<Vec<u8>> {
         while self.buffer.len() < count {
             if !self.receive() {
@@ -164,18 +164,18 @@ impl RawConnection {
         Some(std::mem::replace(&mut self.buffer, rest))
     }
 
-    /// Waits for one chunk of a chunked body; the last one is empty and takes the trailers along.
+    /// Waits for one chunk of a chunked body; the last one is empty and consumes the trailers.
     pub fn chunk(&mut self) -> Vec<u8> {
         let line = self.until("\r\n");
         let size = std::str::from_utf8(&line).ok().and_then(|line| line.trim_end().split(';').next());
         let size = size.and_then(|size| usize::from_str_radix(size, 16).ok()).expect("a chunk has a size");
         let chunk = self.bytes(size);
         let end = self.until("\r\n");
-        assert!(end == b"\r\n" || size == 0, "a chunk is as long as it says");
+        assert!(end == b"\r\n" || size == 0, "a chunk has the announced size");
         chunk
     }
 
-    /// Waits for the whole body that a head promises.
+    /// Waits for the whole body that belongs to a head.
     pub fn body(&mut self, head: &Head) -> Vec<u8> {
         if !head.is_chunked() {
             return self.bytes(head.content_length().unwrap_or(0));
@@ -190,50 +190,50 @@ impl RawConnection {
         }
     }
 
-    /// Waits for the connection's end; returns what came before.
+    /// Waits for the end of the connection; returns what arrived before.
     pub fn rest(&mut self) -> (Vec<u8>, End) {
         while self.receive() {}
         (std::mem::take(&mut self.buffer), self.ended.expect("the connection has ended"))
     }
 
-    /// Waits for the next byte, however long the other end has nothing to say; `false` at the connection's end.
+    /// Waits for the next byte without a timeout; `false` at the end of the connection.
     pub fn has_more(&mut self) -> bool {
-        self.wire.socket().set_read_timeout(None).expect("a socket takes a timeout");
+        self.transport.socket().set_read_timeout(None).expect("set the socket timeout");
         let more = !self.buffer.is_empty() || self.receive();
-        self.wire.socket().set_read_timeout(Some(STEP_TIMEOUT)).expect("a socket takes a timeout");
+        self.transport.socket().set_read_timeout(Some(STEP_TIMEOUT)).expect("set the socket timeout");
         more
     }
 
-    /// Whether something has come that was not asked for yet.
+    /// Whether unread bytes have arrived.
     #[must_use]
     pub fn has_unread(&self) -> bool {
-        let socket = self.wire.socket();
-        socket.set_nonblocking(true).expect("a socket takes an option");
-        let come = socket.peek(&mut [0]).is_ok();
-        socket.set_nonblocking(false).expect("a socket takes an option");
-        come || !self.buffer.is_empty()
+        let socket = self.transport.socket();
+        socket.set_nonblocking(true).expect("set the socket option");
+        let readable = socket.peek(&mut [0]).is_ok();
+        socket.set_nonblocking(false).expect("set the socket option");
+        readable || !self.buffer.is_empty()
     }
 
-    /// Says that nothing more comes, and goes on listening.
+    /// Closes the sending side and keeps the receiving side open.
     pub fn finish(&mut self) {
-        let _ = self.wire.flush();
-        let _ = self.wire.socket().shutdown(Shutdown::Write);
+        let _ = self.transport.flush();
+        let _ = self.transport.socket().shutdown(Shutdown::Write);
     }
 
-    /// Closes, and returns once the other end's kernel knows: whatever it is sent from then on, it is sent later.
+    /// Closes, and returns once the peer's kernel has acknowledged it: anything the peer sends later is sent after it.
     ///
     /// # Panics
-    /// Where the other end does not take the news.
+    /// If the peer does not acknowledge it in time.
     pub fn close(mut self) {
         self.finish();
-        wait_until("the end is acknowledged", || self.is_finish_acknowledged());
+        wait_until("FIN is acknowledged", || self.is_finish_acknowledged());
     }
 
-    /// What Linux tells of the connection: whether it is past `FIN_WAIT1`, and past `LAST_ACK`.
+    /// Reads from `/proc/net/tcp` whether the connection has left `FIN_WAIT1` (04) and `LAST_ACK` (09).
     fn is_finish_acknowledged(&self) -> bool {
         let ends = [self.socket().local_addr(), self.socket().peer_addr()];
         let [Ok(near), Ok(far)] = ends.map(|end| end.map(|end| format!(":{:04X}", end.port()))) else { return true };
-        let connections = fs::read_to_string("/proc/net/tcp").expect("Linux tells of connections");
+        let connections = fs::read_to_string("/proc/net/tcp").expect("read /proc/net/tcp");
         let mut fields = connections.lines().map(|line| line.split_whitespace().skip(1));
         fields.all(|mut fields| {
             let (local, remote, state) = (fields.next(), fields.next(), fields.next());
@@ -245,14 +245,14 @@ impl RawConnection {
 
     /// Resets the connection.
     pub fn reset(self) {
-        let socket = socket2::SockRef::from(self.wire.socket());
-        socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
+        let socket = socket2::SockRef::from(self.transport.socket());
+        socket.set_linger(Some(Duration::ZERO)).expect("set the socket option");
     }
 
-    /// The socket below.
+    /// The underlying socket.
     #[must_use]
     pub fn socket(&self) -> &TcpStream {
-        self.wire.socket()
+        self.transport.socket()
     }
 
     /// Waits for more bytes; `false` at the end.
@@ -262,12 +262,12 @@ impl RawConnection {
         }
         let mut bytes = [0; 16 * 1024];
         loop {
-            match self.wire.read(&mut bytes) {
+            match self.transport.read(&mut bytes) {
                 Ok(0) => self.ended = Some(End::Closed),
                 Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {
-                    panic!("nothing came in {STEP_TIMEOUT:?}; {}", self.left());
+                    panic!("nothing arrived in {STEP_TIMEOUT:?}; {}", self.unread());
                 }
                 Err(_) => self.ended = Some(End::Broken),
             }
@@ -275,7 +275,7 @@ impl RawConnection {
         }
     }
 
-    fn left(&self) -> String {
+    fn unread(&self) -> String {
         let tail = &self.buffer[self.buffer.len().saturating_sub(2000)..];
         format!("the connection is {:?}, unread: {:?}", self.ended, String::from_utf8_lossy(tail))
     }

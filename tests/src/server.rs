@@ -1,4 +1,4 @@
-//! The standalone server as a program of its own.
+//! The standalone server as a separate process.
 
 use std::{
     env,
@@ -32,7 +32,7 @@ impl Adapter for Server {
     }
 }
 
-/// A server that takes connections.
+/// A running server.
 pub struct RunningServer {
     /// The program.
     pub process: Process,
@@ -40,7 +40,7 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Starts the server on a free port of the loopback address, at the most talkative.
+    /// Starts the server on a free loopback port, with the log level `trace`.
     #[must_use]
     pub fn start(settings: &Settings) -> Self {
         let mut all: Settings = [("LISTEN", "127.0.0.1:0"), ("LOG", "trace")].map(|(n, v)| (n.into(), v.into())).into();
@@ -48,7 +48,7 @@ impl RunningServer {
         Self::start_binary(&binary(), &all)
     }
 
-    /// Starts this build of the server, which these settings tell where to listen.
+    /// Starts this binary; the settings include `LISTEN`.
     #[must_use]
     pub fn start_binary(binary: &Path, settings: &Settings) -> Self {
         let process = Process::start(&mut Command::new(binary), settings);
@@ -56,14 +56,14 @@ impl RunningServer {
         Self { process, address }
     }
 
-    /// Starts the server at an address; it need not say anything.
+    /// Starts the server at an address, without waiting for its log line.
     #[must_use]
     pub fn start_at(settings: &Settings, address: SocketAddr) -> Self {
         let mut all = settings.clone();
         all.insert("LISTEN".into(), address.to_string());
         let process = Process::start(&mut Command::new(binary()), &all);
         while TcpStream::connect(address).is_err() {
-            assert!(!process.has_exited(), "it ended: {}", process.output());
+            assert!(!process.has_exited(), "it exited: {}", process.output());
             thread::yield_now();
         }
         Self { process, address }
@@ -80,20 +80,20 @@ impl Running for RunningServer {
     }
 }
 
-/// The address in the line that says that the server is up.
+/// The address in the log line of the start.
 #[must_use]
 pub fn listening_on(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening on http")?;
     rest.trim_start_matches(['s', ':', '/']).split(',').next()?.parse().ok()
 }
 
-/// The binary that `SPAREKEY` names, a release's, or one of the sources as they are now.
+/// The binary that `SPAREKEY` names (a release), or a build of the current sources.
 #[must_use]
 pub fn program(profile: Profile) -> PathBuf {
     env::var_os("SPAREKEY").map_or_else(|| process::build("sparekey", profile), PathBuf::from)
 }
 
-/// The same, built once for all tests.
+/// [`program`] with the development profile, built once for all tests.
 #[must_use]
 pub fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

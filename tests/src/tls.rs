@@ -1,4 +1,4 @@
-//! Certificates for tests, and TLS ends of connections.
+//! Certificates for tests, and TLS connections.
 
 use std::{
     fs, io,
@@ -19,10 +19,10 @@ use rustls::{
 
 use crate::raw_connection::{RawConnection, Transport};
 
-/// When certificates hold unless output otherwise.
+/// The validity of certificates by default, from the first year to the second.
 const YEARS: (i32, i32) = (1975, 4096);
 
-/// A certificate authority that nobody else trusts, with its files in a folder of its own.
+/// A private certificate authority, with its files in a temporary folder.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: rcgen::Certificate,
@@ -30,20 +30,20 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes an authority.
+    /// Creates an authority.
     #[must_use]
     pub fn new() -> Self {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        static CREATED: AtomicUsize = AtomicUsize::new(0);
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("sparekey-test-{}-{number}", process::id()));
-        fs::create_dir_all(&folder).expect("a temporary folder can be made");
-        let mut params = CertificateParams::new(Vec::new()).expect("no name is a good list");
-        // OpenSSL takes a certificate for its own issuer where both have one name.
+        fs::create_dir_all(&folder).expect("create a temporary folder");
+        let mut params = CertificateParams::new(Vec::new()).expect("an empty list of names is valid");
+        // OpenSSL treats a certificate as self-signed if its name equals the issuer's.
         params.distinguished_name.push(DnType::CommonName, "test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key can be made");
-        let certificate = params.self_signed(&key).expect("a certificate can be signed");
-        fs::write(folder.join("authority.pem"), certificate.pem()).expect("a file can be written");
+        let key = KeyPair::generate().expect("generate a key");
+        let certificate = params.self_signed(&key).expect("sign the certificate");
+        fs::write(folder.join("authority.pem"), certificate.pem()).expect("write a file");
         Self { issuer: Issuer::new(params, key), certificate, folder }
     }
 
@@ -58,49 +58,49 @@ impl Authority {
     pub fn files(&self, host: &str) -> (String, String) {
         let (certificate, key) = self.sign(host, YEARS);
         let (cert_file, key_file) = (self.folder.join("cert.pem"), self.folder.join("key.pem"));
-        fs::write(&cert_file, certificate.pem()).expect("a file can be written");
-        fs::write(&key_file, key.serialize_pem()).expect("a file can be written");
+        fs::write(&cert_file, certificate.pem()).expect("write a file");
+        fs::write(&key_file, key.serialize_pem()).expect("write a file");
         (path_text(&cert_file), path_text(&key_file))
     }
 
-    /// A server's settings for a host, offering these protocols.
+    /// A server configuration for a host, with these ALPN protocols.
     #[must_use]
     pub fn server(&self, host: &str, protocols: &[&str]) -> Arc<ServerConfig> {
         self.server_in(host, protocols, YEARS)
     }
 
-    /// The same, with a certificate that holds from one year's beginning to the other's.
+    /// [`Self::server`] with a certificate that is valid from the start of one year to the start of another.
     #[must_use]
     pub fn server_in(&self, host: &str, protocols: &[&str], years: (i32, i32)) -> Arc<ServerConfig> {
         let (certificate, key) = self.sign(host, years);
         server_config(&certificate, &key, protocols)
     }
 
-    /// A server's settings for a host that vouches for itself.
+    /// A server configuration with a self-signed certificate.
     #[must_use]
     pub fn self_signed(host: &str, protocols: &[&str]) -> Arc<ServerConfig> {
-        let key = KeyPair::generate().expect("a key can be made");
-        let params = CertificateParams::new(vec![host.to_owned()]).expect("a good name");
-        server_config(&params.self_signed(&key).expect("a certificate can be signed"), &key, protocols)
+        let key = KeyPair::generate().expect("generate a key");
+        let params = CertificateParams::new(vec![host.to_owned()]).expect("a valid name");
+        server_config(&params.self_signed(&key).expect("sign the certificate"), &key, protocols)
     }
 
-    /// A client's settings that trust this authority alone, offering these protocols.
+    /// A client configuration that trusts only this authority, with these ALPN protocols.
     #[must_use]
     pub fn client(&self, protocols: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.der().clone()).expect("a good authority");
+        roots.add(self.certificate.der().clone()).expect("a valid authority");
         let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-        let mut config = config.expect("versions are there").with_root_certificates(roots).with_no_client_auth();
+        let mut config = config.expect("default protocol versions").with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
     }
 
     fn sign(&self, host: &str, (from, to): (i32, i32)) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().expect("a key can be made");
-        let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a good name");
+        let key = KeyPair::generate().expect("generate a key");
+        let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a valid name");
         params.not_before = date_time_ymd(from, 1, 1);
         params.not_after = date_time_ymd(to, 1, 1);
-        (params.signed_by(&key, &self.issuer).expect("a certificate can be signed"), key)
+        (params.signed_by(&key, &self.issuer).expect("sign the certificate"), key)
     }
 }
 
@@ -128,10 +128,10 @@ impl Transport for StreamOwned<ClientConnection, TcpStream> {
     }
 }
 
-/// Takes a connection as a TLS server.
+/// Accepts a connection as a TLS server.
 ///
 /// # Errors
-/// Where the handshake fails, for which the client may have its reason.
+/// If the handshake fails; the client may have rejected the certificate.
 pub fn accept(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<RawConnection> {
     let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(connection, socket);
@@ -144,7 +144,7 @@ pub fn accept(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<RawCo
 /// Connects as a TLS client to `localhost`.
 ///
 /// # Errors
-/// Where the handshake fails.
+/// If the handshake fails.
 pub fn connect(socket: TcpStream, config: &Arc<ClientConfig>) -> io::Result<RawConnection> {
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
     let connection = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
@@ -158,8 +158,9 @@ pub fn connect(socket: TcpStream, config: &Arc<ClientConfig>) -> io::Result<RawC
 fn server_config(certificate: &rcgen::Certificate, key: &KeyPair, protocols: &[&str]) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let config = config.expect("versions are there").with_no_client_auth();
-    let mut config = config.with_single_cert(vec![certificate.der().clone()], key).expect("they go together");
+    let config = config.expect("default protocol versions").with_no_client_auth();
+    let mut config =
+        config.with_single_cert(vec![certificate.der().clone()], key).expect("the certificate matches the key");
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)
 }
@@ -169,5 +170,5 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 fn path_text(path: &Path) -> String {
-    path.to_str().expect("a temporary folder has a plain name").to_owned()
+    path.to_str().expect("the temporary folder has a UTF-8 path").to_owned()
 }

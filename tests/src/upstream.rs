@@ -1,4 +1,4 @@
-//! Upstreams for tests: one that does what the test says step by step, and one that answers by itself.
+//! Upstreams for tests: one that the test drives step by step, and one that responds on its own.
 
 use std::{
     io::ErrorKind,
@@ -11,22 +11,22 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::raw_connection::{Head, RawConnection, STEP_TIMEOUT, Shared, wait_until};
 
-/// A listening socket; the test takes its connections one by one.
+/// A listening socket; the test accepts its connections one by one.
 pub struct Upstream(TcpListener);
 
 impl Upstream {
     /// Listens on a free port of the loopback address.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        socket2::SockRef::from(&listener).set_read_timeout(Some(STEP_TIMEOUT)).expect("a socket takes a timeout");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind a free port");
+        socket2::SockRef::from(&listener).set_read_timeout(Some(STEP_TIMEOUT)).expect("set the socket timeout");
         Self(listener)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.0.local_addr().expect("a listener has an address")
+        self.0.local_addr().expect("read the listener's address")
     }
 
     /// Waits for the next connection that the proxy opens.
@@ -35,27 +35,27 @@ impl Upstream {
         RawConnection::over(self.0.accept().expect("the proxy connects").0)
     }
 
-    /// Whether no connection waits to be accepted.
+    /// Whether no connection is waiting to be accepted.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         self.try_accept().is_none()
     }
 
-    /// Waits for the next connection, or for what makes it needless.
+    /// Waits for the next connection, or until `stop` returns true.
     #[must_use]
-    pub fn accept_unless(&self, needless: impl Fn() -> bool) -> Option<RawConnection> {
+    pub fn accept_unless(&self, stop: impl Fn() -> bool) -> Option<RawConnection> {
         let mut stream = None;
         wait_until("the proxy connects", || {
             stream = self.try_accept();
-            stream.is_some() || needless()
+            stream.is_some() || stop()
         });
         stream.map(RawConnection::over)
     }
 
     fn try_accept(&self) -> Option<TcpStream> {
-        self.0.set_nonblocking(true).expect("a socket takes an option");
+        self.0.set_nonblocking(true).expect("set the socket option");
         let accepted = self.0.accept();
-        self.0.set_nonblocking(false).expect("a socket takes an option");
+        self.0.set_nonblocking(false).expect("set the socket option");
         match accepted {
             Ok((stream, _)) => Some(stream),
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
@@ -64,75 +64,76 @@ impl Upstream {
     }
 }
 
-/// What accepts the sample handshake of RFC 6455, whose key is `dGhlIHNhbXBsZSBub25jZQ==`.
+/// The `Sec-WebSocket-Accept` of the sample handshake of [RFC 6455
+/// §1.3](https://www.rfc-editor.org/rfc/rfc6455#section-1.3), with the key `dGhlIHNhbXBsZSBub25jZQ==`.
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// An answer that accepts the sample handshake made to accept this one: a runtime may shake hands anew.
+/// Replaces the sample accept value by the one for this request: a runtime may send a handshake of its own.
 #[must_use]
-pub fn with_accept_key(mut answer: Vec<u8>, request: &Head) -> Vec<u8> {
-    let at = answer.windows(ACCEPT.len()).position(|part| part == ACCEPT);
+pub fn with_accept_key(mut response: Vec<u8>, request: &Head) -> Vec<u8> {
+    let at = response.windows(ACCEPT.len()).position(|part| part == ACCEPT);
     if let (Some(at), Some(key)) = (at, request.header("sec-websocket-key")) {
-        answer.splice(at..at + ACCEPT.len(), derive_accept_key(key.as_bytes()).into_bytes());
+        response.splice(at..at + ACCEPT.len(), derive_accept_key(key.as_bytes()).into_bytes());
     }
-    answer
+    response
 }
 
 /// A request that reached an upstream.
 #[derive(Clone, Debug)]
 pub struct ReceivedRequest {
-    /// Its head, with every byte.
+    /// The head, byte for byte.
     pub head: Head,
-    /// Its whole body.
+    /// The whole body.
     pub body: Vec<u8>,
 }
 
-/// An upstream that answers by itself, over as many connections as come, and keeps every request.
+/// An upstream that responds on its own, over any number of connections, and stores every request.
 pub struct RespondingUpstream {
     address: SocketAddr,
     received: Arc<Mutex<Vec<ReceivedRequest>>>,
-    /// Its connections, of which some have ended; `None` once it has stopped.
+    /// Its connections, including closed ones; `None` once it has stopped.
     open: Arc<Mutex<Option<Vec<Weak<TcpStream>>>>>,
 }
 
 impl RespondingUpstream {
-    /// `answer` gives the bytes of an answer; none ends the connection.
+    /// `respond` returns the bytes of a response; an empty one closes the connection.
     #[must_use]
-    pub fn start(answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::conversing(answer, || true)
+    pub fn start(respond: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::start_with(respond, || true)
     }
 
-    /// The same, but each connection is closed after its first answer, when `close` is told so, without a word.
+    /// [`Self::start`], but each connection is closed after its first response, once `close` receives a message.
     #[must_use]
     pub fn start_closing(
-        answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
+        respond: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
         close: mpsc::Receiver<()>,
     ) -> Self {
         let close = Mutex::new(close);
-        Self::conversing(answer, move || {
+        Self::start_with(respond, move || {
             let _ = close.lock().unwrap_or_else(PoisonError::into_inner).recv();
             false
         })
     }
 
-    /// `goes_on` is asked after each answer.
-    fn conversing(
-        answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
-        goes_on: impl Fn() -> bool + Send + Sync + 'static,
+    /// `keep_open` is called after each response.
+    fn start_with(
+        respond: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
+        keep_open: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
-        Self::conversing_at(SocketAddr::from(([127, 0, 0, 1], 0)), answer, goes_on)
+        Self::start_with_at(SocketAddr::from(([127, 0, 0, 1], 0)), respond, keep_open)
     }
 
-    fn conversing_at(
+    fn start_with_at(
         address: SocketAddr,
-        answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
-        goes_on: impl Fn() -> bool + Send + Sync + 'static,
+        respond: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
+        keep_open: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(address).expect("the port is free");
-        let address = listener.local_addr().expect("a listener has an address");
+        let address = listener.local_addr().expect("read the listener's address");
         let received = Arc::new(Mutex::new(Vec::new()));
         let open = Arc::new(Mutex::new(Some(Vec::new())));
         let all = Arc::clone(&open);
-        let script = Arc::new((Arc::clone(&received), answer, goes_on));
+        let shared = Arc::new((Arc::clone(&received), respond, keep_open));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let stream = Arc::new(stream);
@@ -140,57 +141,60 @@ impl RespondingUpstream {
                     Some(open) => open.push(Arc::downgrade(&stream)),
                     None => return,
                 }
-                let script = Arc::clone(&script);
-                thread::spawn(move || converse(RawConnection::over(Shared(stream)), &script.0, &script.1, &script.2));
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || serve(RawConnection::over(Shared(stream)), &shared.0, &shared.1, &shared.2));
             }
         });
         Self { address, received, open }
     }
 
-    /// Begins anew where another was.
+    /// Starts at the address of a stopped one.
     #[must_use]
-    pub fn start_at(address: SocketAddr, answer: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::conversing_at(address, answer, || true)
+    pub fn start_at(
+        address: SocketAddr,
+        respond: impl Fn(&ReceivedRequest) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with_at(address, respond, || true)
     }
 
-    /// Ends all connections, whatever they are at, and takes no more; returns the requests that came.
+    /// Closes all connections at once and accepts no more; returns the requests received.
     #[must_use]
     pub fn stop(&self) -> Vec<ReceivedRequest> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         for stream in open.into_iter().flatten().filter_map(|stream| stream.upgrade()) {
             let _ = stream.shutdown(Shutdown::Both);
         }
-        // It waits for the next connection, and refuses from then on.
+        // The listener stops at the next connection.
         while TcpStream::connect(self.address).is_ok() {}
         self.take()
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The requests so far; they are taken away.
+    /// Takes the requests received so far.
     #[must_use]
     pub fn take(&self) -> Vec<ReceivedRequest> {
         std::mem::take(&mut *self.received.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn converse(
+fn serve(
     mut connection: RawConnection,
-    kept: &Mutex<Vec<ReceivedRequest>>,
-    answer: &dyn Fn(&ReceivedRequest) -> Vec<u8>,
-    goes_on: &dyn Fn() -> bool,
+    received: &Mutex<Vec<ReceivedRequest>>,
+    respond: &dyn Fn(&ReceivedRequest) -> Vec<u8>,
+    keep_open: &dyn Fn() -> bool,
 ) {
     while connection.has_more() {
         let head = connection.head();
         let body = connection.body(&head);
         let request = ReceivedRequest { head, body };
-        kept.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
-        let answer = answer(&request);
-        if answer.is_empty() || connection.try_send(answer).is_err() || !goes_on() {
+        received.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+        let response = respond(&request);
+        if response.is_empty() || connection.try_send(response).is_err() || !keep_open() {
             return;
         }
     }

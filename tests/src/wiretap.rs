@@ -1,4 +1,4 @@
-//! A wire tap: passes bytes both ways between its callers and a target, and keeps them all.
+//! A wiretap: forwards bytes in both directions between its clients and a target, and stores them.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,62 +7,62 @@ use std::{
     thread,
 };
 
-/// A running tap.
+/// A running wiretap.
 pub struct Wiretap {
     address: SocketAddr,
-    heard: Arc<[Mutex<Vec<u8>>; 2]>,
+    captured: Arc<[Mutex<Vec<u8>>; 2]>,
 }
 
 impl Wiretap {
     /// Listens on a free port of the loopback address in front of `target`.
     #[must_use]
     pub fn start(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let address = listener.local_addr().expect("a listener has an address");
-        let heard = Arc::<[Mutex<Vec<u8>>; 2]>::default();
-        let kept = Arc::clone(&heard);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind a free port");
+        let address = listener.local_addr().expect("read the listener's address");
+        let captured = Arc::<[Mutex<Vec<u8>>; 2]>::default();
+        let shared = Arc::clone(&captured);
         thread::spawn(move || {
-            for caller in listener.incoming().map_while(Result::ok) {
+            for client in listener.incoming().map_while(Result::ok) {
                 let Ok(target) = TcpStream::connect(target) else { continue };
-                for (way, from, to) in [(0, &caller, &target), (1, &target, &caller)] {
+                for (direction, from, to) in [(0, &client, &target), (1, &target, &client)] {
                     let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
-                    let kept = Arc::clone(&kept);
-                    thread::spawn(move || pass(from, to, &kept[way]));
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || pass(from, to, &shared[direction]));
                 }
             }
         });
-        Self { address, heard }
+        Self { address, captured }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Whether this text was output to the target.
+    /// Whether this text was sent to the target.
     #[must_use]
     pub fn sent_to_target(&self, text: &str) -> bool {
-        self.heard(0, text)
+        self.has_captured(0, text)
     }
 
-    /// Whether this text was output by the target.
+    /// Whether this text was received from the target.
     #[must_use]
     pub fn received_from_target(&self, text: &str) -> bool {
-        self.heard(1, text)
+        self.has_captured(1, text)
     }
 
-    fn heard(&self, way: usize, text: &str) -> bool {
-        let heard = self.heard[way].lock().unwrap_or_else(PoisonError::into_inner);
-        heard.windows(text.len()).any(|window| window == text.as_bytes())
+    fn has_captured(&self, direction: usize, text: &str) -> bool {
+        let captured = self.captured[direction].lock().unwrap_or_else(PoisonError::into_inner);
+        captured.windows(text.len()).any(|window| window == text.as_bytes())
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, kept: &Mutex<Vec<u8>>) {
+fn pass(mut from: TcpStream, mut to: TcpStream, captured: &Mutex<Vec<u8>>) {
     let _ = to.set_nodelay(true);
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
-        kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
+        captured.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
         if to.write_all(&bytes[..count]).is_err() {
             break;
         }

@@ -1,16 +1,16 @@
 //! One end of a raw HTTP/2 connection ([RFC 9113 §4](https://www.rfc-editor.org/rfc/rfc9113#section-4)), which may send
-//! whatever a library would not.
+//! frames that a library would not send.
 
 use std::io;
 
 use self::kind::{GOAWAY, HEADERS, RST_STREAM, SETTINGS};
 use crate::raw_connection::RawConnection;
 
-/// What a client sends first.
+/// The client connection preface ([RFC 9113 §3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Types of frames.
-#[expect(missing_docs, reason = "the RFC's names say it")]
+/// Frame types ([RFC 9113 §6](https://www.rfc-editor.org/rfc/rfc9113#section-6)).
+#[expect(missing_docs, reason = "named as in the RFC")]
 pub mod kind {
     pub const DATA: u8 = 0x0;
     pub const HEADERS: u8 = 0x1;
@@ -24,8 +24,8 @@ pub mod kind {
     pub const CONTINUATION: u8 = 0x9;
 }
 
-/// Flags of frames.
-#[expect(missing_docs, reason = "the RFC's names say it")]
+/// Frame flags.
+#[expect(missing_docs, reason = "named as in the RFC")]
 pub mod flag {
     pub const ACK: u8 = 0x1;
     pub const END_STREAM: u8 = 0x1;
@@ -33,35 +33,35 @@ pub mod flag {
     pub const PADDED: u8 = 0x8;
 }
 
-/// `SETTINGS_HEADER_TABLE_SIZE` of 0: the other end's field blocks need no memory to be read.
+/// `SETTINGS_HEADER_TABLE_SIZE` of 0: field blocks of the peer can be decoded without a dynamic table.
 const NO_TABLE: &[u8] = &[0, 1, 0, 0, 0, 0];
 
 /// One end of a connection.
 pub struct Frames(RawConnection);
 
-/// A frame as it came.
+/// A received frame.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Frame {
-    /// Its type.
+    /// The type.
     pub kind: u8,
-    /// Its flags.
+    /// The flags.
     pub flags: u8,
-    /// The stream that it belongs to; 0 is the connection.
+    /// The stream; 0 is the connection.
     pub stream: u32,
-    /// Everything behind its head.
+    /// Everything after the frame header.
     pub payload: Vec<u8>,
 }
 
 impl Frames {
-    /// Begins as a client.
+    /// Starts a connection as a client.
     #[must_use]
     pub fn client(mut connection: RawConnection) -> Self {
-        // Whoever does not like the connection may be gone.
+        // The peer may have closed the connection already.
         let _ = connection.try_send([PREFACE, &frame(SETTINGS, 0, 0, NO_TABLE)].concat());
         Self(connection)
     }
 
-    /// Begins as a server.
+    /// Starts a connection as a server.
     #[must_use]
     pub fn server(mut connection: RawConnection) -> Self {
         assert_eq!(connection.bytes(PREFACE.len()), PREFACE);
@@ -69,15 +69,15 @@ impl Frames {
         Self(connection)
     }
 
-    /// Sends bytes as they are, to an end that may be gone.
+    /// Sends bytes unchanged; the peer may have closed the connection.
     ///
     /// # Errors
-    /// The socket's.
+    /// The error of the socket.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.0.try_send(bytes)
     }
 
-    /// Waits for the next frame; `None` at the connection's end.
+    /// Waits for the next frame; `None` at the end of the connection.
     pub fn receive(&mut self) -> Option<Frame> {
         let head = self.0.try_bytes(9)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -86,7 +86,7 @@ impl Frames {
         Some(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
-    /// Waits for what becomes of a stream.
+    /// Waits for the outcome of a stream.
     pub fn outcome(&mut self, stream: u32) -> Outcome {
         while let Some(frame) = self.receive() {
             match frame.kind {
@@ -99,34 +99,34 @@ impl Frames {
         Outcome::Closed
     }
 
-    /// The connection below.
+    /// The underlying connection.
     #[must_use]
     pub fn connection(&self) -> &RawConnection {
         &self.0
     }
 }
 
-/// What becomes of a stream.
+/// The outcome of a stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// An answer's head.
+    /// A response head with this status.
     Status(u16),
-    /// The stream is reset, for this reason.
+    /// The stream is reset, with this error code.
     Reset(u32),
-    /// The connection ends, for this reason.
+    /// The connection ends by GOAWAY, with this error code.
     Goaway(u32),
-    /// The connection ends without a reason.
+    /// The connection ends without GOAWAY.
     Closed,
 }
 
-/// The bytes of a frame.
+/// Encodes a frame.
 #[must_use]
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a frame's length fits");
     [&length.to_be_bytes()[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A field block without tricks: every field in full, nothing to be remembered
+/// Encodes a field block of literal fields without indexing
 /// ([RFC 7541 §6.2.2](https://www.rfc-editor.org/rfc/rfc7541#section-6.2.2)). Each character is a byte.
 #[must_use]
 pub fn block<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
@@ -134,7 +134,7 @@ pub fn block<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8
     fields.into_iter().flat_map(field).collect()
 }
 
-/// A text, its length before it.
+/// Encodes a string literal ([RFC 7541 §5.2](https://www.rfc-editor.org/rfc/rfc7541#section-5.2)).
 #[must_use]
 pub fn string(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -143,7 +143,8 @@ pub fn string(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// A number, of which this many bits stand in the first byte.
+/// Encodes an integer with a prefix of this many bits ([RFC 7541
+/// §5.1](https://www.rfc-editor.org/rfc/rfc7541#section-5.1)).
 fn integer(mut number: usize, bits: u32, out: &mut Vec<u8>) {
     let most = (1 << bits) - 1;
     if number < most {
@@ -163,14 +164,14 @@ fn low_byte(number: usize) -> u8 {
     u8::try_from(number & 0xff).expect("a byte")
 }
 
-/// The number that a payload begins with.
+/// The first four bytes of a payload as a number.
 fn number(payload: &[u8]) -> u32 {
     u32::from_be_bytes(payload[..4].try_into().expect("four bytes"))
 }
 
-/// The status, which comes first: from the static table, or its digits in Huffman's code.
+/// Decodes the status, the first field: from the static table, or its digits in the Huffman code.
 fn status(block: &[u8]) -> u16 {
-    // The table's size may be told before.
+    // A dynamic table size update may precede it.
     let at = block.iter().position(|byte| byte >> 5 != 1).expect("a field");
     if let index @ 0x88..=0x8e = block[at] {
         return [200, 204, 206, 304, 400, 404, 500][usize::from(index - 0x88)];

@@ -1,4 +1,4 @@
-//! An upstream over TLS.
+//! An HTTP/2 upstream over TLS.
 
 use std::{
     convert::Infallible,
@@ -20,20 +20,20 @@ use tokio_rustls::TlsAcceptor;
 use super::{ReceivedBody, Sender, StreamedBody, block_on, runtime, streamed_body};
 use crate::raw_connection::STEP_TIMEOUT;
 
-/// An HTTP/2 upstream over TLS; the test takes its requests one by one.
+/// An HTTP/2 upstream over TLS; the test accepts its requests one by one.
 pub struct Upstream {
     address: SocketAddr,
     requests: Mutex<mpsc::Receiver<Exchange>>,
     connections: Arc<AtomicUsize>,
 }
 
-/// A request that waits for its answer.
+/// A request that waits for its response.
 pub struct Exchange {
     /// The request's head.
     pub head: request::Parts,
     /// The request's body.
     pub body: ReceivedBody,
-    answer: oneshot::Sender<Response<StreamedBody>>,
+    response_tx: oneshot::Sender<Response<StreamedBody>>,
 }
 
 impl Upstream {
@@ -43,12 +43,12 @@ impl Upstream {
         Self::start_with(config, 200)
     }
 
-    /// The same, and takes this many requests at once on a connection.
+    /// Like [`Self::start`], with this `SETTINGS_MAX_CONCURRENT_STREAMS`.
     #[must_use]
     pub fn start_with(config: &Arc<ServerConfig>, max_concurrent_streams: u32) -> Self {
-        let (found, requests) = mpsc::channel();
-        let listener = block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("a port is free");
-        let address = listener.local_addr().expect("a listener has an address");
+        let (tx, requests) = mpsc::channel();
+        let listener = block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("bind a free port");
+        let address = listener.local_addr().expect("read the listener's address");
         let acceptor = TlsAcceptor::from(Arc::clone(config));
         let connections = Arc::<AtomicUsize>::default();
         let counter = Arc::clone(&connections);
@@ -56,10 +56,10 @@ impl Upstream {
             while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::Relaxed);
                 let _ = stream.set_nodelay(true);
-                let (acceptor, found) = (acceptor.clone(), found.clone());
+                let (acceptor, tx) = (acceptor.clone(), tx.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let service = service_fn(move |request| hand_over(request, found.clone()));
+                    let service = service_fn(move |request| hand_over(request, tx.clone()));
                     let _ = http2::Builder::new(TokioExecutor::new())
                         .max_local_error_reset_streams(Some(1024))
                         .max_concurrent_streams(max_concurrent_streams)
@@ -71,13 +71,13 @@ impl Upstream {
         Self { address, requests: Mutex::new(requests), connections }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections were opened.
+    /// The number of accepted connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
@@ -86,34 +86,34 @@ impl Upstream {
     /// Waits for the next request.
     pub fn accept(&self) -> Exchange {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        requests.recv_timeout(STEP_TIMEOUT).expect("a request comes")
+        requests.recv_timeout(STEP_TIMEOUT).expect("a request arrives")
     }
 }
 
 async fn hand_over(
     request: Request<Incoming>,
-    found: mpsc::Sender<Exchange>,
+    tx: mpsc::Sender<Exchange>,
 ) -> Result<Response<StreamedBody>, Infallible> {
     let (head, body) = request.into_parts();
-    let (answer, answered) = oneshot::channel();
-    let _ = found.send(Exchange { head, body: ReceivedBody(body), answer });
-    match answered.await {
-        Ok(answer) => Ok(answer),
-        // The test dropped the exchange: the stream stays without an answer.
+    let (response_tx, response_rx) = oneshot::channel();
+    let _ = tx.send(Exchange { head, body: ReceivedBody(body), response_tx });
+    match response_rx.await {
+        Ok(response) => Ok(response),
+        // The test dropped the exchange: the stream stays open without a response.
         Err(_) => std::future::pending().await,
     }
 }
 
 impl Exchange {
-    /// Sends the answer's head; its body follows by the sender.
+    /// Sends the response head; the sender sends its body.
     pub fn respond(self, response: response::Builder) -> (Sender, ReceivedBody) {
         let (sender, body) = streamed_body();
-        let _ = self.answer.send(response.body(body).expect("a good answer"));
+        let _ = self.response_tx.send(response.body(body).expect("a valid response"));
         (sender, self.body)
     }
 
-    /// Waits until the client no longer wants an answer.
+    /// Waits until the client cancels the request.
     pub fn wait_cancelled(mut self) {
-        block_on(self.answer.closed());
+        block_on(self.response_tx.closed());
     }
 }

@@ -3,9 +3,9 @@
 /// The head of a request or a response.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// Every byte, the empty line included.
+    /// All bytes, including the empty line.
     pub raw: Vec<u8>,
-    /// The first line, without its end.
+    /// The start line, without its line end.
     pub line: String,
     /// In the order received; names as received.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -23,7 +23,7 @@ impl Head {
         Self { raw, line, headers }
     }
 
-    /// The word of the first line at this place: a request's method and target are 0 and 1, a response's status 1.
+    /// A word of the start line: a request's method and target are 0 and 1, a response's status is 1.
     #[must_use]
     pub fn word(&self, at: usize) -> &str {
         self.line.split(' ').nth(at).unwrap_or_default()
@@ -46,13 +46,13 @@ impl Head {
         self.all(name).next().and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// Whether a body follows in chunks.
+    /// Whether the body is chunked.
     #[must_use]
     pub fn is_chunked(&self) -> bool {
         self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
     }
 
-    /// The length that the head promises.
+    /// The value of `Content-Length`.
     #[must_use]
     pub fn content_length(&self) -> Option<usize> {
         self.header("content-length").map(|value| value.parse().expect("a length is a number"))
