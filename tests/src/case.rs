@@ -25,7 +25,7 @@ pub struct Case {
     pub settings: BTreeMap<String, String>,
     /// The settings must be rejected with a reason that contains all of these texts; the other fields are ignored.
     #[serde(default)]
-    pub refused: Vec<String>,
+    pub rejected: Vec<String>,
     /// Why only the core runs this case, if so.
     pub core_only: Option<String>,
     /// Features that the adapter's platform must support.

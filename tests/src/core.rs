@@ -39,20 +39,20 @@ fn run(case: &Case) -> Result<(), Failed> {
     let settings = settings(case, UPSTREAM);
     let config = Config::from_lookup(|name| settings.get(name).cloned());
     let mismatches = match config {
-        Ok(_) if !case.refused.is_empty() => vec!["the settings must be rejected".to_owned()],
+        Ok(_) if !case.rejected.is_empty() => vec!["the settings must be rejected".to_owned()],
         Ok(config) => {
             let (requests, response) = exchange(case, &Gate::new(config))?;
             expectations::mismatches(case, &requests, &response)
         }
-        Err(error) => refusal(case, &error.to_string()),
+        Err(error) => check_reason(case, &error.to_string()),
     };
     if mismatches.is_empty() { Ok(()) } else { Err(mismatches.join("\n").into()) }
 }
 
-fn refusal(case: &Case, reason: &str) -> Vec<String> {
-    let expected = case.refused.iter().filter(|text| !reason.contains(*text));
+fn check_reason(case: &Case, reason: &str) -> Vec<String> {
+    let expected = case.rejected.iter().filter(|text| !reason.contains(*text));
     let mut mismatches: Vec<_> = expected.map(|text| format!("the reason does not name {text}: {reason}")).collect();
-    if case.refused.is_empty() {
+    if case.rejected.is_empty() {
         mismatches.push(format!("the settings are rejected: {reason}"));
     }
     let texts = case.settings.values().flat_map(|value| value.split([',', ';', ' ', '\n', '/', '@']));

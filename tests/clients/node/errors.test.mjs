@@ -27,7 +27,7 @@ for (const [status, type] of Object.entries(CLASSES)) {
   });
 }
 
-test("a wrong key", async () => {
+test("an invalid key", async () => {
   const model = unique();
   const error = await rejection(clientWithWrongKey.responses.create({ model, input: "" }));
   assert.ok(error instanceof OpenAI.AuthenticationError);

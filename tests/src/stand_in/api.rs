@@ -21,8 +21,8 @@ use super::{
 pub(super) fn respond(head: &request::Parts, sent: &[u8], json: &Value, state: &State) -> Response<Body> {
     let path = head.uri.path();
     let model = json["model"].as_str().unwrap_or_default();
-    if let Some(refusal) = refusal(model, state) {
-        return refusal;
+    if let Some(response) = error_for(model, state) {
+        return response;
     }
     let streamed = json["stream"] == true;
     match (&head.method, path.strip_prefix("/v1").unwrap_or(path)) {
@@ -86,7 +86,7 @@ fn compressed() -> Response<Body> {
     response
 }
 
-fn refusal(model: &str, state: &State) -> Option<Response<Body>> {
+fn error_for(model: &str, state: &State) -> Option<Response<Body>> {
     let limited = || {
         let mut response = failed(429, "slow down", "rate_limit_exceeded");
         response.headers_mut().insert("retry-after-ms", HeaderValue::from_static("1"));

@@ -17,12 +17,12 @@ use crate::{
 pub(super) fn invalid(worker: &Worker) {
     let unreachable = "127.0.0.1:1";
     let cases = case_files::load().into_iter().map(|template| template.at(unreachable));
-    let invalid: Vec<_> = cases.filter(|case| !case.refused.is_empty()).collect();
+    let invalid: Vec<_> = cases.filter(|case| !case.rejected.is_empty()).collect();
     assert!(invalid.len() > 20, "the cases are loaded");
     for case in invalid {
         let settings = core::settings(&case, unreachable);
         let message = error_message(&worker.serve(&settings, ""));
-        for text in &case.refused {
+        for text in &case.rejected {
             assert!(message.contains(text), "{}: no {text} in {message}", case.name);
         }
         let texts = settings.values().flat_map(|value| value.split([',', ';', ' ', '\n', '/', '@']));
