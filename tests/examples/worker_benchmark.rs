@@ -21,8 +21,11 @@ use conformance::{
     worker::{Worker, listening},
 };
 
+/// Rounds per figure; an odd number has a middle one as the median.
 const ROUNDS: usize = 7;
+/// Requests per round and for the warm-up.
 const REQUESTS: u32 = 2000;
+/// Concurrent streams, and events on each.
 const STREAMS: usize = 300;
 const EVENTS: usize = 40;
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/worker");

@@ -79,10 +79,10 @@ fn run_clients(
 }
 
 /// The timeout of a single test, longer than any needs: a stalled stream fails in its own test.
-const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn pytest(command: &mut Command) -> Result<String, Failed> {
-    let guard = format!("faulthandler_timeout={}", STEP_TIMEOUT.as_secs());
+    let guard = format!("faulthandler_timeout={}", TEST_TIMEOUT.as_secs());
     let command = command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", &guard]);
     // Without this, pytest reads the configuration of an enclosing project.
     let command = command.args(["-c", "/dev/null", "--rootdir", "."]);
@@ -91,7 +91,7 @@ fn pytest(command: &mut Command) -> Result<String, Failed> {
 }
 
 fn node_test(command: &mut Command) -> Result<String, Failed> {
-    let guard = format!("--test-timeout={}", STEP_TIMEOUT.as_millis());
+    let guard = format!("--test-timeout={}", TEST_TIMEOUT.as_millis());
     // Node 20 and Node 22 interpret a folder argument differently, so this sets the working folder.
     let command = command.args(["--test", "--test-reporter=tap", &guard]).current_dir(Path::new(FOLDER).join("node"));
     summary(command, |line| line.starts_with("# pass ") || line.starts_with("# skipped "))

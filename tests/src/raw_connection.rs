@@ -14,7 +14,7 @@ use std::{
 
 pub use head::Head;
 
-/// The longest wait of a step; every step normally ends in milliseconds.
+/// The longest wait of a step; a step without a result by then has failed.
 pub const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Polls until the condition holds, for conditions without an event.

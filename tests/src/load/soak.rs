@@ -18,6 +18,7 @@ use crate::{
     wire::{self, assert_rejected},
 };
 
+/// Concurrent clients.
 const CLIENTS: usize = 8;
 /// Memory growth of the process, at most, in KiB, from the first fifth of the time to the last.
 const GROWTH: u64 = 4 << 10;
@@ -79,6 +80,7 @@ const ACTIONS: &[(&str, Action)] = &[
     }),
 ];
 
+/// Events per stream.
 const EVENTS: usize = 50;
 
 fn assert_response(client: &mut RawConnection, status: u16, body: &str) {

@@ -238,6 +238,7 @@ const FLOODS: &[Flood] = &[
     }),
 ];
 
+/// Bytes per flood.
 const FLOOD: usize = 4 << 20;
 /// Memory growth of the process over all floods, at most, in KiB.
 const GROWTH: u64 = 16 << 10;

@@ -92,6 +92,7 @@ fn after_a_burst() {
     assert!(fixture.upstream.connections() <= opened + threads());
 }
 
+/// Clients that read nothing.
 const UNREAD_CLIENTS: usize = 16;
 /// Pieces per response, more than the socket buffers hold.
 const UNREAD_PIECES: usize = 512;

@@ -12,6 +12,7 @@ use super::{
     shapes,
 };
 
+/// Opcodes ([RFC 6455 §11.8](https://www.rfc-editor.org/rfc/rfc6455#section-11.8)).
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 

@@ -66,7 +66,7 @@ fn interrupted(adapter: &dyn Adapter) {
     assert_eq!(client.head().status(), 200);
 }
 
-/// Both directions carry more than the socket buffers hold.
+/// Both directions carry more than the socket buffers hold, in pieces.
 fn unread_response(adapter: &dyn Adapter) {
     const DOWN: usize = 64;
     const UP: usize = 256;
@@ -114,6 +114,7 @@ fn expect_rejected(adapter: &dyn Adapter) {
     assert!(upstream.is_untouched());
 }
 
+/// Bytes of the large bodies, and of each piece.
 const GIGABYTE: usize = 1 << 30;
 const PIECE: usize = 1 << 20;
 /// Memory growth of the process, at most, in KiB.

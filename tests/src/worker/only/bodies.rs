@@ -5,7 +5,9 @@ use std::thread;
 use super::{read_response, start, stream};
 use crate::{adapter::Running as _, raw_connection::RawConnection, upstream::Upstream, wire::request, worker::Worker};
 
+/// Events of the stream without wasm calls.
 const EVENTS: usize = 200;
+/// Bytes of the body in each direction, far more than the wasm memory.
 const SIZE: usize = 50 << 20;
 
 pub(super) fn no_calls(worker: &Worker) {
