@@ -1,4 +1,4 @@
-//! What is counted, for [Prometheus](https://prometheus.io/docs/instrumenting/exposition_formats/) to fetch.
+//! Metrics in the [OpenMetrics format](https://prometheus.io/docs/specs/om/open_metrics_spec/), for Prometheus.
 
 use std::{fmt, sync::Arc};
 
@@ -9,103 +9,100 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::access_log::Noted;
+use sparekey_proxy::{End, RequestRecord, Sink};
 
 /// The content type of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// From a refusal at once to a model that thinks for minutes.
+/// Upper bounds of the buckets, in seconds: from an immediate refusal to a model that reasons for minutes.
 const HEAD_SECONDS: [f64; 12] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0];
 
-/// Everything that is counted. No label holds anything that a client made up: users are those of the access keys.
-pub struct Metrics {
+/// All metrics. No label contains text of a client: users are those of the access keys.
+pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Outcome, Counter>,
-    rejections: Family<Reason, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    rejections: Family<RejectionLabels, Counter>,
     open: Gauge,
     received: Counter,
-    sent: Family<User, Counter>,
+    sent: Family<UserLabels, Counter>,
     upstream_head: Histogram,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Outcome {
+struct RequestLabels {
     user: Option<Arc<str>>,
     class: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct Reason {
+struct RejectionLabels {
     code: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct User {
+struct UserLabels {
     user: Option<Arc<str>>,
 }
 
 impl Metrics {
-    /// Begins at nought.
-    #[must_use]
-    pub fn new() -> Self {
+    /// All metrics at 0.
+    pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("sparekey");
         let requests = Family::default();
-        registry.register("requests", "Requests that are over, by user and class of status", requests.clone());
+        registry.register("requests", "Finished requests, by user and status class", requests.clone());
         let rejections = Family::default();
-        registry.register("rejections", "Requests that were not answered by the upstream, by code", rejections.clone());
+        registry.register("rejections", "Error responses of the proxy itself, by code", rejections.clone());
         let open = Gauge::default();
-        registry.register("requests_open", "Requests being served, streams and tunnels included", open.clone());
+        registry.register("requests_open", "Open requests, including streams and WebSockets", open.clone());
         let received = Counter::default();
         let bytes = || Unit::Bytes;
-        registry.register_with_unit("received", "Bytes of requests' bodies", bytes(), received.clone());
+        registry.register_with_unit("received", "Bytes of request bodies", bytes(), received.clone());
         let sent = Family::default();
         registry.register_with_unit(
             "sent",
-            "Bytes of answers' bodies, and both ways of tunnels",
+            "Bytes of response bodies, and of WebSockets in both directions",
             bytes(),
             sent.clone(),
         );
         let upstream_head = Histogram::new(HEAD_SECONDS);
-        let help = "Time from a request to the head of the upstream's answer";
+        let help = "Time from request headers to response headers";
         registry.register_with_unit("upstream_head", help, Unit::Seconds, upstream_head.clone());
         Self { registry, requests, rejections, open, received, sent, upstream_head }
     }
 
-    /// Everything as text.
-    #[must_use]
-    pub fn text(&self) -> String {
+    /// All metrics as text.
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        // A string takes whatever is written to it.
+        // Writing to a `String` cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
 
-    /// More of a request's body came.
-    pub fn received(&self, bytes: usize) {
-        self.received.inc_by(bytes as u64);
+impl Sink for Metrics {
+    fn is_enabled(&self) -> bool {
+        true
     }
 
-    pub(crate) fn begin(&self) {
+    fn started(&self) {
         self.open.inc();
     }
 
-    pub(crate) fn end(&self, entry: &Noted) {
+    fn received(&self, bytes: usize) {
+        self.received.inc_by(bytes as u64);
+    }
+
+    fn finished(&self, request: &RequestRecord, _: End) {
         self.open.dec();
-        let user = || entry.user.clone();
-        let class = entry.answered.map_or("none", |(status, _)| class(status));
-        self.requests.get_or_create(&Outcome { user: user(), class }).inc();
-        self.sent.get_or_create(&User { user: user() }).inc_by(entry.bytes);
-        if !entry.code.is_empty() {
-            self.rejections.get_or_create(&Reason { code: entry.code }).inc();
-        } else if let Some((_, head)) = entry.answered.filter(|_| entry.user.is_some()) {
+        let user = || request.user.clone();
+        let class = request.response.map_or("none", |(status, _)| class(status));
+        self.requests.get_or_create(&RequestLabels { user: user(), class }).inc();
+        self.sent.get_or_create(&UserLabels { user: user() }).inc_by(request.bytes);
+        if let Some(code) = request.rejection {
+            self.rejections.get_or_create(&RejectionLabels { code }).inc();
+        } else if let Some((_, head)) = request.response.filter(|_| request.user.is_some()) {
             self.upstream_head.observe(head.as_secs_f64());
         }
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::{answer::Answer, deadline, loopback::Loopback, stream::Streamed};
+use crate::{deadline, loopback::Loopback, response::LambdaResponse, stream::StreamedResponse};
 
 const NEXT: &str = "/2018-06-01/runtime/invocation/next";
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
@@ -24,7 +24,7 @@ const STREAM_TYPE: &str = "application/vnd.awslambda.http-integration-response";
 #[derive(Debug)]
 pub(crate) struct RuntimeApi(Loopback<Post>);
 
-type Post = Either<Full<Bytes>, Box<Streamed>>;
+type Post = Either<Full<Bytes>, Box<StreamedResponse>>;
 
 /// What identifies an invocation.
 #[derive(Debug)]
@@ -69,11 +69,13 @@ impl RuntimeApi {
     }
 
     /// Gives an answer, to its last byte.
-    pub(crate) async fn respond(&mut self, id: &Id, answer: Answer) {
+    pub(crate) async fn respond(&mut self, id: &Id, answer: LambdaResponse) {
         let post = Request::builder();
         let (post, body) = match answer {
-            Answer::Whole(json) => (post.header(header::CONTENT_TYPE, "application/json"), Either::Left(json.into())),
-            Answer::Stream(body) => {
+            LambdaResponse::Whole(json) => {
+                (post.header(header::CONTENT_TYPE, "application/json"), Either::Left(json.into()))
+            }
+            LambdaResponse::Stream(body) => {
                 let post = post.header(header::CONTENT_TYPE, STREAM_TYPE).header(RESPONSE_MODE, "streaming");
                 (post, Either::Right(body))
             }

@@ -3,48 +3,67 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use worker::{Result, js_sys::Array, web_sys::Headers};
 
-/// Every field that the core can judge; the runtime has joined values of one name already.
-pub(crate) fn read(headers: &Headers) -> HeaderMap {
-    // One string crosses instead of two for each field: neither a name nor a value can hold a newline.
-    let text = String::from(Array::from(headers).flat(1).join("\n"));
-    let mut lines = text.split('\n');
-    let mut map = HeaderMap::new();
-    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
-        let name = HeaderName::try_from(name);
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&bytes(value))) {
-            // What is beyond the map's bound is far beyond the core's, which refuses the rest.
-            let _ = map.try_append(name, value);
+/// The fields of a message, read across the wasm boundary once.
+pub(crate) struct Fields {
+    /// The fields that the core can process. The runtime has joined the values of each name already.
+    pub(crate) map: HeaderMap,
+    /// Names with a value that the core cannot process.
+    invalid: Vec<String>,
+}
+
+impl Fields {
+    pub(crate) fn read(headers: &Headers) -> Self {
+        // One string crosses the boundary instead of two per field. Names and values cannot contain a line break.
+        let text = String::from(Array::from(headers).flat(1).join("\n"));
+        let mut lines = text.split('\n');
+        let mut fields = Self { map: HeaderMap::new(), invalid: Vec::new() };
+        while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+            match (HeaderName::try_from(name), HeaderValue::from_bytes(&isomorphic_encode(value))) {
+                (Ok(name), Ok(value)) => {
+                    // Fails if the map is full: more fields than the core accepts.
+                    let _ = fields.map.try_append(name, value);
+                }
+                _ => fields.invalid.push(name.to_owned()),
+            }
         }
+        fields
     }
-    map
-}
 
-/// Makes the runtime's fields what the core made of them. A field that the core left alone is not touched, so
-/// that repeated ones stay apart and every byte stays as it came; one that it never saw is removed.
-pub(crate) fn write(headers: &Headers, seen: &HeaderMap, wanted: &HeaderMap) -> Result<()> {
-    let names = String::from(Array::from(&headers.keys()).join("\n"));
-    for name in names.lines().filter(|name| !same(seen, wanted, name)) {
-        headers.delete(name)?;
+    /// No fields, as a new message has.
+    pub(crate) fn none() -> Self {
+        Self { map: HeaderMap::new(), invalid: Vec::new() }
     }
-    for name in wanted.keys().filter(|name| !same(seen, wanted, name.as_str())) {
-        for value in wanted.get_all(name) {
-            headers.append(name.as_str(), &text(value))?;
+
+    /// Changes `headers`, which has these fields, to `wanted`. Unchanged fields are not touched, so that each keeps its
+    /// bytes, and several lines of one name stay apart.
+    pub(crate) fn write(&self, headers: &Headers, wanted: &HeaderMap) -> Result<()> {
+        for name in &self.invalid {
+            headers.delete(name)?;
         }
+        for name in self.map.keys().filter(|name| !self.is_unchanged(wanted, name)) {
+            headers.delete(name.as_str())?;
+        }
+        for name in wanted.keys().filter(|name| !self.is_unchanged(wanted, name)) {
+            for value in wanted.get_all(name) {
+                headers.append(name.as_str(), &isomorphic_decode(value))?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn is_unchanged(&self, wanted: &HeaderMap, name: &HeaderName) -> bool {
+        wanted.contains_key(name) && self.map.get_all(name) == wanted.get_all(name)
+    }
 }
 
-fn same(seen: &HeaderMap, wanted: &HeaderMap, name: &str) -> bool {
-    wanted.contains_key(name) && seen.get_all(name) == wanted.get_all(name)
-}
-
-/// A string whose characters stand for bytes, as the Fetch Standard has it
-/// ([isomorphic encode](https://infra.spec.whatwg.org/#isomorphic-encode)); a runtime that decoded UTF-8 is undone.
-fn bytes(text: &str) -> Vec<u8> {
+/// The bytes of a string ([isomorphic encode](https://infra.spec.whatwg.org/#isomorphic-encode)). A string with larger code
+/// points comes from a runtime that decoded UTF-8, and is encoded again.
+fn isomorphic_encode(text: &str) -> Vec<u8> {
     let bytes: std::result::Result<_, _> = text.chars().map(u8::try_from).collect();
     bytes.unwrap_or_else(|_| text.as_bytes().to_vec())
 }
 
-fn text(value: &HeaderValue) -> String {
+/// A string with one code point per byte ([isomorphic decode](https://infra.spec.whatwg.org/#isomorphic-decode)).
+fn isomorphic_decode(value: &HeaderValue) -> String {
     value.as_bytes().iter().copied().map(char::from).collect()
 }

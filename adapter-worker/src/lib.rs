@@ -1,10 +1,10 @@
-//! The gate at Cloudflare's edge.
+//! The gate as a Cloudflare Worker.
 //!
-//! **In scope:** turning a `Request` into the head that the core judges, sending what it admits, and putting the
-//! head that it gives back on the answer.
+//! **In scope:** converting a `Request` to the head that the core decides about, sending what it admits, and writing the
+//! filtered head to the response.
 //!
-//! **Out of scope:** every decision, which is `sparekey-core`'s, and bodies: they pass from stream to stream
-//! inside the runtime, and no byte of theirs enters this module's memory.
+//! **Out of scope:** decisions, which are `sparekey-core`'s; bodies, which pass from stream to stream inside the runtime
+//! and never enter wasm memory.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -12,13 +12,16 @@ mod fields;
 mod messages;
 mod settings;
 
-use sparekey_core::{Admission, Answer, Forward, Gate, Rejection, UpstreamFailure};
+use http::StatusCode;
+use sparekey_core::{Admission, Forward, Rejection, UpstreamFailure};
 use worker::{
     Context, Env, Result, event,
     web_sys::{Request, Response},
 };
 
-/// Answers a request.
+use crate::fields::Fields;
+
+/// Responds to a request.
 #[event(fetch)]
 async fn serve(request: Request, env: Env, _: Context) -> Result<Response> {
     let gate = match settings::gate(&env).await {
@@ -27,23 +30,26 @@ async fn serve(request: Request, env: Env, _: Context) -> Result<Response> {
     };
     #[cfg(feature = "forced-panic")]
     assert!(!request.url().ends_with("/panic"), "forced");
-    let admitted = match messages::request_head(&request) {
-        Ok(head) => gate.admit(head),
-        Err(headers) => Err(gate.unreadable(&headers)),
+    let response = match messages::request_head(&request) {
+        Ok((head, fields)) => match gate.admit(head.into()) {
+            Ok(Admission::Forward(admitted)) => forward(admitted, &request, &fields).await,
+            Ok(Admission::Reply(reply)) => return messages::whole(reply),
+            Err(rejection) => Err(rejection),
+        },
+        Err(headers) => Err(gate.reject_unparsable(&headers)),
     };
-    let answered = match admitted {
-        Ok(Admission::Forward(admitted)) => forward(gate, admitted, &request).await,
-        Ok(Admission::Reply(reply)) => return messages::whole(reply),
-        Err(rejection) => Err(rejection),
-    };
-    answered.or_else(|rejection| messages::whole(rejection.to_response()))
+    response.or_else(|rejection| messages::whole(rejection.to_response()))
 }
 
-async fn forward(gate: &Gate, admitted: Forward, request: &Request) -> std::result::Result<Response, Rejection> {
+async fn forward(admitted: Forward, request: &Request, fields: &Fields) -> std::result::Result<Response, Rejection> {
     let (head, exchange) = admitted.into_parts();
-    let unreachable = |_| exchange.failed(UpstreamFailure::Unreachable);
-    let upstream = messages::send(&head, request).await.map_err(unreachable)?;
-    let head = messages::response_head(&upstream).map_err(unreachable)?;
-    let (Answer::Respond(head) | Answer::Tunnel(head)) = gate.answer(&exchange, head)?;
-    messages::streamed(&head, &upstream).map_err(unreachable)
+    let unreachable = |_| exchange.reject(UpstreamFailure::Unreachable);
+    let upstream = messages::send(&head, request, fields).await.map_err(unreachable)?;
+    let (head, fields) = messages::response_head(&upstream).map_err(unreachable)?;
+    // The runtime's `fetch` returns status 101 only together with a WebSocket.
+    let head = match head.status {
+        StatusCode::SWITCHING_PROTOCOLS => exchange.admit_upgrade(head)?,
+        _ => exchange.admit_response(head)?,
+    };
+    messages::streamed(&head, &upstream, &fields).map_err(unreachable)
 }

@@ -1,4 +1,4 @@
-//! Requests and responses between the runtime and the core: heads are turned, bodies handed over.
+//! Requests and responses between the runtime and the core. Heads are converted; bodies stay in the runtime.
 
 use http::{HeaderMap, request, response};
 use worker::{
@@ -9,22 +9,22 @@ use worker::{
     web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope},
 };
 
-use crate::fields;
+use crate::fields::Fields;
 
-/// A request's head; only its headers where the rest can't be read.
-pub(crate) fn request_head(request: &Request) -> std::result::Result<request::Parts, HeaderMap> {
-    let headers = fields::read(&request.headers());
-    let read = http::Request::builder().method(&*request.method()).uri(request.url()).body(());
-    let Ok((mut head, ())) = read.map(http::Request::into_parts) else { return Err(headers) };
-    head.headers = headers;
-    Ok(head)
+/// A request's head, and its fields as received. `Err` if the target is not a URI.
+pub(crate) fn request_head(request: &Request) -> std::result::Result<(request::Parts, Fields), HeaderMap> {
+    let fields = Fields::read(&request.headers());
+    let head = http::Request::builder().method(&*request.method()).uri(request.url()).body(());
+    let Ok((mut head, ())) = head.map(http::Request::into_parts) else { return Err(fields.map) };
+    head.headers = fields.map.clone();
+    Ok((head, fields))
 }
 
-/// Sends an admitted head with the body of the request.
-pub(crate) async fn send(head: &request::Parts, request: &Request) -> Result<Response> {
+/// Sends an admitted head with the body of the request, whose fields are `received`.
+pub(crate) async fn send(head: &request::Parts, request: &Request, received: &Fields) -> Result<Response> {
     let headers = Headers::new_with_headers(&request.headers())?;
-    fields::write(&headers, &fields::read(&headers), &head.headers)?;
-    // Made of the client's, it has the same method, and takes a body along even where a method has no use for one.
+    received.write(&headers, &head.headers)?;
+    // Created from the client's request, it keeps the method, and a body with any method.
     let outgoing = Request::new_with_str_and_init(&head.uri.to_string(), request.unchecked_ref())?;
     let init = RequestInit::new();
     init.set_headers(&headers);
@@ -33,30 +33,31 @@ pub(crate) async fn send(head: &request::Parts, request: &Request) -> Result<Res
     Ok(JsFuture::from(global.fetch_with_request_and_init(&outgoing, &init)).await?.unchecked_into())
 }
 
-/// The head of an upstream's answer.
-pub(crate) fn response_head(upstream: &Response) -> Result<response::Parts> {
-    let read = http::Response::builder().status(upstream.status()).body(());
-    let (mut head, ()) = read.map_err(|error| error.to_string())?.into_parts();
-    head.headers = fields::read(&upstream.headers());
-    Ok(head)
+/// The head of the upstream's response, and its fields as received.
+pub(crate) fn response_head(upstream: &Response) -> Result<(response::Parts, Fields)> {
+    let head = http::Response::builder().status(upstream.status()).body(());
+    let (mut head, ()) = head.map_err(|error| error.to_string())?.into_parts();
+    let fields = Fields::read(&upstream.headers());
+    head.headers = fields.map.clone();
+    Ok((head, fields))
 }
 
-/// An upstream's answer under the head that the core gave it; a WebSocket comes along.
-pub(crate) fn streamed(head: &response::Parts, upstream: &Response) -> Result<Response> {
+/// The upstream's response, whose fields are `received`, with the head from the core. Its WebSocket, if any, is kept.
+pub(crate) fn streamed(head: &response::Parts, upstream: &Response, received: &Fields) -> Result<Response> {
     let body = upstream.body();
     let response = Response::new_with_opt_readable_stream_and_init(body.as_ref(), upstream.unchecked_ref())?;
-    fields::write(&response.headers(), &fields::read(&upstream.headers()), &head.headers)?;
+    received.write(&response.headers(), &head.headers)?;
     Ok(response)
 }
 
-/// An answer of the core's own.
+/// A response of the core.
 pub(crate) fn whole(reply: http::Response<impl AsRef<[u8]>>) -> Result<Response> {
     let (head, body) = reply.into_parts();
     let init = ResponseInit::new();
     init.set_status(head.status.as_u16());
-    // Some statuses allow no body, not even an empty one.
+    // Some statuses allow no body, not even an empty one (https://fetch.spec.whatwg.org/#null-body-status).
     let body = Some(body.as_ref()).filter(|body| !body.is_empty()).map(Uint8Array::from);
     let response = Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)?;
-    fields::write(&response.headers(), &HeaderMap::new(), &head.headers)?;
+    Fields::none().write(&response.headers(), &head.headers)?;
     Ok(response)
 }

@@ -1,6 +1,9 @@
 //! Settings from variables, secrets and Secrets Store bindings, read once per isolate.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use sparekey_core::{Config, ConfigError, Gate, SETTINGS};
 use worker::{
@@ -9,30 +12,30 @@ use worker::{
     wasm_bindgen::{JsCast as _, JsValue},
 };
 
-static GATE: OnceLock<Gate> = OnceLock::new();
+static GATE: OnceLock<Arc<Gate>> = OnceLock::new();
 
-/// The isolate's gate.
+/// The gate of the isolate.
 ///
 /// # Errors
-/// Wrong settings; they are read again for the next request, since a Secrets Store may only have been away.
-pub(crate) async fn gate(env: &Env) -> Result<&'static Gate, ConfigError> {
+/// Invalid settings. They are read again for the next request, because a Secrets Store may have been unreachable.
+pub(crate) async fn gate(env: &Env) -> Result<&'static Arc<Gate>, ConfigError> {
     if let Some(gate) = GATE.get() {
         return Ok(gate);
     }
     let mut settings = BTreeMap::new();
     for setting in SETTINGS {
-        let bound = Reflect::get(env, &JsValue::from(setting.name)).unwrap_or_default();
-        // A setting that is bound and can't be read must not count as one that is not set.
-        let value = value(bound).await.map_err(|_| ConfigError::unreadable(setting.name))?;
+        let binding = Reflect::get(env, &JsValue::from(setting.name)).unwrap_or_default();
+        // A binding that cannot be read must not count as a setting that is not set.
+        let value = value(binding).await.map_err(|_| ConfigError::unreadable(setting.name))?;
         settings.extend(value.map(|value| (setting.name, value)));
     }
     let config = Config::from_lookup(|name| settings.get(name).cloned())?;
-    Ok(GATE.get_or_init(|| Gate::new(config)))
+    Ok(GATE.get_or_init(|| Arc::new(Gate::new(config))))
 }
 
-async fn value(bound: JsValue) -> worker::Result<Option<String>> {
-    match bound.as_string() {
-        None if !bound.is_undefined() => SecretStore::unchecked_from_js(bound).get().await,
+async fn value(binding: JsValue) -> worker::Result<Option<String>> {
+    match binding.as_string() {
+        None if !binding.is_undefined() => SecretStore::unchecked_from_js(binding).get().await,
         text => Ok(text),
     }
 }

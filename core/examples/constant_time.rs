@@ -1,7 +1,7 @@
-//! Whether the time that a refusal takes tells how much of a key was right. The same key is shown to two gates: to one it
-//! is right but for the last character, to the other wrong from the first on. `cargo run --release --example constant_time`
+//! Does the time of a refusal depend on how much of a key is correct? The same key is sent to two gates: for one only its
+//! last character is wrong, for the other all characters are. `cargo run --release --example constant_time`
 //!
-//! Welch's t beyond 4.5 either way says that the two differ, as [dudect](https://eprint.iacr.org/2016/1123) has it.
+//! A Welch's t above 4.5 or below -4.5 means that the times differ ([dudect](https://eprint.iacr.org/2016/1123)).
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -12,10 +12,10 @@
     reason = "figures to read"
 )]
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, sync::Arc, time::Instant};
 
-use http::{Request, header::AUTHORIZATION, request};
-use sparekey_core::{Config, Gate};
+use http::{Request, header::AUTHORIZATION};
+use sparekey_core::{Config, Gate, RequestHead};
 
 const SHOWN: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLa";
 const NEAR: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLb";
@@ -26,35 +26,35 @@ const ROUNDS: usize = 2_000_000;
 fn main() {
     let gates = [gate(NEAR), gate(FAR)];
     let mut times = [Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS)];
-    // A simple generator: neither is always the first.
+    // A linear congruential generator: neither gate is always the first.
     let mut state = 1_u32;
     for _ in 0..ROUNDS * 2 {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let which = (state >> 31) as usize;
         let head = head(SHOWN);
-        let begun = Instant::now();
+        let start = Instant::now();
         let refused = black_box(gates[which].admit(black_box(head)));
-        times[which].push(begun.elapsed().as_nanos() as f64);
+        times[which].push(start.elapsed().as_nanos() as f64);
         assert!(refused.is_err());
     }
     println!("t = {:.2}", welch(&mut times));
 }
 
-fn gate(key: &str) -> Gate {
+fn gate(key: &str) -> Arc<Gate> {
     let settings = |name: &str| match name {
         "OPENAI_API_KEY" => Some("sk-proj-RealRealRealReal".to_owned()),
         "ACCESS_KEYS" => Some(key.to_owned()),
         _ => None,
     };
-    Gate::new(Config::from_lookup(settings).expect("these settings are good"))
+    Arc::new(Gate::new(Config::from_lookup(settings).expect("valid settings")))
 }
 
-fn head(key: &str) -> request::Parts {
+fn head(key: &str) -> RequestHead {
     let request = Request::post("/v1/responses").header(AUTHORIZATION, format!("Bearer {key}")).body(());
-    request.expect("its parts are good").into_parts().0
+    request.expect("a valid request").into_parts().0.into()
 }
 
-/// Of the faster nine tenths: what takes longer was interrupted.
+/// Uses the faster nine tenths: the slowest ones were interrupted.
 fn welch(times: &mut [Vec<f64>; 2]) -> f64 {
     let [(mean_a, error_a), (mean_b, error_b)] = times.each_mut().map(|times| {
         times.sort_by(f64::total_cmp);
@@ -64,6 +64,6 @@ fn welch(times: &mut [Vec<f64>; 2]) -> f64 {
         let variance = kept.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
         (mean, variance / count)
     });
-    println!("right but for the last character {mean_a:.1} ns, wrong from the first on {mean_b:.1} ns");
+    println!("last character wrong {mean_a:.1} ns, all characters wrong {mean_b:.1} ns");
     (mean_a - mean_b) / (error_a + error_b).sqrt()
 }

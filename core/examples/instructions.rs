@@ -1,6 +1,6 @@
-//! What the gate costs a request in instructions, which are the same whatever else the machine does:
-//! `cargo run --release --package sparekey-core --example instructions`. Needs valgrind, which knows no instructions for
-//! SHA-256: about 3,000 of each row are its rounds in software, where processors have some tens of their own.
+//! The gate's cost per request in instructions, which do not depend on the load of the machine:
+//! `cargo run --release --package sparekey-core --example instructions`. Needs valgrind. It does not support the
+//! processor's SHA instructions, so about 3,000 instructions of each row are SHA-256 in software.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -8,7 +8,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "where something is missing there is nothing to measure"
+    reason = "a measurement without valgrind is useless"
 )]
 
 #[path = "../benches/gate/heads.rs"]
@@ -16,13 +16,13 @@ mod heads;
 
 use std::{env, hint::black_box, process::Command};
 
-use self::heads::{KEY, WRONG, answer, exchange, gate, request};
+use self::heads::{KEY, WRONG, exchange, gate, request, response};
 
-/// Two lengths of a run, so that what is done once falls out.
+/// Iterations of a short and a long run. Their difference excludes the set-up.
 const FEW: u64 = 100;
 const MANY: u64 = 1100;
 
-/// A name, what is done so many times, and the same without the gate.
+/// A name, the measured loop, and the same loop without the gate.
 type Row = (&'static str, fn(u64), fn(u64));
 
 const ROWS: [Row; 5] = [
@@ -30,7 +30,7 @@ const ROWS: [Row; 5] = [
     ("admit, 10,000 keys", |times| admit(10_000, KEY, times), |times| heads_only(KEY, times)),
     ("refuse, 1 key", |times| admit(1, WRONG, times), |times| heads_only(WRONG, times)),
     ("refuse, 10,000 keys", |times| admit(10_000, WRONG, times), |times| heads_only(WRONG, times)),
-    ("pass an answer", pass_answer, answers_only),
+    ("admit a response", admit_response, responses_only),
 ];
 
 fn main() {
@@ -53,9 +53,10 @@ fn measure() {
 fn counted(row: usize, part: &str, times: u64) -> u64 {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe().unwrap());
-    let output = valgrind.arg(row.to_string()).arg(part).arg(times.to_string()).output().expect("valgrind runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let count = said.lines().find_map(|line| line.split_once("Collected : ")).expect("valgrind counts").1;
+    let output =
+        valgrind.arg(row.to_string()).arg(part).arg(times.to_string()).output().expect("valgrind is installed");
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    let count = report.lines().find_map(|line| line.split_once("Collected : ")).expect("callgrind prints a total").1;
     count.trim().parse().unwrap()
 }
 
@@ -72,16 +73,15 @@ fn heads_only(key: &str, times: u64) {
     }
 }
 
-fn pass_answer(times: u64) {
-    let gate = gate(1);
-    let exchange = exchange(&gate);
+fn admit_response(times: u64) {
+    let exchange = exchange(&gate(1));
     for _ in 0..times {
-        drop(black_box(gate.answer(&exchange, black_box(answer()))));
+        drop(black_box(exchange.admit_response(black_box(response()))));
     }
 }
 
-fn answers_only(times: u64) {
+fn responses_only(times: u64) {
     for _ in 0..times {
-        drop(black_box(answer()));
+        drop(black_box(response()));
     }
 }

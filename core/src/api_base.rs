@@ -1,17 +1,18 @@
-//! `API_BASE`: where admitted requests go.
+//! `API_BASE`: the base URL of the upstream.
 
 use std::fmt;
 
 use bytes::Bytes;
 use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
 
-use crate::path;
+use crate::{path, percent};
 
-/// The host of Cloudflare's AI Gateway.
+/// The host of [Cloudflare's AI Gateway](https://developers.cloudflare.com/ai-gateway/usage/providers/openai/).
 const AI_GATEWAY: &str = "gateway.ai.cloudflare.com";
+/// The host of [OpenAI's API](https://platform.openai.com/docs/api-reference/introduction).
 const OPENAI: &str = "api.openai.com";
 
-/// The upstream's origin and a path without a slash at its end.
+/// The upstream's origin, and a path without a trailing slash.
 #[derive(Clone, Debug)]
 pub struct ApiBase {
     scheme: Scheme,
@@ -20,10 +21,10 @@ pub struct ApiBase {
 }
 
 impl ApiBase {
-    /// Reads the setting. No path at all means `/v1`.
+    /// Parses the setting. A URL without a path means `/v1`.
     ///
     /// # Errors
-    /// [`ApiBaseError`], which never holds the text: a userinfo may stand in it.
+    /// [`ApiBaseError`], which never contains the text: it may contain a password.
     pub fn parse(text: &str) -> Result<Self, ApiBaseError> {
         if text.contains('#') {
             return Err(ApiBaseError::Fragment);
@@ -38,7 +39,7 @@ impl ApiBase {
         if authority.as_str().contains('@') {
             return Err(ApiBaseError::Userinfo);
         }
-        // A colon with no number behind it, or too large a one, is no port.
+        // `http` accepts a colon without a port, and a port above 65535.
         let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
         if authority.host().is_empty() || !(port.is_empty() || authority.port_u16().is_some()) {
             return Err(ApiBaseError::NotAUrl);
@@ -47,7 +48,8 @@ impl ApiBase {
         if path.query().is_some() {
             return Err(ApiBaseError::Query);
         }
-        if !path::is_plain(&path::decoded(path.path().as_bytes())) {
+        let decoded = percent::decode_fully(path.path().as_bytes());
+        if !path::is_unambiguous(decoded.as_deref().unwrap_or(path.path().as_bytes())) {
             return Err(ApiBaseError::Path);
         }
         let path = match path.path().trim_end_matches('/') {
@@ -57,9 +59,9 @@ impl ApiBase {
         Ok(Self { scheme, authority, path: path.to_owned() })
     }
 
-    /// The URL of a path below the base; the query passes byte for byte.
+    /// The URL of a path below the base; path and query keep every byte.
     ///
-    /// The parts are put together, and never parsed as one string again.
+    /// The URL is built from its parts: parsing a joined string could move the path out of the base.
     pub(crate) fn join(&self, below: &str, query: Option<&str>) -> Option<Uri> {
         let query = query.map(|query| ["?", query]).unwrap_or_default().concat();
         let target = [&self.path, below, &query].concat();
@@ -70,7 +72,7 @@ impl ApiBase {
         Uri::from_parts(parts).ok()
     }
 
-    /// The part of an absolute URL, or of an absolute path, that lies below the base: `/files/1` or nothing.
+    /// The part of an absolute URL, or of an absolute path, that follows the base, such as `/files/1`. `None` outside the base.
     pub(crate) fn below<'a>(&self, location: &'a str) -> Option<&'a str> {
         let path = if location.starts_with('/') && !location.starts_with("//") {
             location
@@ -79,30 +81,30 @@ impl ApiBase {
             let end = rest.find(['/', '?', '#'])?;
             let (authority, path) = rest.split_at_checked(end)?;
             let same = scheme.eq_ignore_ascii_case(self.scheme.as_str())
-                && self.origin_port(authority) == self.origin_port(self.authority.as_str());
+                && self.normalized(authority) == self.normalized(self.authority.as_str());
             same.then_some(path)?
         };
         path.strip_prefix(self.path.as_str()).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
     }
 
-    /// Whether requests go over TLS.
+    /// Whether the upstream uses TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
-    /// Whether the base is a gateway of Cloudflare's by its host.
+    /// Whether the host is Cloudflare's AI Gateway.
     pub(crate) fn is_ai_gateway(&self) -> bool {
         self.authority.host().eq_ignore_ascii_case(AI_GATEWAY)
     }
 
-    /// Whether requests go to OpenAI straight.
+    /// Whether the host is OpenAI's API.
     pub(crate) fn is_openai(&self) -> bool {
         self.authority.host().eq_ignore_ascii_case(OPENAI)
     }
 
-    /// An authority in lower case, without a port that the scheme implies.
-    fn origin_port(&self, authority: &str) -> String {
+    /// An authority in lower case, without the scheme's default port.
+    fn normalized(&self, authority: &str) -> String {
         let default = if self.is_https() { ":443" } else { ":80" };
         authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase()
     }
@@ -120,7 +122,7 @@ impl fmt::Display for ApiBase {
     }
 }
 
-/// Why `API_BASE` can't be used.
+/// Why `API_BASE` is invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ApiBaseError {
     /// Not an absolute URL.
@@ -129,8 +131,8 @@ pub enum ApiBaseError {
     /// A scheme other than http and https.
     #[error("must begin with https:// or http://")]
     Scheme,
-    /// A user or a password before the host.
-    #[error("must not hold a user or password (the part before @); the key belongs in OPENAI_API_KEY")]
+    /// A user name or a password before the host.
+    #[error("must not contain a user or password (the part before @); the key belongs in OPENAI_API_KEY")]
     Userinfo,
     /// A `?`.
     #[error("must not have a query (the part after ?)")]
@@ -138,8 +140,8 @@ pub enum ApiBaseError {
     /// A `#`.
     #[error("must not have a fragment (the part after #)")]
     Fragment,
-    /// A path that could be read in two ways.
-    #[error("has a path with a '.' or '..' component, a backslash or a control character")]
+    /// A path that could resolve to another one.
+    #[error("has a path with a '.' or '..' segment, a backslash or a control character")]
     Path,
 }
 
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_means_v1() {
+    fn default_path_is_v1() {
         reads("https://api.openai.com", "https://api.openai.com/v1");
         reads("https://api.openai.com/", "https://api.openai.com/v1");
         reads("https://api.openai.com/v1", "https://api.openai.com/v1");
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_base_is_refused() {
+    fn invalid_bases_are_refused() {
         for (text, error) in [
             ("", ApiBaseError::NotAUrl),
             ("api.openai.com", ApiBaseError::NotAUrl),
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn joining_keeps_every_byte() {
+    fn join_keeps_every_byte() {
         let base = ApiBase::parse("https://gateway.ai.cloudflare.com/v1/a/g/openai/").unwrap();
         let url = base.join("/x%2Fy//z", Some("a=%20&b=+&&c")).unwrap();
         assert_eq!(url, "https://gateway.ai.cloudflare.com/v1/a/g/openai/x%2Fy//z?a=%20&b=+&&c");
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn locations_below_the_base_are_found() {
+    fn below_finds_locations_in_the_base() {
         let base = ApiBase::parse("https://api.openai.com/v1").unwrap();
         for (location, below) in [
             ("https://api.openai.com/v1/files/1?x#y", Some("/files/1?x#y")),

@@ -1,4 +1,6 @@
-//! Settings by name -> a validated [`Config`], or every problem at once.
+//! Reads the settings: a validated [`Config`], or all problems at once.
+
+use http::HeaderValue;
 
 use crate::{
     api_base::{ApiBase, ApiBaseError},
@@ -7,14 +9,14 @@ use crate::{
     secret::Secret,
 };
 
-/// One setting of the proxy, the same in every adapter.
+/// A setting that all adapters have.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// The name, as in the environment.
     pub name: &'static str,
-    /// Whether the value must not be shown.
+    /// Whether the value must not be printed.
     pub secret: bool,
-    /// What it is for, in a line.
+    /// Its purpose, in one line.
     pub help: &'static str,
 }
 
@@ -23,12 +25,12 @@ pub const SETTINGS: [Setting; 7] = [
     Setting {
         name: "OPENAI_API_KEY",
         secret: true,
-        help: "The real key, sent to the upstream in place of the access keys",
+        help: "The API key, sent to the upstream in place of the access keys",
     },
     Setting {
         name: "ACCESS_KEYS",
         secret: true,
-        help: "The keys that open the door, separated by commas or newlines: sk-{user}-{random} as keygen makes \
+        help: "The access keys of all users, separated by commas or newlines: sk-{user}-{random} as keygen makes \
                them, or sha256:{user}:{digest}",
     },
     Setting {
@@ -42,7 +44,7 @@ pub const SETTINGS: [Setting; 7] = [
     Setting {
         name: "ALLOWED_ORIGINS",
         secret: false,
-        help: "Origins whose pages may read answers, separated by commas [default: *]",
+        help: "Origins whose pages may read responses, separated by commas [default: *]",
     },
 ];
 
@@ -53,37 +55,43 @@ pub struct Config {
     pub(crate) api_base: ApiBase,
     pub(crate) api_key: Option<Secret>,
     pub(crate) gateway_token: Option<Secret>,
-    pub(crate) organization: Option<Secret>,
-    pub(crate) project: Option<Secret>,
+    pub(crate) organization: Option<HeaderValue>,
+    pub(crate) project: Option<HeaderValue>,
     pub(crate) origins: AllowedOrigins,
 }
 
+/// The value of a setting, trimmed. A blank value counts as not set.
+pub fn setting(get: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
 impl Config {
-    /// Reads the settings of [`SETTINGS`] by their names. A blank value counts as none.
+    /// Reads the settings of [`SETTINGS`]. `get` returns a value by name, as [`setting`] reads it.
     ///
     /// # Errors
-    /// [`ConfigError`] with every problem; no message holds a value.
+    /// [`ConfigError`] with all problems; no message contains a value.
     pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
-        let text = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let mut header = |name: &'static str| {
+        let text = |name: &str| setting(&get, name);
+        let mut visible_ascii = |name: &'static str| {
             let secret = Secret::parse(&text(name)?);
             if secret.is_none() {
                 problems.push(Problem::NotAHeader { name });
             }
             secret
         };
-        let api_key = header("OPENAI_API_KEY");
-        let gateway_token = header("AI_GATEWAY_TOKEN");
-        let organization = header("OPENAI_ORGANIZATION");
-        let project = header("OPENAI_PROJECT");
+        let api_key = visible_ascii("OPENAI_API_KEY");
+        let gateway_token = visible_ascii("AI_GATEWAY_TOKEN");
+        let mut account = |name| visible_ascii(name).and_then(|value| HeaderValue::from_str(value.expose()).ok());
+        let organization = account("OPENAI_ORGANIZATION");
+        let project = account("OPENAI_PROJECT");
 
         if text("OPENAI_API_KEY").is_none() && text("AI_GATEWAY_TOKEN").is_none() {
-            problems.push(Problem::NoRealKey);
+            problems.push(Problem::NoApiKey);
         }
-        let real: Vec<String> = ["OPENAI_API_KEY", "AI_GATEWAY_TOKEN"].into_iter().filter_map(text).collect();
-        let real: Vec<&str> = real.iter().map(String::as_str).collect();
-        let keys = Keyring::parse(&text("ACCESS_KEYS").unwrap_or_default(), &real).unwrap_or_else(|causes| {
+        let owner_keys: Vec<String> = ["OPENAI_API_KEY", "AI_GATEWAY_TOKEN"].into_iter().filter_map(text).collect();
+        let owner_keys: Vec<&str> = owner_keys.iter().map(String::as_str).collect();
+        let keys = Keyring::parse(&text("ACCESS_KEYS").unwrap_or_default(), &owner_keys).unwrap_or_else(|causes| {
             problems.extend(causes.into_iter().map(Problem::AccessKeys));
             Keyring::default()
         });
@@ -95,8 +103,8 @@ impl Config {
         if gateway_token.is_some() && api_base.is_openai() && !problems.iter().any(Problem::is_api_base) {
             problems.push(Problem::TokenWithoutGateway);
         }
-        let origins = AllowedOrigins::parse(&text("ALLOWED_ORIGINS").unwrap_or_default()).unwrap_or_else(|place| {
-            problems.push(Problem::AllowedOrigins { place });
+        let origins = AllowedOrigins::parse(&text("ALLOWED_ORIGINS").unwrap_or_default()).unwrap_or_else(|position| {
+            problems.push(Problem::AllowedOrigins { position });
             AllowedOrigins::default()
         });
         if problems.is_empty() {
@@ -106,14 +114,14 @@ impl Config {
         }
     }
 
-    /// Where admitted requests go.
+    /// The base URL of the upstream.
     #[must_use]
     pub fn api_base(&self) -> &ApiBase {
         &self.api_base
     }
 }
 
-/// Every problem of the settings; shown one a line.
+/// All problems of the settings; its `Display` prints one per line.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigError {
@@ -127,13 +135,13 @@ impl From<Vec<Problem>> for ConfigError {
 }
 
 impl ConfigError {
-    /// For an adapter that can't get at a setting that is there: it must not count as one that is not set.
+    /// For an adapter that cannot read a setting that exists: it must not count as not set.
     #[must_use]
     pub fn unreadable(name: &'static str) -> Self {
         Self { problems: vec![Problem::Unreadable { name }] }
     }
 
-    /// The problems, each a sentence that begins with the setting's name.
+    /// The problems. Each is a sentence that begins with the setting's name.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -143,17 +151,17 @@ impl ConfigError {
 /// One problem of the settings.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Problem {
-    /// Neither a key nor a gateway's token to send upstream.
-    #[error("OPENAI_API_KEY is not set, and no AI_GATEWAY_TOKEN either; set the real key")]
-    NoRealKey,
-    /// A store that does not give the value.
-    #[error("{name} is set, but can't be read from where it is kept")]
+    /// Neither an API key nor a gateway token.
+    #[error("OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set; set the API key")]
+    NoApiKey,
+    /// A value that the secret store does not return.
+    #[error("{name} is set, but its secret store returns no value")]
     Unreadable {
         /// The setting.
         name: &'static str,
     },
-    /// A value that can't stand in a header.
-    #[error("{name} must be visible ASCII characters in one line")]
+    /// A value that is not a header value.
+    #[error("{name} must consist of visible ASCII characters, without spaces")]
     NotAHeader {
         /// The setting.
         name: &'static str,
@@ -164,16 +172,16 @@ pub enum Problem {
     /// See [`ApiBaseError`].
     #[error("API_BASE {0}")]
     ApiBase(ApiBaseError),
-    /// The token would be sent to somebody who has no use for it.
-    #[error("AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI itself; set API_BASE to the gateway's URL")]
+    /// The token would be sent to OpenAI, which does not use it.
+    #[error("AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI; set API_BASE to the gateway's URL")]
     TokenWithoutGateway,
-    /// An item that is no origin.
-    #[error("ALLOWED_ORIGINS item {place} is not an origin such as https://chat.example.com")]
+    /// An item that is not an origin.
+    #[error("ALLOWED_ORIGINS item {position} is not an origin such as https://chat.example.com")]
     AllowedOrigins {
-        /// The item's place, the first being 1.
-        place: usize,
+        /// The item's position, counted from 1.
+        position: usize,
     },
-    /// An adapter's own: a sentence on a setting that it alone has, or a value that it could not fetch.
+    /// A problem that only one adapter can have, as a sentence.
     #[error("{0}")]
     Adapter(String),
 }
@@ -195,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn little_is_needed() {
+    fn minimal_settings() {
         assert!(problems(&[("OPENAI_API_KEY", " sk-real\n"), ("ACCESS_KEYS", "sk-Tom-abcdefgh")]).is_empty());
         let gateway = "https://gateway.ai.cloudflare.com/v1/a/g/openai";
         assert!(
@@ -205,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_at_once_and_no_secret() {
+    fn all_problems_at_once_and_no_secret() {
         let found = problems(&[
             ("OPENAI_API_KEY", "sk-re al"),
             ("AI_GATEWAY_TOKEN", "gateway-secret"),
@@ -217,11 +225,11 @@ mod tests {
         assert_eq!(
             found,
             [
-                "OPENAI_API_KEY must be visible ASCII characters in one line",
-                "OPENAI_PROJECT must be visible ASCII characters in one line",
+                "OPENAI_API_KEY must consist of visible ASCII characters, without spaces",
+                "OPENAI_PROJECT must consist of visible ASCII characters, without spaces",
                 "ACCESS_KEYS item 1: the random part has 8 to 128 characters, this one 3",
-                "ACCESS_KEYS item 2 is the real key itself; give people keys made with `keygen NAME`",
-                "API_BASE must not hold a user or password (the part before @); the key belongs in OPENAI_API_KEY",
+                "ACCESS_KEYS item 2 is the API key itself; give users keys made with `keygen NAME`",
+                "API_BASE must not contain a user or password (the part before @); the key belongs in OPENAI_API_KEY",
                 "ALLOWED_ORIGINS item 2 is not an origin such as https://chat.example.com",
             ]
         );
@@ -232,13 +240,13 @@ mod tests {
         assert_eq!(
             problems(&[("ACCESS_KEYS", " , ")]),
             [
-                "OPENAI_API_KEY is not set, and no AI_GATEWAY_TOKEN either; set the real key",
-                "ACCESS_KEYS holds no key; make one with `keygen NAME`",
+                "OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set; set the API key",
+                "ACCESS_KEYS contains no key; make one with `keygen NAME`",
             ]
         );
         assert_eq!(
             problems(&[("AI_GATEWAY_TOKEN", "t"), ("ACCESS_KEYS", "sk-Tom-abcdefgh")]),
-            ["AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI itself; set API_BASE to the gateway's URL"]
+            ["AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI; set API_BASE to the gateway's URL"]
         );
     }
 }

@@ -1,22 +1,23 @@
-//! What browsers need ([Fetch, CORS protocol](https://fetch.spec.whatwg.org/#http-cors-protocol)).
+//! Headers for browsers ([Fetch, CORS protocol](https://fetch.spec.whatwg.org/#http-cors-protocol)).
 //!
-//! No credentials mode: the key travels in a header that the page sets, so `*` is enough and safe.
+//! There is no credentials mode: the page sets the key in a header, so `*` is enough and safe.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
 
-/// What a page may read of an answer, beyond the few headers that it always may.
+/// The response headers that a page may read, besides the
+/// [safelisted ones](https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name).
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "location, openai-processing-ms, openai-version, retry-after, retry-after-ms, x-request-id, x-should-retry, \
      x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, \
      x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens",
 );
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-/// A day; browsers cap it further.
+/// Seconds that a browser may cache a preflight: a day. Chromium caps it at two hours.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
-/// `ALLOWED_ORIGINS`: whose pages may read the answers.
+/// `ALLOWED_ORIGINS`: the origins whose pages may read responses.
 #[derive(Debug, Default)]
 pub(crate) enum AllowedOrigins {
     #[default]
@@ -28,7 +29,7 @@ impl AllowedOrigins {
     /// Reads `*`, or a comma or newline separated list of origins such as `https://chat.example.com`.
     ///
     /// # Errors
-    /// The place of the first item that is no origin, counted from 1.
+    /// The position of the first item that is not an origin, counted from 1.
     pub(crate) fn parse(list: &str) -> Result<Self, usize> {
         let items = || list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
         if items().all(|item| item == "*") {
@@ -40,8 +41,8 @@ impl AllowedOrigins {
         }
     }
 
-    /// What answers to this request bear.
-    pub(crate) fn cors(&self, request: &HeaderMap) -> Cors {
+    /// The CORS headers of the response to this request.
+    pub(crate) fn for_request(&self, request: &HeaderMap) -> Cors {
         let Some(origin) = request.get(header::ORIGIN) else { return Cors::NotABrowser };
         match self {
             Self::Any => Cors::Allowed(ANY),
@@ -53,13 +54,14 @@ impl AllowedOrigins {
     }
 }
 
-/// `scheme://host[:port]`, or `null` for pages without an origin.
+/// `scheme://host[:port]`, or `null` for an
+/// [opaque origin](https://html.spec.whatwg.org/multipage/browsers.html#concept-origin-opaque).
 fn is_origin(text: &str) -> bool {
     let host = text.split_once("://").map_or("", |(_, host)| host);
     text == "null" || !host.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) && !host.contains(['/', '*'])
 }
 
-/// What one request's answer bears, whoever makes that answer.
+/// The CORS headers of one response, the upstream's or our own.
 #[derive(Clone, Debug)]
 pub(crate) enum Cors {
     NotABrowser,
@@ -72,8 +74,8 @@ impl Cors {
         Self::Allowed(ANY)
     }
 
-    /// Sets the CORS headers of an answer.
-    pub(crate) fn mark(&self, headers: &mut HeaderMap) {
+    /// Sets the CORS headers of a response.
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         match self {
             Self::NotABrowser => {}
             Self::Refused => vary(headers, "origin"),
@@ -85,7 +87,7 @@ impl Cors {
         }
     }
 
-    /// The answer to a preflight.
+    /// The response to a preflight.
     pub(crate) fn preflight(&self, request: &HeaderMap) -> Response<Bytes> {
         let mut headers = HeaderMap::new();
         vary(&mut headers, "origin, access-control-request-method, access-control-request-headers");
@@ -93,9 +95,9 @@ impl Cors {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-            // Echoed: a list of our own would break on the next header that an SDK invents.
-            if let Some(asked) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+            // Echoed, because a fixed list would refuse the next header that an SDK adds.
+            if let Some(requested) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone());
             }
         }
         let mut response = Response::new(Bytes::new());
@@ -105,7 +107,7 @@ impl Cors {
     }
 }
 
-/// Whether a browser asks for leave before the request itself.
+/// A [CORS-preflight request](https://fetch.spec.whatwg.org/#cors-preflight-request).
 pub(crate) fn is_preflight(head: &request::Parts) -> bool {
     head.method == Method::OPTIONS
         && head.headers.contains_key(header::ORIGIN)
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_read() {
+    fn parse_origins() {
         assert!(matches!(AllowedOrigins::parse("*"), Ok(AllowedOrigins::Any)));
         assert!(matches!(AllowedOrigins::parse(" , "), Ok(AllowedOrigins::Any)));
         for (list, at) in [("https://a.com,b.com", 2), ("https://a.com/", 1), ("https://*.a.com", 1), ("*,null", 1)] {
@@ -130,17 +132,17 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_origin_is_echoed() {
+    fn listed_origin_is_echoed() {
         let allowed = AllowedOrigins::parse("https://A.com, null").unwrap();
-        let marks = |origin: &'static str| {
-            let mut answer = HeaderMap::new();
+        let allow_origin = |origin: &'static str| {
+            let mut response = HeaderMap::new();
             let request = HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static(origin))]);
-            allowed.cors(&request).mark(&mut answer);
-            assert_eq!(answer[header::VARY], "origin");
-            answer.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+            allowed.for_request(&request).apply(&mut response);
+            assert_eq!(response[header::VARY], "origin");
+            response.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN)
         };
-        assert_eq!(marks("https://a.com").unwrap(), "https://a.com");
-        assert_eq!(marks("null").unwrap(), "null");
-        assert_eq!(marks("https://b.com"), None);
+        assert_eq!(allow_origin("https://a.com").unwrap(), "https://a.com");
+        assert_eq!(allow_origin("null").unwrap(), "null");
+        assert_eq!(allow_origin("https://b.com"), None);
     }
 }

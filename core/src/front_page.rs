@@ -1,13 +1,13 @@
-//! The short page at `/` and the health answer: neither needs a key, nor tells anything of the settings.
+//! The front page at `/` and the health check. They need no key and show no setting.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header, request};
 
-use crate::rejection::json_string;
+use crate::json;
 
 const HTML: &str = include_str!("front_page.html");
 
-/// Answers `GET` and `HEAD` of `/` and `/healthz`.
+/// The response to `GET` and `HEAD` of `/` and `/healthz`.
 pub(crate) fn reply(head: &request::Parts) -> Option<Response<Bytes>> {
     if head.method != Method::GET && head.method != Method::HEAD {
         return None;
@@ -18,12 +18,12 @@ pub(crate) fn reply(head: &request::Parts) -> Option<Response<Bytes>> {
         "/" => {
             let base_url = base_url(head);
             let body = format!(
-                "{{\"message\":\"It works. Use the access key that you were given in any OpenAI client, with this \
+                "{{\"message\":\"It works. Use your access key in any OpenAI client, with this \
                  base URL.\",\"base_url\":{},\"python\":{},\"javascript\":{},\"curl\":{}}}\n",
-                json_string(&base_url),
-                json_string(&format!("OpenAI(base_url=\"{base_url}\", api_key=\"YOUR_KEY\")")),
-                json_string(&format!("new OpenAI({{ baseURL: \"{base_url}\", apiKey: \"YOUR_KEY\" }})")),
-                json_string(&format!("curl {base_url}/models -H \"Authorization: Bearer YOUR_KEY\"")),
+                json::string_literal(&base_url),
+                json::string_literal(&format!("OpenAI(base_url=\"{base_url}\", api_key=\"YOUR_KEY\")")),
+                json::string_literal(&format!("new OpenAI({{ baseURL: \"{base_url}\", apiKey: \"YOUR_KEY\" }})")),
+                json::string_literal(&format!("curl {base_url}/models -H \"Authorization: Bearer YOUR_KEY\"")),
             );
             Some(page("application/json", body))
         }
@@ -36,11 +36,11 @@ fn wants_html(head: &request::Parts) -> bool {
     accept.filter_map(|value| value.to_str().ok()).any(|list| list.contains("text/html"))
 }
 
-/// The client's view of this proxy, as far as a request tells: what it asked for, behind which fronts.
+/// The base URL as the client sees it, from the request and the headers of reverse proxies.
 fn base_url(head: &request::Parts) -> String {
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let host = head.uri.authority().map(http::uri::Authority::as_str).or_else(|| text("host"));
-    // The host is a client's word and goes into a page.
+    // The client chose the host, and it is written into a page.
     let host = host.filter(|host| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-_[]".contains(&b)));
     let host = host.filter(|host| !host.is_empty()).unwrap_or("localhost");
     let scheme = text("x-forwarded-proto").or(head.uri.scheme_str()).filter(|s| ["http", "https"].contains(s));

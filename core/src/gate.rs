@@ -1,48 +1,51 @@
-//! The only decision: a request's head in, the upstream's head or a rejection out.
+//! The decision about a request: its head in; the upstream's request head, a response of our own, or an error response out.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version, header, request,
-    response,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request, response,
 };
 
 use crate::{
-    access_key::{AccessKey, PREFIX},
+    access_key::AccessKey,
     config::Config,
     cors::{self, Cors},
     credential, front_page, headers, path,
-    rejection::{Cause, Rejection, UpstreamFailure},
+    rejection::{Rejection, RejectionKind, UpstreamFailure},
+    request_head::RequestHead,
     secret::Secret,
 };
 
+/// Authorization of an
+/// [authenticated AI Gateway](https://developers.cloudflare.com/ai-gateway/configuration/authentication/).
 const GATEWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("cf-aig-authorization");
+/// [Custom metadata](https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/) in an AI Gateway's log.
 const GATEWAY_METADATA: HeaderName = HeaderName::from_static("cf-aig-metadata");
 
-/// More values than this are no client's; [`http::HeaderMap`] itself ends at 24,576.
+/// Header values in a request. No client sends so many; [`http::HeaderMap`] takes 24,576.
 const HEADERS_MAX: usize = 1000;
 
-/// Decides over requests and answers. One serves a whole process.
+/// Decides about requests and responses. One gate serves a whole process, until its settings change.
 #[derive(Debug)]
 pub struct Gate {
     config: Config,
-    /// What every request to the upstream bears, whatever the client sent.
+    /// Set on each request to the upstream, in place of any value that the client sent.
     injected: Vec<(HeaderName, HeaderValue)>,
-    /// Whether the upstream takes a person's name for its logs and limits.
-    names_users: bool,
+    /// Whether the upstream is an AI Gateway, which logs the user's name.
+    sends_user: bool,
 }
 
-/// What becomes of a request that is not rejected.
+/// The result for a request that is not rejected.
 #[derive(Debug)]
 pub enum Admission {
-    /// To be sent upstream.
+    /// Send this request to the upstream.
     Forward(Forward),
-    /// Answered here: a preflight, the front page, the health check.
+    /// Send this response to the client: a preflight, the front page, the health check.
     Reply(Response<Bytes>),
 }
 
-/// An admitted request. Only [`Gate::admit`] makes one.
+/// An admitted request. Only [`Gate::admit`] creates one.
 #[derive(Debug)]
 pub struct Forward {
     head: request::Parts,
@@ -50,180 +53,185 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// The person whose key it is.
+    /// The user whose access key the request has.
     #[must_use]
     pub fn user(&self) -> &Arc<str> {
         &self.exchange.user
     }
 
-    /// The head to send, with an absolute URI, and what is needed for the answer.
+    /// The head to send, with an absolute URI, and the state that its response needs.
     #[must_use]
     pub fn into_parts(self) -> (request::Parts, Exchange) {
         (self.head, self.exchange)
     }
 }
 
-/// What the answer to an admitted request depends on.
+/// An admitted request that waits for its response. It holds the gate that admitted the request, so that a reload of
+/// the settings between request and response changes nothing for it.
 #[derive(Debug)]
 pub struct Exchange {
+    gate: Arc<Gate>,
     user: Arc<str>,
     cors: Cors,
     websocket: bool,
 }
 
 impl Exchange {
-    /// Whether the client asks for a WebSocket, so that the upstream may answer with [`Answer::Tunnel`].
+    /// Whether the client asks for a WebSocket, so that the upstream may switch protocols.
     #[must_use]
-    pub fn asks_for_websocket(&self) -> bool {
+    pub fn wants_websocket(&self) -> bool {
         self.websocket
     }
 
-    /// The answer where the upstream gave none.
-    #[must_use]
-    pub fn failed(&self, failure: UpstreamFailure) -> Rejection {
-        let cause = match failure {
-            UpstreamFailure::Unreachable => Cause::Unreachable,
-            UpstreamFailure::Timeout => Cause::Timeout,
-            UpstreamFailure::TooLarge => Cause::TooLarge,
-        };
-        Rejection::new(cause, self.cors.clone())
+    /// Filters the head of the upstream's response; the body follows unchanged. The result is never a status 101.
+    ///
+    /// # Errors
+    /// A [`Rejection`] replaces the response if the upstream refused the API key, or switched protocols without being
+    /// asked. Drop the response's body then.
+    pub fn admit_response(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        match head.status {
+            StatusCode::UNAUTHORIZED => Err(Rejection::new(RejectionKind::ApiKeyRefused, self.cors.clone())),
+            StatusCode::SWITCHING_PROTOCOLS => Err(self.reject(UpstreamFailure::Unreachable)),
+            _ => Ok(self.filter(head)),
+        }
     }
-}
 
-/// An upstream's answer, ready for the client.
-#[derive(Debug)]
-pub enum Answer {
-    /// The head of an ordinary answer; the body follows untouched.
-    Respond(response::Parts),
-    /// The head that opens the WebSocket; bytes pass both ways from there on.
-    Tunnel(response::Parts),
+    /// Filters the head of a response with status 101. Call it only if the connection to the upstream has switched
+    /// protocols; bytes pass in both directions after it.
+    ///
+    /// # Errors
+    /// A [`Rejection`] replaces the response if it does not open the WebSocket that the client asked for. Close the
+    /// connection then.
+    pub fn admit_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        let opens_websocket = head.status == StatusCode::SWITCHING_PROTOCOLS
+            && headers::has_token(&head.headers, header::UPGRADE, "websocket");
+        if !(self.websocket && opens_websocket) {
+            return Err(self.reject(UpstreamFailure::Unreachable));
+        }
+        let mut head = self.filter(head);
+        headers::upgrade_to_websocket(&mut head.headers);
+        Ok(head)
+    }
+
+    /// The error response to send if the upstream sent no response.
+    #[must_use]
+    pub fn reject(&self, failure: UpstreamFailure) -> Rejection {
+        Rejection::new(failure.into(), self.cors.clone())
+    }
+
+    fn filter(&self, mut head: response::Parts) -> response::Parts {
+        headers::strip_response(&mut head.headers, &self.gate.secrets());
+        self.gate.rewrite_location(&mut head);
+        self.cors.apply(&mut head.headers);
+        head.version = Version::HTTP_11;
+        head
+    }
 }
 
 impl Gate {
-    /// Builds the gate.
+    /// Creates a gate.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let names_users = config.gateway_token.is_some() || config.api_base.is_ai_gateway();
+        let sends_user = config.gateway_token.is_some() || config.api_base.is_ai_gateway();
         let bearers =
             [(header::AUTHORIZATION, &config.api_key), (GATEWAY_AUTHORIZATION, &config.gateway_token)].into_iter();
         let bearers = bearers.filter_map(|(name, secret)| Some((name, secret.as_ref()?.bearer()?)));
-        let owners = [(headers::ORGANIZATION, &config.organization), (headers::PROJECT, &config.project)];
-        let owners = owners
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, HeaderValue::from_str(value.as_ref()?.expose()).ok()?)));
-        let injected = bearers.chain(owners).collect();
-        Self { config, injected, names_users }
+        let account = [(headers::ORGANIZATION, &config.organization), (headers::PROJECT, &config.project)].into_iter();
+        let account = account.filter_map(|(name, value)| Some((name, value.clone()?)));
+        let injected = bearers.chain(account).collect();
+        Self { config, injected, sends_user }
     }
 
-    /// Decides over a request.
+    /// Decides about a request.
     ///
-    /// Of an admitted request's head, exactly this is changed: the URI becomes the upstream's, headers are
-    /// stripped and set, the version is HTTP/1.1 and the extensions are dropped. The method, and every byte of the
-    /// path (less leading `/v1`) and of the query, stay.
+    /// The head of an admitted request changes only in this: the URI is the upstream's, some headers are removed and
+    /// set, the version is HTTP/1.1, the extensions are dropped. The method and every byte of the query and of the path
+    /// (without leading `/v1` segments) are unchanged.
     ///
     /// # Errors
-    /// A [`Rejection`]; nothing of the request may then be sent anywhere.
-    pub fn admit(&self, head: request::Parts) -> Result<Admission, Rejection> {
-        let cors = self.config.origins.cors(&head.headers);
-        if head.method == Method::CONNECT || head.method == Method::TRACE {
-            return Err(Rejection::new(Cause::Method, cors));
+    /// A [`Rejection`]: send nothing of the request anywhere.
+    pub fn admit(self: &Arc<Self>, head: RequestHead) -> Result<Admission, Rejection> {
+        let parts = head.parts();
+        let cors = self.config.origins.for_request(&parts.headers);
+        if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+            return Err(Rejection::new(RejectionKind::Method, cors));
         }
-        if cors::is_preflight(&head) {
-            return Ok(Admission::Reply(cors.preflight(&head.headers)));
+        if cors::is_preflight(parts) {
+            return Ok(Admission::Reply(cors.preflight(&parts.headers)));
         }
-        if let Some(mut page) = front_page::reply(&head) {
-            cors.mark(page.headers_mut());
+        if let Some(mut page) = front_page::reply(parts) {
+            cors.apply(page.headers_mut());
             return Ok(Admission::Reply(page));
         }
         match self.forward(head) {
             Ok((head, user, websocket)) => {
-                Ok(Admission::Forward(Forward { head, exchange: Exchange { user, cors, websocket } }))
+                let exchange = Exchange { gate: Arc::clone(self), user, cors, websocket };
+                Ok(Admission::Forward(Forward { head, exchange }))
             }
-            Err(cause) => Err(Rejection::new(cause, cors)),
+            Err(kind) => Err(Rejection::new(kind, cors)),
         }
     }
 
-    /// The answer to a request whose target can't be read as a URI at all, so that there is no head to admit.
+    /// The error response to a request whose target is not a URI, so that it has no head to admit.
     #[must_use]
-    pub fn unreadable(&self, headers: &HeaderMap) -> Rejection {
-        Rejection::new(Cause::InvalidPath, self.config.origins.cors(headers))
+    pub fn reject_unparsable(&self, headers: &HeaderMap) -> Rejection {
+        Rejection::new(RejectionKind::InvalidPath, self.config.origins.for_request(headers))
     }
 
-    /// Makes the head of an answer fit for the client.
-    ///
-    /// # Errors
-    /// A [`Rejection`] that takes the answer's place where the upstream refused the owner's key, or switched
-    /// protocols unasked; the answer's body must then be dropped.
-    pub fn answer(&self, exchange: &Exchange, mut head: response::Parts) -> Result<Answer, Rejection> {
-        let reject = |cause| Err(Rejection::new(cause, exchange.cors.clone()));
-        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
-        if head.status == StatusCode::UNAUTHORIZED {
-            return reject(Cause::OwnersKeyRefused);
-        }
-        if switches && !(exchange.websocket && headers::has_token(&head.headers, header::UPGRADE, "websocket")) {
-            return reject(Cause::Unreachable);
-        }
-        headers::strip_answer(&mut head.headers, &self.secrets());
-        self.localize(&mut head);
-        exchange.cors.mark(&mut head.headers);
-        head.version = Version::HTTP_11;
-        if switches {
-            headers::upgrade_to_websocket(&mut head.headers);
-            return Ok(Answer::Tunnel(head));
-        }
-        Ok(Answer::Respond(head))
-    }
-
-    /// The path as logs may show it: hidden whole where a key may stand in it.
+    /// The path as logs may show it: hidden if it may contain a key.
     #[must_use]
-    pub fn loggable_path<'a>(&self, uri: &'a Uri) -> &'a str {
-        let meaning = path::decoded(uri.path().as_bytes());
-        // Wherever it stands, also within a word such as `task-`: a path too few in a log does less harm than a key.
-        if headers::holds(&meaning, PREFIX) || self.secrets().any(|secret| headers::holds(&meaning, secret)) {
-            "(hidden: it holds a key)"
+    pub fn loggable_path<'a>(&self, head: &'a RequestHead) -> &'a str {
+        let path = head.decoded_path();
+        // `sk-` within a word such as `task-` hides the path too: a missing path is better than a logged key.
+        let contains = |secret: &str| headers::contains(path, secret);
+        if contains(AccessKey::PREFIX) || self.secrets().any(contains) {
+            "(hidden: it contains a key)"
         } else {
-            uri.path()
+            head.parts().uri.path()
         }
     }
 
-    fn forward(&self, mut head: request::Parts) -> Result<(request::Parts, Arc<str>, bool), Cause> {
-        if head.headers.len() > HEADERS_MAX {
-            return Err(Cause::Headers);
+    fn forward(&self, head: RequestHead) -> Result<(request::Parts, Arc<str>, bool), RejectionKind> {
+        let parts = head.parts();
+        if parts.headers.len() > HEADERS_MAX {
+            return Err(RejectionKind::Headers);
         }
-        let key = credential::presented(&head.headers)?;
-        let user = self.user(&key)?;
-        // Only now: a refused key is never copied.
+        let key = credential::find_key(&parts.headers)?;
+        let user = self.find_user(&key)?;
+        // A refused key is never copied.
         let key = key.into_owned();
-        let below = path::below_base(head.uri.path())?;
-        head.uri = self.config.api_base.join(below, head.uri.query()).ok_or(Cause::InvalidPath)?;
-        let websocket = asks_for_websocket(&head);
+        let relative_path = path::relative_path(parts.uri.path(), head.decoded_path())?;
+        let uri = self.config.api_base.join(relative_path, parts.uri.query()).ok_or(RejectionKind::InvalidPath)?;
+        let websocket = wants_websocket(parts);
 
-        headers::strip_request(&mut head.headers, &key);
+        let mut parts = head.into_parts();
+        parts.uri = uri;
+        headers::strip_request(&mut parts.headers, &key);
         if websocket {
-            headers::upgrade_to_websocket(&mut head.headers);
+            headers::upgrade_to_websocket(&mut parts.headers);
         }
         for (name, value) in &self.injected {
-            head.headers.insert(name, value.clone());
+            parts.headers.insert(name, value.clone());
         }
-        if self.names_users {
+        if self.sends_user {
             let metadata = format!(r#"{{"user":"{user}"}}"#);
-            head.headers.insert(GATEWAY_METADATA, metadata.try_into().map_err(|_| Cause::InvalidKey)?);
+            parts.headers.insert(GATEWAY_METADATA, metadata.try_into().map_err(|_| RejectionKind::InvalidKey)?);
         }
-        head.version = Version::HTTP_11;
-        head.extensions = Extensions::new();
-        Ok((head, user, websocket))
+        parts.version = Version::HTTP_11;
+        parts.extensions = Extensions::new();
+        Ok((parts, user, websocket))
     }
 
-    fn user(&self, presented: &str) -> Result<Arc<str>, Cause> {
-        let key = AccessKey::parse(presented).map_err(|_| Cause::InvalidKey)?;
-        self.config.keys.user_of(&key).cloned().ok_or(Cause::InvalidKey)
+    fn find_user(&self, key: &str) -> Result<Arc<str>, RejectionKind> {
+        let key = AccessKey::parse(key).map_err(|_| RejectionKind::InvalidKey)?;
+        self.config.keys.user_of(&key).cloned().ok_or(RejectionKind::InvalidKey)
     }
 
-    /// Rewrites a `location` below the API base to where the client finds it.
-    fn localize(&self, head: &mut response::Parts) {
+    /// Rewrites a `location` below the API base to the same route on the proxy.
+    fn rewrite_location(&self, head: &mut response::Parts) {
         let location = head.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let below = location.and_then(|location| self.config.api_base.below(location));
-        if let Some(Ok(local)) = below.map(|below| HeaderValue::try_from(format!("/v1{below}"))) {
+        let relative = location.and_then(|location| self.config.api_base.below(location));
+        if let Some(Ok(local)) = relative.map(|relative| HeaderValue::try_from(format!("/v1{relative}"))) {
             head.headers.insert(header::LOCATION, local);
         }
     }
@@ -235,7 +243,7 @@ impl Gate {
 
 /// A WebSocket's opening handshake over HTTP/1.1
 /// ([RFC 6455 §4.2.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1)).
-fn asks_for_websocket(head: &request::Parts) -> bool {
+fn wants_websocket(head: &request::Parts) -> bool {
     head.method == Method::GET
         && head.version == Version::HTTP_11
         && headers::has_token(&head.headers, header::CONNECTION, "upgrade")

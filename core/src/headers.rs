@@ -1,16 +1,16 @@
-//! What crosses the proxy, each way. Everything that is not named here passes: bytes, duplicates and
-//! order within a name kept.
+//! The headers that are removed, in each direction. All others pass unchanged: values, duplicates, and the order within a
+//! name.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::credential;
 
-/// Whose account pays.
+/// The [organization and project](https://platform.openai.com/docs/api-reference/authentication) that pay.
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 pub(crate) const PROJECT: HeaderName = HeaderName::from_static("openai-project");
 
-/// Headers that speak of one connection only
-/// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), besides those that `connection` names.
+/// Headers of one connection
+/// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), besides those that `connection` lists.
 static HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -23,11 +23,10 @@ static HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// Headers of a request that end here.
-static REQUEST_ENDS_HERE: [HeaderName; 13] = [
+static STRIPPED_FROM_REQUEST: [HeaderName; 13] = [
     header::AUTHORIZATION,
     header::HOST,
-    // The proxy says 100 itself, when it begins to read.
+    // The proxy sends 100 (Continue) itself.
     header::EXPECT,
     header::COOKIE,
     header::ORIGIN,
@@ -37,16 +36,15 @@ static REQUEST_ENDS_HERE: [HeaderName; 13] = [
     HeaderName::from_static("true-client-ip"),
     header::VIA,
     HeaderName::from_static("cdn-loop"),
-    // The owner's choice, not the guest's.
+    // The owner chooses them, not the user.
     ORGANIZATION,
     PROJECT,
 ];
 
-/// Beginnings of names of headers that end here: what fronts add, and what steers the owner's gateway.
-const REQUEST_ENDS_HERE_PREFIXES: [&str; 5] = ["cf-", "x-forwarded-", "x-amzn-", "x-amz-", "cloudfront-"];
+/// Prefixes of the headers that reverse proxies add, and of those that control the owner's gateway.
+const PREFIXES_STRIPPED_FROM_REQUEST: [&str; 5] = ["cf-", "x-forwarded-", "x-amzn-", "x-amz-", "cloudfront-"];
 
-/// Headers of an answer that end here.
-static ANSWER_ENDS_HERE: [HeaderName; 7] = [
+static STRIPPED_FROM_RESPONSE: [HeaderName; 7] = [
     header::SET_COOKIE,
     header::ALT_SVC,
     header::STRICT_TRANSPORT_SECURITY,
@@ -56,58 +54,58 @@ static ANSWER_ENDS_HERE: [HeaderName; 7] = [
     PROJECT,
 ];
 
-/// Removes from a request what must not reach the upstream, and every header whose value holds this key.
+/// Removes from a request the headers above, key headers, and every header whose value contains this access key.
 pub(crate) fn strip_request(headers: &mut HeaderMap, key: &str) {
     credential::strip_subprotocols(headers);
     strip(headers, |name, value| {
         credential::is_key_header(name)
-            || REQUEST_ENDS_HERE.contains(name)
-            || REQUEST_ENDS_HERE_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
-            || holds(value, key)
+            || STRIPPED_FROM_REQUEST.contains(name)
+            || PREFIXES_STRIPPED_FROM_REQUEST.iter().any(|prefix| name.as_str().starts_with(prefix))
+            || contains(value, key)
     });
 }
 
-/// Removes from an answer what must not reach the client, and every header whose value holds one of these secrets.
-pub(crate) fn strip_answer<'a>(headers: &mut HeaderMap, secrets: &(impl Iterator<Item = &'a str> + Clone)) {
+/// Removes from a response the headers above, and every header whose value contains one of these secrets.
+pub(crate) fn strip_response<'a>(headers: &mut HeaderMap, secrets: &(impl Iterator<Item = &'a str> + Clone)) {
     strip(headers, |name, value| {
-        ANSWER_ENDS_HERE.contains(name)
+        STRIPPED_FROM_RESPONSE.contains(name)
             || name.as_str().starts_with("access-control-")
-            || secrets.clone().any(|secret| holds(value, secret))
+            || secrets.clone().any(|secret| contains(value, secret))
     });
 }
 
-/// Whether a secret stands anywhere in these bytes.
-pub(crate) fn holds(bytes: &[u8], secret: &str) -> bool {
-    // The first byte alone tells most places apart, without a call.
+/// Whether `bytes` contains the secret.
+pub(crate) fn contains(bytes: &[u8], secret: &str) -> bool {
+    // Comparing the first byte inline avoids a call to `memcmp` at nearly every position.
     let first = secret.as_bytes().first();
     bytes.len() >= secret.len()
         && bytes.windows(secret.len()).any(|part| part.first() == first && part == secret.as_bytes())
 }
 
-/// Puts back what opens a WebSocket, after stripping
+/// Sets the headers of a WebSocket handshake again, after stripping
 /// ([RFC 6455 §4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
 pub(crate) fn upgrade_to_websocket(headers: &mut HeaderMap) {
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// Whether a list header holds this token, in any case.
+/// Whether a list header contains this token, in any case.
 pub(crate) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// More are seldom removed.
-const USUAL: usize = 8;
+/// Initial capacity for the names to remove; more are rare.
+const TYPICALLY_STRIPPED: usize = 8;
 
-fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&HeaderName, &[u8]) -> bool) {
-    let mut gone = Vec::with_capacity(USUAL);
-    gone.extend(tokens(headers, header::CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok()));
+fn strip(headers: &mut HeaderMap, is_stripped: impl Fn(&HeaderName, &[u8]) -> bool) {
+    let mut stripped = Vec::with_capacity(TYPICALLY_STRIPPED);
+    stripped.extend(tokens(headers, header::CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok()));
     for (name, value) in headers.iter() {
-        if HOP_BY_HOP.contains(name) || ends_here(name, value.as_bytes()) {
-            gone.push(name.clone());
+        if HOP_BY_HOP.contains(name) || is_stripped(name, value.as_bytes()) {
+            stripped.push(name.clone());
         }
     }
-    for name in gone {
+    for name in stripped {
         headers.remove(name);
     }
 }
@@ -122,12 +120,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beginnings_are_in_lower_case() {
-        assert!(REQUEST_ENDS_HERE_PREFIXES.iter().all(|prefix| *prefix == prefix.to_ascii_lowercase()));
+    fn prefixes_are_lower_case() {
+        assert!(PREFIXES_STRIPPED_FROM_REQUEST.iter().all(|prefix| *prefix == prefix.to_ascii_lowercase()));
     }
 
     #[test]
-    fn nominated_headers_go_with_the_connection() {
+    fn headers_listed_in_connection_are_removed() {
         let mut headers = HeaderMap::new();
         for (name, value) in [("connection", "close, X-One ,,"), ("connection", "x-three")] {
             headers.append(name, HeaderValue::from_static(value));

@@ -1,35 +1,34 @@
-//! `ACCESS_KEYS`: the keys that open the door.
+//! `ACCESS_KEYS`: the access keys of all users.
 
 use std::{collections::HashMap, sync::Arc};
 
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::access_key::{AccessKey, KeyDigest, KeyError, check_user};
+use crate::access_key::{AccessKey, KeyDigest, KeyError};
 
-/// What a digest item begins with: `sha256:{user}:{64 hexadecimal digits}`.
+/// Prefix of a digest item: `sha256:{user}:{64 hexadecimal digits}`.
 const DIGEST_ITEM: &str = "sha256:";
 
-/// Compared where the user is unknown, so that the work done is the same.
-const NOBODY: [KeyDigest; 1] = [KeyDigest::ZERO];
+/// Compared for an unknown user, so that an unknown user and a wrong key take the same time.
+const UNKNOWN_USER: [KeyDigest; 1] = [KeyDigest::ZERO];
 
-/// The keys that open the door, by user. Holds digests only.
+/// The access keys by user. It stores digests only.
 #[derive(Debug, Default)]
 pub struct Keyring {
     users: HashMap<Arc<str>, Vec<KeyDigest>>,
 }
 
 impl Keyring {
-    /// Reads a comma or newline separated list of keys and `sha256:` items; `real` are keys that must
-    /// not be among them.
+    /// Parses a list of keys and `sha256:` items, separated by commas or newlines. `owner_keys` must not be in the list.
     ///
     /// # Errors
-    /// Every item that can't be used, or [`KeyringError::Empty`].
-    pub fn parse(list: &str, real: &[&str]) -> Result<Self, Vec<KeyringError>> {
+    /// Every invalid item, or [`KeyringError::Empty`].
+    pub fn parse(list: &str, owner_keys: &[&str]) -> Result<Self, Vec<KeyringError>> {
         let mut ring = Self::default();
         let mut problems = Vec::new();
         let items = list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
-        for (place, item) in (1..).zip(items) {
-            if let Err(problem) = ring.take(item, place, real) {
+        for (position, item) in (1..).zip(items) {
+            if let Err(problem) = ring.add(item, position, owner_keys) {
                 problems.push(problem);
             }
         }
@@ -39,30 +38,30 @@ impl Keyring {
         if problems.is_empty() { Ok(ring) } else { Err(problems) }
     }
 
-    /// The user whom this key was given to, or `None`. An unknown user and a wrong secret cost the same.
+    /// The user of this key, or `None`. An unknown user and a wrong key take the same time.
     #[must_use]
     pub fn user_of(&self, key: &AccessKey<'_>) -> Option<&Arc<str>> {
         let presented = key.digest();
         let known = self.users.get_key_value(key.user());
-        let digests = known.map_or(&NOBODY[..], |(_, digests)| digests);
+        let digests = known.map_or(&UNKNOWN_USER[..], |(_, digests)| digests);
         let found = digests.iter().fold(Choice::from(0), |found, digest| found | digest.ct_eq(&presented));
         known.map(|(user, _)| user).filter(|_| found.into())
     }
 
-    fn take(&mut self, item: &str, place: usize, real: &[&str]) -> Result<(), KeyringError> {
-        // Before the grammar: most real keys don't follow it, and the owner should hear the true reason.
-        if real.contains(&item) {
-            return Err(KeyringError::RealKey { place });
+    fn add(&mut self, item: &str, position: usize, owner_keys: &[&str]) -> Result<(), KeyringError> {
+        // Checked before the grammar, which most API keys don't follow, so that the error states the true reason.
+        if owner_keys.contains(&item) {
+            return Err(KeyringError::ApiKey { position });
         }
-        let (user, digest) = read_item(item).map_err(|cause| KeyringError::Item { place, cause })?;
-        if real.iter().any(|key| KeyDigest::of(key).ct_eq(&digest).into()) {
-            return Err(KeyringError::RealKey { place });
+        let (user, digest) = read_item(item).map_err(|cause| KeyringError::Item { position, cause })?;
+        if owner_keys.iter().any(|key| KeyDigest::of(key).ct_eq(&digest).into()) {
+            return Err(KeyringError::ApiKey { position });
         }
         let digests = self.users.entry(user.into()).or_default();
         if digests.iter().any(|known| known.ct_eq(&digest).into()) {
-            return Err(KeyringError::Duplicate { place });
+            return Err(KeyringError::Duplicate { position });
         }
-        // Nearly everybody has one key.
+        // Nearly all users have one key: `push` alone would reserve room for four.
         digests.reserve_exact(1);
         digests.push(digest);
         Ok(())
@@ -75,45 +74,45 @@ fn read_item(item: &str) -> Result<(&str, KeyDigest), ItemError> {
         return Ok((key.user(), key.digest()));
     };
     let (user, digits) = rest.rsplit_once(':').ok_or(ItemError::Digest)?;
-    check_user(user)?;
+    AccessKey::check_user(user)?;
     Ok((user, KeyDigest::from_hex(digits).ok_or(ItemError::Digest)?))
 }
 
-/// Why `ACCESS_KEYS` can't be used. Places count from 1, over the items that are not empty.
+/// Why `ACCESS_KEYS` is invalid. Positions count from 1 and skip empty items.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeyringError {
     /// No item at all.
-    #[error("holds no key; make one with `keygen NAME`")]
+    #[error("contains no key; make one with `keygen NAME`")]
     Empty,
-    /// An item that is neither a key nor a digest.
-    #[error("item {place}: {cause}")]
+    /// An item that is neither a key nor a digest item.
+    #[error("item {position}: {cause}")]
     Item {
-        /// The item's place.
-        place: usize,
-        /// What is wrong with it.
+        /// The item's position.
+        position: usize,
+        /// Why it is invalid.
         cause: ItemError,
     },
-    /// An item that stands there already.
-    #[error("item {place} repeats an earlier one")]
+    /// An item that occurs twice.
+    #[error("item {position} repeats an earlier item")]
     Duplicate {
-        /// The item's place.
-        place: usize,
+        /// The item's position.
+        position: usize,
     },
-    /// The owner's own key, which must never be given away.
-    #[error("item {place} is the real key itself; give people keys made with `keygen NAME`")]
-    RealKey {
-        /// The item's place.
-        place: usize,
+    /// The owner's API key or gateway token, which must stay secret.
+    #[error("item {position} is the API key itself; give users keys made with `keygen NAME`")]
+    ApiKey {
+        /// The item's position.
+        position: usize,
     },
 }
 
-/// What is wrong with an item of `ACCESS_KEYS`.
+/// Why an item of `ACCESS_KEYS` is invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ItemError {
-    /// Not a key.
+    /// Not an access key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// Begins with `sha256:`, but does not go on as it must.
+    /// It begins with `sha256:`, but is not a digest item.
     #[error("a digest item is sha256:{{user}}:{{64 hexadecimal digits}}")]
     Digest,
 }
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_trimmed_and_empty_ones_ignored() {
+    fn items_are_trimmed_and_empty_items_skipped() {
         let list = format!(",\r\n {TOM} ,, \n\tsk-Ann-12345678\n");
         assert_eq!(user_of(&list, TOM).as_deref(), Some("Tom"));
         assert_eq!(user_of(&list, "sk-Ann-12345678").as_deref(), Some("Ann"));
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_may_have_two_keys_and_digests() {
+    fn user_with_two_keys() {
         let digest = AccessKey::parse("sk-Tom-zzzzzzzz").unwrap().digest();
         let list = format!("{TOM},sha256:Tom:{digest}");
         assert_eq!(user_of(&list, TOM).as_deref(), Some("Tom"));
@@ -154,24 +153,24 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_never_opens_the_door() {
+    fn empty_list_is_refused() {
         for list in ["", " ", ",", ",,\n , \t"] {
-            refused(list, &["holds no key; make one with `keygen NAME`"]);
+            refused(list, &["contains no key; make one with `keygen NAME`"]);
         }
     }
 
     #[test]
-    fn every_problem_is_named_by_place() {
+    fn all_problems_with_positions() {
         let digest = AccessKey::parse(TOM).unwrap().digest();
         refused(
             &format!("{TOM},,sk-Tom-short, {TOM}\nsk-real-realreal,sha256:Tom:00,sha256:Tom:{digest},sk-re_al"),
             &[
                 "item 2: the random part has 8 to 128 characters, this one 5",
-                "item 3 repeats an earlier one",
-                "item 4 is the real key itself; give people keys made with `keygen NAME`",
+                "item 3 repeats an earlier item",
+                "item 4 is the API key itself; give users keys made with `keygen NAME`",
                 "item 5: a digest item is sha256:{user}:{64 hexadecimal digits}",
-                "item 6 repeats an earlier one",
-                "item 7 is the real key itself; give people keys made with `keygen NAME`",
+                "item 6 repeats an earlier item",
+                "item 7 is the API key itself; give users keys made with `keygen NAME`",
             ],
         );
     }

@@ -1,29 +1,31 @@
-//! The one decision of an OpenAI access-key proxy: which request heads may pass, and how they are rewritten.
+//! The gate of an OpenAI access-key proxy: which requests are forwarded, and how their heads are rewritten.
 //!
-//! **In scope:** the grammar of access keys, the keys that open the door, where a key may be presented, which
-//! paths pass, what crosses each way, what browsers need, every answer that is not the upstream's, the settings.
+//! **In scope:** the grammar of access keys, the list of access keys, where a request may contain its key, which paths
+//! are forwarded, which headers pass in each direction, CORS, every response that is not the upstream's, the settings.
 //!
 //! **Out of scope:** bodies, connections, time, the environment, logs. They belong to the adapters, which decide
-//! nothing: each loads a [`Config`] once, splits a request, asks [`Gate::admit`], sends and streams, and
-//! gives the answer's head to [`Gate::answer`].
+//! nothing: an adapter loads a [`Config`] once, calls [`Gate::admit`] with a request's head, sends and streams, and calls
+//! [`Exchange::admit_response`] with the response's head.
 //!
 //! ```
+//! use std::sync::Arc;
+//!
 //! use sparekey_core::{Admission, Config, Gate};
 //!
 //! let settings = |name: &str| match name {
-//!     "OPENAI_API_KEY" => Some("sk-proj-the-real-one".to_owned()),
+//!     "OPENAI_API_KEY" => Some("sk-proj-abcdef".to_owned()),
 //!     "ACCESS_KEYS" => Some("sk-Tom-wMtF9kkGDu".to_owned()),
 //!     _ => None,
 //! };
-//! let gate = Gate::new(Config::from_lookup(settings)?);
+//! let gate = Arc::new(Gate::new(Config::from_lookup(settings)?));
 //!
 //! let request = http::Request::get("/v1/models?limit=2").header("authorization", "Bearer sk-Tom-wMtF9kkGDu");
 //! let (head, ()) = request.body(())?.into_parts();
-//! let Ok(Admission::Forward(forward)) = gate.admit(head) else { panic!("Tom has a key") };
+//! let Ok(Admission::Forward(forward)) = gate.admit(head.into()) else { panic!("Tom has a key") };
 //!
 //! let (head, _exchange) = forward.into_parts();
 //! assert_eq!(head.uri, "https://api.openai.com/v1/models?limit=2");
-//! assert_eq!(head.headers["authorization"], "Bearer sk-proj-the-real-one");
+//! assert_eq!(head.headers["authorization"], "Bearer sk-proj-abcdef");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -35,14 +37,18 @@ mod credential;
 mod front_page;
 mod gate;
 mod headers;
+mod json;
 mod keyring;
 mod path;
+mod percent;
 mod rejection;
+mod request_head;
 mod secret;
 
-pub use access_key::{AccessKey, KeyDigest, KeyError, PREFIX, RANDOM_MAX, RANDOM_MIN, USER_MAX, check_user};
+pub use access_key::{AccessKey, KeyDigest, KeyError};
 pub use api_base::{ApiBase, ApiBaseError};
-pub use config::{Config, ConfigError, Problem, SETTINGS, Setting};
-pub use gate::{Admission, Answer, Exchange, Forward, Gate};
+pub use config::{Config, ConfigError, Problem, SETTINGS, Setting, setting};
+pub use gate::{Admission, Exchange, Forward, Gate};
 pub use keyring::{ItemError, Keyring, KeyringError};
 pub use rejection::{Rejection, UpstreamFailure};
+pub use request_head::RequestHead;

@@ -1,96 +1,80 @@
-//! Which paths may pass, and how they join the API base.
+//! Which request paths may be forwarded, and what remains of them below the API base.
 //!
-//! A path is judged by what it means once every percent-escape is decoded, again and again until
-//! nothing changes, and it passes in exactly the bytes in which it came.
+//! The rules apply to the path with all percent-escapes decoded, repeatedly, because an upstream or a gateway may decode
+//! it too. The forwarded path keeps its original bytes.
 
-use std::borrow::Cow;
-
-use crate::rejection::Cause;
-
-/// First components that administer the owner's account.
+/// First segments of the routes that administer the owner's account.
 const ADMINISTRATION: [&[u8]; 2] = [b"organization", b"projects"];
 
-/// Judges the path of a request and takes leading `/v1` segments off: what is left is joined to the API base.
-///
-/// # Errors
-/// [`Cause::InvalidPath`] or [`Cause::Administration`].
-pub(crate) fn below_base(path: &str) -> Result<&str, Cause> {
-    if !path.starts_with('/') {
-        return Err(Cause::InvalidPath);
-    }
-    let rest = strip_version(path);
-    let meaning = decoded(path.as_bytes());
-    if !is_plain(&meaning) {
-        return Err(Cause::InvalidPath);
-    }
-    // Versions count no more here than empty components do: an upstream may see either with other eyes.
-    let first = components(&meaning).find(|c| !c.is_empty() && !c.eq_ignore_ascii_case(b"v1"));
-    if first.is_some_and(|first| ADMINISTRATION.iter().any(|name| first.eq_ignore_ascii_case(name))) {
-        return Err(Cause::Administration);
-    }
-    Ok(rest)
+/// Why a path is not forwarded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum PathError {
+    /// It could resolve to another path: a `.` or `..` segment, a backslash, a control character, no leading slash.
+    Ambiguous,
+    /// It administers the owner's account.
+    Administration,
 }
 
-/// Takes whole leading segments `v1` off, so that `/v1/v1` never reaches the upstream.
-pub(crate) fn strip_version(mut path: &str) -> &str {
+/// Checks a path and returns what follows its leading `/v1` segments. `decoded` is the path as
+/// [`percent::decode_fully`](crate::percent::decode_fully) returns it.
+///
+/// # Errors
+/// [`PathError`].
+pub(crate) fn relative_path<'a>(path: &'a str, decoded: &[u8]) -> Result<&'a str, PathError> {
+    if !path.starts_with('/') || !is_unambiguous(decoded) {
+        return Err(PathError::Ambiguous);
+    }
+    // Empty and `v1` segments are skipped, because an upstream may ignore them.
+    let first = segments(decoded).find(|segment| !segment.is_empty() && !segment.eq_ignore_ascii_case(b"v1"));
+    if first.is_some_and(|first| ADMINISTRATION.iter().any(|name| first.eq_ignore_ascii_case(name))) {
+        return Err(PathError::Administration);
+    }
+    Ok(strip_version(path))
+}
+
+/// Removes whole leading `v1` segments, so that the upstream never receives `/v1/v1`.
+fn strip_version(mut path: &str) -> &str {
     while let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
         path = rest;
     }
     path
 }
 
-/// Whether a decoded path stays where it is, however it is read: no component `.` or `..`, no control
-/// character, no backslash.
-pub(crate) fn is_plain(decoded: &[u8]) -> bool {
-    let odd = |b: &u8| b.is_ascii_control() || *b == b'\\';
-    !decoded.iter().any(odd) && !components(decoded).any(|c| c == b"." || c == b"..")
+/// Whether a decoded path resolves to itself: no `.` or `..` segment, no control character, no backslash (which the
+/// [URL Standard](https://url.spec.whatwg.org/#path-state) reads as a slash).
+pub(crate) fn is_unambiguous(decoded: &[u8]) -> bool {
+    let is_unsafe_byte = |byte: &u8| byte.is_ascii_control() || *byte == b'\\';
+    !decoded.iter().any(is_unsafe_byte) && !segments(decoded).any(|segment| segment == b"." || segment == b"..")
 }
 
-/// Splits at `/`; a `;parameter` is cut off.
-fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|b| *b == b'/').map(|c| c.split(|b| *b == b';').next().unwrap_or_default())
-}
-
-/// Decodes percent-escapes until none is left, those included that decoding makes. Linear in time: an
-/// escape is undone as soon as its last digit is there.
-pub(crate) fn decoded(path: &[u8]) -> Cow<'_, [u8]> {
-    if !path.contains(&b'%') {
-        return Cow::Borrowed(path);
-    }
-    let mut out = Vec::with_capacity(path.len());
-    for &byte in path {
-        out.push(byte);
-        while let [.., b'%', high, low] = *out {
-            let (Some(high), Some(low)) = (hex(high), hex(low)) else { break };
-            out.truncate(out.len().saturating_sub(3));
-            out.push(high << 4 | low);
-        }
-    }
-    Cow::Owned(out)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+/// The segments of a path, each without its `;parameters`.
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::percent;
 
-    #[track_caller]
-    fn passes(path: &str, rest: &str) {
-        assert_eq!(below_base(path), Ok(rest), "{path}");
+    fn check(path: &str) -> Result<&str, PathError> {
+        relative_path(path, percent::decode_fully(path.as_bytes()).as_deref().unwrap_or(path.as_bytes()))
     }
 
     #[track_caller]
-    fn refused(cause: Cause, paths: &[&str]) {
+    fn passes(path: &str, rest: &str) {
+        assert_eq!(check(path), Ok(rest), "{path}");
+    }
+
+    #[track_caller]
+    fn refused(error: PathError, paths: &[&str]) {
         for path in paths {
-            assert_eq!(below_base(path), Err(cause), "{path}");
+            assert_eq!(check(path), Err(error), "{path}");
         }
     }
 
     #[test]
-    fn whole_leading_versions_come_off() {
+    fn leading_versions_are_removed() {
         passes("/v1/models", "/models");
         passes("/models", "/models");
         passes("/v1", "");
@@ -103,16 +87,16 @@ mod tests {
     }
 
     #[test]
-    fn odd_bytes_pass_as_they_are() {
+    fn other_bytes_are_unchanged() {
         for path in ["/a%2Fb", "/%7Euser", "/a//b", "/a%zz", "/%", "/a%2", "/...", "/.x", "/x..", "/a;b=..", "/é"] {
             passes(path, path);
         }
     }
 
     #[test]
-    fn nothing_climbs() {
+    fn traversal_is_refused() {
         refused(
-            Cause::InvalidPath,
+            PathError::Ambiguous,
             &[
                 "",
                 "*",
@@ -144,9 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn administration_is_closed_in_every_spelling() {
+    fn administration_is_refused_in_every_spelling() {
         refused(
-            Cause::Administration,
+            PathError::Administration,
             &[
                 "/organization",
                 "/v1/organization/users",

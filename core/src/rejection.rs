@@ -1,27 +1,28 @@
-//! What a client gets where the answer is not the upstream's: a status and OpenAI's error envelope.
+//! Error responses: a status and [OpenAI's error envelope](https://platform.openai.com/docs/guides/error-codes).
 //!
-//! The table is [`Cause::row`]; every message tells its reader what to do next.
+//! [`RejectionKind::spec`] is the table. Every message says what to do next.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::{config::ConfigError, cors::Cors};
+use crate::{config::ConfigError, cors::Cors, json, path::PathError};
 
+/// OpenAI's SDKs repeat a request or not by this header, whatever the status.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// Why a request got no answer from the upstream, ready to be sent.
+/// An error response, ready to be sent.
 #[derive(Debug)]
 pub struct Rejection {
-    cause: Cause,
+    kind: RejectionKind,
     cors: Cors,
     detail: Option<String>,
 }
 
 /// One row of the table of rejections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Cause {
+pub(crate) enum RejectionKind {
     MissingKey,
     InvalidKey,
     AmbiguousKey,
@@ -30,157 +31,181 @@ pub(crate) enum Cause {
     Method,
     Headers,
     Unreachable,
-    OwnersKeyRefused,
+    ApiKeyRefused,
     Timeout,
     TooLarge,
     Misconfigured,
 }
 
-/// How the sending of an admitted request failed before there was an answer's head.
+/// Why an admitted request has no response head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum UpstreamFailure {
-    /// No connection, or it broke before the answer's head.
+    /// No connection, or it broke before the response head.
     Unreachable,
-    /// No head in time.
+    /// No response head in time.
     Timeout,
-    /// The answer is more than the adapter's surroundings can carry.
+    /// The response is larger than the adapter's platform allows.
     TooLarge,
 }
 
-struct Row {
+impl From<UpstreamFailure> for RejectionKind {
+    fn from(failure: UpstreamFailure) -> Self {
+        match failure {
+            UpstreamFailure::Unreachable => Self::Unreachable,
+            UpstreamFailure::Timeout => Self::Timeout,
+            UpstreamFailure::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+impl From<PathError> for RejectionKind {
+    fn from(error: PathError) -> Self {
+        match error {
+            PathError::Ambiguous => Self::InvalidPath,
+            PathError::Administration => Self::Administration,
+        }
+    }
+}
+
+/// A row of the table.
+struct Spec {
     status: StatusCode,
-    /// `error.code`, and the name in logs.
+    /// `error.code`, and the code in logs and metrics.
     code: &'static str,
     message: &'static str,
-    /// Headers that this cause alone bears.
+    /// A header of this kind only.
     header: Option<(HeaderName, HeaderValue)>,
-    /// Whether asking again unchanged can help.
+    /// Whether the same request may succeed later.
     retry: bool,
 }
 
-impl Cause {
-    fn row(self) -> Row {
-        let row = |status, code, message| Row { status, code, message, header: None, retry: false };
+impl RejectionKind {
+    fn spec(self) -> Spec {
+        let spec = |status, code, message| Spec { status, code, message, header: None, retry: false };
         let challenge = |value| Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(value)));
         match self {
-            Self::MissingKey => Row {
+            Self::MissingKey => Spec {
                 header: challenge("Bearer"),
-                ..row(
+                ..spec(
                     StatusCode::UNAUTHORIZED,
                     "missing_api_key",
-                    "You didn't provide an access key. Send the one that you were given in the header \
-                     'Authorization: Bearer YOUR_KEY', or as api_key in an OpenAI client.",
+                    "You didn't provide an access key. Send your key in the header 'Authorization: Bearer YOUR_KEY', \
+                     or as api_key in an OpenAI client.",
                 )
             },
-            Self::InvalidKey => Row {
+            Self::InvalidKey => Spec {
                 header: challenge("Bearer error=\"invalid_token\""),
-                ..row(
+                ..spec(
                     StatusCode::UNAUTHORIZED,
                     "invalid_api_key",
                     "This access key is not valid here. Look for a missing or added character, or ask \
                      the person who runs this proxy for a new key.",
                 )
             },
-            Self::AmbiguousKey => row(
+            Self::AmbiguousKey => spec(
                 StatusCode::BAD_REQUEST,
                 "ambiguous_api_key",
                 "This request presents more than one access key. Send one key, in one header.",
             ),
-            Self::InvalidPath => row(
+            Self::InvalidPath => spec(
                 StatusCode::BAD_REQUEST,
                 "invalid_path",
-                "This path can't be forwarded: it holds a '.' or '..' component, a backslash or a control \
+                "This path can't be forwarded: it contains a '.' or '..' segment, a backslash or a control \
                  character. Use a path of OpenAI's API, such as /v1/responses.",
             ),
-            Self::Administration => row(
+            Self::Administration => spec(
                 StatusCode::FORBIDDEN,
                 "route_not_allowed",
                 "Paths below /v1/organization and /v1/projects administer the owner's account and are closed \
                  here. Ask the person who runs this proxy.",
             ),
-            Self::Method => Row {
+            Self::Method => Spec {
                 header: Some((header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))),
-                ..row(
+                ..spec(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method_not_allowed",
                     "CONNECT and TRACE are not served here. Use one of the methods in the header 'Allow'.",
                 )
             },
-            Self::Headers => row(
+            Self::Headers => spec(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "too_many_headers",
                 "This request has too many headers. Send fewer.",
             ),
-            Self::Unreachable => Row {
+            Self::Unreachable => Spec {
                 retry: true,
-                ..row(
+                ..spec(
                     StatusCode::BAD_GATEWAY,
                     "upstream_unreachable",
-                    "The proxy got no answer from the upstream API. Try again; if it goes on, tell the person \
-                     who runs this proxy.",
+                    "The proxy received no response from the upstream API. Try again. If the error persists, contact \
+                     the person who runs this proxy.",
                 )
             },
-            Self::OwnersKeyRefused => row(
+            Self::ApiKeyRefused => spec(
                 StatusCode::BAD_GATEWAY,
                 "upstream_auth_failed",
-                "The upstream API refused the key of this proxy's owner. Your access key is fine. Tell the \
-                 person who runs this proxy to look at OPENAI_API_KEY.",
+                "The upstream API refused the key of this proxy's owner. Your access key is valid. Ask the \
+                 person who runs this proxy to check OPENAI_API_KEY.",
             ),
-            Self::Timeout => Row {
+            Self::Timeout => Spec {
                 retry: true,
-                ..row(
+                ..spec(
                     StatusCode::GATEWAY_TIMEOUT,
                     "upstream_timeout",
-                    "The upstream API gave no answer in time. Try again, or ask for less at once.",
+                    "The upstream API sent no response in time. Try again, or send a smaller request.",
                 )
             },
-            Self::TooLarge => row(
+            Self::TooLarge => spec(
                 StatusCode::BAD_GATEWAY,
                 "answer_too_large",
-                "The upstream API's answer is larger than this proxy can pass on. Ask for less at once, or ask the \
-                 person who runs this proxy to let answers stream.",
+                "The upstream API's response is larger than this proxy can forward. Request less at once, or ask the \
+                 person who runs this proxy to enable streaming.",
             ),
-            Self::Misconfigured => row(
+            Self::Misconfigured => spec(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "misconfigured",
-                "This proxy's settings are wrong. Tell the person who runs it:",
+                "The settings of this proxy are invalid. Tell the person who runs it:",
             ),
         }
     }
 }
 
 impl Rejection {
-    pub(crate) fn new(cause: Cause, cors: Cors) -> Self {
-        Self { cause, cors, detail: None }
+    pub(crate) fn new(kind: RejectionKind, cors: Cors) -> Self {
+        Self { kind, cors, detail: None }
     }
 
-    /// For adapters that must answer though their settings are wrong: names the settings, and no secret.
+    /// For adapters that serve requests although their settings are invalid. Names the settings, and no secret.
     #[must_use]
     pub fn misconfigured(error: &ConfigError) -> Self {
         let detail = error.to_string().replace('\n', "; ");
-        Self { cause: Cause::Misconfigured, cors: Cors::any_origin(), detail: Some(detail) }
+        Self { kind: RejectionKind::Misconfigured, cors: Cors::any_origin(), detail: Some(detail) }
     }
 
-    /// A name for logs: `error.code`, and `missing_api_key` where that is null.
+    /// The code for logs and metrics: `error.code`, or `missing_api_key` where that is null.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        self.cause.row().code
+        self.kind.spec().code
     }
 
-    /// The whole answer to the client.
+    /// The response to the client.
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
-        let Row { status, code, message, header, retry } = self.cause.row();
+        let Spec { status, code, message, header, retry } = self.kind.spec();
         let message = match &self.detail {
             Some(detail) => Cow::Owned(format!("{message} {detail}")),
             None => Cow::Borrowed(message),
         };
-        let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
-        // OpenAI answers a request without a key with a null code.
-        let code = if self.cause == Cause::MissingKey { Cow::Borrowed("null") } else { Cow::Owned(json_string(code)) };
-        let message = json_string(&message);
+        let error_type = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
+        // OpenAI sends a null code to a request without a key.
+        let code = if self.kind == RejectionKind::MissingKey {
+            Cow::Borrowed("null")
+        } else {
+            Cow::Owned(json::string_literal(code))
+        };
+        let message = json::string_literal(&message);
         let body =
-            [r#"{"error":{"message":"#, &message, r#","type":""#, kind, r#"","param":null,"code":"#, &code, "}}"]
+            [r#"{"error":{"message":"#, &message, r#","type":""#, error_type, r#"","param":null,"code":"#, &code, "}}"]
                 .concat();
 
         let mut headers = HeaderMap::new();
@@ -190,50 +215,11 @@ impl Rejection {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         headers.extend(header);
-        self.cors.mark(&mut headers);
+        self.cors.apply(&mut headers);
 
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
-    }
-}
-
-/// A JSON string literal ([RFC 8259 §7](https://www.rfc-editor.org/rfc/rfc8259#section-7)).
-pub(crate) fn json_string(text: &str) -> String {
-    // Nearly every text passes whole, and is copied at once.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~')) {
-        return ["\"", text, "\""].concat();
-    }
-    let mut literal = String::with_capacity(text.len().saturating_add(2));
-    literal.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => literal.extend(['\\', c]),
-            c if c.is_control() => literal.extend(format!("\\u{:04x}", u32::from(c)).chars()),
-            c => literal.push(c),
-        }
-    }
-    literal.push('"');
-    literal
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_json_does_not_take_is_escaped() {
-        for (text, literal) in [
-            ("", r#""""#),
-            (" plain~!#[] é", r#"" plain~!#[] é""#),
-            (r#"a"b"#, r#""a\"b""#),
-            (r"a\", r#""a\\""#),
-            ("a\nb", r#""a\u000ab""#),
-            ("\u{7f}", r#""\u007f""#),
-            ("\u{9f}", r#""\u009f""#),
-        ] {
-            assert_eq!(json_string(text), literal);
-        }
     }
 }

@@ -1,15 +1,16 @@
-//! A value that is never shown.
+//! A value that is never printed.
 
 use std::fmt;
 
 use http::HeaderValue;
 
-/// A secret that can stand in a header: no `Display`, a redacted `Debug`.
+/// A secret that is a valid header value. It has no `Display` and a redacted `Debug`.
 #[derive(Clone)]
 pub(crate) struct Secret(String);
 
 impl Secret {
-    /// Takes visible ASCII only, so that it is a header value as it stands.
+    /// Accepts visible ASCII only, a subset of header values
+    /// ([RFC 9110 §5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)).
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let visible = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         visible.then(|| Self(text.to_owned()))

@@ -1,7 +1,8 @@
-//! However hostile a request's head: what is sent upstream goes below the API base, bears the real key once,
-//! and no access key.
+//! For any request head: a forwarded request goes below the API base, contains the API key once, and no access key.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Request, Uri, uri::PathAndQuery};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -16,14 +17,14 @@ const BASES: [(&str, &str, &str); 4] = [
     ("http://127.0.0.1:8000/api", "127.0.0.1:8000", "/api"),
 ];
 
-fn gate(base: &str) -> Gate {
+fn gate(base: &str) -> Arc<Gate> {
     let settings = |name: &str| match name {
         "OPENAI_API_KEY" => Some(REAL.to_owned()),
         "ACCESS_KEYS" => Some(TOM.to_owned()),
         "API_BASE" => Some(base.to_owned()),
         _ => None,
     };
-    Gate::new(Config::from_lookup(settings).unwrap())
+    Arc::new(Gate::new(Config::from_lookup(settings).unwrap()))
 }
 
 fn paths() -> impl Strategy<Value = String> {
@@ -114,7 +115,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_sent_is_safe(
+    fn forwarded_requests_are_safe(
         base in 0..BASES.len(), path in paths(), query in queries(), list in headers(),
         method in select(vec!["GET", "POST", "OPTIONS", "HEAD", "PATCH", "FOO"]), admitted: bool,
     ) {
@@ -131,18 +132,18 @@ proptest! {
             }
         }
         let (sent, ()) = request.into_parts();
-        let Ok(Admission::Forward(forward)) = gate(base).admit(sent.clone()) else { return Ok(()) };
+        let Ok(Admission::Forward(forward)) = gate(base).admit(sent.clone().into()) else { return Ok(()) };
         prop_assert_eq!(&**forward.user(), "Tom");
         let (head, _) = forward.into_parts();
 
-        // The target: below the base, every byte of path and query as it came.
+        // The target is below the base, and every byte of path and query is unchanged.
         prop_assert_eq!(head.uri.authority().unwrap(), authority);
         let below = head.uri.path().strip_prefix(prefix).unwrap();
         prop_assert!(below.is_empty() || below.starts_with('/'), "{}", head.uri);
         prop_assert!(target.path().ends_with(below));
         prop_assert!(target.path().strip_suffix(below).unwrap().split('/').all(|c| c.is_empty() || c == "v1"));
         prop_assert_eq!(head.uri.query(), target.query());
-        prop_assert!(!fully_decoded(below).split(['/', '\\']).map(cut_parameter).any(|c| c == ".." || c == "."), "{}", head.uri);
+        prop_assert!(!fully_decoded(below).split(['/', '\\']).map(without_parameters).any(|c| c == ".." || c == "."), "{}", head.uri);
         prop_assert!(head.uri.path().starts_with(prefix) && !below.contains('\\'));
 
         // The keys.
@@ -153,27 +154,27 @@ proptest! {
             prop_assert!(!contains(value.as_bytes(), TOM.as_bytes()), "{}: {:?}", name, value);
         }
 
-        // What is nobody's concern passes, bytes and order kept, unless the connection named it.
-        if !nominates(&sent.headers, "x-custom") && !sent.headers.get_all("x-custom").iter().any(|v| contains(v.as_bytes(), TOM.as_bytes())) {
+        // Other headers pass with values and order unchanged, unless `connection` lists them.
+        if !is_listed_in_connection(&sent.headers, "x-custom") && !sent.headers.get_all("x-custom").iter().any(|v| contains(v.as_bytes(), TOM.as_bytes())) {
             prop_assert!(head.headers.get_all("x-custom").iter().eq(sent.headers.get_all("x-custom")));
         }
         prop_assert_eq!(head.method, sent.method);
     }
 }
 
-fn cut_parameter(component: &str) -> &str {
-    component.split(';').next().unwrap()
+fn without_parameters(segment: &str) -> &str {
+    segment.split(';').next().unwrap()
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-fn nominates(headers: &http::HeaderMap, name: &str) -> bool {
+fn is_listed_in_connection(headers: &http::HeaderMap, name: &str) -> bool {
     headers.get_all("connection").iter().any(|value| contains(&value.as_bytes().to_ascii_lowercase(), name.as_bytes()))
 }
 
-/// Decodes one level after the other, until nothing changes: the slow and obvious way.
+/// Decodes level by level until nothing changes: slow and obvious.
 fn fully_decoded(path: &str) -> String {
     let mut bytes = path.as_bytes().to_vec();
     loop {

@@ -1,6 +1,6 @@
 //! Gates with known secrets, for all targets.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use sparekey_core::{Config, Gate};
 
@@ -30,7 +30,7 @@ const SETTINGS: [Settings; 3] = [
     Settings { api_base: "http://127.0.0.1:8000/api", api_key: None, token: Some(TOKEN) },
 ];
 
-pub(crate) static GATES: LazyLock<[(Gate, Settings); 3]> = LazyLock::new(|| {
+pub(crate) static GATES: LazyLock<[(Arc<Gate>, Settings); 3]> = LazyLock::new(|| {
     SETTINGS.map(|settings| {
         let lookup = |name: &str| match name {
             "OPENAI_API_KEY" => settings.api_key.map(str::to_owned),
@@ -39,6 +39,6 @@ pub(crate) static GATES: LazyLock<[(Gate, Settings); 3]> = LazyLock::new(|| {
             "API_BASE" => Some(settings.api_base.to_owned()),
             _ => None,
         };
-        (Gate::new(Config::from_lookup(lookup).expect("valid settings")), settings)
+        (Arc::new(Gate::new(Config::from_lookup(lookup).expect("valid settings"))), settings)
     })
 });

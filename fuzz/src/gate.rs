@@ -3,7 +3,7 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION, request,
 };
-use sparekey_core::{Admission, Answer, Exchange, Gate};
+use sparekey_core::{Admission, Exchange};
 
 use crate::{
     fixtures::{API_KEY, GATES, Settings, TOKEN, TOM, TOM_BASIC},
@@ -22,11 +22,11 @@ pub(crate) fn gate(input: &[u8]) {
         // The gate may return a secret that the client itself sent.
         let sent_by_client = |secret: &&str| head.headers.values().any(|value| contains(value.as_bytes(), secret));
         let hidden: Vec<&str> = secrets.iter().copied().filter(|secret| !sent_by_client(secret)).collect();
-        match gate.admit(head.clone()) {
+        match gate.admit(head.clone().into()) {
             Ok(Admission::Forward(forward)) => {
                 let (forwarded, exchange) = forward.into_parts();
                 check_forwarded(settings, &head, &forwarded);
-                check_responses(gate, &exchange, &head.headers, &secrets);
+                check_responses(&exchange, &head.headers, &secrets);
             }
             Ok(Admission::Reply(reply)) => assert_none_in(reply.headers(), &hidden),
             Err(rejection) => {
@@ -83,20 +83,19 @@ fn check_forwarded(settings: &Settings, received: &request::Parts, forwarded: &r
 }
 
 /// Checks that no response header contains one of the owner's secrets.
-fn check_responses(gate: &Gate, exchange: &Exchange, headers: &HeaderMap, secrets: &[&str]) {
+fn check_responses(exchange: &Exchange, headers: &HeaderMap, secrets: &[&str]) {
     for status in [StatusCode::OK, StatusCode::SWITCHING_PROTOCOLS, StatusCode::FOUND, StatusCode::UNAUTHORIZED] {
         let mut response = Response::new(()).into_parts().0;
         (response.status, response.headers) = (status, headers.clone());
-        match gate.answer(exchange, response) {
-            Ok(Answer::Respond(head)) => {
-                assert!(status != StatusCode::SWITCHING_PROTOCOLS && status != StatusCode::UNAUTHORIZED);
-                assert_none_in(&head.headers, secrets);
+        let upgraded = exchange.admit_upgrade(response.clone());
+        assert!(upgraded.is_err() || status == StatusCode::SWITCHING_PROTOCOLS && exchange.wants_websocket());
+        let admitted = exchange.admit_response(response);
+        assert!(admitted.is_err() || ![StatusCode::SWITCHING_PROTOCOLS, StatusCode::UNAUTHORIZED].contains(&status));
+        for head in [upgraded, admitted] {
+            match head {
+                Ok(head) => assert_none_in(&head.headers, secrets),
+                Err(rejection) => assert_none_in(rejection.to_response().headers(), secrets),
             }
-            Ok(Answer::Tunnel(head)) => {
-                assert!(status == StatusCode::SWITCHING_PROTOCOLS && exchange.asks_for_websocket());
-                assert_none_in(&head.headers, secrets);
-            }
-            Err(rejection) => assert_none_in(rejection.to_response().headers(), secrets),
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn path(input: &[u8]) {
     let expected = relative_path(uri.path(), uri.query());
     let request = Request::post(uri).header("api-key", TOM).body(()).expect("a valid request");
     let (gate, settings) = &GATES[0];
-    let actual = match gate.admit(request.into_parts().0) {
+    let actual = match gate.admit(request.into_parts().0.into()) {
         Ok(Admission::Forward(forward)) => Ok(forward.into_parts().0.uri.to_string()),
         Ok(Admission::Reply(reply)) => panic!("no route of the proxy takes a POST: {reply:?}"),
         Err(rejection) => Err(rejection.to_response().status().as_u16()),

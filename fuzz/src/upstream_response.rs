@@ -5,7 +5,10 @@ use http::{
     HeaderMap, Method, StatusCode,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
-use sparekey::upstream::http1::head::{self, Known};
+use sparekey_upstream::{
+    Upgrade,
+    http1::head::{self, HeaderCache},
+};
 
 /// The result of parsing a connection's bytes.
 #[derive(Debug, Eq, PartialEq)]
@@ -22,11 +25,13 @@ struct Parsed {
 pub(crate) fn upstream_response(input: &[u8]) {
     let Some((split, bytes)) = input.split_first() else { return };
     let (first, second) = bytes.split_at(usize::from(*split).min(bytes.len()));
-    for (method, may_switch) in [(Method::GET, false), (Method::HEAD, false), (Method::GET, true)] {
+    for (method, upgrade) in
+        [(Method::GET, Upgrade::Forbidden), (Method::HEAD, Upgrade::Forbidden), (Method::GET, Upgrade::WebSocket)]
+    {
         // The cached headers of an earlier response must not change a later one.
-        let mut cache = Known::default();
-        parse(&[&with_other_digits(bytes)], &mut cache, &method, may_switch);
-        let mut parse = |pieces: &[&[u8]]| parse(pieces, &mut cache, &method, may_switch);
+        let mut cache = HeaderCache::default();
+        parse(&[&with_other_digits(bytes)], &mut cache, &method, upgrade);
+        let mut parse = |pieces: &[&[u8]]| parse(pieces, &mut cache, &method, upgrade);
         let whole = parse(&[bytes]);
         assert_eq!(whole, parse(&[first, second]));
         // The first pass may have filled the cache.
@@ -83,13 +88,13 @@ fn expected_length(parsed: &Parsed, method: &Method) -> Option<u64> {
     length.to_str().ok()?.trim().parse().ok()
 }
 
-fn parse(pieces: &[&[u8]], cache: &mut Known, method: &Method, may_switch: bool) -> Parsed {
+fn parse(pieces: &[&[u8]], cache: &mut HeaderCache, method: &Method, upgrade: Upgrade) -> Parsed {
     let mut parsed = Parsed { heads: Vec::new(), data: Vec::new(), end: Ok((false, Vec::new())) };
     let (mut buffer, mut body) = (BytesMut::new(), None);
     for piece in pieces {
         buffer.extend_from_slice(piece);
         while body.is_none() {
-            match head::parse(&mut buffer, cache, method, may_switch) {
+            match head::parse(&mut buffer, cache, method, upgrade) {
                 Ok(None) => break,
                 Ok(Some(head)) => {
                     body = (!head.is_interim()).then_some(head.body);
@@ -99,13 +104,13 @@ fn parse(pieces: &[&[u8]], cache: &mut Known, method: &Method, may_switch: bool)
             }
         }
         let Some(body) = &mut body else { continue };
-        while !buffer.is_empty() && !body.is_done() {
+        while !buffer.is_empty() && !body.is_end_stream() {
             match body.decode(&mut buffer) {
                 Ok(data) => parsed.data.extend(data),
                 Err(error) => return Parsed { end: Err(error.to_string()), ..parsed },
             }
         }
     }
-    parsed.end = Ok((body.is_some_and(|body| body.is_done()), buffer.to_vec()));
+    parsed.end = Ok((body.is_some_and(|body| body.is_end_stream()), buffer.to_vec()));
     parsed
 }

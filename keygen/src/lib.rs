@@ -16,10 +16,10 @@ use std::ops::RangeInclusive;
 use rand::distr::{Alphanumeric, SampleString as _};
 use rand::rngs::{StdRng, SysError, SysRng};
 use rand::{SeedableRng as _, TryCryptoRng};
-use sparekey_core::{AccessKey, KeyError, PREFIX, RANDOM_MAX, check_user};
+use sparekey_core::{AccessKey, KeyError};
 
 /// Allowed lengths of the random part, in characters. 22 is the least with 128 bits, at log2(62) ≈ 5.95 bits each.
-pub const LENGTHS: RangeInclusive<usize> = 22..=RANDOM_MAX;
+pub const LENGTHS: RangeInclusive<usize> = 22..=AccessKey::RANDOM_MAX;
 
 /// Default length of the random part, in characters: 190 bits.
 pub const DEFAULT_LENGTH: usize = 32;
@@ -80,11 +80,11 @@ fn access_key_from<R: TryCryptoRng<Error = SysError>>(
     user: &str,
     length: usize,
 ) -> Result<NewKey, KeygenError> {
-    check_user(user)?;
+    AccessKey::check_user(user)?;
     if !LENGTHS.contains(&length) {
         return Err(KeygenError::Length(length));
     }
-    let key = format!("{PREFIX}{user}-{}", random_part(source, length)?);
+    let key = format!("{}{user}-{}", AccessKey::PREFIX, random_part(source, length)?);
     let item = format!("sha256:{user}:{}", AccessKey::parse(&key)?.digest());
     Ok(NewKey { key, item })
 }
@@ -145,7 +145,7 @@ mod tests {
 
         #[test]
         fn user_names_as_in_core(user in ".{0,70}") {
-            prop_assert_eq!(access_key(&user, DEFAULT_LENGTH).is_ok(), check_user(&user).is_ok());
+            prop_assert_eq!(access_key(&user, DEFAULT_LENGTH).is_ok(), AccessKey::check_user(&user).is_ok());
         }
     }
 

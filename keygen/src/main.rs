@@ -78,7 +78,7 @@ fn command() -> Command {
 }
 
 fn parse_user(text: &str) -> Result<String, sparekey_core::KeyError> {
-    sparekey_core::check_user(text).map(|()| text.to_owned())
+    sparekey_core::AccessKey::check_user(text).map(|()| text.to_owned())
 }
 
 fn length_parser() -> RangedU64ValueParser<usize> {

@@ -1,10 +1,10 @@
 //! Runs the cases against the core, without sockets and clock.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, request};
 use libtest_mimic::{Failed, Trial};
-use sparekey_core::{Admission, Answer, Config, Exchange, Forward, Gate, Rejection, UpstreamFailure};
+use sparekey_core::{Admission, Config, Exchange, Forward, Gate, Rejection, UpstreamFailure};
 
 use crate::{
     case::{self, Case, bytes},
@@ -41,7 +41,7 @@ fn run(case: &Case) -> Result<(), Failed> {
     let mismatches = match config {
         Ok(_) if !case.rejected.is_empty() => vec!["the settings must be rejected".to_owned()],
         Ok(config) => {
-            let (requests, response) = exchange(case, &Gate::new(config))?;
+            let (requests, response) = exchange(case, &Arc::new(Gate::new(config)))?;
             expectations::mismatches(case, &requests, &response)
         }
         Err(error) => check_reason(case, &error.to_string()),
@@ -62,42 +62,35 @@ fn check_reason(case: &Case, reason: &str) -> Vec<String> {
     mismatches
 }
 
-fn exchange(case: &Case, gate: &Gate) -> Result<(Vec<UpstreamRequest>, ClientResponse), Failed> {
-    match gate.admit(head(case)?) {
+fn exchange(case: &Case, gate: &Arc<Gate>) -> Result<(Vec<UpstreamRequest>, ClientResponse), Failed> {
+    match gate.admit(head(case)?.into()) {
         Err(rejection) => Ok((Vec::new(), rejected(case, &rejection))),
         Ok(Admission::Reply(response)) => Ok((Vec::new(), whole(case, response))),
-        Ok(Admission::Forward(forward)) => forwarded(case, gate, forward),
+        Ok(Admission::Forward(forward)) => forwarded(case, forward),
     }
 }
 
-fn forwarded(case: &Case, gate: &Gate, forward: Forward) -> Result<(Vec<UpstreamRequest>, ClientResponse), Failed> {
+fn forwarded(case: &Case, forward: Forward) -> Result<(Vec<UpstreamRequest>, ClientResponse), Failed> {
     let (head, exchange) = forward.into_parts();
     let request = upstream_request(case, &head)?;
     let response = match &case.response {
-        case::UpstreamResponse::Unreachable => rejected(case, &exchange.failed(UpstreamFailure::Unreachable)),
-        case::UpstreamResponse::Timeout => rejected(case, &exchange.failed(UpstreamFailure::Timeout)),
-        case::UpstreamResponse::Response(upstream) => filtered(case, gate, &exchange, upstream)?,
+        case::UpstreamResponse::Unreachable => rejected(case, &exchange.reject(UpstreamFailure::Unreachable)),
+        case::UpstreamResponse::Timeout => rejected(case, &exchange.reject(UpstreamFailure::Timeout)),
+        case::UpstreamResponse::Response(upstream) => filtered(case, &exchange, upstream)?,
     };
     Ok((vec![request], response))
 }
 
-fn filtered(
-    case: &Case,
-    gate: &Gate,
-    exchange: &Exchange,
-    upstream: &case::ResponseSpec,
-) -> Result<ClientResponse, Failed> {
+fn filtered(case: &Case, exchange: &Exchange, upstream: &case::ResponseSpec) -> Result<ClientResponse, Failed> {
     let mut response = Response::builder().status(upstream.status).body(())?;
     fill(response.headers_mut(), upstream.headers.iter().map(|(name, value)| (&**name, bytes(value))))?;
     let body = if case.request.method == "HEAD" { Vec::new() } else { bytes(&upstream.body) };
-    let (head, tunnels) = match gate.answer(exchange, response.into_parts().0) {
-        Ok(Answer::Respond(head)) => (head, false),
-        Ok(Answer::Tunnel(head)) => (head, true),
+    let (head, ()) = response.into_parts();
+    let admitted = if upstream.status == 101 { exchange.admit_upgrade(head) } else { exchange.admit_response(head) };
+    let head = match admitted {
+        Ok(head) => head,
         Err(rejection) => return Ok(rejected(case, &rejection)),
     };
-    if tunnels != (upstream.status == 101) {
-        return Err(format!("tunnels: {tunnels}, on a response with status {}", upstream.status).into());
-    }
     Ok(ClientResponse { status: head.status.as_u16(), message: Message { headers: fields(&head.headers), body } })
 }
 

@@ -1,12 +1,14 @@
-//! What the gate is given in measurements.
+//! The heads that the measurements use.
 
-use http::{Request, Response, header, request, response};
-use sparekey_core::{Admission, Config, Exchange, Gate};
+use std::sync::Arc;
+
+use http::{Request, Response, header, response};
+use sparekey_core::{Admission, Config, Exchange, Gate, RequestHead};
 
 pub(crate) const KEY: &str = "sk-Tom-wMtF9kkGDu4ycbN0pXqZ7T";
 pub(crate) const WRONG: &str = "sk-Tom-wMtF9kkGDu4ycbN0pXqZ7U";
 
-/// What OpenAI's Python client sends.
+/// A request head of OpenAI's Python client.
 const REQUEST: [(&str, &str); 16] = [
     ("host", "proxy.example.com"),
     ("accept", "application/json"),
@@ -26,8 +28,8 @@ const REQUEST: [(&str, &str); 16] = [
     ("content-length", "1024"),
 ];
 
-/// What OpenAI answers with.
-const ANSWER: [(&str, &str); 22] = [
+/// A response head of OpenAI.
+const RESPONSE: [(&str, &str); 22] = [
     ("date", "Mon, 23 Nov 2026 08:17:35 GMT"),
     ("content-type", "application/json"),
     ("content-length", "1024"),
@@ -52,8 +54,8 @@ const ANSWER: [(&str, &str); 22] = [
     ("alt-svc", "h3=\":443\"; ma=86400"),
 ];
 
-/// A gate that this many keys open.
-pub(crate) fn gate(keys: usize) -> Gate {
+/// A gate with this many access keys.
+pub(crate) fn gate(keys: usize) -> Arc<Gate> {
     let others = (1..keys).map(|number| format!("sk-user{number}-{number:024}"));
     let list = others.chain([KEY.to_owned()]).collect::<Vec<_>>().join(",");
     let settings = |name: &str| match name {
@@ -61,24 +63,24 @@ pub(crate) fn gate(keys: usize) -> Gate {
         "OPENAI_API_KEY" => Some("sk-proj-abcdefghijklmnopqrstuvwxyz0123456789".to_owned()),
         _ => None,
     };
-    Gate::new(Config::from_lookup(settings).expect("the settings are good"))
+    Arc::new(Gate::new(Config::from_lookup(settings).expect("valid settings")))
 }
 
-pub(crate) fn request(key: &str) -> request::Parts {
+pub(crate) fn request(key: &str) -> RequestHead {
     let bearer = (header::AUTHORIZATION.as_str(), format!("Bearer {key}"));
     let mut request = Request::post("/v1/chat/completions").header(bearer.0, bearer.1);
     for (name, value) in REQUEST {
         request = request.header(name, value);
     }
-    request.body(()).expect("a good head").into_parts().0
+    request.body(()).expect("a valid head").into_parts().0.into()
 }
 
-pub(crate) fn answer() -> response::Parts {
-    let answer = ANSWER.iter().fold(Response::builder(), |answer, (name, value)| answer.header(*name, *value));
-    answer.body(()).expect("a good head").into_parts().0
+pub(crate) fn response() -> response::Parts {
+    let response = RESPONSE.iter().fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
+    response.body(()).expect("a valid head").into_parts().0
 }
 
-pub(crate) fn exchange(gate: &Gate) -> Exchange {
+pub(crate) fn exchange(gate: &Arc<Gate>) -> Exchange {
     match gate.admit(request(KEY)) {
         Ok(Admission::Forward(forward)) => forward.into_parts().1,
         other => panic!("not admitted: {other:?}"),

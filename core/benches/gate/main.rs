@@ -1,6 +1,6 @@
-//! What the gate costs a request, in time and allocations: `cargo bench --package sparekey-core`.
+//! The gate's cost per request, in time and allocations: `cargo bench --package sparekey-core`.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "where a fixture is wrong there is nothing to measure")]
+#![allow(clippy::expect_used, clippy::panic, reason = "the fixtures are valid")]
 
 mod heads;
 
@@ -9,7 +9,7 @@ use std::hint::black_box;
 use divan::{AllocProfiler, Bencher};
 use http::{Request, header};
 
-use self::heads::{KEY, WRONG, answer, exchange, gate, request};
+use self::heads::{KEY, WRONG, exchange, gate, request, response};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -30,9 +30,9 @@ fn refuse(bencher: Bencher, keys: usize) {
     bencher.with_inputs(|| request(WRONG)).bench_values(|head| gate.admit(black_box(head)));
 }
 
-/// The refusal as the client gets it.
+/// Writing the error response.
 #[divan::bench(sample_count = 300, sample_size = 50)]
-fn refusal(bencher: Bencher) {
+fn error_response(bencher: Bencher) {
     let rejection = gate(1).admit(request(WRONG)).expect_err("the key is wrong");
     bencher.bench(|| black_box(&rejection).to_response());
 }
@@ -45,14 +45,13 @@ fn preflight(bencher: Bencher) {
             .header(header::ORIGIN, "https://chat.example.com")
             .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
             .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization, content-type, x-stainless-lang");
-        head.body(()).expect("a good head").into_parts().0
+        head.body(()).expect("a valid head").into_parts().0.into()
     };
     bencher.with_inputs(preflight).bench_values(|head| gate.admit(black_box(head)));
 }
 
 #[divan::bench(sample_count = 300, sample_size = 50)]
-fn pass_answer(bencher: Bencher) {
-    let gate = gate(1);
-    let exchange = exchange(&gate);
-    bencher.with_inputs(answer).bench_values(|head| gate.answer(&exchange, black_box(head)));
+fn admit_response(bencher: Bencher) {
+    let exchange = exchange(&gate(1));
+    bencher.with_inputs(response).bench_values(|head| exchange.admit_response(black_box(head)));
 }

@@ -1,0 +1,68 @@
+//! The owner's address: metrics, liveness, readiness. It is for the owner only.
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::Full;
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    listen,
+    metrics::{self, Metrics},
+};
+
+/// For a client to send its request headers: the same as the default of `HEADER_TIMEOUT`.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+#[derive(Clone)]
+struct Admin {
+    metrics: Arc<Metrics>,
+    draining: watch::Receiver<bool>,
+}
+
+/// Listens and serves on the current runtime until it ends, also during a drain.
+pub(crate) fn start(address: SocketAddr, metrics: Arc<Metrics>, draining: watch::Receiver<bool>) -> io::Result<()> {
+    let listener = TcpListener::from_std(listen::bind(address)?)?;
+    tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
+    let admin = Admin { metrics, draining };
+    tokio::spawn(async move {
+        loop {
+            let stream = sparekey_net::accept(&listener).await;
+            let admin = admin.clone();
+            let service = service_fn(move |request| {
+                let response = admin.respond(&request);
+                async { Ok::<_, Infallible>(response) }
+            });
+            let mut builder = http1::Builder::new();
+            builder.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+            tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    Ok(())
+}
+
+impl Admin {
+    fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let (status, content_type, text) = match (request.method(), request.uri().path()) {
+            (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.text()),
+            (&Method::GET | &Method::HEAD, "/healthz") => (StatusCode::OK, TEXT, "ok\n".to_owned()),
+            (&Method::GET | &Method::HEAD, "/readyz") if *self.draining.borrow() => {
+                (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".to_owned())
+            }
+            (&Method::GET | &Method::HEAD, "/readyz") => (StatusCode::OK, TEXT, "ready\n".to_owned()),
+            _ => (StatusCode::NOT_FOUND, TEXT, "not found; there are /metrics, /healthz and /readyz\n".to_owned()),
+        };
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response
+    }
+}

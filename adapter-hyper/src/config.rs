@@ -1,0 +1,8 @@
+//! The server's configuration: flags, environment and files in, validated settings out.
+
+pub(crate) mod command_line;
+pub(crate) mod server_tls;
+pub(crate) mod settings;
+pub(crate) mod sources;
+pub(crate) mod table;
+pub(crate) mod temporary_key;

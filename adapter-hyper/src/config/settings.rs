@@ -1,0 +1,144 @@
+//! Validates the server's own settings.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use sparekey_proxy::log::Format;
+use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use super::{sources::Values, table::SERVER_SETTINGS};
+use crate::listen::ClientTimeouts;
+
+/// The server's own settings, validated.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    pub(crate) upstream_timeouts: Timeouts,
+    pub(crate) client_timeouts: ClientTimeouts,
+    pub(crate) max_head: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) log: Targets,
+    pub(crate) log_format: Format,
+}
+
+impl Settings {
+    /// Reads the settings. Each problem is added to `problems`, and the default is used in its place.
+    pub(crate) fn read(values: &Values, problems: &mut Vec<String>) -> Self {
+        let mut reader = Reader { values, problems };
+        let listen = reader.read("LISTEN", address, "an address and a port, such as 127.0.0.1:8080");
+        let optional = |text: &str| if text.is_empty() { Some(None) } else { address(text).map(Some) };
+        let metrics_listen = reader.read("METRICS_LISTEN", optional, "an address and a port, such as 127.0.0.1:9090");
+        let [response_head, body_idle] = Timeouts::SETTINGS.map(|name| reader.seconds(name));
+        let header_read = reader.seconds("HEADER_TIMEOUT");
+        let idle = reader.seconds("IDLE_TIMEOUT");
+        let max_head = reader.read("MAX_HEAD", at_least(8192), "a number of bytes, 8192 or more");
+        let max_connections = reader.read("MAX_CONNECTIONS", at_least(1), "a number, 1 or more");
+        let drain_timeout = reader.seconds("DRAIN_TIMEOUT");
+        let log = reader.read("LOG", targets, "off, error, warn, info, debug, trace, or target=level,...");
+        let log_format = reader.read("LOG_FORMAT", Format::parse, "text or json");
+        let tls = match (values.get("TLS_CERT"), values.get("TLS_KEY")) {
+            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
+            (None, None) => None,
+            (Some(_), None) => reader.missing("TLS_CERT is set, but TLS_KEY is not; set both or neither"),
+            (None, Some(_)) => reader.missing("TLS_KEY is set, but TLS_CERT is not; set both or neither"),
+        };
+        Self {
+            listen,
+            tls,
+            upstream_timeouts: Timeouts { response_head, body_idle },
+            client_timeouts: ClientTimeouts { header_read, idle },
+            max_head,
+            max_connections,
+            drain_timeout,
+            metrics_listen,
+            log,
+            log_format,
+        }
+    }
+}
+
+struct Reader<'a> {
+    values: &'a Values,
+    problems: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    fn read<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Option<T>, expected: &str) -> T {
+        let default = SERVER_SETTINGS.iter().find(|setting| setting.name == name).map_or("", |setting| setting.default);
+        let parsed = self.values.get(name).map(&parse);
+        if let Some(None) = parsed {
+            self.problems.push(format!("{name} must be {expected}"));
+        }
+        parsed.flatten().or_else(|| parse(default)).expect("all defaults are valid; a test reads them")
+    }
+
+    fn seconds(&mut self, name: &'static str) -> Duration {
+        self.read(name, parse_seconds, SECONDS)
+    }
+
+    fn missing<T>(&mut self, problem: &str) -> Option<T> {
+        self.problems.push(problem.to_owned());
+        None
+    }
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    text.to_socket_addrs().ok()?.next()
+}
+
+fn at_least(minimum: usize) -> impl Fn(&str) -> Option<usize> {
+    // Below the maxima of tokio's semaphore and of HTTP/2's SETTINGS.
+    move |text| text.parse().ok().filter(|number| (minimum..=1 << 30).contains(number))
+}
+
+fn targets(text: &str) -> Option<Targets> {
+    // `Targets` would accept a misspelled level as a target.
+    let all_valid = text.split(',').all(|item| item.contains('=') || LevelFilter::from_str(item.trim()).is_ok());
+    Targets::from_str(text).ok().filter(|_| all_valid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&'static str, &'static str)]) -> (Settings, Vec<String>) {
+        let mut problems = Vec::new();
+        let settings = Settings::read(&Values::of(settings), &mut problems);
+        (settings, problems)
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        let (settings, problems) = read(&[]);
+        assert!(problems.is_empty());
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.upstream_timeouts.response_head, Duration::from_secs(600));
+        assert!(settings.tls.is_none() && settings.metrics_listen.is_none());
+    }
+
+    #[test]
+    fn all_problems_are_reported() {
+        let wrong = [
+            "LISTEN",
+            "METRICS_LISTEN",
+            "UPSTREAM_TIMEOUT",
+            "HEADER_TIMEOUT",
+            "MAX_HEAD",
+            "MAX_CONNECTIONS",
+            "LOG_FORMAT",
+        ];
+        let given: Vec<_> = wrong.iter().map(|name| (*name, "-1")).chain([("TLS_KEY", "x")]).collect();
+        let (_, problems) = read(&given);
+        assert_eq!(problems.len(), wrong.len() + 1, "{problems:?}");
+        assert_eq!(problems[0], "LISTEN must be an address and a port, such as 127.0.0.1:8080");
+        assert_eq!(problems[7], "TLS_KEY is set, but TLS_CERT is not; set both or neither");
+    }
+}

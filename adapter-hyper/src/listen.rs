@@ -1,0 +1,14 @@
+//! Listeners, client connections, and the service that each request goes through.
+
+mod connection;
+mod idle;
+mod lingering_close;
+mod request_body;
+mod server;
+mod service;
+
+pub(crate) use self::{
+    connection::HttpServer,
+    idle::ClientTimeouts,
+    server::{Server, bind},
+};

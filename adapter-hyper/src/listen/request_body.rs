@@ -1,0 +1,78 @@
+//! The body of a client's request.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::Version;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use sparekey_proxy::Sinks;
+
+use super::idle::ConnectionState;
+
+/// A request body that counts its bytes and reports whether it was read to its end.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    body: Incoming,
+    connection: Arc<ConnectionState>,
+    sinks: Sinks,
+    /// A chunked body does not report its end itself.
+    is_complete: bool,
+    is_http2: bool,
+}
+
+impl RequestBody {
+    pub(crate) fn new(body: Incoming, version: Version, connection: Arc<ConnectionState>, sinks: Sinks) -> Self {
+        let is_http2 = version == Version::HTTP_2;
+        let mut new = Self { body, connection, sinks, is_complete: false, is_http2 };
+        new.check_end(false);
+        new
+    }
+
+    fn check_end(&mut self, has_ended: bool) {
+        if has_ended || self.body.is_end_stream() {
+            self.is_complete = true;
+            self.connection.body_complete();
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            // hyper returns `None` for a stream that was reset with NO_ERROR.
+            None if self.is_http2 && !self.body.is_end_stream() => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+            frame => frame.map(|frame| frame.map_err(io::Error::other)),
+        };
+        if let Some(Ok(frame)) = &frame {
+            self.sinks.received(frame.data_ref().map_or(0, Bytes::len));
+        }
+        // Trailers are the end: the body is not polled again.
+        self.check_end(frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers)));
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.is_complete {
+            self.connection.body_unread();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Connections to the upstream across freezes: Lambda stops an environment between two events, for minutes or hours
+//! ([execution environment lifecycle](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html)).
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use rustls::ClientConfig;
+use sparekey_upstream::{Timeouts, Upstream};
+
+/// After how long without an event the connections are dropped: as long as the pool keeps an idle connection. The pool's
+/// monotonic clock may stop during a freeze, the system time does not.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// A client of the upstream that starts without connections after a freeze.
+pub(crate) struct FreezeAwareUpstream {
+    tls: Arc<ClientConfig>,
+    timeouts: Timeouts,
+    current: RefCell<(Rc<Upstream>, SystemTime)>,
+}
+
+impl FreezeAwareUpstream {
+    pub(crate) fn new(tls: Arc<ClientConfig>, timeouts: Timeouts) -> Self {
+        let current = RefCell::new((Rc::new(Upstream::new(Some(&tls), timeouts)), SystemTime::now()));
+        Self { tls, timeouts, current }
+    }
+
+    /// The client for the next request.
+    pub(crate) fn get(&self) -> Rc<Upstream> {
+        self.get_at(SystemTime::now())
+    }
+
+    fn get_at(&self, now: SystemTime) -> Rc<Upstream> {
+        let mut current = self.current.borrow_mut();
+        // An error means that the clock was set back, which is no sign of a freeze.
+        if now.duration_since(current.1).is_ok_and(|idle| idle > IDLE_TIMEOUT) {
+            current.0 = Rc::new(Upstream::new(Some(&self.tls), self.timeouts));
+        }
+        current.1 = now;
+        Rc::clone(&current.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_survive_a_pause_but_no_freeze() {
+        let timeouts = Timeouts { response_head: IDLE_TIMEOUT, body_idle: IDLE_TIMEOUT };
+        let upstream = FreezeAwareUpstream::new(sparekey_upstream::client_tls().unwrap(), timeouts);
+        let now = SystemTime::now();
+        let first = upstream.get_at(now);
+        assert!(Rc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT / 2)));
+        assert!(Rc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT)));
+        assert!(!Rc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT * 3)));
+        let second = upstream.get_at(now + IDLE_TIMEOUT * 3);
+        assert!(Rc::ptr_eq(&second, &upstream.get_at(now)), "the clock was set back");
+    }
+}

@@ -1,0 +1,138 @@
+//! Handles one invocation: its event in, the response out.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response, response::Parts};
+use http_body_util::Full;
+use rustls::ClientConfig;
+use sparekey_core::{Config, ConfigError, Exchange, Gate, Rejection, UpstreamFailure};
+use sparekey_proxy::{AccessLog, Body, Outcome, Proxy, Sinks};
+use tokio::{
+    sync::OnceCell,
+    task::yield_now,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    event::{self, EventError, Front},
+    freeze::FreezeAwareUpstream,
+    references,
+    response::{self, LambdaResponse},
+    runtime_api::Invocation,
+    settings::{Mode, Settings},
+    stream::StreamedResponse,
+};
+
+/// Handles the invocations of an environment.
+pub(crate) struct Handler {
+    /// Returns a setting by its name.
+    get: fn(&str) -> Option<String>,
+    tls: Arc<ClientConfig>,
+    /// Initialised with the first event, because the extension with the secrets does not respond earlier. A failure is
+    /// not stored: the next event tries again.
+    service: OnceCell<Service>,
+}
+
+struct Service {
+    proxy: Proxy,
+    upstream: FreezeAwareUpstream,
+    mode: Mode,
+}
+
+impl Handler {
+    pub(crate) fn new(get: fn(&str) -> Option<String>) -> std::io::Result<Self> {
+        Ok(Self { get, tls: sparekey_upstream::client_tls()?, service: OnceCell::new() })
+    }
+
+    /// Responds to an event. An error of its request is a response too.
+    pub(crate) async fn handle(&self, invocation: &Invocation) -> Result<LambdaResponse, EventError> {
+        let (request, front) = event::read(&invocation.event)?;
+        match self.service.get_or_try_init(|| self.init()).await {
+            Ok(service) => Ok(service.serve(request, front, invocation.deadline).await),
+            Err(error) => {
+                tracing::error!("invalid settings: {}", error.to_string().replace('\n', "; "));
+                let (head, body) = Rejection::misconfigured(&error).to_response().into_parts();
+                Ok(LambdaResponse::Whole(response::whole(&head, &body, front)))
+            }
+        }
+    }
+
+    async fn init(&self) -> Result<Service, ConfigError> {
+        let mut problems = Vec::new();
+        let settings = Settings::read(self.get, &mut problems);
+        let secrets = references::fetch(self.get).await.unwrap_or_else(|found| {
+            problems.extend(found);
+            HashMap::new()
+        });
+        if !problems.is_empty() {
+            return Err(problems.into());
+        }
+        let config = Config::from_lookup(|name| secrets.get(name).cloned().or_else(|| (self.get)(name)))?;
+        let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
+        let upstream = FreezeAwareUpstream::new(Arc::clone(&self.tls), settings.timeouts);
+        let proxy = Proxy::new(gate, Sinks::new(vec![Arc::new(AccessLog)]));
+        Ok(Service { proxy, upstream, mode: settings.mode })
+    }
+}
+
+impl Service {
+    async fn serve(&self, request: Request<Bytes>, front: Front, deadline: Instant) -> LambdaResponse {
+        let (head, body) = request.into_parts();
+        let decided = self.proxy.admit(head);
+        let upstream = self.upstream.get();
+        // An idle connection may have closed during a freeze; its task must run before the connection is used.
+        yield_now().await;
+        let (response, exchange) = match decided.respond(&upstream, Full::new(body), Some(deadline)).await {
+            Outcome::Response(response, exchange) => (response, exchange),
+            // Never sent: an event cannot ask for a WebSocket.
+            Outcome::Tunnel(_, tunnel) => (tunnel.refuse(), None),
+        };
+        match self.mode {
+            Mode::Stream => {
+                let (head, body) = response.into_parts();
+                let prelude = response::prelude(&head, front);
+                LambdaResponse::Stream(Box::new(StreamedResponse::new(prelude, body, deadline)))
+            }
+            Mode::Buffer => LambdaResponse::Whole(deliver_whole(response, exchange, front, deadline).await),
+        }
+    }
+}
+
+/// Collects a response and encodes it. Nothing was sent yet, so a response that is cut or too large is replaced by an error
+/// response.
+async fn deliver_whole(
+    response: Response<Body>,
+    exchange: Option<Exchange>,
+    front: Front,
+    deadline: Instant,
+) -> Vec<u8> {
+    let (mut head, mut body) = response.into_parts();
+    if let Some(exchange) = exchange {
+        match collect(&head, &mut body, front, deadline).await {
+            Ok((bytes, json)) => {
+                body.delivered(bytes);
+                return json;
+            }
+            Err(failure) => (head, body) = body.replace(&exchange.reject(failure)).into_parts(),
+        }
+    }
+    let own = body.collect(usize::MAX).await.unwrap_or_default();
+    body.delivered(own.len());
+    response::whole(&head, &own, front)
+}
+
+/// The length of a body, and the encoded response.
+async fn collect(
+    head: &Parts,
+    body: &mut Body,
+    front: Front,
+    deadline: Instant,
+) -> Result<(usize, Vec<u8>), UpstreamFailure> {
+    let collected = timeout_at(deadline, body.collect(front.answer_max)).await;
+    let body = collected.unwrap_or(Err(UpstreamFailure::Timeout))?;
+    // Escapes and Base64 make it longer.
+    let json = response::whole(head, &body, front);
+    if json.len() > front.answer_max { Err(UpstreamFailure::TooLarge) } else { Ok((body.len(), json)) }
+}

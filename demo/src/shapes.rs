@@ -1,0 +1,54 @@
+//! The objects of OpenAI's API, in the shapes that its SDKs parse.
+
+pub mod chat;
+pub mod models;
+pub mod responses;
+
+use serde_json::{Value, json};
+
+/// A model's output, for any of the shapes.
+#[derive(Clone, Debug)]
+pub struct Generation<'a> {
+    /// The unique part of the object ids.
+    pub id: &'a str,
+    /// Seconds since 1970-01-01 UTC.
+    pub created: u64,
+    /// The model's name.
+    pub model: &'a str,
+    /// The output text.
+    pub text: &'a str,
+    /// Tokens of the prompt.
+    pub input_tokens: usize,
+}
+
+impl<'a> Generation<'a> {
+    /// The pieces in which the text is streamed: its words, each with the space after it. A word is a token.
+    pub fn words(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.text.split_inclusive(' ')
+    }
+
+    /// Tokens of the output.
+    #[must_use]
+    pub fn output_tokens(&self) -> usize {
+        self.words().count()
+    }
+}
+
+/// The [error envelope](https://platform.openai.com/docs/guides/error-codes). The type follows from the status.
+#[must_use]
+pub fn error(status: u16, message: &str, param: Option<&str>, code: Option<&str>) -> Value {
+    let error_type = if status < 500 { "invalid_request_error" } else { "server_error" };
+    json!({"error": {"message": message, "type": error_type, "param": param, "code": code}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_join_to_the_text() {
+        let generation = Generation { id: "1", created: 1, model: "m", text: "Hello there", input_tokens: 1 };
+        assert_eq!(generation.words().collect::<Vec<_>>(), ["Hello ", "there"]);
+        assert_eq!(generation.output_tokens(), 2);
+    }
+}

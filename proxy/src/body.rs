@@ -1,0 +1,123 @@
+//! The body of a response to a client.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+use sparekey_core::{Rejection, UpstreamFailure};
+use sparekey_upstream::ResponseBody;
+
+use crate::record::{End, RequestLog};
+
+/// The body of a response. It finishes the request's record.
+#[derive(Debug)]
+pub struct Body {
+    content: Content,
+    log: RequestLog,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Of our own; `None` once it was read.
+    Own(Option<Bytes>),
+    Upstream(ResponseBody),
+}
+
+impl Body {
+    pub(crate) fn upstream(body: ResponseBody, log: RequestLog) -> Self {
+        Self { content: Content::Upstream(body), log }
+    }
+
+    pub(crate) fn own(response: Response<Bytes>, mut log: RequestLog) -> Response<Self> {
+        log.response(response.status());
+        response.map(|body| Self { content: Content::Own(Some(body).filter(|body| !body.is_empty())), log })
+    }
+
+    pub(crate) fn rejection(rejection: &Rejection, mut log: RequestLog) -> Response<Self> {
+        log.rejection(rejection.code());
+        Self::own(rejection.to_response(), log)
+    }
+
+    /// Reads the whole body, for a platform that cannot stream. Then call [`delivered`](Self::delivered) or
+    /// [`replace`](Self::replace).
+    ///
+    /// # Errors
+    /// [`UpstreamFailure::TooLarge`] above `max` bytes, [`UpstreamFailure::Unreachable`] if the body is cut.
+    pub async fn collect(&mut self, max: usize) -> Result<Bytes, UpstreamFailure> {
+        let mut collected = BytesMut::new();
+        while let Some(frame) = poll_fn(|cx| self.poll_content(cx)).await {
+            let data = frame.map_err(|_| UpstreamFailure::Unreachable)?.into_data().unwrap_or_default();
+            if data.len() > max - collected.len() {
+                return Err(UpstreamFailure::TooLarge);
+            }
+            collected.extend_from_slice(&data);
+        }
+        Ok(collected.freeze())
+    }
+
+    /// Finishes the record of a response that was delivered whole.
+    pub fn delivered(mut self, bytes: usize) {
+        self.log.sent(bytes);
+        self.log.finish(End::Complete);
+    }
+
+    /// Drops this body and sends an error response instead, for a platform that cannot deliver the response.
+    #[must_use]
+    pub fn replace(mut self, rejection: &Rejection) -> Response<Self> {
+        Self::rejection(rejection, std::mem::take(&mut self.log))
+    }
+
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match &mut self.content {
+            Content::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Content::Upstream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = ready!(self.poll_content(cx));
+        match &frame {
+            Some(Ok(frame)) => self.log.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => self.log.finish(End::Cut),
+            None => self.log.finish(End::Complete),
+        }
+        if self.is_end_stream() {
+            self.log.finish(End::Complete);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own(body) => body.is_none(),
+            Content::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
+            Content::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// hyper never polls an empty body, or the body of a response to HEAD.
+impl Drop for Body {
+    fn drop(&mut self) {
+        if self.is_end_stream() {
+            self.log.finish(End::Complete);
+        }
+    }
+}

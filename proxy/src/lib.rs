@@ -1,0 +1,157 @@
+//! One request from start to end, for the adapters that run natively: the server and Lambda.
+//!
+//! **In scope:** the steps of a request, once: record, admit, send, filter, stream or tunnel, finish. The record's sinks,
+//! the access log among them.
+//!
+//! **Out of scope:** decisions about heads (`sparekey-core`), connections to the upstream (`sparekey-upstream`), listeners
+//! and platforms (the adapters).
+
+mod access_log;
+mod body;
+pub mod log;
+mod record;
+mod tunnel;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Response, request};
+use sparekey_core::{Admission, Exchange, Forward, Gate, Rejection, RequestHead, UpstreamFailure};
+use sparekey_upstream::{ErrorKind, Reply, Upgrade, Upstream};
+use tokio::time::{Instant, timeout_at};
+
+pub use self::{
+    access_log::AccessLog,
+    body::Body,
+    record::{End, RequestLog, RequestRecord, Sink, Sinks},
+    tunnel::Tunnel,
+};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The gate and the sinks of a process.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// Loaded once per request, so that new settings apply to the next request on an open connection.
+    gate: Arc<ArcSwap<Gate>>,
+    sinks: Sinks,
+}
+
+/// A request that the gate has decided about.
+#[derive(Debug)]
+pub struct Decided {
+    log: RequestLog,
+    admission: Result<Admission, Rejection>,
+}
+
+/// What the client gets. Exhaustive: an adapter has to handle both.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A response. The exchange, if there is one, can replace it by an error response.
+    Response(Response<Body>, Option<Exchange>),
+    /// A response with status 101, then bytes both ways.
+    Tunnel(Response<()>, Tunnel),
+}
+
+impl Proxy {
+    /// `gate` may be replaced at any time.
+    #[must_use]
+    pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks) -> Self {
+        Self { gate, sinks }
+    }
+
+    /// The sinks of the request records.
+    #[must_use]
+    pub fn sinks(&self) -> &Sinks {
+        &self.sinks
+    }
+
+    /// Records a request and decides about it.
+    #[must_use]
+    pub fn admit(&self, head: request::Parts) -> Decided {
+        let gate = self.gate.load();
+        let head = RequestHead::from(head);
+        let mut log = RequestLog::start(&head.parts().method, || gate.loggable_path(&head), &self.sinks);
+        let admission = gate.admit(head);
+        if let Ok(Admission::Forward(forward)) = &admission {
+            log.user(forward.user());
+        }
+        Decided { log, admission }
+    }
+}
+
+impl Decided {
+    /// Sends an admitted request to the upstream and filters the response head. After `deadline`, the error response is
+    /// that of an upstream timeout.
+    pub async fn respond<B>(self, upstream: &Upstream, body: B, deadline: Option<Instant>) -> Outcome
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let Self { mut log, admission } = self;
+        let exchanged = match admission {
+            Ok(Admission::Forward(forward)) => exchange(forward, upstream, body, deadline).await,
+            Ok(Admission::Reply(reply)) => return Outcome::Response(Body::own(reply, log), None),
+            Err(rejection) => Err(rejection),
+        };
+        match exchanged {
+            Ok((exchange, Reply::Response(response))) => {
+                log.response(response.status());
+                Outcome::Response(response.map(|body| Body::upstream(body, log)), Some(exchange))
+            }
+            Ok((exchange, Reply::Upgraded(response))) => {
+                log.response(response.status());
+                let (head, connection) = response.into_parts();
+                Outcome::Tunnel(Response::from_parts(head, ()), Tunnel::new(connection, exchange, log))
+            }
+            Err(rejection) => Outcome::Response(Body::rejection(&rejection, log), None),
+        }
+    }
+}
+
+/// Sends an admitted request and filters the head of the reply.
+async fn exchange<B>(
+    forward: Forward,
+    upstream: &Upstream,
+    body: B,
+    deadline: Option<Instant>,
+) -> Result<(Exchange, Reply), Rejection>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let (head, exchange) = forward.into_parts();
+    let upgrade = if exchange.wants_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
+    // Boxed, so that a connection does not reserve room for it while it streams or is idle.
+    let sending = Box::pin(upstream.send(head, body, upgrade));
+    let reply = match deadline {
+        None => sending.await,
+        Some(deadline) => timeout_at(deadline, sending).await.map_err(|_| {
+            tracing::warn!("upstream request cancelled: the platform's deadline is near");
+            exchange.reject(UpstreamFailure::Timeout)
+        })?,
+    };
+    let reply = reply.map_err(|error| {
+        tracing::warn!("{error}");
+        exchange.reject(failure(error.kind()))
+    })?;
+    let reply = match reply {
+        Reply::Response(response) => {
+            let (head, body) = response.into_parts();
+            Reply::Response(Response::from_parts(exchange.admit_response(head)?, body))
+        }
+        Reply::Upgraded(response) => {
+            let (head, connection) = response.into_parts();
+            Reply::Upgraded(Response::from_parts(exchange.admit_upgrade(head)?, connection))
+        }
+    };
+    Ok((exchange, reply))
+}
+
+fn failure(kind: ErrorKind) -> UpstreamFailure {
+    match kind {
+        ErrorKind::Timeout => UpstreamFailure::Timeout,
+        ErrorKind::NotSent | ErrorKind::RequestBody | ErrorKind::Interrupted | ErrorKind::InvalidResponse => {
+            UpstreamFailure::Unreachable
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The log: its format and its filter.
+
+use std::io;
+
+use tracing_subscriber::{
+    Layer as _,
+    filter::{Targets, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
+
+/// The prefix of the targets of all crates of the project.
+const TARGET_PREFIX: &str = "sparekey";
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Format {
+    /// For people to read.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Format {
+    /// Parses `text` or `json`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// Starts the log, on standard error.
+pub fn start(format: Format, targets: Targets) {
+    // Libraries log request heads, keys included, so their lines are dropped whatever the filter is.
+    let filter = move || {
+        let targets = targets.clone();
+        filter_fn(move |metadata| {
+            metadata.target().starts_with(TARGET_PREFIX) && targets.would_enable(metadata.target(), metadata.level())
+        })
+    };
+    let registry = tracing_subscriber::registry();
+    match format {
+        Format::Text => {
+            registry.with(fmt::layer().with_ansi(false).with_writer(io::stderr).with_filter(filter())).init();
+        }
+        Format::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_writer(io::stderr);
+            registry.with(layer.with_filter(filter())).init();
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The record of one request, and the sinks that get it at the end.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{Method, StatusCode};
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum End {
+    /// The whole response was sent.
+    Complete,
+    /// The response stopped before its end.
+    Cut,
+    /// The client left before the response head.
+    ClientLeft,
+}
+
+/// Gets the records: the access log, the metrics.
+pub trait Sink: fmt::Debug + Send + Sync {
+    /// Whether it wants records at the moment.
+    fn is_enabled(&self) -> bool;
+
+    /// A request has started.
+    fn started(&self) {}
+
+    /// Bytes of a request body were received.
+    fn received(&self, bytes: usize) {
+        let _ = bytes;
+    }
+
+    /// A request has ended.
+    fn finished(&self, request: &RequestRecord, end: End);
+}
+
+/// The sinks of a process.
+#[derive(Clone, Debug)]
+pub struct Sinks(Arc<[Arc<dyn Sink>]>);
+
+impl Sinks {
+    /// Every record goes to each of these.
+    #[must_use]
+    pub fn new(sinks: Vec<Arc<dyn Sink>>) -> Self {
+        Self(sinks.into())
+    }
+
+    /// Bytes of a request body were received.
+    pub fn received(&self, bytes: usize) {
+        self.0.iter().for_each(|sink| sink.received(bytes));
+    }
+
+    fn are_enabled(&self) -> bool {
+        self.0.iter().any(|sink| sink.is_enabled())
+    }
+}
+
+/// What is recorded of a request. No key, no query, no body.
+#[derive(Debug)]
+pub struct RequestRecord {
+    started: Instant,
+    /// The method.
+    pub method: Method,
+    /// The path, as [`sparekey_core::Gate::loggable_path`] returns it.
+    pub path: String,
+    /// The user, once the access key was accepted.
+    pub user: Option<Arc<str>>,
+    /// The response's status, and the time from the request head to the response head.
+    pub response: Option<(StatusCode, Duration)>,
+    /// The code of the proxy's own error response.
+    pub rejection: Option<&'static str>,
+    /// Bytes of the response body, or of both directions of a tunnel.
+    pub bytes: u64,
+}
+
+impl RequestRecord {
+    /// The time since the request head.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// Writes a [`RequestRecord`] and gives it to the sinks once, at the end. It is empty while no sink is enabled, and then
+/// costs nothing.
+#[derive(Debug, Default)]
+pub struct RequestLog(Option<Box<(RequestRecord, Sinks)>>);
+
+impl RequestLog {
+    pub(crate) fn start<'a>(method: &Method, path: impl FnOnce() -> &'a str, sinks: &Sinks) -> Self {
+        if !sinks.are_enabled() {
+            return Self(None);
+        }
+        sinks.0.iter().for_each(|sink| sink.started());
+        let record = RequestRecord {
+            started: Instant::now(),
+            method: method.clone(),
+            path: path().to_owned(),
+            user: None,
+            response: None,
+            rejection: None,
+            bytes: 0,
+        };
+        Self(Some(Box::new((record, sinks.clone()))))
+    }
+
+    pub(crate) fn user(&mut self, user: &Arc<str>) {
+        self.update(|record| record.user = Some(Arc::clone(user)));
+    }
+
+    pub(crate) fn rejection(&mut self, code: &'static str) {
+        self.update(|record| record.rejection = Some(code));
+    }
+
+    pub(crate) fn response(&mut self, status: StatusCode) {
+        self.update(|record| record.response = Some((status, record.elapsed())));
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.update(|record| record.bytes += bytes as u64);
+    }
+
+    /// Ends the request. The first call counts.
+    pub(crate) fn finish(&mut self, end: End) {
+        if let Some(finished) = self.0.take() {
+            let (record, sinks) = *finished;
+            sinks.0.iter().for_each(|sink| sink.finished(&record, end));
+        }
+    }
+
+    fn update(&mut self, update: impl FnOnce(&mut RequestRecord)) {
+        if let Some(open) = &mut self.0 {
+            update(&mut open.0);
+        }
+    }
+}
+
+/// hyper drops the response, or the future that waits for it, when the client leaves.
+impl Drop for RequestLog {
+    fn drop(&mut self) {
+        let has_response = self.0.as_ref().is_some_and(|open| open.0.response.is_some());
+        self.finish(if has_response { End::Cut } else { End::ClientLeft });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Ends(Mutex<Vec<(Option<u16>, End)>>);
+
+    impl Sink for Ends {
+        fn is_enabled(&self) -> bool {
+            true
+        }
+
+        fn finished(&self, request: &RequestRecord, end: End) {
+            self.0.lock().unwrap().push((request.response.map(|(status, _)| status.as_u16()), end));
+        }
+    }
+
+    #[test]
+    fn each_request_ends_once() {
+        let ends = Arc::new(Ends::default());
+        let sinks = Sinks::new(vec![Arc::clone(&ends) as Arc<dyn Sink>]);
+        let start = || RequestLog::start(&Method::GET, || "/", &sinks);
+
+        drop(start());
+        let mut log = start();
+        log.response(StatusCode::OK);
+        drop(log);
+        let mut log = start();
+        log.response(StatusCode::OK);
+        log.finish(End::Complete);
+        log.finish(End::Cut);
+        drop(log);
+
+        let expected = [(None, End::ClientLeft), (Some(200), End::Cut), (Some(200), End::Complete)];
+        assert_eq!(*ends.0.lock().unwrap(), expected);
+    }
+}

@@ -1,0 +1,73 @@
+//! A WebSocket: bytes both ways, until one side ends.
+
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use http::Response;
+use sparekey_core::{Exchange, UpstreamFailure};
+use sparekey_upstream::UpgradedStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+
+use crate::{
+    body::Body,
+    record::{End, RequestLog},
+};
+
+/// Bytes read at a time in each direction. Larger messages pass in several pieces.
+const BUFFER: usize = 8 * 1024;
+
+/// A connection to the upstream that has switched protocols.
+#[derive(Debug)]
+pub struct Tunnel {
+    upstream: UpgradedStream,
+    exchange: Exchange,
+    log: RequestLog,
+}
+
+impl Tunnel {
+    pub(crate) fn new(upstream: UpgradedStream, exchange: Exchange, log: RequestLog) -> Self {
+        Self { upstream, exchange, log }
+    }
+
+    /// Closes the connection to the upstream, for a platform without WebSockets.
+    #[must_use]
+    pub fn refuse(self) -> Response<Body> {
+        Body::rejection(&self.exchange.reject(UpstreamFailure::Unreachable), self.log)
+    }
+
+    /// Passes bytes between the client and the upstream until one of them ends.
+    pub async fn run(self, client: impl AsyncRead + AsyncWrite) {
+        let Self { upstream, exchange: _, mut log } = self;
+        let (mut from_client, mut to_client) = split(client);
+        let (mut from_upstream, mut to_upstream) = split(upstream);
+        let passed = AtomicUsize::new(0);
+        // The closing handshake (RFC 6455 §7) passes before either side ends, so the first end is the end of both.
+        let _ = tokio::select! {
+            end = copy(&mut from_client, &mut to_upstream, &passed) => end,
+            end = copy(&mut from_upstream, &mut to_client, &passed) => end,
+        };
+        log.sent(passed.into_inner());
+        log.finish(End::Complete);
+        let _ = tokio::join!(to_client.shutdown(), to_upstream.shutdown());
+    }
+}
+
+/// Copies bytes to their end. They are counted at once, because the end of the other direction drops this future.
+async fn copy(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    passed: &AtomicUsize,
+) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..count]).await?;
+        to.flush().await?;
+        passed.fetch_add(count, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a request has no response.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a request has no response head. Its text contains nothing of the request.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    source: BoxError,
+}
+
+/// What kind of error it is. Exhaustive: a caller decides for each kind whether the request may be repeated.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorKind {
+    /// Nothing of the request was sent: no connection, or it closed before a byte was written.
+    NotSent,
+    /// The client's body ended early, or has another length than its `Content-Length`.
+    RequestBody,
+    /// The connection broke after a part of the request was sent.
+    Interrupted,
+    /// The upstream's response is not valid HTTP.
+    InvalidResponse,
+    /// The upstream sent no response head in time.
+    Timeout,
+}
+
+impl Error {
+    /// What kind of error it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn new(kind: ErrorKind, source: impl Into<BoxError>) -> Self {
+        Self { kind, source: source.into() }
+    }
+
+    pub(crate) fn not_sent(source: impl Into<BoxError>) -> Self {
+        Self::new(ErrorKind::NotSent, source)
+    }
+
+    pub(crate) fn timeout(after: Duration) -> Self {
+        Self::new(ErrorKind::Timeout, format!("no response headers within {after:?}"))
+    }
+}
+
+/// The error with all its causes, in one line.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            ErrorKind::NotSent => "upstream request not sent",
+            ErrorKind::RequestBody => "upstream request cancelled: invalid request body",
+            ErrorKind::Interrupted | ErrorKind::Timeout => "upstream request failed",
+            ErrorKind::InvalidResponse => "upstream sent an invalid response",
+        })?;
+        let mut next: Option<&dyn StdError> = Some(&*self.source);
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {}

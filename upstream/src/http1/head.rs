@@ -1,0 +1,357 @@
+//! Parses a response head ([RFC 9112 §4, §5](https://www.rfc-editor.org/rfc/rfc9112#section-4)).
+
+use bytes::BytesMut;
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    response,
+};
+use memchr::memchr_iter;
+
+use super::decode::Decoder;
+pub use super::header_cache::HeaderCache;
+use crate::Upgrade;
+
+/// The longest head, in bytes, and the most headers. OpenAI's heads have about 2 KB and 30 headers.
+const HEAD_MAX: usize = u16::MAX as usize;
+const LINES_MAX: usize = 128;
+/// The start of every response.
+const HTTP_1: &[u8] = b"HTTP/1.";
+
+/// Why a response head is invalid.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum HeadError {
+    /// The first line is not `HTTP/1.0` or `HTTP/1.1` and a status.
+    #[error("malformed status line")]
+    StatusLine,
+    /// A line does not start with a header name and a colon.
+    #[error("malformed header name")]
+    Name,
+    /// A header value contains a control character.
+    #[error("control character in a header value")]
+    Value,
+    /// It exceeds 65,535 bytes or 128 headers.
+    #[error("response headers too long")]
+    TooLong,
+    /// `Content-Length` and `Transfer-Encoding` don't define where the body ends.
+    #[error("invalid Content-Length or Transfer-Encoding")]
+    Framing,
+    /// Status 101 without a request for it.
+    #[error("unexpected status 101")]
+    UnexpectedUpgrade,
+}
+
+/// A response head, and how to read the bytes after it.
+#[derive(Debug)]
+pub struct Head {
+    /// Status and headers.
+    pub parts: response::Parts,
+    /// The decoder of the body.
+    pub body: Decoder,
+    /// Whether the connection can carry another request after the body.
+    pub keep_alive: bool,
+}
+
+impl Head {
+    /// Whether it is an interim response
+    /// ([RFC 9110 §15.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.2)).
+    #[must_use]
+    pub fn is_interim(&self) -> bool {
+        self.parts.status.is_informational() && self.parts.status != StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
+/// Removes a response head from the front of `buffer`; `None` if its end has not arrived.
+///
+/// # Errors
+/// [`HeadError`]; the connection cannot be used further.
+pub fn parse(
+    buffer: &mut BytesMut,
+    cache: &mut HeaderCache,
+    method: &Method,
+    upgrade: Upgrade,
+) -> Result<Option<Head>, HeadError> {
+    // Refused at the first wrong byte, without waiting for the end of the head.
+    if buffer.iter().zip(HTTP_1).any(|(byte, expected)| byte != expected) {
+        return Err(HeadError::StatusLine);
+    }
+    let mut lines = [Line::default(); 1 + LINES_MAX];
+    let Some((count, length)) = find_lines(buffer, &mut lines)? else { return Ok(None) };
+    let head = buffer.split_to(length).freeze();
+    let (first, lines) = lines[..count].split_first().ok_or(HeadError::StatusLine)?;
+    let (version, status) = status_line(first.of(&head)).ok_or(HeadError::StatusLine)?;
+    let headers = cache.read(&head, lines)?;
+    let (body, keep_alive) = body(method, status, version, &headers, upgrade)?;
+    let mut parts = response::Response::new(()).into_parts().0;
+    (parts.status, parts.version, parts.headers) = (status, version, headers);
+    Ok(Some(Head { parts, body, keep_alive }))
+}
+
+/// The position of a line in a head, without its line break.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Line {
+    start: u16,
+    end: u16,
+}
+
+impl Line {
+    /// The text of the line.
+    pub(crate) fn of(self, head: &[u8]) -> &[u8] {
+        &head[usize::from(self.start)..usize::from(self.end)]
+    }
+}
+
+/// Finds the lines of a head; returns their count and the head's length. `None` if its empty last line has not arrived.
+fn find_lines(bytes: &[u8], lines: &mut [Line]) -> Result<Option<(usize, usize)>, HeadError> {
+    let mut start = 0;
+    for (count, end) in memchr_iter(b'\n', bytes).enumerate() {
+        let line = &bytes[start..end];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            return Ok(Some((count, end + 1)));
+        }
+        *lines.get_mut(count).ok_or(HeadError::TooLong)? =
+            Line { start: to_u16(start)?, end: to_u16(start + line.len())? };
+        start = end + 1;
+    }
+    if bytes.len() > HEAD_MAX { Err(HeadError::TooLong) } else { Ok(None) }
+}
+
+fn to_u16(position: usize) -> Result<u16, HeadError> {
+    u16::try_from(position).map_err(|_| HeadError::TooLong)
+}
+
+/// Version and status of `HTTP/1.1 200 OK`. The reason phrase may be missing and is dropped.
+fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
+    let (version, rest) = line.strip_prefix(HTTP_1)?.split_at_checked(2)?;
+    let version = match version {
+        b"1 " => Version::HTTP_11,
+        b"0 " => Version::HTTP_10,
+        _ => return None,
+    };
+    let (status, reason) = rest.split_at_checked(3)?;
+    let is_text = !reason.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+    let is_reason = is_text && (reason.is_empty() || reason[0] == b' ');
+    StatusCode::from_bytes(status).ok().filter(|_| is_reason).map(|status| (version, status))
+}
+
+/// The decoder of the body ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)), and whether the
+/// connection stays open after it.
+fn body(
+    method: &Method,
+    status: StatusCode,
+    version: Version,
+    headers: &HeaderMap,
+    upgrade: Upgrade,
+) -> Result<(Decoder, bool), HeadError> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return if upgrade == Upgrade::WebSocket {
+            Ok((Decoder::UntilClose, false))
+        } else {
+            Err(HeadError::UnexpectedUpgrade)
+        };
+    }
+    let length = length(headers)?;
+    let chunked = chunked(headers, version)?;
+    let closes = headers.get_all(CONNECTION).iter().any(|value| tokens(value).any(|t| t.eq_ignore_ascii_case("close")));
+    let keep_alive = version == Version::HTTP_11 && !closes;
+    let bodiless = *method == Method::HEAD
+        || status.is_informational()
+        || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    match (length, chunked) {
+        // Both `Content-Length` and `Transfer-Encoding`: rejected, because RFC 9112 §6.3 warns of response smuggling.
+        (Some(_), true) => Err(HeadError::Framing),
+        _ if bodiless => Ok((Decoder::Length(0), keep_alive)),
+        (Some(length), false) => Ok((Decoder::Length(length), keep_alive)),
+        (None, true) => Ok((Decoder::chunked(), keep_alive)),
+        (None, false) => Ok((Decoder::UntilClose, false)),
+    }
+}
+
+/// Repeated lengths must be equal ([RFC 9110 §8.6](https://www.rfc-editor.org/rfc/rfc9110#section-8.6)).
+pub(crate) fn length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
+    let mut length = None;
+    for value in headers.get_all(CONTENT_LENGTH) {
+        for text in tokens(value) {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let this = text.parse().ok().filter(|_| digits).ok_or(HeadError::Framing)?;
+            if *length.get_or_insert(this) != this {
+                return Err(HeadError::Framing);
+            }
+        }
+    }
+    Ok(length)
+}
+
+/// Whether the body is chunked. Other codings are invalid: the request has no `TE`
+/// ([RFC 9112 §7](https://www.rfc-editor.org/rfc/rfc9112#section-7)).
+fn chunked(headers: &HeaderMap, version: Version) -> Result<bool, HeadError> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter().flat_map(tokens);
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(false),
+        (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") && version == Version::HTTP_11 => Ok(true),
+        _ => Err(HeadError::Framing),
+    }
+}
+
+/// The items of a list. A value that is not ASCII is one item that matches nothing.
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value.to_str().unwrap_or("?").split(',').map(|token| token.trim_matches([' ', '\t']))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse_as(bytes: &str, method: &Method, upgrade: Upgrade) -> Result<Option<Head>, HeadError> {
+        parse(&mut BytesMut::from(bytes), &mut HeaderCache::default(), method, upgrade)
+    }
+
+    fn parse_all(bytes: &str) -> Result<Option<Head>, HeadError> {
+        parse_as(bytes, &Method::GET, Upgrade::Forbidden)
+    }
+
+    #[track_caller]
+    fn framed(head: &str, body: Decoder, keep_alive: bool) {
+        let head = parse_all(&format!("{head}\r\n\r\n")).unwrap().unwrap();
+        assert_eq!((head.body, head.keep_alive), (body, keep_alive));
+    }
+
+    #[test]
+    fn body_length() {
+        framed("HTTP/1.1 200 OK\r\ncontent-length: 5", Decoder::Length(5), true);
+        framed("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\nContent-Length: 5", Decoder::Length(5), true);
+        framed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: x, Close", Decoder::Length(5), false);
+        framed("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", Decoder::chunked(), true);
+        framed("HTTP/1.1 200 OK", Decoder::UntilClose, false);
+        framed("HTTP/1.0 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive", Decoder::Length(5), false);
+        framed("HTTP/1.1 204 No Content\r\ncontent-length: 5", Decoder::Length(0), true);
+        framed("HTTP/1.1 304 Not Modified\r\ncontent-length: 5", Decoder::Length(0), true);
+        let head = parse_as("HTTP/1.1 200\r\ncontent-length: 5\r\n\r\n", &Method::HEAD, Upgrade::Forbidden);
+        assert!(head.unwrap().unwrap().body.is_end_stream());
+    }
+
+    #[test]
+    fn ambiguous_length_is_refused() {
+        for lines in [
+            "content-length: 5\r\ncontent-length: 6",
+            "content-length: 5, 6",
+            "content-length: -5",
+            "content-length: +5",
+            "content-length: 0x5",
+            "content-length: 5 5",
+            "content-length: ",
+            "content-length: 5,",
+            "content-length: 18446744073709551616",
+            "content-length: \u{e9}",
+            "content-length: 5\r\ntransfer-encoding: chunked",
+            "transfer-encoding: gzip, chunked",
+            "transfer-encoding: chunked, chunked",
+            "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+            "transfer-encoding: xchunked",
+            "transfer-encoding: \u{b}chunked",
+            "transfer-encoding:",
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n");
+            assert!(matches!(parse_all(&head), Err(HeadError::Framing | HeadError::Value)), "{lines}");
+        }
+        let old = "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(parse_all(old).unwrap_err(), HeadError::Framing);
+    }
+
+    #[test]
+    fn unexpected_upgrade() {
+        let upgrade = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        assert_eq!(parse_all(upgrade).unwrap_err(), HeadError::UnexpectedUpgrade);
+        assert!(!parse_as(upgrade, &Method::GET, Upgrade::WebSocket).unwrap().unwrap().is_interim());
+        assert!(parse_all("HTTP/1.1 103 Early Hints\r\n\r\n").unwrap().unwrap().is_interim());
+    }
+
+    #[test]
+    fn head_size_is_limited() {
+        assert!(parse_all("HTTP/1.1 200 OK\r\na: b\r\n").unwrap().is_none());
+        let endless = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(HEAD_MAX));
+        assert_eq!(parse_all(&endless).unwrap_err(), HeadError::TooLong);
+        assert_eq!(parse_all(&(endless + "\r\n\r\n")).unwrap_err(), HeadError::TooLong);
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(LINES_MAX + 1));
+        assert_eq!(parse_all(&many).unwrap_err(), HeadError::TooLong);
+    }
+
+    #[test]
+    fn garbage_is_refused() {
+        for bytes in [
+            "HTTP/2 200 OK\r\n\r\n",
+            "HTTP/1.1 20 OK\r\n\r\n",
+            "HTTP/1.1 099 x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n folded\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na : b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: \0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n",
+            "\x16\x03\x01\x02",
+            "SSH-2.0-OpenSSH\r\n",
+        ] {
+            assert!(parse_all(bytes).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn cached_headers_equal_parsed_headers() {
+        let mut cache = HeaderCache::default();
+        for lines in [
+            "a: 1\r\nB: 2\r\nc: 3\r\n",
+            "A: 1\r\nb: 2\r\nC: 3\r\n",
+            "b: 1\r\na: 2\r\n",
+            "b: 1\r\nc: 2\r\n",
+            "b: 1\r\ncc: 2\r\n",
+            "b: 1\r\ncc: 2\r\nd: 3\r\n",
+            "b: 1\r\n",
+            "a: 1\r\nd: 2\r\nd: 3\r\ne: 4\r\n",
+            "a: 1\r\nd: 2\r\nd: 4\r\ne: 4\r\n",
+            "a: 2\r\nd: 2\r\nd: 3\r\ne: 4\r\n",
+            "a: 1\r\nd:2\r\nd: 3 \r\ne: 45\r\n",
+            "a: 1\r\nd:\r\nd\t: 3\r\n",
+            "a: 1\r\nd: 2\r\nd3\r\n",
+            "a: 1\r\nd: 2\r\nd: \u{7}\r\n",
+            "d: 1\r\na: 1\r\nD: 2\r\nb: 1\r\nd: 3\r\n",
+            "d: 1\r\na: 2\r\nD: 4\r\nb: 1\r\nd: 3\r\n",
+            "d: 5\r\na: 3\r\nD: 4\r\nb: 2\r\nd: 6\r\n",
+            "d: 5\r\na: 3\r\nD: 4\r\nb: 2\r\nd: \u{7}\r\n",
+            "d: 7\r\na: 4\r\nD: 4\r\nb: 3\r\nd: 6\r\n",
+            "D: 7\r\na: 4\r\nd: 4\r\nb: 3\r\nd: 6\r\n",
+            "a: 1\r\n",
+            "",
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+            let headers = |head: Result<Option<Head>, HeadError>| head.map(|head| head.unwrap().parts.headers);
+            let cached = parse(&mut BytesMut::from(&*text), &mut cache, &Method::GET, Upgrade::Forbidden);
+            assert_eq!(headers(cached), headers(parse_all(&text)), "{lines}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn split_invariance(cut in 0..80usize) {
+            let bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 3\r\n\r\nabc";
+            let cut = cut.min(bytes.len());
+            let mut buffer = BytesMut::from(&bytes[..cut]);
+            let mut cache = HeaderCache::default();
+            let mut head = parse(&mut buffer, &mut cache, &Method::GET, Upgrade::Forbidden).unwrap();
+            buffer.extend_from_slice(&bytes[cut..]);
+            if head.is_none() {
+                head = parse(&mut buffer, &mut cache, &Method::GET, Upgrade::Forbidden).unwrap();
+            }
+            prop_assert_eq!(head.unwrap().parts.headers.len(), 2);
+            prop_assert_eq!(&buffer[..], b"abc");
+        }
+
+        #[test]
+        fn no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut buffer = BytesMut::from("HTTP/1.1 200 OK\r\n");
+            buffer.extend_from_slice(&bytes);
+            let _ = parse(&mut buffer, &mut HeaderCache::default(), &Method::GET, Upgrade::WebSocket);
+        }
+    }
+}

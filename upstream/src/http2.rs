@@ -1,0 +1,219 @@
+//! An HTTP/2 client.
+//!
+//! **In scope:** shared connections, each with as many concurrent requests as the upstream allows; the bodies in both
+//! directions as they arrive. Each connection has a task; a request has none.
+//!
+//! **Out of scope:** frames, flow control and header compression, which are `h2`'s; which requests use HTTP/2.
+
+mod body;
+mod send;
+
+use std::{
+    future::{Future as _, poll_fn},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong,
+    client::{Builder, Connection, SendRequest},
+};
+use http::{Request, Response};
+use http_body::Body;
+use sparekey_net::{PollOnWake, Stream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{sleep, timeout},
+};
+
+pub(crate) use self::body::Incoming;
+use self::send::SendBody;
+use crate::{
+    error::{BoxError, Error, ErrorKind},
+    http1::head,
+    request_body::RequestBody,
+};
+
+/// Pings detect a dead connection, which would otherwise let each of its requests time out.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Bytes of a response that may wait for a slow client ([RFC 9113 §6.9](https://www.rfc-editor.org/rfc/rfc9113#section-6.9)).
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The maximum, so that waiting responses never block the others.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// Memory that small waiting frames may take besides their bytes, per connection.
+const OVERHEAD_MAX: usize = 32 << 20;
+/// The longest response head, in bytes, as HTTP/2 counts it.
+const HEAD_MAX: u32 = 16 << 10;
+/// Concurrent requests on a connection before the upstream's SETTINGS have arrived
+/// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
+const INITIAL_MAX_STREAMS: usize = 100;
+
+/// The open connections. The first one with a free stream gets a request, so that few are needed.
+#[derive(Debug, Default)]
+pub(crate) struct Connections(Mutex<Vec<Shared>>);
+
+/// A connection shared by requests.
+#[derive(Debug)]
+struct Shared {
+    requests: SendRequest<Bytes>,
+    streams: Arc<AtomicUsize>,
+}
+
+/// The right to open one stream on a connection.
+#[derive(Debug)]
+pub(crate) struct StreamPermit {
+    requests: SendRequest<Bytes>,
+    count: StreamCount,
+}
+
+/// Counts a stream until it is dropped.
+#[derive(Debug)]
+struct StreamCount(Arc<AtomicUsize>);
+
+impl Connections {
+    /// A permit on an open connection.
+    pub(crate) fn permit(&self) -> Option<StreamPermit> {
+        let mut all = self.all();
+        all.retain_mut(Shared::is_open);
+        all.iter().find(|shared| shared.has_free_stream()).map(Shared::permit)
+    }
+
+    /// Starts HTTP/2 on a new connection, unless another request has opened one meanwhile.
+    pub(crate) async fn open(&self, stream: Stream) -> Result<StreamPermit, Error> {
+        if let Some(permit) = self.permit() {
+            return Ok(permit);
+        }
+        let (requests, connection) = Builder::new()
+            .enable_push(false)
+            .initial_max_send_streams(INITIAL_MAX_STREAMS)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .data_frame_budget(OVERHEAD_MAX)
+            .max_header_list_size(HEAD_MAX)
+            .handshake(stream)
+            .await
+            .map_err(Error::not_sent)?;
+        let shared = Shared { requests, streams: Arc::default() };
+        let permit = shared.permit();
+        tokio::spawn(drive(connection, Arc::clone(&shared.streams)));
+        self.all().push(shared);
+        Ok(permit)
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Shared>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Whether neither side has sent GOAWAY.
+    fn is_open(&mut self) -> bool {
+        matches!(self.requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
+    }
+
+    fn has_free_stream(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) < self.requests.current_max_send_streams()
+    }
+
+    fn permit(&self) -> StreamPermit {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        StreamPermit { requests: self.requests.clone(), count: StreamCount(Arc::clone(&self.streams)) }
+    }
+}
+
+impl Drop for StreamCount {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Drives a connection until it ends or answers no ping.
+async fn drive<S>(mut connection: Connection<S, Bytes>, streams: Arc<AtomicUsize>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(pings) = connection.ping_pong() else { return };
+    let dead = pin!(ping_timeout(pings, &streams));
+    tokio::select! {
+        biased;
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!("upstream connection ended: {error}");
+        },
+        () = PollOnWake::new(dead) => tracing::warn!("upstream connection closed: no response to a ping"),
+    }
+}
+
+/// Returns once a ping gets no response. Idle connections are not pinged.
+async fn ping_timeout(mut pings: PingPong, streams: &AtomicUsize) {
+    loop {
+        sleep(PING_INTERVAL).await;
+        if streams.load(Ordering::Relaxed) > 0 && timeout(PING_TIMEOUT, pings.ping(Ping::opaque())).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl StreamPermit {
+    /// Sends a request, as far as the upstream reads it, and waits for the response head.
+    pub(crate) async fn exchange<B>(mut self, request: Request<RequestBody<B>>) -> Result<Response<Incoming>, Error>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let (head, body) = request.into_parts();
+        let has_body = !body.is_end_stream();
+        let request = Request::from_parts(head, ());
+        let (mut response, stream) = self.requests.send_request(request, !has_body).map_err(Error::not_sent)?;
+        let mut send_body = has_body.then(|| SendBody::new(stream, body));
+        let response = poll_fn(|cx| {
+            if let Some(sending) = &mut send_body
+                && let Poll::Ready(sent) = sending.poll(cx)
+            {
+                sent.map_err(|error| Error::new(ErrorKind::RequestBody, error))?;
+                send_body = None;
+            }
+            Pin::new(&mut response).poll(cx).map_err(|error| Error::new(ErrorKind::Interrupted, error))
+        });
+        let (head, body) = response.await?.into_parts();
+        let length = head::length(&head.headers).map_err(|error| Error::new(ErrorKind::InvalidResponse, error))?;
+        Ok(Response::from_parts(head, Incoming::new(body, length, send_body, self.count)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// Whether a connection with this many streams is closed within an hour. The paused clock jumps to the next timer.
+    async fn is_closed(streams: usize, responds: bool) -> bool {
+        let (near, far) = duplex(1 << 16);
+        let (client, upstream) = tokio::join!(Builder::new().handshake(near), h2::server::handshake(far));
+        let (_requests, connection) = client.unwrap();
+        let mut upstream = upstream.unwrap();
+        let upstream = tokio::spawn(async move {
+            if responds {
+                upstream.accept().await.unwrap().unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        let ended = timeout(Duration::from_secs(3600), drive(connection, Arc::new(streams.into()))).await;
+        upstream.abort();
+        ended.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unanswered_ping_closes_a_connection_in_use() {
+        assert!(is_closed(1, false).await);
+        assert!(!is_closed(0, false).await);
+        assert!(!is_closed(1, true).await);
+    }
+}

@@ -1,0 +1,214 @@
+//! The client of Sparekey: HTTP/1.1 and HTTP/2 to one upstream, over TLS or plain.
+//!
+//! **In scope:** connections, TLS, pools, timeouts, bodies in both directions as they arrive.
+//!
+//! **Out of scope:** which request is sent, with which headers, and what an error means to the client. This crate knows
+//! no type of `sparekey-core`.
+//!
+//! A request is sent once. It is repeated on a new connection only if the old one closed before a byte was written.
+
+mod client_tls;
+mod connect;
+mod error;
+pub mod http1;
+mod http2;
+mod pool;
+mod request_body;
+mod response_body;
+mod timeouts;
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex},
+    task::Poll,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri, request};
+use http_body::Body;
+use rustls::ClientConfig;
+use sparekey_net::MovingDeadline;
+use tokio::time::Instant;
+
+pub use self::{
+    client_tls::client_tls,
+    error::{Error, ErrorKind},
+    http1::UpgradedStream,
+    response_body::ResponseBody,
+    timeouts::{SECONDS, Timeouts, parse_seconds},
+};
+use self::{
+    connect::{Connector, Negotiated},
+    error::BoxError,
+    http1::{Connection, HeaderCache, SendRequest},
+    pool::Pool,
+    request_body::{LastWrite, RequestBody},
+    response_body::Content,
+};
+
+/// Whether the upstream may switch protocols ([RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8)).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Upgrade {
+    /// A status 101 is an invalid response.
+    Forbidden,
+    /// The request asks for a WebSocket, so it goes over HTTP/1.1.
+    WebSocket,
+}
+
+/// What the upstream sent. Exhaustive: a caller has to handle both.
+#[derive(Debug)]
+pub enum Reply {
+    /// A response.
+    Response(Response<ResponseBody>),
+    /// Status 101, and the connection that has switched protocols.
+    Upgraded(Response<UpgradedStream>),
+}
+
+/// A client of one upstream, with its open connections. It belongs to the runtime that first sends with it.
+#[derive(Debug)]
+pub struct Upstream {
+    connector: Connector,
+    idle: Arc<Pool>,
+    header_cache: Arc<Mutex<HeaderCache>>,
+    http2: http2::Connections,
+    timeouts: Timeouts,
+}
+
+impl Upstream {
+    /// Creates a client without opening a connection. An upstream with `https` needs `tls`; see [`client_tls`].
+    #[must_use]
+    pub fn new(tls: Option<&ClientConfig>, timeouts: Timeouts) -> Self {
+        Self {
+            connector: Connector::new(tls),
+            idle: Arc::default(),
+            header_cache: Arc::default(),
+            http2: http2::Connections::default(),
+            timeouts,
+        }
+    }
+
+    /// Sends a request with an absolute URI and waits for the response head. Dropping the future cancels the request.
+    ///
+    /// # Errors
+    /// [`Error`]; its [`kind`](Error::kind) says whether anything of the request was sent.
+    pub fn send<B>(
+        &self,
+        head: request::Parts,
+        body: B,
+        upgrade: Upgrade,
+    ) -> impl Future<Output = Result<Reply, Error>> + Send + use<'_, B>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let last_write = Arc::new(LastWrite::now());
+        let body = RequestBody::new(body, Arc::clone(&last_write));
+        // Boxed, because each future on its way would reserve room for it.
+        let request = Box::new(Request::from_parts(head, body));
+        async move {
+            let mut exchange = pin!(self.exchange(request, upgrade));
+            let mut timer = MovingDeadline::default();
+            let reply = poll_fn(|cx| match exchange.as_mut().poll(cx) {
+                Poll::Ready(reply) => Poll::Ready(Some(reply)),
+                Poll::Pending => {
+                    let deadline = last_write.get() + self.timeouts.response_head;
+                    timer.poll(Instant::now(), deadline, cx).map(|()| None)
+                }
+            });
+            match reply.await {
+                Some(Ok(Exchanged::Response(head, content))) => {
+                    let body = ResponseBody::new(content, self.timeouts.body_idle, timer);
+                    Ok(Reply::Response(head.map(|()| body)))
+                }
+                Some(Ok(Exchanged::Upgraded(head, connection))) => Ok(Reply::Upgraded(head.map(|()| connection))),
+                Some(Err(error)) => Err(error),
+                None => Err(Error::timeout(self.timeouts.response_head)),
+            }
+        }
+    }
+
+    async fn exchange<B>(&self, request: Box<Request<RequestBody<B>>>, upgrade: Upgrade) -> Result<Exchanged, Error>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        if upgrade == Upgrade::Forbidden
+            && let Some(permit) = self.http2.permit()
+        {
+            return Ok(Box::pin(permit.exchange(*request)).await?.into());
+        }
+        if let Some(connection) = self.idle.take() {
+            return self.exchange_http1(connection, true, request, upgrade).await;
+        }
+        match self.connect(request.uri(), upgrade == Upgrade::WebSocket).await? {
+            Negotiated::Http1(stream) => {
+                let connection = Connection::new(stream, &self.header_cache);
+                self.exchange_http1(connection, false, request, upgrade).await
+            }
+            Negotiated::Http2(stream) => {
+                let exchange = async { self.http2.open(stream).await?.exchange(*request).await };
+                Ok(Box::pin(exchange).await?.into())
+            }
+        }
+    }
+
+    /// Boxed, so that requests on an open connection don't reserve room for the state of a TLS handshake.
+    fn connect(&self, uri: &Uri, http1_only: bool) -> Pin<Box<impl Future<Output = Result<Negotiated, Error>>>> {
+        Box::pin(async move { self.connector.connect(uri, http1_only).await.map_err(Error::not_sent) })
+    }
+
+    async fn exchange_http1<B>(
+        &self,
+        mut connection: Connection,
+        mut reused: bool,
+        request: Box<Request<RequestBody<B>>>,
+        upgrade: Upgrade,
+    ) -> Result<Exchanged, Error>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let (uri, mut request) = {
+            let (head, body) = request.into_parts();
+            let request = SendRequest::new(&head, body, upgrade);
+            (head.uri, request)
+        };
+        let response = loop {
+            match http1::exchange(&mut connection, &mut request).await {
+                Ok(response) => break response,
+                Err(error) if !reused || request.any_written() || error.is_request_body() => {
+                    return Err(error.into_error(request.any_written()));
+                }
+                Err(_) => {}
+            }
+            // The upstream closed the pooled connection before a byte was written.
+            (connection, reused) = match self.idle.take() {
+                Some(idle) => (idle, true),
+                None => match self.connect(&uri, true).await? {
+                    Negotiated::Http1(stream) => (Connection::new(stream, &self.header_cache), false),
+                    Negotiated::Http2(_) => return Err(Error::not_sent("it chose HTTP/2, which was not offered")),
+                },
+            };
+        };
+        let (head, decoder) = (Response::from_parts(response.parts, ()), response.body);
+        Ok(if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+            Exchanged::Upgraded(head, connection.into_upgraded())
+        } else if request.is_complete() {
+            let pool = response.keep_alive.then(|| Arc::clone(&self.idle));
+            Exchanged::Response(head, Content::Http1(http1::Incoming::new(connection, decoder, pool)))
+        } else {
+            Exchanged::Response(head, Content::Http1(http1::Incoming::while_sending(connection, decoder, request)))
+        })
+    }
+}
+
+/// A [`Reply`] whose body has no timeout yet.
+enum Exchanged {
+    Response(Response<()>, Content),
+    Upgraded(Response<()>, UpgradedStream),
+}
+
+impl From<Response<http2::Incoming>> for Exchanged {
+    fn from(response: Response<http2::Incoming>) -> Self {
+        let (head, body) = response.into_parts();
+        Self::Response(Response::from_parts(head, ()), Content::Http2(body))
+    }
+}

@@ -1,0 +1,78 @@
+//! Idle HTTP/1.1 connections.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::time::sleep;
+
+use crate::http1::Connection;
+
+/// Idle connections of one thread. As many as a burst of requests opens, so that the next burst needs no handshakes.
+const IDLE_MAX: usize = 1024;
+/// How often closed and old connections are removed.
+const SWEEP: Duration = Duration::from_secs(1);
+/// After how many sweeps an idle connection is closed: earlier than the keep-alive timeout of common reverse proxies
+/// (60 s or more).
+const IDLE_SWEEPS: u64 = 50;
+
+/// Idle HTTP/1.1 connections to one upstream. The last one returned is the first one used.
+#[derive(Debug, Default)]
+pub(crate) struct Pool(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Each with the sweep after which it was returned. Counting sweeps saves two clock reads per request.
+    idle: Vec<(Connection, u64)>,
+    sweep: u64,
+    is_sweeping: bool,
+}
+
+impl Pool {
+    /// Takes a connection that the upstream has not closed.
+    pub(crate) fn take(&self) -> Option<Connection> {
+        let mut state = self.state();
+        while let Some((connection, since)) = state.idle.pop() {
+            if connection.is_reusable(since < state.sweep) {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Returns a connection for the next request.
+    pub(crate) fn put(self: &Arc<Self>, connection: Connection) {
+        let mut state = self.state();
+        if state.idle.len() < IDLE_MAX {
+            let since = state.sweep;
+            state.idle.push((connection, since));
+        }
+        if !std::mem::replace(&mut state.is_sweeping, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An idle connection is not polled: without the sweep, one that the upstream closed would stay open here.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        sleep(SWEEP).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.state();
+        state.sweep += 1;
+        let sweep = state.sweep;
+        state.idle.retain_mut(|(connection, since)| {
+            connection.release_read_buffer();
+            sweep - *since < IDLE_SWEEPS && connection.is_reusable(false)
+        });
+        if state.idle.is_empty() {
+            state.is_sweeping = false;
+            return;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A response body on its way to the client.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use sparekey_net::MovingDeadline;
+use tokio::time::Instant;
+
+use crate::{http1, http2};
+
+/// A response body without its trailers. It ends with an error if the upstream sends nothing for
+/// [`Timeouts::body_idle`](crate::Timeouts::body_idle).
+#[derive(Debug)]
+pub struct ResponseBody {
+    content: Content,
+    idle_timeout: Duration,
+    /// Since when the next bytes are awaited; `None` while none are.
+    idle_since: Option<Instant>,
+    timer: MovingDeadline,
+    /// The error that ended the body, until it is returned.
+    error: Option<io::Error>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    Http1(http1::Incoming),
+    Http2(http2::Incoming),
+    /// Cut by an error.
+    Cut,
+}
+
+impl ResponseBody {
+    pub(crate) fn new(content: Content, idle_timeout: Duration, timer: MovingDeadline) -> Self {
+        Self { content, idle_timeout, idle_since: None, timer, error: None }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(error) = self.error.take() {
+            self.content = Content::Cut;
+            return Poll::Ready(Some(Err(error)));
+        }
+        let data = match &mut self.content {
+            Content::Http1(body) => body.poll_data(cx),
+            Content::Http2(body) => body.poll_data(cx),
+            Content::Cut => Poll::Ready(None),
+        };
+        match data {
+            // Returned at the next poll: on an error, hyper drops the bytes that it has not written yet.
+            Poll::Ready(Some(Err(error))) => {
+                self.error = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(data) => {
+                self.idle_since = None;
+                Poll::Ready(data.map(|data| data.map(Frame::data)))
+            }
+            Poll::Pending => {
+                let now = Instant::now();
+                let deadline = *self.idle_since.get_or_insert(now) + self.idle_timeout;
+                ready!(self.timer.poll(now, deadline, cx));
+                self.content = Content::Cut;
+                Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let is_end_stream = match &self.content {
+            Content::Http1(body) => body.is_end_stream(),
+            Content::Http2(body) => body.is_end_stream(),
+            Content::Cut => true,
+        };
+        is_end_stream && self.error.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let remaining = match &self.content {
+            Content::Http1(body) => body.remaining(),
+            Content::Http2(body) => body.remaining(),
+            Content::Cut => Some(0),
+        };
+        remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
