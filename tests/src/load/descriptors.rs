@@ -37,7 +37,7 @@ pub fn exhausted(binary: &Path) {
     let id = i32::try_from(process).expect("a process id");
     rlimit::prlimit(id, rlimit::Resource::NOFILE, Some((limit, limit)), None).expect("lower the child's limit");
     let mut queued: Vec<_> = (0..TOO_MANY).map(|_| RawConnection::connect(proxy.address())).collect();
-    proxy.process.wait_for(|line| line.contains("can't accept a connection").then_some(()));
+    proxy.process.wait_for(|line| line.contains("cannot accept a connection").then_some(()));
 
     let before = procfs::cpu(process);
     thread::sleep(WINDOW);

@@ -61,9 +61,9 @@ fn every_problem() {
             "LISTEN must be",
             "ACCESS_KEYS item 2:",
             "ACCESS_KEYS item 3 repeats",
-            "ACCESS_KEYS item 4 is the real key",
+            "ACCESS_KEYS item 4 is the API key",
             "API_BASE must",
-            "AI_GATEWAY_TOKEN_FILE names a file that can't be read",
+            "AI_GATEWAY_TOKEN_FILE names a file that cannot be read",
             "UPSTREAM_TIMEOUT must be",
             "TLS_KEY is not",
         ],
@@ -72,9 +72,9 @@ fn every_problem() {
 
 fn each_problem() {
     for (name, value, reason) in [
-        ("OPENAI_API_KEY", "", "OPENAI_API_KEY is not set"),
+        ("OPENAI_API_KEY", "", "OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set"),
         ("ACCESS_KEYS", "sk-Tom-secret", "item 1"),
-        ("API_BASE", "https://secret@host/v1", "API_BASE must not hold a user"),
+        ("API_BASE", "https://secret@host/v1", "API_BASE must not contain a user"),
         ("API_BASE", "https://host/v1?secret", "API_BASE must not have a query"),
         ("API_BASE", "https://host/v1#secret", "API_BASE must not have a fragment"),
         ("API_BASE", "gopher://host/", "API_BASE must begin with"),
@@ -106,13 +106,13 @@ fn empty_keys() {
     for keys in ["", "  ", "\n", ",", " , ,\n,"] {
         assert_rejected(
             &[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", keys), ("LISTEN", ALL_INTERFACES)],
-            &["ACCESS_KEYS holds no key"],
+            &["ACCESS_KEYS contains no key"],
         );
     }
-    assert_rejected(&[("OPENAI_API_KEY", API_KEY), ("LISTEN", ALL_INTERFACES)], &["ACCESS_KEYS holds no key"]);
+    assert_rejected(&[("OPENAI_API_KEY", API_KEY), ("LISTEN", ALL_INTERFACES)], &["ACCESS_KEYS contains no key"]);
     assert_rejected(
         &[("OPENAI_API_KEY", API_KEY), ("LISTEN", LOOPBACK), ("ACCESS_KEYS", ",")],
-        &["ACCESS_KEYS holds no key"],
+        &["ACCESS_KEYS contains no key"],
     );
 }
 
@@ -126,11 +126,11 @@ fn empty_key_files() {
         fs::write(&path, text).unwrap();
         assert_rejected(
             &[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS_FILE", &path), ("LISTEN", listen)],
-            &["ACCESS_KEYS holds no key"],
+            &["ACCESS_KEYS contains no key"],
         );
     }
     fs::write(&path, " \n").unwrap();
-    assert_rejected(&[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY)], &["OPENAI_API_KEY is not set"]);
+    assert_rejected(&[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY)], &["OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set"]);
 }
 
 fn check() {
@@ -176,7 +176,7 @@ fn port_in_use() {
     for (listen, metrics) in [(&*address, LOOPBACK), (LOOPBACK, &*address)] {
         let listens = [("LISTEN", listen), ("METRICS_LISTEN", metrics)];
         let (code, output) = run(&[], &[&[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY)], &listens[..]].concat());
-        assert!(code == Some(1) && output.contains(&format!("can't listen on {address}")), "{output}");
+        assert!(code == Some(1) && output.contains(&format!("cannot listen on {address}")), "{output}");
     }
 }
 

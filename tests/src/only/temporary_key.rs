@@ -26,7 +26,7 @@ pub(super) const TESTS: &[Test] = &[
 
 /// The temporary key that a server prints.
 fn printed_key(process: &Process) -> String {
-    process.wait_for(|line| Some(line.split_once("A key for this run: ")?.1.to_owned()))
+    process.wait_for(|line| Some(line.split_once("An access key for this run: ")?.1.to_owned()))
 }
 
 fn status(proxy: &RunningServer, authorization: &str) -> u16 {

@@ -80,7 +80,7 @@ fn invalid_certificate() {
         ("/not/there", &key, "TLS_CERT names"),
         (&cert, "/not/there", "TLS_KEY names"),
         (&cert, &cert, "TLS_KEY names"),
-        (&cert, &other_key, "TLS_CERT and TLS_KEY do not go together"),
+        (&cert, &other_key, "TLS_CERT and TLS_KEY do not match"),
         (&cert, "", "TLS_CERT is set, but TLS_KEY is not"),
         ("", &key, "TLS_KEY is set, but TLS_CERT is not"),
     ] {

@@ -59,7 +59,7 @@ pub(super) fn store_unavailable(worker: &Worker) {
     let mut settings = wire::settings("http://127.0.0.1:1", &[]);
     settings.remove("ACCESS_KEYS");
     let proxy = worker.serve(&settings, &store(""));
-    assert!(error_message(&proxy).contains("ACCESS_KEYS is set, but can't be read"));
+    assert!(error_message(&proxy).contains("ACCESS_KEYS is set, but its secret store returns no value"));
 }
 
 fn store(inner: &str) -> String {
