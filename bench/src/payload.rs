@@ -3,6 +3,7 @@
 use std::{sync::LazyLock, time::Instant};
 
 use bytes::Bytes;
+use sparekey_demo::shapes::{Generation, chat};
 
 /// Size of one of the [`blocks`], in bytes.
 pub(crate) const BLOCK: usize = 64 * 1024;
@@ -49,18 +50,23 @@ pub(crate) fn blocks(size: u64) -> impl Iterator<Item = Bytes> {
     })
 }
 
-/// Returns a JSON response of about `size` bytes.
+/// Stands for the text in [`json`] and [`event`], which OpenAI's shapes do not contain.
+const MARKER: &str = "@";
+
+fn generation() -> Generation<'static> {
+    Generation { id: "1", created: 1_700_000_000, model: "gpt-5-mini", text: MARKER, input_tokens: 1 }
+}
+
+/// Returns a chat completion of about `size` bytes.
 pub(crate) fn json(size: usize) -> String {
-    format!(r#"{{"id":"chatcmpl-1","object":"chat.completion","content":"{}"}}"#, "words ".repeat(size / 6))
+    static TEMPLATE: LazyLock<String> = LazyLock::new(|| chat::completion(&generation()).to_string());
+    TEMPLATE.replacen(MARKER, &"words ".repeat(size.saturating_sub(TEMPLATE.len()) / 6), 1)
 }
 
 /// Returns a chat completion event that contains its number and the current time.
 pub(crate) fn event(number: usize) -> String {
-    format!(
-        "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\
-         \"gpt-5-mini\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"@{number} {} @\"}}}}]}}\n\n",
-        now()
-    )
+    static TEMPLATE: LazyLock<String> = LazyLock::new(|| chat::events(&generation(), false).swap_remove(1));
+    TEMPLATE.replacen(MARKER, &format!("@{number} {} @", now()), 1)
 }
 
 /// Parses the number and the time of an event.

@@ -22,9 +22,16 @@ pub struct Generation<'a> {
 }
 
 impl<'a> Generation<'a> {
-    /// The pieces in which the text is streamed: its words, each with the space after it. A word is a token.
+    /// The pieces in which the text is streamed: its words, each with the space before it, as models emit tokens. A word
+    /// counts as a token.
     pub fn words(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.text.split_inclusive(' ')
+        let mut rest = self.text;
+        std::iter::from_fn(move || {
+            let space = rest.char_indices().skip(1).find(|&(_, c)| c == ' ');
+            let (word, after) = rest.split_at(space.map_or(rest.len(), |(at, _)| at));
+            rest = after;
+            Some(word).filter(|word| !word.is_empty())
+        })
     }
 
     /// Tokens of the output.
@@ -48,7 +55,7 @@ mod tests {
     #[test]
     fn words_join_to_the_text() {
         let generation = Generation { id: "1", created: 1, model: "m", text: "Hello there", input_tokens: 1 };
-        assert_eq!(generation.words().collect::<Vec<_>>(), ["Hello ", "there"]);
+        assert_eq!(generation.words().collect::<Vec<_>>(), ["Hello", " there"]);
         assert_eq!(generation.output_tokens(), 2);
     }
 }

@@ -13,9 +13,9 @@ def test_chat(client, upstream, unique):
     words = []
     for chunk in client.chat.completions.create(model=f"gated-{unique}", messages=MESSAGES, stream=True):
         words.append(chunk.choices[0].delta.content)
-        if len(words) == 1:
+        if len(words) == 2:
             upstream.open(unique)
-    assert words == ["Hello", " from", " upstream", None]
+    assert words == ["", "Hello", " from", " upstream", None]
 
 
 def test_responses(client, upstream, unique):
@@ -35,7 +35,8 @@ def test_async(upstream, unique):
         stream = await client.chat.completions.create(model=f"gated-{name}", messages=MESSAGES, stream=True)
         async for chunk in stream:
             words.append(chunk.choices[0].delta.content)
-            upstream.open(name)
+            if len(words) == 2:
+                upstream.open(name)
         return words
 
     async def request_many():
@@ -43,7 +44,7 @@ def test_async(upstream, unique):
             assert (await client.responses.create(model="gpt-one", input="Hello")).output_text
             return await asyncio.gather(*(request(client, f"{unique}-{number}") for number in range(20)))
 
-    assert asyncio.run(request_many()) == [["Hello", " from", " upstream", None]] * 20
+    assert asyncio.run(request_many()) == [["", "Hello", " from", " upstream", None]] * 20
 
 
 def test_truncated_stream_raises(client, upstream, unique):
@@ -52,5 +53,6 @@ def test_truncated_stream_raises(client, upstream, unique):
     with pytest.raises(openai.APIConnectionError):
         for chunk in stream:
             words.append(chunk.choices[0].delta.content)
-            upstream.open(unique)
-    assert words == ["Hello"]
+            if len(words) == 2:
+                upstream.open(unique)
+    assert words == ["", "Hello"]

@@ -130,7 +130,10 @@ fn empty_key_files() {
         );
     }
     fs::write(&path, " \n").unwrap();
-    assert_rejected(&[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY)], &["OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set"]);
+    assert_rejected(
+        &[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY)],
+        &["OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set"],
+    );
 }
 
 fn check() {

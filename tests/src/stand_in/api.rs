@@ -36,7 +36,7 @@ pub(super) fn respond(head: &request::Parts, sent: &[u8], json: &Value, state: &
         (&Method::POST, "/chat/completions") if streamed => stream(model, shapes::completion_events(model), state),
         (&Method::POST, "/chat/completions") => ok(&shapes::completion(model)),
         (&Method::POST, "/responses") if streamed => stream(model, shapes::response_events(model), state),
-        (&Method::POST, "/responses") => ok(&shapes::response(model, "completed")),
+        (&Method::POST, "/responses") => ok(&shapes::response(model)),
         (&Method::POST, "/embeddings") => ok(&json!({
             "object": "list", "model": model, "usage": {"prompt_tokens": 1, "total_tokens": 1},
             "data": [{"object": "embedding", "index": 0, "embedding": [0.5, -0.25]}],
