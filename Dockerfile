@@ -1,4 +1,4 @@
-# The server as one static file in an otherwise empty image. deploy/compose.yaml runs it.
+# The server as a static program in an empty image. deploy/compose.yaml runs it.
 FROM docker.io/library/rust:1.95-alpine AS build
 WORKDIR /source
 COPY . .
@@ -6,7 +6,7 @@ RUN cargo build --release --locked --package sparekey
 
 FROM scratch
 COPY --from=build /source/target/release/sparekey /sparekey
-# Nobody's number: there is no list of users to look a name up in.
+# A number, because the image has no /etc/passwd.
 USER 65532:65532
 ENV LISTEN=0.0.0.0:8080
 EXPOSE 8080

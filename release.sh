@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Makes what a release holds, into release/: static programs for Linux, the function, a bill of materials, checksums.
+# Builds a release in release/: static programs for Linux, the Lambda function, bills of materials, checksums.
 #
-# The server is compiled twice, the second time by a profile: what it did under the bench's load. Its hot code then lies
-# together, which spares a tenth of its CPU time. The profile is part of the release: the same sources, rustc and profile,
-# handed over as PROFILE, give the same bytes in any folder.
+# The server is compiled twice, the second time with a profile of its run under the bench's load, which saves up to a tenth
+# of its CPU time (docs/decisions/pgo.md). The profile is part of the release: the same sources, rustc and profile, in the
+# variable PROFILE, give the same bytes in any folder.
 set -euo pipefail
 cd "$(dirname "$0")"
 target=x86_64-unknown-linux-musl
 folder=${CARGO_TARGET_DIR:-target}
-# mimalloc's C writes down when it was compiled.
+# mimalloc's C code contains its compile time.
 export SOURCE_DATE_EPOCH=0
-# ring's C needs no libc of its own.
+# ring's C code uses no libc, so the machine's compiler works for musl.
 export CC_x86_64_unknown_linux_musl=${CC_x86_64_unknown_linux_musl:-cc}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -20,11 +20,11 @@ if command -v rustup >/dev/null; then
   rustup component add llvm-tools
 fi
 
-# Compiles programs, with a flag of its own for rustc.
+# compile FLAG PACKAGE...: compiles with an additional rustc flag.
 compile() {
   local flag=$1 program
   shift
-  # Panics name files; these are the same wherever they lie.
+  # Panic messages contain file names: make them independent of the folder.
   RUSTFLAGS="--remap-path-prefix=$PWD=/sparekey --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo $flag" \
     cargo build --locked --release --target "$target" "${@/#/--package=}"
   for program in "$@"; do
@@ -42,7 +42,7 @@ else
   "$(rustc --print target-libdir)/../bin/llvm-profdata" merge --sparse --output "$profile" "$scratch/counts"
 fi
 compile "-Cprofile-use=$profile" sparekey
-# What is released is what was tested.
+# Test the program that is released.
 SPAREKEY=$scratch/sparekey-$target cargo test --locked --quiet --package conformance --test server
 
 rm -rf release
@@ -51,7 +51,7 @@ mv "$scratch"/*-"$target"* release
 if ! command -v cargo-cyclonedx >/dev/null; then
   cargo install cargo-cyclonedx --version 0.5.9 --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 fi
-# It makes one for each member, and names the folder.
+# It writes one for each member, with the folder in it.
 cargo cyclonedx --target "$target" --format json --override-filename sbom
 for package in adapter-hyper keygen adapter-lambda; do
   sed "s|file://$PWD|file:///sparekey|g" "$package/sbom.json" >"release/sbom-$package.json"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Every check: formatting, lints, docs, the core on its own, all tests, OpenAI's own clients.
-# Needs Rust, Python 3 and Node 20; what else it needs it installs, pinned, below ~/.cache/sparekey.
+# All checks: formatting, lints, docs, the core for wasm, all tests, OpenAI's own clients.
+# Needs Rust, Python 3 and Node 20. Installs other tools, pinned, in ~/.cache/sparekey.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 step() { printf '\n== %s\n' "$*"; }
 
 if command -v rustup >/dev/null; then
-  step "Rust's parts"
+  step "Rust components"
   rustup component add rustfmt clippy
   rustup target add wasm32-unknown-unknown aarch64-unknown-linux-gnu
 fi
@@ -17,16 +17,16 @@ cargo fmt --all --check
 
 step "Lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
-# Elsewhere than in wasm the Worker is an empty crate.
+# The Worker is an empty crate for other targets than wasm.
 cargo clippy --package sparekey-worker --target wasm32-unknown-unknown --all-features --quiet -- -D warnings
 
 step "Docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
-step "The core needs nothing of a machine"
+step "Core for wasm"
 cargo build --package sparekey-core --target wasm32-unknown-unknown --quiet
 
-step "The image has all its sources"
+step "Sources of the container image"
 image=$(mktemp -d)
 trap 'rm -rf "$image"' EXIT
 cp -r $(sed -n 's/^!//p' .dockerignore) "$image"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs a pinned tool once and says where its programs are:
-#   install.sh npm FOLDER            what FOLDER/package-lock.json pins
-#   install.sh cargo CRATE VERSION [OPTIONS]   a crate's programs
+# Installs a pinned tool once and prints the folder of its programs:
+#   install.sh npm FOLDER                      the packages of FOLDER/package-lock.json
+#   install.sh cargo CRATE VERSION [OPTIONS]   the programs of a crate
 set -eu
 cache=${SPAREKEY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sparekey}
 
@@ -12,18 +12,18 @@ esac
 
 if [ ! -d "$there" ]; then
   mkdir -p "$cache"
-  # Under another name until it is whole: an install that was broken off must not be taken for one.
+  # Install under a temporary name, so that an interrupted install is not used.
   new=$(mktemp -d "$there.XXXXXX")
   trap 'rm -rf "$new"' EXIT
   case $1 in
   npm)
     cp "$2/package.json" "$2/package-lock.json" "$new"
-    # Nothing here needs an install script: esbuild's only replaces its starter, wrangler's do the same.
+    # No install script is needed: those of esbuild and wrangler only replace their launchers.
     npm ci --prefix "$new" --ignore-scripts --no-audit --no-fund >&2
     ;;
   cargo)
-    # A program that runs for a second does not repay an optimised build of minutes. The Worker's own
-    # settings of the build must not reach its tools.
+    # A debug build, because the tools run for a second and an optimised build takes minutes. Without the build
+    # settings of the Worker, because the tools run on this machine.
     env -u CARGO_TARGET_DIR -u CARGO_BUILD_TARGET -u RUSTFLAGS CARGO_PROFILE_DEV_DEBUG=0 \
       cargo install --debug --quiet --root "$new" "$2@$3" ${4:-} >&2
     ;;
