@@ -170,12 +170,12 @@ http {{
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   map_hash_bucket_size 128; map_hash_max_size 8192;
-  map $http_authorization $known {{ default 0; {keys} }}
+  map $http_authorization $is_valid {{ default 0; {keys} }}
   upstream api {{ server 127.0.0.1:{upstream}; keepalive 2048; keepalive_requests 1000000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=4096; client_max_body_size 0;
     location / {{
-      if ($known = 0) {{ return 401; }}
+      if ($is_valid = 0) {{ return 401; }}
       proxy_pass {scheme}://api; proxy_http_version {version};
       proxy_set_header Connection ""; proxy_set_header Host localhost;
       proxy_set_header Authorization "Bearer {API_KEY}";

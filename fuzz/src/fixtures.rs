@@ -10,7 +10,7 @@ pub(crate) const API_KEY: &str = "sk-proj-RealRealRealReal";
 pub(crate) const TOKEN: &str = "gateway-token-TokenToken";
 /// Tom's access key.
 pub(crate) const TOM: &str = "sk-Tom-abcdefgh12345678";
-/// Tom's key as a Basic password with an empty user, RFC 7617 §2.
+/// Tom's key as a Basic password with an empty user ([RFC 7617 §2](https://www.rfc-editor.org/rfc/rfc7617#section-2)).
 pub(crate) const TOM_BASIC: &str = "OnNrLVRvbS1hYmNkZWZnaDEyMzQ1Njc4";
 
 /// An owner's settings.

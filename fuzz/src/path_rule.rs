@@ -28,7 +28,8 @@ pub(crate) fn relative_path(path: &str, query: Option<&str>) -> Result<String, u
     Ok(relative + &query.map_or_else(String::new, |query| format!("?{query}")))
 }
 
-/// Decodes the first percent-escape (RFC 3986 §2.1); `None` without one.
+/// Decodes the first percent-escape ([RFC 3986 §2.1](https://www.rfc-editor.org/rfc/rfc3986#section-2.1)); `None` without
+/// one.
 fn decode_first_escape(bytes: &[u8]) -> Option<Vec<u8>> {
     let is_escape = |w: &[u8]| matches!(w, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
     let at = bytes.windows(3).position(is_escape)?;

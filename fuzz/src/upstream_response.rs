@@ -78,7 +78,8 @@ fn sorted_pairs<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Pairs
     pairs
 }
 
-/// Returns the body's length where the final head determines it: RFC 9112 §6.3, rules 1 and 6.
+/// Returns the body's length where the final head determines it
+/// ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3), rules 1 and 6).
 fn expected_length(parsed: &Parsed, method: &Method) -> Option<u64> {
     let (status, headers) = parsed.heads.last().filter(|(status, _)| !status.is_informational())?;
     if *method == Method::HEAD || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(status) {
