@@ -74,8 +74,16 @@ fn invalid_certificate() {
     let (_, other_key) = other.files("localhost");
     let garbage = authority.file().replace("authority.pem", "garbage");
     fs::write(&garbage, "no certificate").unwrap();
+    let one_line = authority.file().replace("authority.pem", "one-line");
+    let key_text = fs::read_to_string(&key).unwrap();
+    fs::write(&one_line, key_text.replace('\n', "") + "\n").unwrap();
+    let secret = key_text.lines().nth(1).unwrap();
+    // Errors may print bytes as text or as numbers.
+    let numbers = secret.bytes().take(8).map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
     for (cert, key, reason) in [
         (garbage.as_str(), key.as_str(), "TLS_CERT names"),
+        (&cert, &one_line, "TLS_KEY names a file without a PEM private key: invalid PEM"),
+        (&one_line, &key, "TLS_CERT names a file without PEM certificates: invalid PEM"),
         (&cert, &garbage, "TLS_KEY names"),
         ("/not/there", &key, "TLS_CERT names"),
         (&cert, "/not/there", "TLS_KEY names"),
@@ -86,6 +94,7 @@ fn invalid_certificate() {
     ] {
         let settings = wire::settings("http://127.0.0.1:1", &[("TLS_CERT", cert), ("TLS_KEY", key)]);
         let (status, output) = Process::start(Command::new(binary()).arg("check"), &settings).wait();
+        assert!(!output.contains(&secret[..8]) && !output.contains(&numbers), "{output}");
         assert!(status.code() == Some(2) && output.contains(reason), "{output}");
     }
 }
