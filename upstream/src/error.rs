@@ -11,7 +11,7 @@ pub struct Error {
     source: BoxError,
 }
 
-/// What kind of error it is. Exhaustive: a caller decides for each kind whether the request may be repeated.
+/// What kind of error it is. Exhaustive: a caller has to choose an error response for each kind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
     /// Nothing of the request was sent: no connection, or it closed before a byte was written.
@@ -22,7 +22,7 @@ pub enum ErrorKind {
     Interrupted,
     /// The upstream's response is not valid HTTP.
     InvalidResponse,
-    /// The upstream sent no response head in time.
+    /// The upstream sent no response head in time. The request may have been sent, or not even a connection opened.
     Timeout,
 }
 

@@ -23,13 +23,13 @@ impl Timeouts {
 const MAX_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
 
 /// What [`parse_seconds`] accepts, for error messages.
-pub const SECONDS: &str = "a number of seconds above 0, such as 30 or 0.5";
+pub const SECONDS: &str = "a number of seconds above 0 and up to a year, such as 30 or 0.5";
 
 /// Parses a setting in seconds, with or without a fraction: above 0, up to a year.
 #[must_use]
 pub fn parse_seconds(text: &str) -> Option<Duration> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= MAX_SECONDS);
-    seconds.map(Duration::from_secs_f64)
+    seconds.map(Duration::from_secs_f64).filter(|duration| !duration.is_zero())
 }
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn seconds_are_positive_and_finite() {
         assert_eq!(parse_seconds("0.5"), Some(Duration::from_millis(500)));
-        for text in ["0", "-1", "inf", "NaN", "1e300", "ten", ""] {
+        for text in ["0", "1e-10", "-1", "inf", "NaN", "1e300", "ten", ""] {
             assert_eq!(parse_seconds(text), None, "{text}");
         }
     }
