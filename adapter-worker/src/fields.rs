@@ -19,9 +19,11 @@ impl Fields {
         let mut fields = Self { map: HeaderMap::new(), invalid: Vec::new() };
         while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
             match (HeaderName::try_from(name), HeaderValue::from_bytes(&isomorphic_encode(value))) {
-                (Ok(name), Ok(value)) => {
-                    // Fails if the map is full: more fields than the core accepts.
-                    let _ = fields.map.try_append(name, value);
+                (Ok(key), Ok(value)) => {
+                    // It fails if the map is full, at 24,576 names.
+                    if fields.map.try_append(key, value).is_err() {
+                        fields.invalid.push(name.to_owned());
+                    }
                 }
                 _ => fields.invalid.push(name.to_owned()),
             }
@@ -52,7 +54,8 @@ impl Fields {
     }
 
     fn is_unchanged(&self, wanted: &HeaderMap, name: &HeaderName) -> bool {
-        wanted.contains_key(name) && self.map.get_all(name) == wanted.get_all(name)
+        let is_invalid = self.invalid.iter().any(|invalid| invalid == name.as_str());
+        !is_invalid && wanted.contains_key(name) && self.map.get_all(name) == wanted.get_all(name)
     }
 }
 
