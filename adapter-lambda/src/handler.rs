@@ -8,7 +8,7 @@ use http::{Request, Response, response::Parts};
 use http_body_util::Full;
 use rustls::ClientConfig;
 use sparekey_core::{Config, ConfigError, Exchange, Gate, Rejection, UpstreamFailure};
-use sparekey_proxy::{AccessLog, Body, Outcome, Proxy, Sinks};
+use sparekey_proxy::{AccessLog, Body, Decision, Outcome, Proxy, Sinks};
 use tokio::{
     sync::OnceCell,
     task::yield_now,
@@ -80,14 +80,18 @@ impl Handler {
 impl Service {
     async fn serve(&self, request: Request<Bytes>, front: Front, deadline: Instant) -> LambdaResponse {
         let (head, body) = request.into_parts();
-        let decided = self.proxy.admit(head);
-        let upstream = self.upstream.get();
-        // An idle connection may have closed during a freeze; its task must run before the connection is used.
-        yield_now().await;
-        let (response, exchange) = match decided.respond(&upstream, Full::new(body), Some(deadline)).await {
-            Outcome::Response(response, exchange) => (response, exchange),
-            // Never sent: an event cannot ask for a WebSocket.
-            Outcome::Tunnel(_, tunnel) => (tunnel.refuse(), None),
+        let (response, exchange) = match self.proxy.admit(head) {
+            Decision::Respond(response) => (response, None),
+            Decision::Forward(admitted) => {
+                let upstream = self.upstream.get();
+                // An idle connection may have closed during a freeze; its task must run before the connection is used.
+                yield_now().await;
+                match admitted.send(&upstream, Full::new(body), Some(deadline)).await {
+                    Outcome::Response(response, exchange) => (response, exchange),
+                    // Never sent: an event cannot ask for a WebSocket.
+                    Outcome::Tunnel(_, tunnel) => (tunnel.refuse(), None),
+                }
+            }
         };
         match self.mode {
             Mode::Stream => {

@@ -63,7 +63,7 @@ impl Body {
 
     /// Finishes the record of a response that was delivered whole.
     pub fn delivered(mut self, bytes: usize) {
-        self.log.sent(bytes);
+        self.log.sent(bytes as u64);
         self.log.finish(End::Complete);
     }
 
@@ -88,7 +88,7 @@ impl http_body::Body for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = ready!(self.poll_content(cx));
         match &frame {
-            Some(Ok(frame)) => self.log.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Ok(frame)) => self.log.sent(frame.data_ref().map_or(0, Bytes::len) as u64),
             Some(Err(_)) => self.log.finish(End::Cut),
             None => self.log.finish(End::Complete),
         }
@@ -116,8 +116,42 @@ impl http_body::Body for Body {
 /// hyper never polls an empty body, or the body of a response to HEAD.
 impl Drop for Body {
     fn drop(&mut self) {
-        if self.is_end_stream() {
+        if self.is_end_stream() || self.log.is_head() {
             self.log.finish(End::Complete);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use http::Method;
+
+    use super::*;
+    use crate::record::{RequestRecord, Sink, Sinks};
+
+    #[derive(Debug, Default)]
+    struct LastEnd(Mutex<Option<End>>);
+
+    impl Sink for LastEnd {
+        fn is_enabled(&self) -> bool {
+            true
+        }
+
+        fn finished(&self, _: &RequestRecord, end: End) {
+            *self.0.lock().unwrap() = Some(end);
+        }
+    }
+
+    #[test]
+    fn unread_response_is_cut_except_for_head() {
+        let sink = Arc::new(LastEnd::default());
+        let sinks = Sinks::new(vec![Arc::clone(&sink) as Arc<dyn Sink>]);
+        for (method, end) in [(Method::GET, End::Cut), (Method::HEAD, End::Complete)] {
+            let log = RequestLog::start(&method, || "/healthz", &sinks);
+            drop(Body::own(Response::new(Bytes::from_static(b"ok")), log));
+            assert_eq!(*sink.0.lock().unwrap(), Some(end), "{method}");
         }
     }
 }

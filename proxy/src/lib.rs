@@ -38,17 +38,26 @@ pub struct Proxy {
     sinks: Sinks,
 }
 
-/// A request that the gate has decided about.
+/// What happens to a request.
 #[derive(Debug)]
-pub struct Decided {
-    log: RequestLog,
-    admission: Result<Admission, Rejection>,
+pub enum Decision {
+    /// Send it to the upstream.
+    Forward(Admitted),
+    /// Send this response to the client: a rejection, or one that needs no upstream.
+    Respond(Response<Body>),
 }
 
-/// What the client gets. Exhaustive: an adapter has to handle both.
+/// An admitted request and its record.
+#[derive(Debug)]
+pub struct Admitted {
+    forward: Forward,
+    log: RequestLog,
+}
+
+/// What the client gets for an admitted request. Exhaustive: an adapter has to handle both.
 #[derive(Debug)]
 pub enum Outcome {
-    /// A response. The exchange, if there is one, can replace it by an error response.
+    /// A response. If it is the upstream's, the exchange can replace it by an error response.
     Response(Response<Body>, Option<Exchange>),
     /// A response with status 101, then bytes both ways.
     Tunnel(Response<()>, Tunnel),
@@ -69,60 +78,62 @@ impl Proxy {
 
     /// Records a request and decides about it.
     #[must_use]
-    pub fn admit(&self, head: request::Parts) -> Decided {
+    pub fn admit(&self, head: request::Parts) -> Decision {
         let gate = self.gate.load();
         let head = RequestHead::from(head);
         let mut log = RequestLog::start(&head.parts().method, || gate.loggable_path(&head), &self.sinks);
-        let admission = gate.admit(head);
-        if let Ok(Admission::Forward(forward)) = &admission {
-            log.user(forward.user());
+        match gate.admit(head) {
+            Ok(Admission::Forward(forward)) => {
+                log.user(forward.user());
+                Decision::Forward(Admitted { forward, log })
+            }
+            Ok(Admission::Reply(reply)) => Decision::Respond(Body::own(reply, log)),
+            Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
         }
-        Decided { log, admission }
     }
 }
 
-impl Decided {
-    /// Sends an admitted request to the upstream and filters the response head. After `deadline`, the error response is
-    /// that of an upstream timeout.
-    pub async fn respond<B>(self, upstream: &Upstream, body: B, deadline: Option<Instant>) -> Outcome
+impl Admitted {
+    /// Sends the request to the upstream and filters the response head. After `deadline`, the error response is that of
+    /// an upstream timeout.
+    pub fn send<B>(
+        self,
+        upstream: &Upstream,
+        body: B,
+        deadline: Option<Instant>,
+    ) -> impl Future<Output = Outcome> + use<'_, B>
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { mut log, admission } = self;
-        let exchanged = match admission {
-            Ok(Admission::Forward(forward)) => exchange(forward, upstream, body, deadline).await,
-            Ok(Admission::Reply(reply)) => return Outcome::Response(Body::own(reply, log), None),
-            Err(rejection) => Err(rejection),
-        };
-        match exchanged {
-            Ok((exchange, Reply::Response(response))) => {
-                log.response(response.status());
-                Outcome::Response(response.map(|body| Body::upstream(body, log)), Some(exchange))
+        let Self { forward, mut log } = self;
+        let (head, exchange) = forward.into_parts();
+        let upgrade = if exchange.wants_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
+        // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async block,
+        // which would reserve room for the head.
+        let sending = Box::pin(upstream.send(head, body, upgrade));
+        async move {
+            match receive(sending, &exchange, deadline).await {
+                Ok(Reply::Response(response)) => {
+                    log.response(response.status());
+                    Outcome::Response(response.map(|body| Body::upstream(body, log)), Some(exchange))
+                }
+                Ok(Reply::Upgraded(response)) => {
+                    log.response(response.status());
+                    let (head, connection) = response.into_parts();
+                    Outcome::Tunnel(Response::from_parts(head, ()), Tunnel::new(connection, exchange, log))
+                }
+                Err(rejection) => Outcome::Response(Body::rejection(&rejection, log), None),
             }
-            Ok((exchange, Reply::Upgraded(response))) => {
-                log.response(response.status());
-                let (head, connection) = response.into_parts();
-                Outcome::Tunnel(Response::from_parts(head, ()), Tunnel::new(connection, exchange, log))
-            }
-            Err(rejection) => Outcome::Response(Body::rejection(&rejection, log), None),
         }
     }
 }
 
-/// Sends an admitted request and filters the head of the reply.
-async fn exchange<B>(
-    forward: Forward,
-    upstream: &Upstream,
-    body: B,
+/// Waits for the reply and filters its head.
+async fn receive(
+    sending: impl Future<Output = Result<Reply, sparekey_upstream::Error>>,
+    exchange: &Exchange,
     deadline: Option<Instant>,
-) -> Result<(Exchange, Reply), Rejection>
-where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-{
-    let (head, exchange) = forward.into_parts();
-    let upgrade = if exchange.wants_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
-    // Boxed, so that a connection does not reserve room for it while it streams or is idle.
-    let sending = Box::pin(upstream.send(head, body, upgrade));
+) -> Result<Reply, Rejection> {
     let reply = match deadline {
         None => sending.await,
         Some(deadline) => timeout_at(deadline, sending).await.map_err(|_| {
@@ -134,7 +145,7 @@ where
         tracing::warn!("{error}");
         exchange.reject(failure(error.kind()))
     })?;
-    let reply = match reply {
+    Ok(match reply {
         Reply::Response(response) => {
             let (head, body) = response.into_parts();
             Reply::Response(Response::from_parts(exchange.admit_response(head)?, body))
@@ -143,8 +154,7 @@ where
             let (head, connection) = response.into_parts();
             Reply::Upgraded(Response::from_parts(exchange.admit_upgrade(head)?, connection))
         }
-    };
-    Ok((exchange, reply))
+    })
 }
 
 fn failure(kind: ErrorKind) -> UpstreamFailure {

@@ -119,8 +119,14 @@ impl RequestLog {
         self.update(|record| record.response = Some((status, record.elapsed())));
     }
 
-    pub(crate) fn sent(&mut self, bytes: usize) {
-        self.update(|record| record.bytes += bytes as u64);
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.update(|record| record.bytes += bytes);
+    }
+
+    /// Whether the response has no body because the method is HEAD
+    /// ([RFC 9110 §9.3.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2)).
+    pub(crate) fn is_head(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| open.0.method == Method::HEAD)
     }
 
     /// Ends the request. The first call counts.

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use http::Response;
@@ -39,10 +39,12 @@ impl Tunnel {
 
     /// Passes bytes between the client and the upstream until one of them ends.
     pub async fn run(self, client: impl AsyncRead + AsyncWrite) {
-        let Self { upstream, exchange: _, mut log } = self;
+        let Self { upstream, exchange, mut log } = self;
+        // A WebSocket may stay open for long after its gate was replaced.
+        drop(exchange);
         let (mut from_client, mut to_client) = split(client);
         let (mut from_upstream, mut to_upstream) = split(upstream);
-        let passed = AtomicUsize::new(0);
+        let passed = AtomicU64::new(0);
         // The closing handshake (RFC 6455 §7) passes before either side ends, so the first end is the end of both.
         let _ = tokio::select! {
             end = copy(&mut from_client, &mut to_upstream, &passed) => end,
@@ -58,7 +60,7 @@ impl Tunnel {
 async fn copy(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    passed: &AtomicUsize,
+    passed: &AtomicU64,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -68,6 +70,6 @@ async fn copy(
         }
         to.write_all(&buffer[..count]).await?;
         to.flush().await?;
-        passed.fetch_add(count, Ordering::Relaxed);
+        passed.fetch_add(count as u64, Ordering::Relaxed);
     }
 }

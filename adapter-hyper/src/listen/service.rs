@@ -16,7 +16,7 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use sparekey_proxy::{Outcome, Proxy, Tunnel};
+use sparekey_proxy::{Decision, Outcome, Proxy, Tunnel};
 use sparekey_upstream::Upstream;
 use tokio::sync::mpsc;
 
@@ -50,23 +50,22 @@ impl Service {
         let sinks = self.proxy.sinks().clone();
         let body = RequestBody::new(body, head.version, Arc::clone(connection), sinks);
         // Outside the future, which is stored for as long as the connection is open.
-        let decided = self.proxy.admit(head);
+        let decision = self.proxy.admit(head);
         async move {
-            let (head, body) = match decided.respond(&self.upstream, body, None).await {
-                Outcome::Response(response, _) => {
-                    let (head, body) = response.into_parts();
-                    (head, ResponseBody(Some((body, guard))))
-                }
-                Outcome::Tunnel(response, tunnel) => {
-                    tokio::spawn(run(tunnel, client, (guard, Arc::clone(&self))));
-                    return Ok(response.map(|()| ResponseBody(None)));
-                }
+            let mut response = match decision {
+                Decision::Respond(response) => response,
+                Decision::Forward(admitted) => match admitted.send(&self.upstream, body, None).await {
+                    Outcome::Response(response, _) => response,
+                    Outcome::Tunnel(response, tunnel) => {
+                        tokio::spawn(run(tunnel, client, (guard, Arc::clone(&self))));
+                        return Ok(response.map(|()| ResponseBody(None)));
+                    }
+                },
             };
-            let mut response = Response::from_parts(head, body);
             if closes {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response)
+            Ok(response.map(|body| ResponseBody(Some((body, guard)))))
         }
     }
 }
