@@ -1,50 +1,51 @@
-//! Until when an invocation may last.
+//! The time at which an invocation stops waiting for the upstream.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Left for the answer itself once the upstream is given up.
+/// Time kept for sending the error response. Half a second covers a slow Runtime API; a longer reserve would cut responses
+/// that Lambda still allows.
 const RESERVE: Duration = Duration::from_millis(500);
 
-/// Lambda's longest.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// [Lambda's longest timeout](https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html).
+const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// When the upstream is given up, for Lambda ends the function without an answer at `millis` since 1970. A time that
-/// has passed says nothing: the emulator of `cargo lambda` tells a duration in its place.
-pub(crate) fn after(millis: Option<u64>) -> Instant {
+/// Returns the deadline for the upstream, from Lambda's own: milliseconds since 1970, at which it stops the function
+/// without a response. A past time counts as none, because `cargo lambda`'s emulator sends a duration instead.
+pub(crate) fn upstream_deadline(millis: Option<u64>) -> Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = millis.and_then(|millis| Duration::from_millis(millis).checked_sub(now)).unwrap_or(LONGEST);
-    Instant::now() + left.min(LONGEST).saturating_sub(RESERVE)
+    let left = millis.and_then(|millis| Duration::from_millis(millis).checked_sub(now)).unwrap_or(MAX_TIMEOUT);
+    Instant::now() + left.min(MAX_TIMEOUT).saturating_sub(RESERVE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// As Lambda tells it: a time from now.
-    fn told(left: Duration) -> u64 {
+    /// The header's value for a time from now.
+    fn millis_in(left: Duration) -> u64 {
         let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + left;
         end.as_millis().try_into().unwrap()
     }
 
     #[test]
-    fn the_upstream_is_given_up_before_lambda_ends_the_function() {
-        for left in [Duration::from_secs(10), LONGEST] {
+    fn ends_before_lambdas_deadline() {
+        for left in [Duration::from_secs(10), MAX_TIMEOUT] {
             let begun = Instant::now();
-            let until = after(Some(told(left)));
+            let until = upstream_deadline(Some(millis_in(left)));
             assert!(until <= Instant::now() + left - RESERVE);
-            assert!(until > begun, "and no earlier than that");
+            assert!(until > begun, "but not at once");
         }
-        assert!(after(Some(told(RESERVE / 2))) <= Instant::now(), "too late for anything but the answer");
+        assert!(upstream_deadline(Some(millis_in(RESERVE / 2))) <= Instant::now(), "too late for the upstream");
     }
 
     #[test]
-    fn a_time_that_says_nothing_is_lambdas_longest() {
-        for nothing in [None, Some(0), Some(900_000), Some(told(LONGEST * 2))] {
+    fn invalid_time_counts_as_longest_timeout() {
+        for invalid in [None, Some(0), Some(900_000), Some(millis_in(MAX_TIMEOUT * 2))] {
             let begun = Instant::now();
-            let until = after(nothing);
-            assert!(begun + LONGEST - RESERVE <= until && until <= Instant::now() + LONGEST - RESERVE);
+            let until = upstream_deadline(invalid);
+            assert!(begun + MAX_TIMEOUT - RESERVE <= until && until <= Instant::now() + MAX_TIMEOUT - RESERVE);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! An event -> the request that it tells of.
+//! Lambda event -> HTTP request.
 //!
-//! Four kinds of fronts, two forms: [payload 2.0][v2] of Function URLs and HTTP APIs, and the older one of
-//! [REST APIs][v1], HTTP APIs where it was chosen, and [load balancers][alb].
+//! Two payload formats: [2.0][v2] of Function URLs and HTTP APIs, and [1.0][v1] of REST APIs, of HTTP APIs set to it
+//! and, in the same fields, of [load balancers][alb].
 //!
 //! [v2]: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 //! [v1]: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
@@ -17,34 +17,42 @@ use crate::{
     target,
 };
 
-/// What the front that made an event takes as an answer.
+/// The response format that the sender of an event accepts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Front {
-    /// Whether each header has a list of values.
-    pub(crate) lists: bool,
-    /// The largest answer in one piece, as JSON, in bytes.
-    pub(crate) answer_max: usize,
+pub struct EventSource {
+    /// Headers are sent as `multiValueHeaders`.
+    pub multi_value_headers: bool,
+    /// The largest buffered response: bytes of its JSON, inclusive.
+    pub max_response: usize,
 }
 
-/// Why an event is no request.
+/// An event that cannot be read as an HTTP request.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EventError {
+#[non_exhaustive]
+pub enum EventError {
+    /// The JSON or its types are wrong.
     #[error("not an event of a Function URL, an API Gateway or a load balancer: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("it names no method")]
+    /// No method in either place.
+    #[error("event has no HTTP method")]
     NoMethod,
-    #[error("its method is none")]
+    /// The method is not a [token](https://www.rfc-editor.org/rfc/rfc9110#section-9.1).
+    #[error("event has an invalid HTTP method")]
     Method(#[from] InvalidMethod),
-    #[error("its path and query are no request target")]
+    /// Path and query are longer than a URI may be.
+    #[error("event has an invalid path or query: {0}")]
     Target(#[from] InvalidUri),
-    #[error("its body is not in Base64, though it says so")]
+    /// `isBase64Encoded` is set and the body is not Base64.
+    #[error("event has an invalid Base64 body: {0}")]
     Body(#[from] base64ct::Error),
 }
 
-/// What Lambda takes from a function in one piece.
-const ANSWER_MAX: usize = 6 * 1024 * 1024;
-/// What a load balancer takes.
-const BALANCER_ANSWER_MAX: usize = 1024 * 1024;
+/// [Lambda's limit](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html) for a buffered response,
+/// in bytes.
+const MAX_RESPONSE: usize = 6 * 1024 * 1024;
+/// [A load balancer's limit](https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html),
+/// in bytes.
+const MAX_BALANCER_RESPONSE: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,21 +85,26 @@ struct Http {
 }
 
 /// Reads an event.
-pub(crate) fn read(json: &[u8]) -> Result<(Request<Bytes>, Front), EventError> {
+///
+/// # Errors
+/// See [`EventError`].
+pub fn read(json: &[u8]) -> Result<(Request<Bytes>, EventSource), EventError> {
     let event: Event = serde_json::from_slice(json)?;
-    let balancer = event.request_context.elb.is_some();
-    let answer_max = if balancer { BALANCER_ANSWER_MAX } else { ANSWER_MAX };
-    let front = Front { lists: event.multi_value_headers.is_some(), answer_max };
+    let is_balancer = event.request_context.elb.is_some();
+    let source = EventSource {
+        multi_value_headers: event.multi_value_headers.is_some(),
+        max_response: if is_balancer { MAX_BALANCER_RESPONSE } else { MAX_RESPONSE },
+    };
 
     let method = event.request_context.http.map(|http| http.method).or(event.http_method);
     let target = if let Some(path) = &event.raw_path {
-        // Of the two forms only this one has the stage in the path; a Function URL's stage is no path's segment.
+        // `rawPath` includes the stage of an HTTP API. A Function URL's stage, `$default`, is not in it.
         let stage = event.request_context.stage.as_deref().unwrap_or_default();
         target::uri(target::without_stage(path, stage), &event.raw_query_string.unwrap_or_default())
     } else {
-        let query = pairs::flat(event.multi_value_query_string_parameters, event.query_string_parameters);
-        // A load balancer tells the query as it was sent, an API Gateway decoded.
-        let query = if balancer { target::join(query) } else { target::encoded_query(query) };
+        let query = pairs::flatten(event.multi_value_query_string_parameters, event.query_string_parameters);
+        // A load balancer sends the query as received, an API Gateway sends it percent-decoded.
+        let query = if is_balancer { target::join(query) } else { target::encoded_query(query) };
         target::uri(&event.path.unwrap_or_default(), &query)
     };
     let body = event.body.unwrap_or_default();
@@ -100,13 +113,13 @@ pub(crate) fn read(json: &[u8]) -> Result<(Request<Bytes>, Front), EventError> {
     let mut request = Request::new(body);
     *request.method_mut() = method.ok_or(EventError::NoMethod)?.parse::<Method>()?;
     *request.uri_mut() = target?;
-    *request.headers_mut() = headers(pairs::flat(event.multi_value_headers, event.headers));
-    // An event is one message: nothing that belongs to a connection, such as an upgrade, can follow from it.
+    *request.headers_mut() = headers(pairs::flatten(event.multi_value_headers, event.headers));
+    // HTTP/1.1 would allow an upgrade, which an event cannot carry.
     *request.version_mut() = Version::HTTP_2;
-    Ok((request, front))
+    Ok((request, source))
 }
 
-/// The fronts have parsed HTTP: what is no header here was none there.
+/// Invalid names and values are skipped: the sender has parsed HTTP and does not forward any.
 fn headers(fields: impl Iterator<Item = (String, String)>) -> HeaderMap {
     let parsed = fields.filter_map(|(name, value)| {
         Some((HeaderName::try_from(name).ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))

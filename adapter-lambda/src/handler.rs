@@ -16,11 +16,11 @@ use tokio::{
 };
 
 use crate::{
-    event::{self, EventError, Front},
+    event::{self, EventError, EventSource},
     freeze::FreezeAwareUpstream,
-    references,
     response::{self, LambdaResponse},
     runtime_api::Invocation,
+    secrets,
     settings::{Mode, Settings},
     stream::StreamedResponse,
 };
@@ -48,13 +48,13 @@ impl Handler {
 
     /// Responds to an event. An error of its request is a response too.
     pub(crate) async fn handle(&self, invocation: &Invocation) -> Result<LambdaResponse, EventError> {
-        let (request, front) = event::read(&invocation.event)?;
+        let (request, source) = event::read(&invocation.event)?;
         match self.service.get_or_try_init(|| self.init()).await {
-            Ok(service) => Ok(service.serve(request, front, invocation.deadline).await),
+            Ok(service) => Ok(service.serve(request, source, invocation.deadline).await),
             Err(error) => {
                 tracing::error!("invalid settings: {}", error.to_string().replace('\n', "; "));
                 let (head, body) = Rejection::misconfigured(&error).to_response().into_parts();
-                Ok(LambdaResponse::Whole(response::whole(&head, &body, front)))
+                Ok(LambdaResponse::Whole(response::whole(&head, &body, source)))
             }
         }
     }
@@ -62,7 +62,7 @@ impl Handler {
     async fn init(&self) -> Result<Service, ConfigError> {
         let mut problems = Vec::new();
         let settings = Settings::read(self.get, &mut problems);
-        let secrets = references::fetch(self.get).await.unwrap_or_else(|found| {
+        let secrets = secrets::fetch(self.get).await.unwrap_or_else(|found| {
             problems.extend(found);
             HashMap::new()
         });
@@ -78,7 +78,7 @@ impl Handler {
 }
 
 impl Service {
-    async fn serve(&self, request: Request<Bytes>, front: Front, deadline: Instant) -> LambdaResponse {
+    async fn serve(&self, request: Request<Bytes>, source: EventSource, deadline: Instant) -> LambdaResponse {
         let (head, body) = request.into_parts();
         let (response, exchange) = match self.proxy.admit(head) {
             Decision::Respond(response) => (response, None),
@@ -96,10 +96,10 @@ impl Service {
         match self.mode {
             Mode::Stream => {
                 let (head, body) = response.into_parts();
-                let prelude = response::prelude(&head, front);
+                let prelude = response::prelude(&head, source);
                 LambdaResponse::Stream(Box::new(StreamedResponse::new(prelude, body, deadline)))
             }
-            Mode::Buffer => LambdaResponse::Whole(deliver_whole(response, exchange, front, deadline).await),
+            Mode::Buffer => LambdaResponse::Whole(deliver_whole(response, exchange, source, deadline).await),
         }
     }
 }
@@ -109,12 +109,12 @@ impl Service {
 async fn deliver_whole(
     response: Response<Body>,
     exchange: Option<Exchange>,
-    front: Front,
+    source: EventSource,
     deadline: Instant,
 ) -> Vec<u8> {
     let (mut head, mut body) = response.into_parts();
     if let Some(exchange) = exchange {
-        match collect(&head, &mut body, front, deadline).await {
+        match collect(&head, &mut body, source, deadline).await {
             Ok((bytes, json)) => {
                 body.delivered(bytes);
                 return json;
@@ -124,19 +124,19 @@ async fn deliver_whole(
     }
     let own = body.collect(usize::MAX).await.unwrap_or_default();
     body.delivered(own.len());
-    response::whole(&head, &own, front)
+    response::whole(&head, &own, source)
 }
 
 /// The length of a body, and the encoded response.
 async fn collect(
     head: &Parts,
     body: &mut Body,
-    front: Front,
+    source: EventSource,
     deadline: Instant,
 ) -> Result<(usize, Vec<u8>), UpstreamFailure> {
-    let collected = timeout_at(deadline, body.collect(front.answer_max)).await;
+    let collected = timeout_at(deadline, body.collect(source.max_response)).await;
     let body = collected.unwrap_or(Err(UpstreamFailure::Timeout))?;
     // Escapes and Base64 make it longer.
-    let json = response::whole(head, &body, front);
-    if json.len() > front.answer_max { Err(UpstreamFailure::TooLarge) } else { Ok((body.len(), json)) }
+    let json = response::whole(head, &body, source);
+    if json.len() > source.max_response { Err(UpstreamFailure::TooLarge) } else { Ok((body.len(), json)) }
 }

@@ -1,4 +1,4 @@
-//! Plain HTTP/1.1 to a neighbour on the same machine: the Runtime API, the secrets' extension.
+//! An HTTP/1.1 client for services on the same machine: the Runtime API and the secrets extension.
 
 use std::io;
 
@@ -14,11 +14,11 @@ use tokio::net::TcpStream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// One connection, opened when it is needed.
+/// One connection, opened on the first request.
 #[derive(Debug)]
 pub(crate) struct Loopback<B> {
     authority: Authority,
-    /// What stands before each path.
+    /// Prefix of every path.
     prefix: String,
     sender: Option<SendRequest<B>>,
 }
@@ -27,15 +27,15 @@ impl<B> Loopback<B>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    /// `at` is `host:port`, or a URL with a path that all paths stand below.
-    pub(crate) fn new(at: &str) -> Result<Self, http::Error> {
-        let at: Uri = at.parse()?;
-        let prefix = if at.scheme().is_some() { at.path().trim_end_matches('/') } else { "" };
-        let authority = at.authority().cloned().map_or_else(|| at.path().parse(), Ok)?;
+    /// `base` is `host:port`, or a URL whose path is the prefix of all requests (`cargo lambda watch` has one).
+    pub(crate) fn new(base: &str) -> Result<Self, http::Error> {
+        let base: Uri = base.parse()?;
+        let prefix = if base.scheme().is_some() { base.path().trim_end_matches('/') } else { "" };
+        let authority = base.authority().cloned().map_or_else(|| base.path().parse(), Ok)?;
         Ok(Self { authority, prefix: prefix.to_owned(), sender: None })
     }
 
-    /// Sends a request; its URI is a path.
+    /// Sends a request, whose URI is a path. Connects first if no connection is open.
     pub(crate) async fn send(&mut self, mut request: Request<B>) -> io::Result<Response<Incoming>> {
         let path = format!("{}{}", self.prefix, request.uri());
         *request.uri_mut() = path.parse().map_err(io::Error::other)?;
@@ -56,8 +56,8 @@ where
 
     async fn connect(&self) -> io::Result<SendRequest<B>> {
         let stream = TcpStream::connect(self.authority.as_str()).await?;
-        // With Nagle's algorithm each small piece waits for the acknowledgement of the one before, which the other
-        // end holds back: 40 ms an answer.
+        // Prelude, separator and body are small writes. With Nagle's algorithm each waits for the delayed acknowledgement
+        // of the previous one: 44 ms per response instead of 1 ms (`figures.sh`).
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);

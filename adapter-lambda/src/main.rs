@@ -6,20 +6,18 @@
 //! (`sparekey-upstream`).
 
 mod deadline;
-mod event;
 mod freeze;
 mod handler;
 mod loopback;
-mod pairs;
-mod references;
 mod response;
 mod runtime_api;
+mod secrets;
 mod settings;
 mod stream;
-mod target;
 
 use std::{env, error::Error, process::ExitCode, rc::Rc};
 
+use sparekey_lambda::{event, target};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::{handler::Handler, runtime_api::RuntimeApi};

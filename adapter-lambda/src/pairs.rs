@@ -1,4 +1,4 @@
-//! A JSON object in its own order, repeated names and all.
+//! A JSON object as a list of pairs: order and repeated names are kept.
 
 use std::{fmt, marker::PhantomData};
 
@@ -7,19 +7,19 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-/// Names and values, as they stand.
+/// Names and values in the object's order.
 #[derive(Debug)]
 pub(crate) struct Pairs<T>(pub(crate) Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(InOrder(PhantomData))
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
     }
 }
 
-struct InOrder<T>(PhantomData<T>);
+struct PairsVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for PairsVisitor<T> {
     type Value = Pairs<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,13 +35,13 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
     }
 }
 
-/// The pairs with one value each, whichever way the event tells them.
-pub(crate) fn flat(
-    many: Option<Pairs<Vec<String>>>,
-    one: Option<Pairs<Option<String>>>,
+/// One pair per value. The multi-value form is used if the event has it, because it contains the single-value form.
+pub(crate) fn flatten(
+    multi: Option<Pairs<Vec<String>>>,
+    single: Option<Pairs<Option<String>>>,
 ) -> impl Iterator<Item = (String, String)> {
-    let one = one.filter(|_| many.is_none());
-    let many = many.into_iter().flat_map(|pairs| pairs.0);
-    let many = many.flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)));
-    many.chain(one.into_iter().flat_map(|pairs| pairs.0).filter_map(|(name, value)| Some((name, value?))))
+    let single = single.filter(|_| multi.is_none());
+    let multi = multi.into_iter().flat_map(|pairs| pairs.0);
+    let multi = multi.flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)));
+    multi.chain(single.into_iter().flat_map(|pairs| pairs.0).filter_map(|(name, value)| Some((name, value?))))
 }

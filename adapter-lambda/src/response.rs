@@ -6,7 +6,7 @@ use base64ct::{Base64, Encoding as _};
 use http::{HeaderValue, response::Parts};
 use serde::Serialize;
 
-use crate::{event::Front, stream::StreamedResponse};
+use crate::{event::EventSource, stream::StreamedResponse};
 
 /// A response for the Runtime API.
 #[derive(Debug)]
@@ -38,11 +38,11 @@ struct Head {
 
 impl Head {
     /// If the event had a list of values per header, the response has lists too; otherwise one text per header.
-    fn new(head: &Parts, front: Front) -> Self {
+    fn new(head: &Parts, source: EventSource) -> Self {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let values = |name| head.headers.get_all(name).iter().map(text).collect::<Vec<_>>();
         let fields = head.headers.keys().map(|name| (name.as_str().to_owned(), values(name)));
-        let (multi_value_headers, headers) = if front.lists {
+        let (multi_value_headers, headers) = if source.multi_value_headers {
             (fields.collect(), BTreeMap::new())
         } else {
             (BTreeMap::new(), fields.map(|(name, values)| (name, values.join(", "))).collect())
@@ -60,13 +60,13 @@ struct Prelude {
 }
 
 /// The prelude of a streamed response.
-pub(crate) fn prelude(head: &Parts, front: Front) -> Vec<u8> {
-    json(&Prelude { head: Head::new(head, front), cookies: [] })
+pub(crate) fn prelude(head: &Parts, source: EventSource) -> Vec<u8> {
+    json(&Prelude { head: Head::new(head, source), cookies: [] })
 }
 
 /// A response in one piece. A body that is not UTF-8 is encoded as Base64.
-pub(crate) fn whole(head: &Parts, body: &[u8], front: Front) -> Vec<u8> {
-    let head = Head::new(head, front);
+pub(crate) fn whole(head: &Parts, body: &[u8], source: EventSource) -> Vec<u8> {
+    let head = Head::new(head, source);
     match str::from_utf8(body) {
         Ok(body) => json(&Whole { head, body, is_base64_encoded: false }),
         Err(_) => json(&Whole { head, body: &Base64::encode_string(body), is_base64_encoded: true }),

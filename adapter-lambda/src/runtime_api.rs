@@ -1,6 +1,7 @@
-//! Lambda's [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html): events in, answers out.
+//! Client of Lambda's [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html): events in,
+//! responses out. `docs/decisions/lambda-runtime.md` says why it is not `lambda_runtime`.
 //!
-//! One connection polls for an event and then takes its answer, so that as many run at once as there are pollers.
+//! A connection polls for an event and then sends its response: the number of connections is the concurrency.
 
 use std::{error::Error, io};
 
@@ -14,10 +15,11 @@ use crate::{deadline, loopback::Loopback, response::LambdaResponse, stream::Stre
 
 const NEXT: &str = "/2018-06-01/runtime/invocation/next";
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
-/// Tells invocations apart where several run at once; given back as it came.
+/// Identifies an invocation where several run concurrently; sent back unchanged.
 const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 const DEADLINE: &str = "lambda-runtime-deadline-ms";
 const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
+/// Content type of a [streamed response with a prelude](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming).
 const STREAM_TYPE: &str = "application/vnd.awslambda.http-integration-response";
 
 /// A connection to the Runtime API.
@@ -26,28 +28,28 @@ pub(crate) struct RuntimeApi(Loopback<Post>);
 
 type Post = Either<Full<Bytes>, Box<StreamedResponse>>;
 
-/// What identifies an invocation.
+/// Identifies an invocation.
 #[derive(Debug)]
 pub(crate) struct Id {
     request: String,
     invocation: Option<String>,
 }
 
-/// An event to be answered.
+/// An event and its deadline.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) id: Id,
     pub(crate) event: Bytes,
-    /// When the upstream is given up.
+    /// When to stop waiting for the upstream.
     pub(crate) deadline: Instant,
 }
 
 impl RuntimeApi {
-    pub(crate) fn new(at: &str) -> Result<Self, http::Error> {
-        Loopback::new(at).map(Self)
+    pub(crate) fn new(base: &str) -> Result<Self, http::Error> {
+        Loopback::new(base).map(Self)
     }
 
-    /// Waits for the next event, which may take days. A connection that breaks meanwhile is opened again, once.
+    /// Waits for the next event, which may take days. If the connection breaks meanwhile, it is opened again, once.
     pub(crate) async fn next(&mut self) -> Result<Invocation, Box<dyn Error>> {
         match self.poll().await {
             Err(error) if error.is::<io::Error>() => self.poll().await,
@@ -60,18 +62,18 @@ impl RuntimeApi {
         let (head, body) = self.0.send(request).await?.into_parts();
         let event = body.collect().await.map_err(io::Error::other)?.to_bytes();
         if !head.status.is_success() {
-            return Err(format!("the Runtime API answered {} to a poll", head.status).into());
+            return Err(format!("Runtime API responded to a poll with {}", head.status).into());
         }
         let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let request = text(REQUEST_ID).ok_or("the Runtime API gave no request id")?.to_owned();
-        let deadline = deadline::after(text(DEADLINE).and_then(|millis| millis.parse().ok()));
+        let request = text(REQUEST_ID).ok_or("Runtime API sent no request id")?.to_owned();
+        let deadline = deadline::upstream_deadline(text(DEADLINE).and_then(|millis| millis.parse().ok()));
         Ok(Invocation { id: Id { request, invocation: text(INVOCATION_ID).map(str::to_owned) }, event, deadline })
     }
 
-    /// Gives an answer, to its last byte.
-    pub(crate) async fn respond(&mut self, id: &Id, answer: LambdaResponse) {
+    /// Sends a response and waits until Lambda has accepted all of it.
+    pub(crate) async fn respond(&mut self, id: &Id, response: LambdaResponse) {
         let post = Request::builder();
-        let (post, body) = match answer {
+        let (post, body) = match response {
             LambdaResponse::Whole(json) => {
                 (post.header(header::CONTENT_TYPE, "application/json"), Either::Left(json.into()))
             }
@@ -83,35 +85,35 @@ impl RuntimeApi {
         self.post(id, "response", post.body(body)).await;
     }
 
-    /// Tells that the event could not be read.
+    /// Reports an event that could not be read.
     pub(crate) async fn fail(&mut self, id: &Id, error: &dyn Error) {
-        tracing::error!("an event was not understood: {error}");
+        tracing::error!("invalid event: {error}");
         let report = serde_json::json!({ "errorType": "Event.NotHttp", "errorMessage": error.to_string() });
         let post = Request::builder().header("lambda-runtime-function-error-type", "Event.NotHttp");
         self.post(id, "error", post.body(Either::Left(report.to_string().into()))).await;
     }
 
-    /// What goes wrong here concerns this invocation alone, and Lambda knows of it.
+    /// An error here ends this invocation only, and Lambda has seen it too: log it and go on.
     async fn post(&mut self, id: &Id, kind: &str, post: http::Result<Request<Post>>) {
         let sent = async {
             let mut post = post?;
             *post.method_mut() = Method::POST;
             *post.uri_mut() = format!("/2018-06-01/runtime/invocation/{}/{kind}", id.request).parse()?;
-            identify(post.headers_mut(), id)?;
+            insert_invocation_id(post.headers_mut(), id)?;
             let response: Response<Incoming> = self.0.send(post).await?;
             let status = response.status();
-            // Read to its end, so that the connection can be used again.
-            let said = response.into_body().collect().await?.to_bytes();
-            if status.is_success() { Ok(()) } else { Err(format!("{status} {}", said.escape_ascii()).into()) }
+            // Read to the end, so that the connection can be reused.
+            let text = response.into_body().collect().await?.to_bytes();
+            if status.is_success() { Ok(()) } else { Err(format!("{status} {}", text.escape_ascii()).into()) }
         };
         let sent: Result<(), Box<dyn Error>> = sent.await;
         if let Err(error) = sent {
-            tracing::warn!("the Runtime API did not take an answer: {error}");
+            tracing::warn!("Runtime API did not accept a response: {error}");
         }
     }
 }
 
-fn identify(headers: &mut HeaderMap, id: &Id) -> Result<(), http::Error> {
+fn insert_invocation_id(headers: &mut HeaderMap, id: &Id) -> Result<(), http::Error> {
     if let Some(invocation) = &id.invocation {
         headers.insert(INVOCATION_ID, invocation.try_into()?);
     }

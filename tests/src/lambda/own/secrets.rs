@@ -107,14 +107,14 @@ fn error() {
     });
     let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(&upstream, extension.address().port(), &BY_PARAMETER);
-    refuses(&function, "OPENAI_API_KEY_PARAMETER could not be read: the extension answered 400");
+    refuses(&function, "OPENAI_API_KEY_PARAMETER could not be read: the extension responded with 400");
     serves(&function, &upstream);
 }
 
 fn not_there() {
     let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(&upstream, 1, &BY_PARAMETER);
-    refuses(&function, "ACCESS_KEYS_PARAMETER could not be read: the Parameters and Secrets extension is not there");
+    refuses(&function, "ACCESS_KEYS_PARAMETER could not be read: no Parameters and Secrets extension is running");
 }
 
 fn two() {
@@ -123,6 +123,6 @@ fn two() {
     let both = [BY_PARAMETER[0], BY_PARAMETER[1], ("ACCESS_KEYS", KEY)];
     refuses(&start(&both), "ACCESS_KEYS and ACCESS_KEYS_PARAMETER are both set; keep one");
     let both = [BY_PARAMETER[0], BY_PARAMETER[1], ("OPENAI_API_KEY_SECRET", "x")];
-    refuses(&start(&both), "OPENAI_API_KEY is given by two references; keep one");
+    refuses(&start(&both), "OPENAI_API_KEY_PARAMETER and OPENAI_API_KEY_SECRET are both set; keep one");
     assert!(upstream.take().is_empty());
 }
