@@ -33,7 +33,10 @@ pub fn encoded_query(pairs: impl Iterator<Item = (String, String)>) -> String {
 /// Joins names and values to a query. An empty value is written without `=`, because events have one form for `a` and
 /// `a=`.
 pub fn join(pairs: impl Iterator<Item = (String, String)>) -> String {
-    let pair = |(name, value): (String, String)| if value.is_empty() { name } else { format!("{name}={value}") };
+    let pair = |(name, value): (String, String)| match (name.as_str(), value.as_str()) {
+        (name, "") if !name.is_empty() => name.to_owned(),
+        (name, value) => format!("{name}={value}"),
+    };
     pairs.map(pair).collect::<Vec<_>>().join("&")
 }
 
@@ -100,5 +103,6 @@ mod tests {
         };
         assert_eq!(encoded_query(pairs()), "include%5B%5D=a%20b&include%5B%5D=c&d");
         assert_eq!(join(pairs()), "include[]=a b&include[]=c&d");
+        assert_eq!(join([(String::new(), String::new())].into_iter()), "=");
     }
 }
