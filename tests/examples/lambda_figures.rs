@@ -1,4 +1,4 @@
-//! The Lambda function's figures, of each binary named: `cargo run --release --example lambda_figures -- BINARY...`.
+//! Benchmarks of Lambda binaries: `cargo run --release --example lambda_figures -- BINARY...`.
 
 use std::{env, fs, path::PathBuf, time::Duration};
 
@@ -6,15 +6,15 @@ use conformance::lambda::figures;
 
 fn main() {
     for binary in env::args_os().skip(1).map(PathBuf::from) {
-        let size = fs::metadata(&binary).expect("the binary is there").len();
+        let size = fs::metadata(&binary).expect("the binary exists").len();
         let starts = figures::starts(&binary, 50);
-        let (straight, through) = figures::answers(&binary, 300);
+        let (direct, proxied) = figures::responses(&binary, 300);
         println!("{}", binary.display());
         println!("  size                      {size} bytes");
         println!("  start to first poll       {}", show(&starts));
-        println!("  answer, straight          {}", show(&straight));
-        println!("  answer, through           {}", show(&through));
-        println!("  added, median             {:.3} ms", millis(median(&through)) - millis(median(&straight)));
+        println!("  response, direct          {}", show(&direct));
+        println!("  response, proxied         {}", show(&proxied));
+        println!("  added, median             {:.3} ms", millis(median(&proxied)) - millis(median(&direct)));
     }
 }
 

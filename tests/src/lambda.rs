@@ -1,14 +1,14 @@
-//! The Lambda function as a program of its own, behind a stand-in for what invokes it.
+//! The Lambda function as a process, behind stand-ins for the Runtime API and for each event source.
 
+mod cargo_lambda_watch;
+mod deployment;
 mod event;
-mod excuses;
 pub mod figures;
-mod front;
-mod own;
+mod invoker;
+mod only;
 mod runtime_api;
-mod shipping;
 mod tools;
-mod watched;
+mod unsupported;
 
 use std::{
     net::SocketAddr,
@@ -21,7 +21,7 @@ use std::{
 use libtest_mimic::Trial;
 
 pub use self::{
-    event::Kind,
+    event::EventSource,
     runtime_api::{Report, RuntimeApi},
 };
 use crate::{
@@ -31,40 +31,40 @@ use crate::{
     wire,
 };
 
-/// The binary `sparekey-lambda` behind a front.
+/// The binary `sparekey-lambda` behind an event source.
 #[derive(Clone, Copy, Debug)]
 pub struct Lambda {
-    /// The name that stands before each test.
+    /// The prefix of each test name.
     pub name: &'static str,
-    /// The front.
-    pub kind: Kind,
+    /// What sends the events.
+    pub source: EventSource,
     /// `RESPONSE_MODE`.
     pub mode: &'static str,
-    /// How long an invocation may last.
+    /// The longest invocation.
     pub timeout: Duration,
 }
 
 impl Lambda {
-    /// Behind this front; an invocation may last as long as Lambda's longest.
+    /// A function behind this event source, with Lambda's longest timeout.
     #[must_use]
-    pub const fn new(name: &'static str, kind: Kind, mode: &'static str) -> Self {
-        Self { name, kind, mode, timeout: Duration::from_secs(900) }
+    pub const fn new(name: &'static str, source: EventSource, mode: &'static str) -> Self {
+        Self { name, source, mode, timeout: Duration::from_secs(900) }
     }
 
-    /// Starts the function, and what invokes it.
+    /// Starts the function and its stand-ins.
     #[must_use]
-    pub fn invoked(&self, settings: &Settings) -> Invoked {
+    pub fn start_function(&self, settings: &Settings) -> RunningFunction {
         let api = RuntimeApi::start(self.timeout);
         let mut all = environment(&api.address().to_string());
         all.insert("RESPONSE_MODE".into(), self.mode.into());
         all.extend(settings.clone());
         let process = Process::start(&mut Command::new(binary()), &all);
-        let address = front::start(self.kind, api.queue());
-        Invoked { process, api, address }
+        let address = invoker::start(self.source, api.queue());
+        RunningFunction { process, api, address }
     }
 }
 
-/// What Lambda puts into a function's environment.
+/// The environment variables that Lambda sets.
 #[must_use]
 pub fn environment(runtime_api: &str) -> Settings {
     let settings = [
@@ -77,24 +77,24 @@ pub fn environment(runtime_api: &str) -> Settings {
     settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-/// Every front; each has every case.
-const FRONTS: [Lambda; 4] = [
-    Lambda::new("lambda-url", Kind::FunctionUrl, "stream"),
-    Lambda::new("lambda-rest", Kind::RestApi, "stream"),
-    Lambda::new("lambda-http", Kind::HttpApi, "buffer"),
-    Lambda::new("lambda-alb", Kind::Balancer, "buffer"),
+/// Every case runs behind each of these.
+const FUNCTIONS: [Lambda; 4] = [
+    Lambda::new("lambda-url", EventSource::FunctionUrl, "stream"),
+    Lambda::new("lambda-rest", EventSource::RestApi, "stream"),
+    Lambda::new("lambda-http", EventSource::HttpApi, "buffer"),
+    Lambda::new("lambda-alb", EventSource::Balancer, "buffer"),
 ];
 
 /// Every test of the function.
 #[must_use]
 pub fn trials() -> Vec<Trial> {
-    let shared = |front: Lambda| {
-        let front: Arc<dyn Adapter> = Arc::new(front);
-        [cases::trials, wire::trials].into_iter().flat_map(move |trials| trials(&front))
+    let shared = |function: Lambda| {
+        let function: Arc<dyn Adapter> = Arc::new(function);
+        [cases::trials, wire::trials].into_iter().flat_map(move |trials| trials(&function))
     };
-    let watched: Arc<dyn Adapter> = Arc::new(watched::Watched);
-    let own = own::trials().into_iter().chain([excuses::trial()]).chain(shipping::trials());
-    FRONTS.into_iter().flat_map(shared).chain(clients::trials(&watched)).chain(own).collect()
+    let emulated: Arc<dyn Adapter> = Arc::new(cargo_lambda_watch::CargoLambdaWatch);
+    let only = only::trials().into_iter().chain([unsupported::trial()]).chain(deployment::trials());
+    FUNCTIONS.into_iter().flat_map(shared).chain(clients::trials(&emulated)).chain(only).collect()
 }
 
 impl Adapter for Lambda {
@@ -103,14 +103,14 @@ impl Adapter for Lambda {
     }
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
-        Box::new(self.invoked(settings))
+        Box::new(self.start_function(settings))
     }
 
-    /// A function gets whole requests as events, and is not told when a client leaves.
+    /// A function receives whole requests and cannot see that a client has disconnected.
     fn supports(&self, feature: Feature) -> bool {
         match feature {
             Feature::StreamingResponse | Feature::Backpressure => self.mode == "stream",
-            // Of field lines, targets and methods, what a front takes away is said case by case.
+            // `unsupported` lists the cases whose field lines, targets or methods an event source changes.
             Feature::FieldLines
             | Feature::RawTarget
             | Feature::AnyMethod
@@ -128,28 +128,28 @@ impl Adapter for Lambda {
     }
 
     fn unsupported_reason(&self, file: &str, name: &str) -> Option<&'static str> {
-        excuses::of(self.name, file, name)
+        unsupported::reason(self.name, file, name)
     }
 }
 
-/// A function that takes events.
-pub struct Invoked {
-    /// The program.
+/// A function that receives events.
+pub struct RunningFunction {
+    /// The process.
     pub process: Process,
-    /// What invokes it.
+    /// Its Runtime API.
     pub api: RuntimeApi,
     address: SocketAddr,
 }
 
-impl Invoked {
-    /// Has this event answered; returns what the front says.
+impl RunningFunction {
+    /// Invokes the function with this event; returns what a client receives.
     #[must_use]
     pub fn invoke(&self, event: &str) -> Vec<u8> {
-        front::invoke(event, &self.api.queue())
+        invoker::invoke(event, &self.api.queue())
     }
 }
 
-impl Running for Invoked {
+impl Running for RunningFunction {
     fn address(&self) -> SocketAddr {
         self.address
     }
@@ -159,7 +159,7 @@ impl Running for Invoked {
     }
 }
 
-/// The release binary as the sources are now.
+/// The release binary, built from the current sources.
 #[must_use]
 pub fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

@@ -1,4 +1,4 @@
-//! The suite against the Lambda function, behind each kind of front.
+//! The suite against the Lambda function, behind each event source.
 
 use std::process::ExitCode;
 

@@ -1,29 +1,33 @@
-//! A request -> the event that a front makes of it, in the ways that differ.
+//! HTTP request -> event, for each event source.
 
 use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 
 use crate::raw_connection::Head;
 
-/// A front that invokes functions.
+/// A service that invokes functions for HTTP requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// A Function URL: payload 2.0, the path as sent, headers joined.
+pub enum EventSource {
+    /// A [Function URL](https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html): payload 2.0, path as received,
+    /// headers joined.
     FunctionUrl,
-    /// An HTTP API with a stage: payload 2.0, the path decoded, headers joined.
+    /// An [HTTP API](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html)
+    /// with a stage: payload 2.0, path decoded, headers joined.
     HttpApi,
-    /// A REST API with a stage: the query decoded, headers in lists.
+    /// A [REST API](https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html)
+    /// with a stage: query decoded, headers in lists.
     RestApi,
-    /// A load balancer with multi-value headers: the query as sent, headers in lists.
+    /// A [load balancer](https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html) with
+    /// multi-value headers: query as received, headers in lists.
     Balancer,
-    /// A load balancer as it is by default: of each header and each of the query's names the last value.
+    /// A load balancer with its default settings: the last value of each header and of each query parameter.
     PlainBalancer,
 }
 
 /// The stage of the APIs.
 const STAGE: &str = "prod";
 
-impl Kind {
+impl EventSource {
     /// The event's JSON.
     #[must_use]
     pub fn event(self, head: &Head, body: &[u8]) -> String {
@@ -74,7 +78,7 @@ impl Kind {
     }
 }
 
-/// Path and query; the authority of an absolute form is the front's concern.
+/// Path and query; an event source removes the authority of an absolute form.
 fn target(head: &Head) -> Vec<u8> {
     let line = head.raw.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let target = line.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
@@ -94,14 +98,14 @@ fn payload_2(head: &Head, path: &str, query: &str, domain: &str, stage: &str) ->
     })
 }
 
-/// What stands in the head once the body has come whole, and what a front adds.
+/// The headers of an event: those of the request without the transfer's own, and those that AWS adds.
 fn fields(head: &Head, body: &[u8]) -> Vec<(String, String)> {
-    let of_the_connection = ["transfer-encoding", "te", "trailer", "expect", "content-length"];
+    let of_the_transfer = ["transfer-encoding", "te", "trailer", "expect", "content-length"];
     let mut fields: Vec<_> = head
         .headers
         .iter()
         .map(|(name, value)| (name.to_lowercase(), String::from_utf8_lossy(value).into_owned()))
-        .filter(|(name, _)| !of_the_connection.contains(&name.as_str()))
+        .filter(|(name, _)| !of_the_transfer.contains(&name.as_str()))
         .collect();
     let mut add = |name: &str, value: &str| fields.push((name.to_owned(), value.to_owned()));
     if !body.is_empty() || head.header("content-length").is_some() {
@@ -114,7 +118,7 @@ fn fields(head: &Head, body: &[u8]) -> Vec<(String, String)> {
     fields
 }
 
-/// The body where it is told as text.
+/// The body, if its media type makes it text in the event.
 fn text(head: &Head, body: &[u8]) -> Option<String> {
     let kind = head.header("content-type").unwrap_or("application/octet-stream");
     let is_text = kind.starts_with("text/") || kind.contains("json");
@@ -143,7 +147,7 @@ fn decoded(text: &str) -> String {
 fn grouped(fields: &[(String, String)]) -> Vec<(&str, Vec<&str>)> {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for (name, value) in fields {
-        match groups.iter_mut().find(|(known, _)| known == name) {
+        match groups.iter_mut().find(|(group, _)| group == name) {
             Some((_, values)) => values.push(value),
             None => groups.push((name, vec![value])),
         }

@@ -1,4 +1,4 @@
-//! What the function costs: from its start to the first poll, and on top of an upstream's answer.
+//! Benchmarks of the function: start-up time and added latency.
 
 use std::{
     net::SocketAddr,
@@ -8,31 +8,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Kind, RuntimeApi, environment, front};
+use super::{EventSource, RuntimeApi, environment, invoker};
 use crate::{adapter::Settings, process::Process, raw_connection::RawConnection, upstream::Upstream, wire};
 
-/// From the start of the program to its first poll, `runs` times, in order of length.
+/// Times from process start to the first poll, sorted.
 #[must_use]
 pub fn starts(binary: &Path, runs: usize) -> Vec<Duration> {
-    let once = |_| {
+    let run = |_| {
         let api = RuntimeApi::start(Duration::from_secs(900));
         let settings = settings(&api, "http://127.0.0.1:1");
-        let begun = Instant::now();
+        let start = Instant::now();
         let _function = Process::start(&mut Command::new(binary), &settings);
-        api.first_poll() - begun
+        api.first_poll() - start
     };
-    sorted((0..runs).map(once).collect())
+    sorted((0..runs).map(run).collect())
 }
 
-/// A small streamed answer, `runs` times, in order of length: straight from the upstream, and through the function.
+/// Times of a small streamed response, sorted: direct from the upstream, and through the function.
 #[must_use]
-pub fn answers(binary: &Path, runs: usize) -> (Vec<Duration>, Vec<Duration>) {
-    let upstream = streaming();
+pub fn responses(binary: &Path, runs: usize) -> (Vec<Duration>, Vec<Duration>) {
+    let upstream = start_upstream();
     let api = RuntimeApi::start(Duration::from_secs(900));
     let settings = settings(&api, &format!("http://{upstream}"));
     let _function = Process::start(&mut Command::new(binary), &settings);
-    let front = front::start(Kind::FunctionUrl, api.queue());
-    (ask(upstream, runs), ask(front, runs))
+    let source = invoker::start(EventSource::FunctionUrl, api.queue());
+    (measure(upstream, runs), measure(source, runs))
 }
 
 fn settings(api: &RuntimeApi, upstream: &str) -> Settings {
@@ -41,20 +41,20 @@ fn settings(api: &RuntimeApi, upstream: &str) -> Settings {
     settings
 }
 
-fn ask(address: SocketAddr, runs: usize) -> Vec<Duration> {
+fn measure(address: SocketAddr, runs: usize) -> Vec<Duration> {
     let mut client = RawConnection::connect(address);
-    let once = |_| {
-        let begun = Instant::now();
+    let run = |_| {
+        let start = Instant::now();
         client.send(wire::request("GET", "/v1/responses", ""));
         let head = client.head();
         assert_eq!(client.body(&head), b"data: 1\n\ndata: 2\n\n");
-        begun.elapsed()
+        start.elapsed()
     };
-    sorted((0..runs).map(once).collect())
+    sorted((0..runs).map(run).collect())
 }
 
-/// An upstream whose head and two events leave each by itself, as a model's do.
-fn streaming() -> SocketAddr {
+/// An upstream that sends its head and two events in separate writes, as a model does.
+fn start_upstream() -> SocketAddr {
     let upstream = Upstream::start();
     let address = upstream.address();
     thread::spawn(move || {

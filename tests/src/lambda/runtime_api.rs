@@ -1,5 +1,5 @@
-//! A stand-in for Lambda's [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), strict where
-//! Lambda is: each event is given once and answered once.
+//! A stand-in for Lambda's [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html). As Lambda
+//! does, it accepts exactly one response per event.
 
 use std::{
     collections::HashMap,
@@ -14,28 +14,28 @@ use std::{
 };
 
 use crate::{
-    lambda::front::Reply,
+    lambda::invoker::Reply,
     raw_connection::{Head, RawConnection, STEP_TIMEOUT},
 };
 
-/// A request on its way to the function.
+/// An event for the function.
 pub struct Invocation {
     /// The event's JSON.
     pub event: String,
-    /// The client's end.
+    /// The response to the client.
     pub reply: Reply,
-    /// Where the client goes once its answer is whole.
+    /// Receives the client's connection after a whole response.
     pub back: Sender<RawConnection>,
 }
 
-/// Where fronts leave what is to be invoked.
+/// The events that wait for the function.
 #[derive(Clone)]
 pub struct Queue(Sender<Invocation>);
 
 impl Queue {
-    /// Leaves one.
+    /// Adds an event.
     pub fn push(&self, invocation: Invocation) {
-        // Where the function has ended, the client sees its connection end.
+        // Without a Runtime API the event is dropped, and with it the client's connection.
         let _ = self.0.send(invocation);
     }
 }
@@ -48,16 +48,16 @@ pub struct RuntimeApi {
     polls: Mutex<Receiver<Instant>>,
 }
 
-/// How an answer came, as the function gave it.
+/// How a response arrived.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Report {
-    /// In one piece.
-    Whole,
-    /// In pieces, to its end.
+    /// In one JSON text.
+    Buffered,
+    /// As a stream, complete.
     Streamed,
-    /// In pieces, until it broke.
-    Broken,
-    /// Not at all; the kind of error.
+    /// As a stream, truncated.
+    Truncated,
+    /// As an error of this type.
     Failed(String),
 }
 
@@ -71,10 +71,10 @@ struct Shared {
 }
 
 impl RuntimeApi {
-    /// Listens; each event may take `timeout`.
+    /// Listens; each invocation may last `timeout`.
     ///
     /// # Panics
-    /// Where no port is free.
+    /// If no port is free.
     #[must_use]
     pub fn start(timeout: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
@@ -93,34 +93,34 @@ impl RuntimeApi {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || shared.converse(RawConnection::over(stream)));
+                thread::spawn(move || shared.serve(RawConnection::over(stream)));
             }
         });
         Self { address, queue: Queue(queue), reports, polls: Mutex::new(polls) }
     }
 
-    /// Where it listens.
+    /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where fronts leave what is to be invoked.
+    /// The events that wait for the function.
     #[must_use]
     pub fn queue(&self) -> Queue {
         self.queue.clone()
     }
 
-    /// Waits for a function's first poll; returns when it came.
+    /// Waits for the first poll; returns its time.
     ///
     /// # Panics
-    /// Where none comes.
+    /// If none arrives.
     #[must_use]
     pub fn first_poll(&self) -> Instant {
         lock(&self.polls).recv_timeout(STEP_TIMEOUT).expect("the function polls")
     }
 
-    /// How answers came so far.
+    /// The responses so far.
     #[must_use]
     pub fn reports(&self) -> Vec<Report> {
         lock(&self.reports).clone()
@@ -128,12 +128,12 @@ impl RuntimeApi {
 }
 
 impl Shared {
-    fn converse(&self, mut function: RawConnection) {
+    fn serve(&self, mut function: RawConnection) {
         while function.has_more() {
             let head = function.head();
             let path = head.word(1).to_owned();
             if path.ends_with("/invocation/next") {
-                // Whoever does not ask for it has no use for it.
+                // Most tests do not receive it.
                 let _ = self.polled.send(Instant::now());
                 let Some((id, event)) = self.next() else { return };
                 let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is past 1970") + self.timeout;
@@ -146,33 +146,33 @@ impl Shared {
                 function.send(head + &event);
                 continue;
             }
-            let id = path.split('/').nth(4).expect("an answer names its event");
-            let invocation = lock(&self.running).remove(id).unwrap_or_else(|| panic!("{id} was answered before"));
+            let id = path.split('/').nth(4).expect("a response has its event's id");
+            let invocation = lock(&self.running).remove(id).unwrap_or_else(|| panic!("second response to {id}"));
             assert_eq!(head.header("lambda-runtime-invocation-id"), Some(&*format!("of-{id}")));
-            self.answer(invocation, &path, &head, &mut function);
-            // One that broke off an answer is gone, and takes nothing.
+            self.forward(invocation, &path, &head, &mut function);
+            // After a truncated response the connection may be closed.
             let _ = function.try_send("HTTP/1.1 202 Accepted\r\ncontent-length: 16\r\n\r\n{\"status\":\"OK\"}\n");
         }
     }
 
-    /// Passes an answer on; what is reported is known before the client has its end.
-    fn answer(&self, invocation: Invocation, path: &str, head: &Head, function: &mut RawConnection) {
+    /// Forwards a response. The report is stored before the client sees the end.
+    fn forward(&self, invocation: Invocation, path: &str, head: &Head, function: &mut RawConnection) {
         let Invocation { mut reply, back, .. } = invocation;
         let report = |report| lock(&self.reports).push(report);
         if path.ends_with("/error") {
-            assert!(function.body(head).starts_with(b"{"), "a report is JSON");
+            assert!(function.body(head).starts_with(b"{"), "an error report is JSON");
             let kind = head.header("lambda-runtime-function-error-type").unwrap_or_default();
             report(Report::Failed(kind.to_owned()));
             let _ = back.send(reply.failed());
         } else if head.header("lambda-runtime-function-response-mode") != Some("streaming") {
-            let answer = serde_json::from_slice(&function.body(head)).expect("an answer is JSON");
-            report(Report::Whole);
-            let _ = back.send(reply.whole(&answer));
+            let response = serde_json::from_slice(&function.body(head)).expect("a response is JSON");
+            report(Report::Buffered);
+            let _ = back.send(reply.buffered(&response));
         } else {
             assert_eq!(head.header("content-type"), Some("application/vnd.awslambda.http-integration-response"));
-            let whole = stream(&mut reply, function);
-            report(if whole { Report::Streamed } else { Report::Broken });
-            if whole {
+            let is_complete = forward_stream(&mut reply, function);
+            report(if is_complete { Report::Streamed } else { Report::Truncated });
+            if is_complete {
                 let _ = back.send(reply.end());
             }
         }
@@ -187,25 +187,25 @@ impl Shared {
     }
 }
 
-/// Passes an answer on piece by piece; returns whether it came to its end.
-fn stream(reply: &mut Reply, function: &mut RawConnection) -> bool {
+/// Forwards a streamed response; returns whether it is complete.
+fn forward_stream(reply: &mut Reply, function: &mut RawConnection) -> bool {
     let mut prelude = Vec::new();
-    let mut begun = false;
+    let mut has_prelude = false;
     while function.has_more() {
-        let piece = function.chunk();
-        if piece.is_empty() {
-            assert!(begun, "an answer has a prelude");
+        let chunk = function.chunk();
+        if chunk.is_empty() {
+            assert!(has_prelude, "a response has a prelude");
             return true;
         }
-        if begun {
-            reply.piece(&piece);
+        if has_prelude {
+            reply.chunk(&chunk);
             continue;
         }
-        prelude.extend(piece);
+        prelude.extend(chunk);
         if let Some(at) = prelude.windows(8).position(|window| window == [0; 8]) {
             reply.begin(&serde_json::from_slice(&prelude[..at]).expect("a prelude is JSON"));
-            reply.piece(&prelude[at + 8..]);
-            begun = true;
+            reply.chunk(&prelude[at + 8..]);
+            has_prelude = true;
         }
     }
     false

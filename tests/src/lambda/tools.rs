@@ -1,4 +1,4 @@
-//! Tools that build, emulate and check: `cargo-lambda`, `zig` for what is built for another machine, SAM.
+//! Tools for builds, emulation and checks: `cargo-lambda`, `zig` for cross builds, SAM.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,10 +8,10 @@ use std::{
 
 use crate::clients;
 
-/// The folder that has them in `bin`.
+/// The virtual environment with the tools in `bin`.
 ///
 /// # Panics
-/// Where they can't be installed.
+/// If they cannot be installed.
 #[must_use]
 pub(super) fn folder() -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -25,18 +25,18 @@ pub(super) fn tool(name: &str) -> Command {
     Command::new(folder().join("bin").join(name))
 }
 
-/// The Python that has them.
+/// The Python of the virtual environment.
 #[must_use]
 pub(super) fn python() -> Command {
     tool("python")
 }
 
-/// Where what is built for other machines may lie: beside what is built for this one.
+/// A folder for cross builds, in the target folder.
 ///
 /// # Panics
-/// Where the program does not know where it stands.
+/// If the path of this program is unknown.
 #[must_use]
 pub(super) fn scratch() -> PathBuf {
-    let tests = std::env::current_exe().expect("a program knows where it stands");
+    let tests = std::env::current_exe().expect("the path of this program");
     tests.ancestors().nth(3).expect("the target folder").join("lambda-suite")
 }

@@ -1,6 +1,6 @@
-//! Events that are none, and what the fronts make of paths and bodies.
+//! Invalid events, bodies, paths and settings.
 
-use super::{BUFFERED, Kind, Lambda, OK, STREAMED, Test, answer, is_error, start};
+use super::{BUFFERING, EventSource, Lambda, OK, STREAMING, Test, assert_error, read_response, start};
 use crate::{
     adapter::Running as _,
     lambda::Report,
@@ -10,16 +10,16 @@ use crate::{
 };
 
 pub(super) const TESTS: &[Test] = &[
-    ("what_is_no_request_is_an_error_and_the_next_is_served", no_request),
-    ("bodies_arrive_as_they_were_sent", bodies),
-    ("an_upload_in_chunks_arrives_whole", chunks),
-    ("a_query_that_is_no_uri_is_an_answer", odd_query),
-    ("wrong_settings_are_told_by_name", misconfigured),
+    ("invalid_event_is_an_error_and_the_next_is_served", invalid_event),
+    ("bodies_are_unchanged", bodies),
+    ("chunked_upload_is_complete", chunks),
+    ("invalid_target_is_escaped_or_rejected", invalid_target),
+    ("invalid_settings_are_named", misconfigured),
 ];
 
-fn no_request() {
+fn invalid_event() {
     let upstream = RespondingUpstream::start(|_| OK.into());
-    let function = start(STREAMED, upstream.address(), &[]);
+    let function = start(STREAMING, upstream.address(), &[]);
     let bad = [
         "{}",
         "null",
@@ -33,7 +33,7 @@ fn no_request() {
     assert_eq!(function.api.reports(), vec![Report::Failed("Event.NotHttp".into()); bad.len()]);
     let mut client = RawConnection::connect(function.address());
     client.send(super::get("/v1/models"));
-    assert_eq!(answer(&mut client).1, b"ok");
+    assert_eq!(read_response(&mut client).1, b"ok");
     assert_eq!(upstream.take().len(), 1);
 }
 
@@ -43,14 +43,20 @@ fn bodies() {
         [("application/json", &b"{\"a\":\"caf\xc3\xa9\"}"[..]), ("application/json", b"\xff"), ("text/plain", b"")];
     let bodies = bodies.into_iter().chain([("image/png", every_byte.as_slice())]);
     let upstream = RespondingUpstream::start(|_| OK.into());
-    let functions = [Kind::FunctionUrl, Kind::HttpApi, Kind::RestApi, Kind::Balancer, Kind::PlainBalancer]
-        .map(|kind| start(Lambda { kind, ..BUFFERED }, upstream.address(), &[]));
+    let functions = [
+        EventSource::FunctionUrl,
+        EventSource::HttpApi,
+        EventSource::RestApi,
+        EventSource::Balancer,
+        EventSource::PlainBalancer,
+    ]
+    .map(|source| start(Lambda { source, ..BUFFERING }, upstream.address(), &[]));
     for (kind, body) in bodies {
         for function in &functions {
             let mut client = RawConnection::connect(function.address());
             let more = format!("content-type: {kind}\r\ncontent-length: {}\r\n", body.len());
             client.send([wire::request("POST", "/v1/files", &more).as_bytes(), body].concat());
-            assert_eq!(answer(&mut client).0.status(), 200);
+            assert_eq!(read_response(&mut client).0.status(), 200);
             let received = upstream.take().remove(0);
             assert_eq!((received.body.as_slice(), received.head.header("content-type")), (body, Some(kind)));
             assert_eq!(received.head.content_length(), Some(body.len()));
@@ -60,19 +66,19 @@ fn bodies() {
 
 fn chunks() {
     let upstream = RespondingUpstream::start(|_| OK.into());
-    let function = start(STREAMED, upstream.address(), &[]);
+    let function = start(STREAMING, upstream.address(), &[]);
     let mut client = RawConnection::connect(function.address());
     client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
     client.send_chunk("one");
     client.send_chunk("two");
     client.send("0\r\n\r\n");
-    assert_eq!(answer(&mut client).0.status(), 200);
+    assert_eq!(read_response(&mut client).0.status(), 200);
     assert_eq!(upstream.take().remove(0).body, b"onetwo");
 }
 
-fn odd_query() {
+fn invalid_target() {
     let upstream = RespondingUpstream::start(|_| OK.into());
-    let function = start(STREAMED, upstream.address(), &[]);
+    let function = start(STREAMING, upstream.address(), &[]);
     let event = |path: &str, query: &str| {
         format!(
             r#"{{"rawPath":"{path}","rawQueryString":"{query}","headers":{{"authorization":"Bearer {}"}},
@@ -95,18 +101,18 @@ fn misconfigured() {
         (("RESPONSE_MODE", "sometimes"), "RESPONSE_MODE must be stream or buffer"),
         (("UPSTREAM_TIMEOUT", "soon"), "UPSTREAM_TIMEOUT must be a number of seconds"),
     ] {
-        let function = start(BUFFERED, upstream.address(), &[more]);
+        let function = start(BUFFERING, upstream.address(), &[more]);
         let mut client = RawConnection::connect(function.address());
         for _ in 0..2 {
             client.send(super::get("/v1/models"));
-            let (head, body) = answer(&mut client);
+            let (head, body) = read_response(&mut client);
             assert_eq!(head.status(), 500);
             assert_eq!(wire::error_code(&body), "misconfigured");
-            let said = String::from_utf8_lossy(&body).into_owned();
-            assert!(said.contains(word) && !said.contains("short"), "{said}");
+            let text = String::from_utf8_lossy(&body).into_owned();
+            assert!(text.contains(word) && !text.contains("short"), "{text}");
         }
         client.send(super::get("/v1/models"));
-        is_error(&mut client, 500, "misconfigured");
+        assert_error(&mut client, 500, "misconfigured");
     }
     assert!(upstream.is_untouched());
 }

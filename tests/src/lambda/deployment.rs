@@ -1,4 +1,4 @@
-//! What a deployment needs: the template is valid, both architectures build, and a deployment is what it should be.
+//! Tests of the deployment: the template is valid, both architectures build, and dry deployments succeed.
 
 use std::{env, path::Path, process::Command};
 
@@ -7,10 +7,10 @@ use libtest_mimic::{Failed, Trial};
 use super::tools;
 use crate::clients::succeed;
 
-/// One trial a step.
+/// One trial per step.
 pub(super) fn trials() -> Vec<Trial> {
-    let trial = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("lambda::shipping::{name}"), run);
-    vec![trial("the_template_is_valid", template), trial("both_architectures_build_and_deploy", deploy)]
+    let trial = |name: &str, run: fn() -> Result<(), Failed>| Trial::test(format!("lambda::deployment::{name}"), run);
+    vec![trial("template_is_valid", template), trial("builds_and_deploys_for_both_architectures", deploy)]
 }
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -18,35 +18,36 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 fn template() -> Result<(), Failed> {
     let mut sam = tools::python();
     sam.args(["-m", "samcli", "validate", "--lint", "--template", "adapter-lambda/template.yaml"]);
-    let said = succeed(sam.current_dir(ROOT).envs([("AWS_DEFAULT_REGION", "us-east-1"), ("SAM_CLI_TELEMETRY", "0")]))?;
-    let verdict = said.lines().find(|line| line.contains("is a valid SAM Template"));
-    println!("lambda: {}", verdict.ok_or_else(|| said.clone())?);
-    // The linter takes any word here.
+    let output =
+        succeed(sam.current_dir(ROOT).envs([("AWS_DEFAULT_REGION", "us-east-1"), ("SAM_CLI_TELEMETRY", "0")]))?;
+    let verdict = output.lines().find(|line| line.contains("is a valid SAM Template"));
+    println!("lambda: {}", verdict.ok_or_else(|| output.clone())?);
+    // The linter accepts any word here.
     let template = std::fs::read_to_string(Path::new(ROOT).join("adapter-lambda/template.yaml"))?;
     assert!(template.contains("InvokeMode: RESPONSE_STREAM\n") && template.contains("RESPONSE_MODE: stream\n"));
     Ok(())
 }
 
-/// One after the other, for a build takes all processors.
+/// Builds in turn, because a build uses all processors.
 fn deploy() -> Result<(), Failed> {
     for (flag, machine) in [("--arm64", "aarch64"), ("--x86-64", "x86-64")] {
         let folder = tools::scratch().join(machine);
         let mut build = cargo_lambda(&["build", "--release", flag, "--package", "sparekey-lambda", "--lambda-dir"]);
         succeed(build.arg(&folder))?;
         let binary = folder.join("sparekey-lambda/bootstrap");
-        check(&binary, machine)?;
-        // As README.md has it.
+        check_machine(&binary, machine)?;
+        // The command of README.md.
         let mut deploy = cargo_lambda(&["deploy", "--dry", "--enable-function-url"]);
         deploy.args(["--timeout", "900", "--memory", "256", "--log-retention", "30", "--env-file"]);
         deploy.args([concat!(env!("CARGO_MANIFEST_DIR"), "/lambda/example.env"), "--lambda-dir"]);
-        // Nobody's: a dry run only looks whether there are any.
-        let nobody = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "us-east-1")];
-        let said = succeed(deploy.arg(&folder).arg("sparekey-lambda").envs(nobody))?;
-        if !said.contains(match machine {
+        // A dry run requires credentials and does not use them.
+        let credentials = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_REGION", "us-east-1")];
+        let output = succeed(deploy.arg(&folder).arg("sparekey-lambda").envs(credentials))?;
+        if !output.contains(match machine {
             "aarch64" => "arm64",
             _ => "x86_64",
         }) {
-            return Err(format!("the deployment is for another machine:\n{said}").into());
+            return Err(format!("the deployment is for another machine:\n{output}").into());
         }
         let size = binary.metadata()?.len();
         println!("lambda: {machine} builds to {size} bytes and deploys, dry");
@@ -54,11 +55,11 @@ fn deploy() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Looks into the ELF header ([elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html)): `e_machine`.
-fn check(binary: &Path, machine: &str) -> Result<(), Failed> {
+/// Checks `e_machine` in the ELF header ([elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html)).
+fn check_machine(binary: &Path, machine: &str) -> Result<(), Failed> {
     let bytes = std::fs::read(binary)?;
-    let wanted = if machine == "aarch64" { 183 } else { 62 };
-    if bytes.get(..4) == Some(b"\x7fELF") && bytes.get(18) == Some(&wanted) {
+    let expected = if machine == "aarch64" { 183 } else { 62 };
+    if bytes.get(..4) == Some(b"\x7fELF") && bytes.get(18) == Some(&expected) {
         return Ok(());
     }
     Err(format!("{} is no program for {machine}", binary.display()).into())

@@ -1,4 +1,4 @@
-//! The front: takes plain HTTP, has the function invoked, and passes the answer on.
+//! The event source: accepts plain HTTP, invokes the function and forwards the response.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -12,69 +12,69 @@ use serde_json::Value;
 
 use crate::{
     lambda::{
-        Kind,
+        EventSource,
         runtime_api::{Invocation, Queue},
     },
     raw_connection::RawConnection,
 };
 
-/// What a function may be sent.
-const REQUEST_MAX: usize = 6 * 1024 * 1024;
+/// [Lambda's limit](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html) for an event, in bytes.
+const MAX_REQUEST: usize = 6 * 1024 * 1024;
 
-/// Listens on a free port of the loopback address; returns which.
+/// Listens on a free loopback port; returns its address.
 ///
 /// # Panics
-/// Where no port is free.
+/// If no port is free.
 #[must_use]
-pub(super) fn start(kind: Kind, queue: Queue) -> SocketAddr {
+pub(super) fn start(source: EventSource, queue: Queue) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     let address = listener.local_addr().expect("a listener has an address");
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let queue = queue.clone();
-            thread::spawn(move || serve(RawConnection::over(stream), kind, &queue));
+            thread::spawn(move || serve(RawConnection::over(stream), source, &queue));
         }
     });
     address
 }
 
-fn serve(mut client: RawConnection, kind: Kind, queue: &Queue) {
+fn serve(mut client: RawConnection, source: EventSource, queue: &Queue) {
     while client.has_more() {
         let head = client.head();
         if head.header("expect").is_some() {
             client.send("HTTP/1.1 100 Continue\r\n\r\n");
         }
-        if head.content_length().is_some_and(|length| length > REQUEST_MAX) {
+        if head.content_length().is_some_and(|length| length > MAX_REQUEST) {
             client.send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
             return;
         }
         let body = client.body(&head);
         let (back, done) = mpsc::channel();
         let reply = Reply { bodiless: head.word(0) == "HEAD", client, broken: false };
-        queue.push(Invocation { event: kind.event(&head, &body), reply, back });
-        // Nothing comes back where the answer broke off.
-        let Ok(peer) = done.recv() else { return };
-        client = peer;
+        queue.push(Invocation { event: source.event(&head, &body), reply, back });
+        // The connection does not come back if the response was truncated.
+        let Ok(connection) = done.recv() else { return };
+        client = connection;
     }
 }
 
-/// Has an event answered that no request made; returns what a client would get.
+/// Invokes the function with an event that no request made; returns what a client receives.
 pub(super) fn invoke(event: &str, queue: &Queue) -> Vec<u8> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    let mut far = RawConnection::connect(listener.local_addr().expect("a listener has an address"));
+    let mut outer = RawConnection::connect(listener.local_addr().expect("a listener has an address"));
     let client = RawConnection::over(listener.accept().expect("a connection comes").0);
     let (back, done) = mpsc::channel();
     queue.push(Invocation { event: event.to_owned(), reply: Reply { client, bodiless: false, broken: false }, back });
     drop(done.recv());
-    far.rest().0
+    outer.rest().0
 }
 
-/// The client's end of an invocation.
+/// The response to the client of an invocation.
 pub struct Reply {
     client: RawConnection,
-    /// Whether no body may follow the head.
+    /// The response to HEAD, or a 204 or 304: no body follows.
     bodiless: bool,
-    /// Whether the client has gone; a function is not told.
+    /// The client has disconnected, which a function cannot see.
     broken: bool,
 }
 
@@ -83,12 +83,12 @@ impl Reply {
         self.broken = self.broken || self.client.try_send(bytes).is_err();
     }
 
-    /// Passes on the head of an answer that comes in pieces.
+    /// Forwards the head of a streamed response.
     pub fn begin(&mut self, prelude: &Value) {
         let status = status(prelude);
         self.bodiless = self.bodiless || [204, 304].contains(&status);
         let mut lines = lines(prelude, status);
-        // Whoever streams says no length, but where nothing follows it tells of what would have.
+        // A streamed body is chunked. Without a body, `content-length` may stay (RFC 9110 §8.6).
         if !self.bodiless {
             lines.retain(|line| !line.to_lowercase().starts_with("content-length:"));
             lines.push("transfer-encoding: chunked".to_owned());
@@ -96,14 +96,14 @@ impl Reply {
         self.send(format!("{}\r\n\r\n", lines.join("\r\n")).as_bytes());
     }
 
-    /// Passes on a piece.
-    pub fn piece(&mut self, piece: &[u8]) {
-        if !self.bodiless && !piece.is_empty() {
-            self.send(&[format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+    /// Forwards a chunk.
+    pub fn chunk(&mut self, chunk: &[u8]) {
+        if !self.bodiless && !chunk.is_empty() {
+            self.send(&[format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
         }
     }
 
-    /// Ends an answer that came whole.
+    /// Ends a streamed response.
     #[must_use]
     pub fn end(mut self) -> RawConnection {
         if !self.bodiless {
@@ -112,15 +112,15 @@ impl Reply {
         self.client
     }
 
-    /// Passes on an answer in one piece.
+    /// Forwards a buffered response.
     #[must_use]
-    pub fn whole(mut self, answer: &Value) -> RawConnection {
-        let status = status(answer);
-        let text = answer["body"].as_str().unwrap_or_default();
+    pub fn buffered(mut self, response: &Value) -> RawConnection {
+        let status = status(response);
+        let text = response["body"].as_str().unwrap_or_default();
         let body =
-            if answer["isBase64Encoded"] == true { Base64::decode_vec(text) } else { Ok(text.as_bytes().to_vec()) };
-        let body = body.expect("a body in Base64 is Base64");
-        let mut lines = lines(answer, status);
+            if response["isBase64Encoded"] == true { Base64::decode_vec(text) } else { Ok(text.as_bytes().to_vec()) };
+        let body = body.expect("a Base64 body is valid");
+        let mut lines = lines(response, status);
         if !self.bodiless && ![204, 304].contains(&status) {
             lines.retain(|line| !line.to_lowercase().starts_with("content-length:"));
             lines.push(format!("content-length: {}", body.len()));
@@ -132,7 +132,7 @@ impl Reply {
         self.client
     }
 
-    /// Answers in the function's place.
+    /// Responds as AWS does if the function failed.
     #[must_use]
     pub fn failed(mut self) -> RawConnection {
         self.send(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 21\r\n\r\nInternal Server Error");
@@ -140,19 +140,19 @@ impl Reply {
     }
 }
 
-fn status(answer: &Value) -> u16 {
-    let status = answer["statusCode"].as_u64().expect("an answer has a status");
+fn status(response: &Value) -> u16 {
+    let status = response["statusCode"].as_u64().expect("a response has a status");
     u16::try_from(status).expect("a status has three digits")
 }
 
-fn lines(answer: &Value, status: u16) -> Vec<String> {
+fn lines(response: &Value, status: u16) -> Vec<String> {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
     let mut lines = vec![format!("HTTP/1.1 {status} {reason}")];
-    let text = |value: &Value| value.as_str().expect("a header's value is text").to_owned();
-    for (name, value) in answer["headers"].as_object().into_iter().flatten() {
+    let text = |value: &Value| value.as_str().expect("a header value is text").to_owned();
+    for (name, value) in response["headers"].as_object().into_iter().flatten() {
         lines.push(format!("{name}: {}", text(value)));
     }
-    for (name, values) in answer["multiValueHeaders"].as_object().into_iter().flatten() {
+    for (name, values) in response["multiValueHeaders"].as_object().into_iter().flatten() {
         lines.extend(values.as_array().into_iter().flatten().map(|value| format!("{name}: {}", text(value))));
     }
     lines

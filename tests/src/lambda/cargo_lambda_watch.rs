@@ -1,4 +1,4 @@
-//! The function behind `cargo lambda watch`, the emulator that developers use.
+//! The function behind the emulator [`cargo lambda watch`](https://www.cargo-lambda.info/commands/watch.html).
 
 use std::{
     iter,
@@ -17,23 +17,23 @@ use crate::{
 
 /// The binary `sparekey-lambda` behind the emulator.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Watched;
+pub(super) struct CargoLambdaWatch;
 
-impl Adapter for Watched {
+impl Adapter for CargoLambdaWatch {
     fn name(&self) -> &'static str {
         "lambda-watch"
     }
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
-        let (address, emulator) = iter::repeat_with(emulator).flatten().next().expect("it never ends");
+        let (address, emulator) = iter::repeat_with(start_emulator).flatten().next().expect("repeat_with is endless");
         let mut all = environment(&format!("http://{address}/.rt"));
         all.insert("AWS_LAMBDA_FUNCTION_NAME".into(), "_".into());
         all.insert("RESPONSE_MODE".into(), "stream".into());
-        // Clients of these tests hold one stream open while they ask for another.
+        // Some client tests hold one stream open and send another request.
         all.insert("AWS_LAMBDA_MAX_CONCURRENCY".into(), "8".into());
         all.extend(settings.clone());
         let function = Process::start(&mut Command::new(binary()), &all);
-        Box::new(Watching { address, _function: function, _emulator: emulator })
+        Box::new(RunningEmulator { address, _function: function, _emulator: emulator })
     }
 
     fn supports(&self, feature: Feature) -> bool {
@@ -41,8 +41,8 @@ impl Adapter for Watched {
     }
 }
 
-/// Starts the emulator, which wants its port from outside; `None` where somebody else took that meanwhile.
-fn emulator() -> Option<(SocketAddr, Process)> {
+/// Starts the emulator, which cannot choose a free port itself; `None` if another process has taken the port meanwhile.
+fn start_emulator() -> Option<(SocketAddr, Process)> {
     let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     let address = free.local_addr().expect("a listener has an address");
     drop(free);
@@ -52,10 +52,10 @@ fn emulator() -> Option<(SocketAddr, Process)> {
     watch.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../adapter-lambda"));
     let emulator = Process::start_with_inherited_env(&mut watch, &Settings::new());
     emulator.wait_for(|line| line.contains("starting Runtime server").then_some(()));
-    // It says so before it listens; a function that polls earlier is refused, and ends.
+    // The line is written before it listens. A function that polls earlier cannot connect and exits.
     let deadline = Instant::now() + STEP_TIMEOUT;
     while TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < deadline, "it does not listen:\n{}", emulator.output());
+        assert!(Instant::now() < deadline, "emulator does not listen:\n{}", emulator.output());
         if emulator.has_exited() {
             return None;
         }
@@ -64,13 +64,13 @@ fn emulator() -> Option<(SocketAddr, Process)> {
     Some((address, emulator))
 }
 
-struct Watching {
+struct RunningEmulator {
     address: SocketAddr,
     _function: Process,
     _emulator: Process,
 }
 
-impl Running for Watching {
+impl Running for RunningEmulator {
     fn address(&self) -> SocketAddr {
         self.address
     }

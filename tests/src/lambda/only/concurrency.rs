@@ -1,14 +1,14 @@
-//! One binary, sequential and concurrent.
+//! Sequential and concurrent invocations with one binary.
 
 use std::{thread, time::Duration};
 
-use super::{OK, STREAMED, Test, answer, get, start};
+use super::{OK, STREAMING, Test, get, read_response, start};
 use crate::{adapter::Running as _, raw_connection::RawConnection, upstream::Upstream};
 
 pub(super) const TESTS: &[Test] = &[
-    ("one_event_at_a_time_unless_said_otherwise", one),
-    ("as_many_events_at_once_as_said", four),
-    ("a_stream_goes_on_while_others_begin_and_end", interleaved),
+    ("sequential_by_default", one),
+    ("max_concurrency_events_in_parallel", four),
+    ("stream_continues_beside_other_requests", interleaved),
 ];
 
 fn clients(address: std::net::SocketAddr, number: usize) -> Vec<RawConnection> {
@@ -21,11 +21,11 @@ fn clients(address: std::net::SocketAddr, number: usize) -> Vec<RawConnection> {
 
 fn one() {
     let upstream = Upstream::start();
-    let function = start(STREAMED, upstream.address(), &[]);
+    let function = start(STREAMING, upstream.address(), &[]);
     let mut waiting = clients(function.address(), 2);
     let mut serving = upstream.accept();
     serving.head();
-    // Nothing says that nothing will come, but it has had time to.
+    // Time for a second request to arrive by mistake.
     thread::sleep(Duration::from_millis(200));
     assert!(upstream.is_untouched() && !serving.has_unread());
     for last in [false, true] {
@@ -35,16 +35,16 @@ fn one() {
         }
     }
     for client in &mut waiting {
-        assert_eq!(answer(client).1, b"ok");
+        assert_eq!(read_response(client).1, b"ok");
     }
 }
 
 fn four() {
     let upstream = Upstream::start();
-    let function = start(STREAMED, upstream.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", "4")]);
+    let function = start(STREAMING, upstream.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", "4")]);
     let mut waiting = clients(function.address(), 4);
     let mut serving: Vec<_> = (0..4).map(|_| upstream.accept()).collect();
-    // All four are upstream before one is answered.
+    // All four reach the upstream before the first response.
     for peer in &mut serving {
         peer.head();
     }
@@ -52,13 +52,13 @@ fn four() {
         peer.send(OK);
     }
     for client in &mut waiting {
-        assert_eq!(answer(client).1, b"ok");
+        assert_eq!(read_response(client).1, b"ok");
     }
 }
 
 fn interleaved() {
     let upstream = Upstream::start();
-    let function = start(STREAMED, upstream.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", "2")]);
+    let function = start(STREAMING, upstream.address(), &[("AWS_LAMBDA_MAX_CONCURRENCY", "2")]);
     let mut long = RawConnection::connect(function.address());
     long.send(get("/v1/responses"));
     let mut slow = upstream.accept();
@@ -70,7 +70,7 @@ fn interleaved() {
         long.until(&event);
         let mut short = RawConnection::connect(function.address());
         short.send(get("/v1/models"));
-        // The connection of the first of them is used again.
+        // The later ones reuse the connection of the first.
         if number == 0 {
             let mut serving = upstream.accept();
             thread::spawn(move || {
@@ -80,7 +80,7 @@ fn interleaved() {
                 }
             });
         }
-        assert_eq!(answer(&mut short).1, b"ok");
+        assert_eq!(read_response(&mut short).1, b"ok");
     }
     slow.send("0\r\n\r\n");
     long.until("0\r\n\r\n");

@@ -1,0 +1,89 @@
+//! Tests that only the Lambda function has, one file per topic.
+
+mod binary;
+mod buffering;
+mod concurrency;
+mod deadline;
+mod events;
+mod freeze;
+mod secrets;
+mod streaming;
+
+use std::net::SocketAddr;
+
+use libtest_mimic::Trial;
+
+use super::{EventSource, Lambda, RunningFunction};
+use crate::{
+    adapter::Running as _,
+    raw_connection::{Head, RawConnection},
+    upstream::Upstream,
+    wire,
+};
+
+type Test = (&'static str, fn());
+
+const TOPICS: [(&str, &[Test]); 8] = [
+    ("binary", binary::TESTS),
+    ("buffering", buffering::TESTS),
+    ("concurrency", concurrency::TESTS),
+    ("deadline", deadline::TESTS),
+    ("events", events::TESTS),
+    ("freeze", freeze::TESTS),
+    ("secrets", secrets::TESTS),
+    ("streaming", streaming::TESTS),
+];
+
+/// One trial per test.
+#[must_use]
+pub(super) fn trials() -> Vec<Trial> {
+    let tests = TOPICS.into_iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));
+    let trial = |(topic, (name, run)): (&str, &'static Test)| {
+        Trial::test(format!("lambda::{topic}::{name}"), move || {
+            run();
+            Ok(())
+        })
+    };
+    tests.map(trial).collect()
+}
+
+const STREAMING: Lambda = Lambda::new("lambda", EventSource::FunctionUrl, "stream");
+const BUFFERING: Lambda = Lambda::new("lambda", EventSource::HttpApi, "buffer");
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// Starts a function with Tom's key and this upstream; `more` overrides settings.
+fn start(lambda: Lambda, upstream: SocketAddr, more: &[(&str, &str)]) -> RunningFunction {
+    lambda.start_function(&wire::settings(&format!("http://{upstream}"), more))
+}
+
+/// Starts a function and sends a request that the upstream has received.
+fn start_request(lambda: Lambda, more: &[(&str, &str)]) -> (RunningFunction, Upstream, RawConnection, RawConnection) {
+    let upstream = Upstream::start();
+    let function = start(lambda, upstream.address(), more);
+    let mut client = RawConnection::connect(function.address());
+    client.send(get("/v1/responses"));
+    let mut serving = upstream.accept();
+    serving.head();
+    (function, upstream, client, serving)
+}
+
+fn get(target: &str) -> String {
+    wire::request("GET", target, "")
+}
+
+/// Reads a whole response.
+fn read_response(client: &mut RawConnection) -> (Head, Vec<u8>) {
+    let head = client.head();
+    let body = client.body(&head);
+    (head, body)
+}
+
+/// Checks that the response is this error in OpenAI's format.
+#[track_caller]
+fn assert_error(client: &mut RawConnection, status: u16, code: &str) {
+    let (head, body) = read_response(client);
+    assert_eq!((head.status(), wire::error_code(&body).as_str()), (status, code));
+    assert_eq!(head.header("content-type"), Some("application/json"));
+}
