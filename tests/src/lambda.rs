@@ -6,6 +6,7 @@ mod event;
 pub mod figures;
 mod invoker;
 mod only;
+mod oracle;
 mod runtime_api;
 mod tools;
 mod unsupported;
@@ -93,7 +94,8 @@ pub fn trials() -> Vec<Trial> {
         [cases::trials, wire::trials].into_iter().flat_map(move |trials| trials(&function))
     };
     let emulated: Arc<dyn Adapter> = Arc::new(cargo_lambda_watch::CargoLambdaWatch);
-    let only = only::trials().into_iter().chain([unsupported::trial()]).chain(deployment::trials());
+    let only =
+        only::trials().into_iter().chain([unsupported::trial()]).chain(oracle::trials()).chain(deployment::trials());
     FUNCTIONS.into_iter().flat_map(shared).chain(clients::trials(&emulated)).chain(only).collect()
 }
 

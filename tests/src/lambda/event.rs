@@ -35,10 +35,10 @@ impl EventSource {
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let fields = fields(head, body);
         let (body, encoded) = match text(head, body) {
-            Some(text) => (text, false),
-            None => (Base64::encode_string(body), true),
+            _ if body.is_empty() => (Value::Null, false),
+            Some(text) => (text.into(), false),
+            None => (Base64::encode_string(body).into(), true),
         };
-        let body = if body.is_empty() { Value::Null } else { body.into() };
         let mut event = match self {
             Self::FunctionUrl => payload_2(head, path, query, "x.lambda-url.us-east-1.on.aws", "$default"),
             Self::HttpApi => {
@@ -47,7 +47,11 @@ impl EventSource {
             }
             Self::RestApi => json!({
                 "resource": "/{proxy+}", "path": path, "httpMethod": head.word(0),
-                "requestContext": { "stage": STAGE, "path": format!("/{STAGE}{path}"), "protocol": "HTTP/1.1" },
+                "requestContext": {
+                    "stage": STAGE, "resourcePath": "/{proxy+}", "path": format!("/{STAGE}{path}"),
+                    "httpMethod": head.word(0), "protocol": "HTTP/1.1", "identity": { "sourceIp": "203.0.113.7" },
+                    "domainName": "x.execute-api.us-east-1.amazonaws.com",
+                },
             }),
             Self::Balancer | Self::PlainBalancer => json!({
                 "path": path, "httpMethod": head.word(0),
@@ -125,7 +129,7 @@ fn text(head: &Head, body: &[u8]) -> Option<String> {
     String::from_utf8(body.to_vec()).ok().filter(|_| is_text)
 }
 
-fn pairs(query: &str, decode: bool) -> Vec<(String, String)> {
+pub(super) fn pairs(query: &str, decode: bool) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let text = |text: &str| if decode { decoded(&text.replace('+', " ")) } else { text.to_owned() };

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    lambda::invoker::Reply,
+    lambda::{invoker::Reply, oracle},
     raw_connection::{Head, RawConnection, STEP_TIMEOUT},
 };
 
@@ -34,7 +34,13 @@ pub struct Queue(Sender<Invocation>);
 
 impl Queue {
     /// Adds an event.
+    ///
+    /// # Panics
+    /// If `lambda_http` reads the event differently.
     pub fn push(&self, invocation: Invocation) {
+        if let Err(error) = oracle::compare(&invocation.event) {
+            panic!("{error}");
+        }
         // Without a Runtime API the event is dropped, and with it the client's connection.
         let _ = self.0.send(invocation);
     }
