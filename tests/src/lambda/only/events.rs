@@ -97,7 +97,7 @@ fn misconfigured() {
     let upstream = Upstream::start();
     for (more, word) in [
         (("ACCESS_KEYS", "sk-Tom-short"), "ACCESS_KEYS item 1"),
-        (("OPENAI_API_KEY", " "), "OPENAI_API_KEY is not set"),
+        (("OPENAI_API_KEY", " "), "OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set"),
         (("RESPONSE_MODE", "sometimes"), "RESPONSE_MODE must be stream or buffer"),
         (("UPSTREAM_TIMEOUT", "soon"), "UPSTREAM_TIMEOUT must be a number of seconds"),
     ] {
