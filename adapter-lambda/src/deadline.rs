@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Time kept for sending the error response. Half a second covers a slow Runtime API; a longer reserve would cut responses
-/// that Lambda still allows.
+/// Time kept for the error response. Half a second is enough for a slow Runtime API, and takes little from the longest
+/// responses.
 const RESERVE: Duration = Duration::from_millis(500);
 
 /// [Lambda's longest timeout](https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html).
@@ -32,10 +32,10 @@ mod tests {
     #[test]
     fn ends_before_lambdas_deadline() {
         for left in [Duration::from_secs(10), MAX_TIMEOUT] {
-            let begun = Instant::now();
+            let start = Instant::now();
             let until = upstream_deadline(Some(millis_in(left)));
             assert!(until <= Instant::now() + left - RESERVE);
-            assert!(until > begun, "but not at once");
+            assert!(until > start, "it is in the future");
         }
         assert!(upstream_deadline(Some(millis_in(RESERVE / 2))) <= Instant::now(), "too late for the upstream");
     }
@@ -43,9 +43,9 @@ mod tests {
     #[test]
     fn invalid_time_counts_as_longest_timeout() {
         for invalid in [None, Some(0), Some(900_000), Some(millis_in(MAX_TIMEOUT * 2))] {
-            let begun = Instant::now();
+            let start = Instant::now();
             let until = upstream_deadline(invalid);
-            assert!(begun + MAX_TIMEOUT - RESERVE <= until && until <= Instant::now() + MAX_TIMEOUT - RESERVE);
+            assert!(start + MAX_TIMEOUT - RESERVE <= until && until <= Instant::now() + MAX_TIMEOUT - RESERVE);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Client of Lambda's [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html): events in,
-//! responses out. `docs/decisions/lambda-runtime.md` says why it is not `lambda_runtime`.
+//! responses out. `docs/decisions/lambda-runtime.md` has the reasons against `lambda_runtime`.
 //!
 //! A connection polls for an event and then sends its response: the number of connections is the concurrency.
 
@@ -19,7 +19,9 @@ const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 const DEADLINE: &str = "lambda-runtime-deadline-ms";
 const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
-/// Content type of a [streamed response with a prelude](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming).
+/// Content type of a [streamed response with a prelude][streaming].
+///
+/// [streaming]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
 const STREAM_TYPE: &str = "application/vnd.awslambda.http-integration-response";
 
 /// A connection to the Runtime API.

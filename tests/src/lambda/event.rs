@@ -8,8 +8,8 @@ use crate::raw_connection::Head;
 /// A service that invokes functions for HTTP requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EventSource {
-    /// A [Function URL](https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html): payload 2.0, path as received,
-    /// headers joined.
+    /// A [Function URL](https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html): payload 2.0, path as
+    /// received, headers joined.
     FunctionUrl,
     /// An [HTTP API](https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html)
     /// with a stage: payload 2.0, path decoded, headers joined.

@@ -88,7 +88,8 @@ impl Reply {
         let status = status(prelude);
         self.bodiless = self.bodiless || [204, 304].contains(&status);
         let mut lines = lines(prelude, status);
-        // A streamed body is chunked. Without a body, `content-length` may stay (RFC 9110 §8.6).
+        // A streamed body is chunked. Without a body, `content-length` may stay:
+        // <https://www.rfc-editor.org/rfc/rfc9110#section-8.6>.
         if !self.bodiless {
             lines.retain(|line| !line.to_lowercase().starts_with("content-length:"));
             lines.push("transfer-encoding: chunked".to_owned());
