@@ -30,8 +30,9 @@ pub struct EventSource {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
-    /// The JSON or its types are wrong.
-    #[error("not an event of a Function URL, an API Gateway or a load balancer: {0}")]
+    /// The JSON or its types are wrong. The text has no `Display` of the error, which may contain a header's value.
+    #[error("not an event of a Function URL, an API Gateway or a load balancer: {:?} error at line {}, column {}",
+        .0.classify(), .0.line(), .0.column())]
     Json(#[from] serde_json::Error),
     /// No method in either place.
     #[error("event has no HTTP method")]

@@ -27,10 +27,16 @@ fn invalid_event() {
         r#"{"rawPath":"/","requestContext":{"http":{"method":"G T"}}}"#,
         r#"{"path":"/","httpMethod":"POST","body":"?","isBase64Encoded":true}"#,
     ];
-    for event in bad {
+    let key = crate::case_files::KEY;
+    let with_key =
+        format!(r#"{{"path":"/","httpMethod":"GET","multiValueHeaders":{{"authorization":"Bearer {key}"}}}}"#);
+    let bad = [&bad[..], &[&with_key]].concat();
+    for event in &bad {
         assert!(function.invoke(event).starts_with(b"HTTP/1.1 502"), "{event}");
     }
     assert_eq!(function.api.reports(), vec![Report::Failed("Event.NotHttp".into()); bad.len()]);
+    let output = function.process.output();
+    assert!(output.contains("not an event") && !output.contains(key), "{output}");
     let mut client = RawConnection::connect(function.address());
     client.send(super::get("/v1/models"));
     assert_eq!(read_response(&mut client).1, b"ok");
