@@ -33,6 +33,11 @@ impl FreezeAwareUpstream {
         self.get_at(SystemTime::now())
     }
 
+    #[cfg(test)]
+    pub(crate) fn last_used(&self) -> SystemTime {
+        self.current.borrow().1
+    }
+
     fn get_at(&self, now: SystemTime) -> Rc<Upstream> {
         let mut current = self.current.borrow_mut();
         // An error means that the clock was set back, which is no sign of a freeze.

@@ -140,3 +140,36 @@ async fn collect(
     let json = response::whole(head, &body, source);
     if json.len() > source.max_response { Err(UpstreamFailure::TooLarge) } else { Ok((body.len(), json)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sparekey_upstream::Timeouts;
+
+    use super::*;
+
+    #[test]
+    fn health_checks_do_not_hide_a_freeze() {
+        let settings = |name: &str| match name {
+            "OPENAI_API_KEY" => Some("sk-proj-abcdef".to_owned()),
+            "ACCESS_KEYS" => Some("sk-Tom-abcdefgh".to_owned()),
+            _ => None,
+        };
+        let gate = Gate::new(Config::from_lookup(settings).unwrap());
+        let timeouts = Timeouts { response_head: Timeouts::DEFAULT, body_idle: Timeouts::DEFAULT };
+        let service = Service {
+            proxy: Proxy::new(Arc::new(ArcSwap::from_pointee(gate)), Sinks::new(Vec::new())),
+            upstream: FreezeAwareUpstream::new(sparekey_upstream::client_tls().unwrap(), timeouts),
+            mode: Mode::Buffer,
+        };
+        let last_used = service.upstream.last_used();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let request = Request::get("/healthz").body(Bytes::new()).unwrap();
+            let source = EventSource { multi_value_headers: false, max_response: 1024 };
+            service.serve(request, source, Instant::now() + Duration::from_secs(1)).await
+        });
+        assert_eq!(service.upstream.last_used(), last_used);
+    }
+}
