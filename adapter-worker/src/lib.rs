@@ -1,10 +1,6 @@
 //! The gate as a Cloudflare Worker.
-//!
-//! **In scope:** converting a `Request` to the head that the core decides about, sending what it admits, and writing the
-//! filtered head to the response.
-//!
-//! **Out of scope:** decisions, which are `sparekey-core`'s; bodies, which pass from stream to stream inside the runtime
-//! and never enter wasm memory.
+//! **In scope:** converting heads, sending what the core admits. **Out of scope:** decisions, which are the core's;
+//! bodies, which stay in the runtime and never enter wasm memory.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -12,14 +8,11 @@ mod fields;
 mod messages;
 mod settings;
 
-use http::StatusCode;
 use sparekey_core::{Admission, Forward, Rejection, UpstreamFailure};
 use worker::{
     Context, Env, Result, event,
     web_sys::{Request, Response},
 };
-
-use crate::fields::Fields;
 
 /// Responds to a request.
 #[event(fetch)]
@@ -41,15 +34,15 @@ async fn serve(request: Request, env: Env, _: Context) -> Result<Response> {
     response.or_else(|rejection| messages::whole(rejection.to_response()))
 }
 
-async fn forward(admitted: Forward, request: &Request, fields: &Fields) -> std::result::Result<Response, Rejection> {
+async fn forward(
+    admitted: Forward,
+    request: &Request,
+    fields: &fields::Fields,
+) -> std::result::Result<Response, Rejection> {
     let (head, exchange) = admitted.into_parts();
     let unreachable = |_| exchange.reject(UpstreamFailure::Unreachable);
     let upstream = messages::send(&head, request, fields).await.map_err(unreachable)?;
     let (head, fields) = messages::response_head(&upstream).map_err(unreachable)?;
-    // The runtime's `fetch` returns status 101 only together with a WebSocket.
-    let head = match head.status {
-        StatusCode::SWITCHING_PROTOCOLS => exchange.admit_upgrade(head)?,
-        _ => exchange.admit_response(head)?,
-    };
+    let head = exchange.admit_response_or_upgrade(head)?;
     messages::streamed(&head, &upstream, &fields).map_err(unreachable)
 }

@@ -44,20 +44,19 @@ pub(crate) fn response_head(upstream: &Response) -> Result<(response::Parts, Fie
 
 /// The upstream's response, whose fields are `received`, with the head from the core. Its WebSocket, if any, is kept.
 pub(crate) fn streamed(head: &response::Parts, upstream: &Response, received: &Fields) -> Result<Response> {
-    let body = upstream.body();
-    let response = Response::new_with_opt_readable_stream_and_init(body.as_ref(), upstream.unchecked_ref())?;
+    let init = upstream.unchecked_ref();
+    let response = Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), init)?;
     received.write(&response.headers(), &head.headers)?;
     Ok(response)
 }
 
-/// A response of the core.
+/// A response of the core; one without a body may have a [null body status](https://fetch.spec.whatwg.org/#null-body-status).
 pub(crate) fn whole(reply: http::Response<impl AsRef<[u8]>>) -> Result<Response> {
     let (head, body) = reply.into_parts();
     let init = ResponseInit::new();
     init.set_status(head.status.as_u16());
-    // Some statuses allow no body, not even an empty one (https://fetch.spec.whatwg.org/#null-body-status).
     let body = Some(body.as_ref()).filter(|body| !body.is_empty()).map(Uint8Array::from);
     let response = Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &init)?;
-    Fields::none().write(&response.headers(), &head.headers)?;
+    Fields::default().write(&response.headers(), &head.headers)?;
     Ok(response)
 }

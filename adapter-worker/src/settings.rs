@@ -1,9 +1,7 @@
 //! Settings from variables, secrets and Secrets Store bindings, read once per isolate.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use sparekey_core::{Config, ConfigError, Gate, SETTINGS};
 use worker::{
@@ -14,10 +12,7 @@ use worker::{
 
 static GATE: OnceLock<Arc<Gate>> = OnceLock::new();
 
-/// The gate of the isolate.
-///
-/// # Errors
-/// Invalid settings. They are read again for the next request, because a Secrets Store may have been unreachable.
+/// The gate of the isolate. After an error, the next request reads again: a Secrets Store may have been unreachable.
 pub(crate) async fn gate(env: &Env) -> Result<&'static Arc<Gate>, ConfigError> {
     if let Some(gate) = GATE.get() {
         return Ok(gate);

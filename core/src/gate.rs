@@ -113,6 +113,19 @@ impl Exchange {
         Ok(head)
     }
 
+    /// [`admit_upgrade`](Self::admit_upgrade) for status 101, [`admit_response`](Self::admit_response) for all others. For
+    /// a platform whose responses with status 101 always carry their connection, such as Cloudflare's runtime.
+    ///
+    /// # Errors
+    /// Those of the two functions.
+    pub fn admit_response_or_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            self.admit_upgrade(head)
+        } else {
+            self.admit_response(head)
+        }
+    }
+
     /// The error response to send if the upstream sent no response.
     #[must_use]
     pub fn reject(&self, failure: UpstreamFailure) -> Rejection {

@@ -86,8 +86,7 @@ fn filtered(case: &Case, exchange: &Exchange, upstream: &case::ResponseSpec) -> 
     fill(response.headers_mut(), upstream.headers.iter().map(|(name, value)| (&**name, bytes(value))))?;
     let body = if case.request.method == "HEAD" { Vec::new() } else { bytes(&upstream.body) };
     let (head, ()) = response.into_parts();
-    let admitted = if upstream.status == 101 { exchange.admit_upgrade(head) } else { exchange.admit_response(head) };
-    let head = match admitted {
+    let head = match exchange.admit_response_or_upgrade(head) {
         Ok(head) => head,
         Err(rejection) => return Ok(rejected(case, &rejection)),
     };
