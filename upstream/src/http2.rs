@@ -7,6 +7,7 @@
 
 mod body;
 mod send;
+mod stream_count;
 
 use std::{
     future::{Future as _, poll_fn},
@@ -32,8 +33,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub(crate) use self::body::Incoming;
-use self::send::SendBody;
+pub(crate) use self::body::Http2Body;
+use self::{send::SendBody, stream_count::StreamCount};
 use crate::{
     error::{BoxError, Error, ErrorKind},
     http1::head,
@@ -73,10 +74,6 @@ pub(crate) struct StreamPermit {
     requests: SendRequest<Bytes>,
     count: StreamCount,
 }
-
-/// Counts a stream until it is dropped.
-#[derive(Debug)]
-struct StreamCount(Arc<AtomicUsize>);
 
 impl Connections {
     /// A permit on an open connection.
@@ -124,14 +121,7 @@ impl Shared {
     }
 
     fn permit(&self) -> StreamPermit {
-        self.streams.fetch_add(1, Ordering::Relaxed);
-        StreamPermit { requests: self.requests.clone(), count: StreamCount(Arc::clone(&self.streams)) }
-    }
-}
-
-impl Drop for StreamCount {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        StreamPermit { requests: self.requests.clone(), count: StreamCount::new(&self.streams) }
     }
 }
 
@@ -163,7 +153,7 @@ async fn ping_timeout(mut pings: PingPong, streams: &AtomicUsize) {
 
 impl StreamPermit {
     /// Sends a request, as far as the upstream reads it, and waits for the response head.
-    pub(crate) async fn exchange<B>(mut self, request: Request<RequestBody<B>>) -> Result<Response<Incoming>, Error>
+    pub(crate) async fn exchange<B>(mut self, request: Request<RequestBody<B>>) -> Result<Response<Http2Body>, Error>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
@@ -183,7 +173,7 @@ impl StreamPermit {
         });
         let (head, body) = response.await?.into_parts();
         let length = head::length(&head.headers).map_err(|error| Error::new(ErrorKind::InvalidResponse, error))?;
-        Ok(Response::from_parts(head, Incoming::new(body, length, send_body, self.count)))
+        Ok(Response::from_parts(head, Http2Body::new(body, length, send_body, self.count)))
     }
 }
 

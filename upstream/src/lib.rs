@@ -16,6 +16,7 @@ mod pool;
 mod request_body;
 mod response_body;
 mod timeouts;
+mod upgrade;
 
 use std::{
     future::poll_fn,
@@ -37,24 +38,17 @@ pub use self::{
     http1::UpgradedStream,
     response_body::ResponseBody,
     timeouts::{SECONDS, Timeouts, parse_seconds},
+    upgrade::Upgrade,
 };
 use self::{
     connect::{Connector, Negotiated},
     error::BoxError,
-    http1::{Connection, HeaderCache, SendRequest},
+    http1::{HeaderCache, Http1Body, SendRequest, connection::Connection},
+    http2::Http2Body,
     pool::Pool,
     request_body::{LastWrite, RequestBody},
-    response_body::Content,
+    response_body::Incoming,
 };
-
-/// Whether the upstream may switch protocols ([RFC 9110 §7.8](https://www.rfc-editor.org/rfc/rfc9110#section-7.8)).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Upgrade {
-    /// A status 101 is an invalid response.
-    Forbidden,
-    /// The request asks for a WebSocket, so it goes over HTTP/1.1.
-    WebSocket,
-}
 
 /// What the upstream sent. Exhaustive: a caller has to handle both.
 #[derive(Debug)]
@@ -73,6 +67,12 @@ pub struct Upstream {
     header_cache: Arc<Mutex<HeaderCache>>,
     http2: http2::Connections,
     timeouts: Timeouts,
+}
+
+/// A [`Reply`] whose body has no timeout yet.
+enum Exchanged {
+    Response(Response<()>, Incoming),
+    Upgraded(Response<()>, UpgradedStream),
 }
 
 impl Upstream {
@@ -116,8 +116,8 @@ impl Upstream {
                 }
             });
             match reply.await {
-                Some(Ok(Exchanged::Response(head, content))) => {
-                    let body = ResponseBody::new(content, self.timeouts.body_idle, timer);
+                Some(Ok(Exchanged::Response(head, incoming))) => {
+                    let body = ResponseBody::new(incoming, self.timeouts.body_idle, timer);
                     Ok(Reply::Response(head.map(|()| body)))
                 }
                 Some(Ok(Exchanged::Upgraded(head, connection))) => Ok(Reply::Upgraded(head.map(|()| connection))),
@@ -193,22 +193,16 @@ impl Upstream {
             Exchanged::Upgraded(head, connection.into_upgraded())
         } else if request.is_complete() {
             let pool = response.keep_alive.then(|| Arc::clone(&self.idle));
-            Exchanged::Response(head, Content::Http1(http1::Incoming::new(connection, decoder, pool)))
+            Exchanged::Response(head, Incoming::Http1(Http1Body::new(connection, decoder, pool)))
         } else {
-            Exchanged::Response(head, Content::Http1(http1::Incoming::while_sending(connection, decoder, request)))
+            Exchanged::Response(head, Incoming::Http1(Http1Body::while_sending(connection, decoder, request)))
         })
     }
 }
 
-/// A [`Reply`] whose body has no timeout yet.
-enum Exchanged {
-    Response(Response<()>, Content),
-    Upgraded(Response<()>, UpgradedStream),
-}
-
-impl From<Response<http2::Incoming>> for Exchanged {
-    fn from(response: Response<http2::Incoming>) -> Self {
+impl From<Response<Http2Body>> for Exchanged {
+    fn from(response: Response<Http2Body>) -> Self {
         let (head, body) = response.into_parts();
-        Self::Response(Response::from_parts(head, ()), Content::Http2(body))
+        Self::Response(Response::from_parts(head, ()), Incoming::Http2(body))
     }
 }

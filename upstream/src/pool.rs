@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use crate::http1::Connection;
+use crate::http1::connection::Connection;
 
 /// Idle connections of one thread. As many as a burst of requests opens, so that the next burst needs no handshakes.
 const IDLE_MAX: usize = 1024;
@@ -19,10 +19,10 @@ const IDLE_SWEEPS: u64 = 50;
 
 /// Idle HTTP/1.1 connections to one upstream. The last one returned is the first one used.
 #[derive(Debug, Default)]
-pub(crate) struct Pool(Mutex<State>);
+pub(crate) struct Pool(Mutex<PoolState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct PoolState {
     /// Each with the sweep after which it was returned. Counting sweeps saves two clock reads per request.
     idle: Vec<(Connection, u64)>,
     sweep: u64,
@@ -53,7 +53,7 @@ impl Pool {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,13 +12,13 @@ use http_body::{Body, Frame, SizeHint};
 use sparekey_net::MovingDeadline;
 use tokio::time::Instant;
 
-use crate::{http1, http2};
+use crate::{http1::Http1Body, http2::Http2Body};
 
 /// A response body without its trailers. It ends with an error if the upstream sends nothing for
 /// [`Timeouts::body_idle`](crate::Timeouts::body_idle).
 #[derive(Debug)]
 pub struct ResponseBody {
-    content: Content,
+    incoming: Incoming,
     idle_timeout: Duration,
     /// Since when the next bytes are awaited; `None` while none are.
     idle_since: Option<Instant>,
@@ -27,17 +27,18 @@ pub struct ResponseBody {
     error: Option<io::Error>,
 }
 
+/// The body over either protocol.
 #[derive(Debug)]
-pub(crate) enum Content {
-    Http1(http1::Incoming),
-    Http2(http2::Incoming),
+pub(crate) enum Incoming {
+    Http1(Http1Body),
+    Http2(Http2Body),
     /// Cut by an error.
     Cut,
 }
 
 impl ResponseBody {
-    pub(crate) fn new(content: Content, idle_timeout: Duration, timer: MovingDeadline) -> Self {
-        Self { content, idle_timeout, idle_since: None, timer, error: None }
+    pub(crate) fn new(incoming: Incoming, idle_timeout: Duration, timer: MovingDeadline) -> Self {
+        Self { incoming, idle_timeout, idle_since: None, timer, error: None }
     }
 }
 
@@ -47,13 +48,13 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some(error) = self.error.take() {
-            self.content = Content::Cut;
+            self.incoming = Incoming::Cut;
             return Poll::Ready(Some(Err(error)));
         }
-        let data = match &mut self.content {
-            Content::Http1(body) => body.poll_data(cx),
-            Content::Http2(body) => body.poll_data(cx),
-            Content::Cut => Poll::Ready(None),
+        let data = match &mut self.incoming {
+            Incoming::Http1(body) => body.poll_data(cx),
+            Incoming::Http2(body) => body.poll_data(cx),
+            Incoming::Cut => Poll::Ready(None),
         };
         match data {
             // Returned at the next poll: on an error, hyper drops the bytes that it has not written yet.
@@ -70,26 +71,26 @@ impl Body for ResponseBody {
                 let now = Instant::now();
                 let deadline = *self.idle_since.get_or_insert(now) + self.idle_timeout;
                 ready!(self.timer.poll(now, deadline, cx));
-                self.content = Content::Cut;
+                self.incoming = Incoming::Cut;
                 Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        let is_end_stream = match &self.content {
-            Content::Http1(body) => body.is_end_stream(),
-            Content::Http2(body) => body.is_end_stream(),
-            Content::Cut => true,
+        let is_end_stream = match &self.incoming {
+            Incoming::Http1(body) => body.is_end_stream(),
+            Incoming::Http2(body) => body.is_end_stream(),
+            Incoming::Cut => true,
         };
         is_end_stream && self.error.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let remaining = match &self.content {
-            Content::Http1(body) => body.remaining(),
-            Content::Http2(body) => body.remaining(),
-            Content::Cut => Some(0),
+        let remaining = match &self.incoming {
+            Incoming::Http1(body) => body.remaining(),
+            Incoming::Http2(body) => body.remaining(),
+            Incoming::Cut => Some(0),
         };
         remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
     }

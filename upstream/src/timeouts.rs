@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// The longest duration of a setting: a year, so that adding it to a clock never overflows.
+const MAX_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
+
+/// What [`parse_seconds`] accepts, for error messages.
+pub const SECONDS: &str = "a number of seconds above 0 and up to a year, such as 30 or 0.5";
+
 /// How long the upstream may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeouts {
@@ -18,12 +24,6 @@ impl Timeouts {
     /// [ten minutes](https://github.com/openai/openai-python#timeouts).
     pub const DEFAULT: Duration = Duration::from_secs(600);
 }
-
-/// The longest duration of a setting: a year, so that adding it to a clock never overflows.
-const MAX_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
-
-/// What [`parse_seconds`] accepts, for error messages.
-pub const SECONDS: &str = "a number of seconds above 0 and up to a year, such as 30 or 0.5";
 
 /// Parses a setting in seconds, with or without a fraction: above 0, up to a year.
 #[must_use]

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::task::JoinSet;
 
-use super::{Connection, decode::Decoder, send::SendRequest};
+use super::{connection::Connection, decode::Decoder, send::SendRequest};
 use crate::{error::BoxError, pool::Pool};
 
 /// The rest of an exchange after the response head.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct Http1Body {
     /// `None` once the body has ended.
     connection: Option<Connection>,
     decoder: Decoder,
@@ -26,7 +26,7 @@ pub(crate) struct Incoming {
     request_body: Option<JoinSet<bool>>,
 }
 
-impl Incoming {
+impl Http1Body {
     /// `pool` gets the connection at the end of the body.
     pub(crate) fn new(connection: Connection, decoder: Decoder, pool: Option<Arc<Pool>>) -> Self {
         let mut body = Self { connection: Some(connection), decoder, pool, request_body: None };

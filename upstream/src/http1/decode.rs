@@ -34,14 +34,14 @@ pub enum Decoder {
 /// The state of the chunked coding.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chunked {
-    state: State,
+    state: ChunkState,
     /// Ignored bytes so far.
     ignored: usize,
 }
 
 /// What is expected next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
+enum ChunkState {
     FirstDigit,
     Digits(u64),
     Extension(u64),
@@ -63,7 +63,7 @@ impl Decoder {
     /// A decoder for the chunked coding.
     #[must_use]
     pub fn chunked() -> Self {
-        Self::Chunked(Chunked { state: State::FirstDigit, ignored: 0 })
+        Self::Chunked(Chunked { state: ChunkState::FirstDigit, ignored: 0 })
     }
 
     /// Removes the body's bytes from the front of `buffer` and returns their data in one piece.
@@ -85,7 +85,7 @@ impl Decoder {
     /// Whether the body is complete.
     #[must_use]
     pub fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Length(0) | Self::Chunked(Chunked { state: State::End, .. }))
+        matches!(self, Self::Length(0) | Self::Chunked(Chunked { state: ChunkState::End, .. }))
     }
 
     /// Whether the body ends when the connection closes.
@@ -106,8 +106,8 @@ impl Chunked {
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Bytes, DecodeError> {
         let mut read = 0;
         let mut data = 0..0;
-        while let (Some(byte), true) = (buffer.get(read).copied(), self.state != State::End) {
-            if let State::Data(left) = self.state {
+        while let (Some(byte), true) = (buffer.get(read).copied(), self.state != ChunkState::End) {
+            if let ChunkState::Data(left) = self.state {
                 let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len() - read);
                 if data.is_empty() {
                     data = read..read;
@@ -119,14 +119,14 @@ impl Chunked {
                 data.end += length;
                 read += length;
                 let left = left - length as u64;
-                self.state = if left == 0 { State::DataCr } else { State::Data(left) };
+                self.state = if left == 0 { ChunkState::DataCr } else { ChunkState::Data(left) };
             } else {
                 match self.next(byte) {
                     Ok(state) => self.state = state,
                     Err(error) if data.is_empty() => return Err(error),
                     // The data before the error is returned first.
                     Err(error) => {
-                        self.state = State::Broken(error);
+                        self.state = ChunkState::Broken(error);
                         break;
                     }
                 }
@@ -139,35 +139,46 @@ impl Chunked {
         Ok(taken.freeze())
     }
 
-    fn next(&mut self, byte: u8) -> Result<State, DecodeError> {
+    fn next(&mut self, byte: u8) -> Result<ChunkState, DecodeError> {
         Ok(match (self.state, byte) {
-            (State::FirstDigit, _) => State::Digits(digit(byte).ok_or(DecodeError::Size)?),
-            (State::Digits(size) | State::Extension(size), b'\r') => State::SizeLf(size),
-            (State::Digits(size), b';' | b' ' | b'\t') => State::Extension(size),
-            (State::Digits(0), b'0') => self.ignore(self.state)?,
-            (State::Digits(size), _) => {
+            (ChunkState::FirstDigit, _) => ChunkState::Digits(digit(byte).ok_or(DecodeError::Size)?),
+            (ChunkState::Digits(size) | ChunkState::Extension(size), b'\r') => ChunkState::SizeLf(size),
+            (ChunkState::Digits(size), b';' | b' ' | b'\t') => ChunkState::Extension(size),
+            (ChunkState::Digits(0), b'0') => self.ignore(self.state)?,
+            (ChunkState::Digits(size), _) => {
                 let digit = digit(byte).ok_or(DecodeError::Size)?;
-                State::Digits(size.checked_mul(16).and_then(|size| size.checked_add(digit)).ok_or(DecodeError::Size)?)
+                ChunkState::Digits(
+                    size.checked_mul(16).and_then(|size| size.checked_add(digit)).ok_or(DecodeError::Size)?,
+                )
             }
-            (State::Extension(_) | State::Trailer | State::TrailerRest, b'\n') => return Err(DecodeError::Line),
-            (State::Extension(_), _) => self.ignore(self.state)?,
-            (State::SizeLf(0) | State::TrailerLf, b'\n') => State::Trailer,
-            (State::SizeLf(size), b'\n') => State::Data(size),
-            (State::DataCr, b'\r') => State::DataLf,
-            (State::DataLf, b'\n') => State::FirstDigit,
-            (State::Trailer, b'\r') => State::LastLf,
-            (State::TrailerRest, b'\r') => State::TrailerLf,
-            (State::Trailer | State::TrailerRest, _) => self.ignore(State::TrailerRest)?,
-            (State::LastLf, b'\n') => State::End,
-            (State::SizeLf(_) | State::DataCr | State::DataLf | State::TrailerLf | State::LastLf, _) => {
+            (ChunkState::Extension(_) | ChunkState::Trailer | ChunkState::TrailerRest, b'\n') => {
                 return Err(DecodeError::Line);
             }
-            (State::Broken(error), _) => return Err(error),
-            (State::Data(_) | State::End, _) => self.state,
+            (ChunkState::Extension(_), _) => self.ignore(self.state)?,
+            (ChunkState::SizeLf(0) | ChunkState::TrailerLf, b'\n') => ChunkState::Trailer,
+            (ChunkState::SizeLf(size), b'\n') => ChunkState::Data(size),
+            (ChunkState::DataCr, b'\r') => ChunkState::DataLf,
+            (ChunkState::DataLf, b'\n') => ChunkState::FirstDigit,
+            (ChunkState::Trailer, b'\r') => ChunkState::LastLf,
+            (ChunkState::TrailerRest, b'\r') => ChunkState::TrailerLf,
+            (ChunkState::Trailer | ChunkState::TrailerRest, _) => self.ignore(ChunkState::TrailerRest)?,
+            (ChunkState::LastLf, b'\n') => ChunkState::End,
+            (
+                ChunkState::SizeLf(_)
+                | ChunkState::DataCr
+                | ChunkState::DataLf
+                | ChunkState::TrailerLf
+                | ChunkState::LastLf,
+                _,
+            ) => {
+                return Err(DecodeError::Line);
+            }
+            (ChunkState::Broken(error), _) => return Err(error),
+            (ChunkState::Data(_) | ChunkState::End, _) => self.state,
         })
     }
 
-    fn ignore(&mut self, next: State) -> Result<State, DecodeError> {
+    fn ignore(&mut self, next: ChunkState) -> Result<ChunkState, DecodeError> {
         self.ignored += 1;
         if self.ignored > IGNORED_MAX { Err(DecodeError::TooLong) } else { Ok(next) }
     }

@@ -6,40 +6,16 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
     response,
 };
-use memchr::memchr_iter;
 
-use super::decode::Decoder;
-pub use super::header_cache::HeaderCache;
-use crate::Upgrade;
+use super::{
+    decode::Decoder,
+    lines::{self, HEADERS_MAX, Line},
+};
+pub use super::{head_error::HeadError, header_cache::HeaderCache};
+use crate::upgrade::Upgrade;
 
-/// The longest head, in bytes, and the most headers. OpenAI's heads have about 2 KB and 30 headers.
-const HEAD_MAX: usize = u16::MAX as usize;
-const LINES_MAX: usize = 128;
-/// The start of every response.
+/// The start of every response ([RFC 9112 §2.3](https://www.rfc-editor.org/rfc/rfc9112#section-2.3)).
 const HTTP_1: &[u8] = b"HTTP/1.";
-
-/// Why a response head is invalid.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum HeadError {
-    /// The first line is not `HTTP/1.0` or `HTTP/1.1` and a status.
-    #[error("malformed status line")]
-    StatusLine,
-    /// A line does not start with a header name and a colon.
-    #[error("malformed header name")]
-    Name,
-    /// A header value contains a control character.
-    #[error("control character in a header value")]
-    Value,
-    /// It exceeds 65,535 bytes or 128 headers.
-    #[error("response headers too long")]
-    TooLong,
-    /// `Content-Length` and `Transfer-Encoding` don't define where the body ends.
-    #[error("invalid Content-Length or Transfer-Encoding")]
-    Framing,
-    /// Status 101 without a request for it.
-    #[error("unexpected status 101")]
-    UnexpectedUpgrade,
-}
 
 /// A response head, and how to read the bytes after it.
 #[derive(Debug)]
@@ -75,8 +51,8 @@ pub fn parse(
     if buffer.iter().zip(HTTP_1).any(|(byte, expected)| byte != expected) {
         return Err(HeadError::StatusLine);
     }
-    let mut lines = [Line::default(); 1 + LINES_MAX];
-    let Some((count, length)) = find_lines(buffer, &mut lines)? else { return Ok(None) };
+    let mut lines = [Line::default(); 1 + HEADERS_MAX];
+    let Some((count, length)) = lines::find(buffer, &mut lines)? else { return Ok(None) };
     let head = buffer.split_to(length).freeze();
     let (first, lines) = lines[..count].split_first().ok_or(HeadError::StatusLine)?;
     let (version, status) = status_line(first.of(&head)).ok_or(HeadError::StatusLine)?;
@@ -85,40 +61,6 @@ pub fn parse(
     let mut parts = response::Response::new(()).into_parts().0;
     (parts.status, parts.version, parts.headers) = (status, version, headers);
     Ok(Some(Head { parts, body, keep_alive }))
-}
-
-/// The position of a line in a head, without its line break.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Line {
-    start: u16,
-    end: u16,
-}
-
-impl Line {
-    /// The text of the line.
-    pub(crate) fn of(self, head: &[u8]) -> &[u8] {
-        &head[usize::from(self.start)..usize::from(self.end)]
-    }
-}
-
-/// Finds the lines of a head; returns their count and the head's length. `None` if its empty last line has not arrived.
-fn find_lines(bytes: &[u8], lines: &mut [Line]) -> Result<Option<(usize, usize)>, HeadError> {
-    let mut start = 0;
-    for (count, end) in memchr_iter(b'\n', bytes).enumerate() {
-        let line = &bytes[start..end];
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            return Ok(Some((count, end + 1)));
-        }
-        *lines.get_mut(count).ok_or(HeadError::TooLong)? =
-            Line { start: to_u16(start)?, end: to_u16(start + line.len())? };
-        start = end + 1;
-    }
-    if bytes.len() > HEAD_MAX { Err(HeadError::TooLong) } else { Ok(None) }
-}
-
-fn to_u16(position: usize) -> Result<u16, HeadError> {
-    u16::try_from(position).map_err(|_| HeadError::TooLong)
 }
 
 /// Version and status of `HTTP/1.1 200 OK`. The reason phrase may be missing and is dropped.
@@ -272,10 +214,10 @@ mod tests {
     #[test]
     fn head_size_is_limited() {
         assert!(parse_all("HTTP/1.1 200 OK\r\na: b\r\n").unwrap().is_none());
-        let endless = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(HEAD_MAX));
+        let endless = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(lines::HEAD_MAX));
         assert_eq!(parse_all(&endless).unwrap_err(), HeadError::TooLong);
         assert_eq!(parse_all(&(endless + "\r\n\r\n")).unwrap_err(), HeadError::TooLong);
-        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(LINES_MAX + 1));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS_MAX + 1));
         assert_eq!(parse_all(&many).unwrap_err(), HeadError::TooLong);
     }
 

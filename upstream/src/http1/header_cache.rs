@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
-use super::head::{HeadError, Line};
+use super::{head_error::HeadError, lines::Line};
 
 /// The headers of the last response head. An upstream sends the same names in the same order, and most values are the
 /// same too: cloning them costs a fraction of parsing them again.

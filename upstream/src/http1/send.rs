@@ -16,12 +16,12 @@ use tokio::io::AsyncWrite;
 
 use super::{
     encode::{self, BodyEncoding},
-    head::HeadError,
+    head_error::HeadError,
 };
 use crate::{
-    Upgrade,
     error::{BoxError, Error, ErrorKind},
     request_body::{LastWrite, RequestBody},
+    upgrade::Upgrade,
 };
 
 /// Bytes reserved for a request head: most heads fit.

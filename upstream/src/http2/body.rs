@@ -12,7 +12,7 @@ use h2::RecvStream;
 use http_body::Body;
 use tokio::{runtime::Handle, task::JoinSet, time::timeout};
 
-use super::{StreamCount, send::SendBody};
+use super::{send::SendBody, stream_count::StreamCount};
 
 /// How long to wait for `END_STREAM` after all bytes of a body. More would keep a broken stream open.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ const COALESCE_MAX: usize = 16 * 1024;
 
 /// The rest of an exchange after the response head.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct Http2Body {
     /// `None` once it has ended.
     open: Option<Open>,
     /// The bytes of `Content-Length` that have not arrived.
@@ -38,7 +38,7 @@ struct Open {
     _count: StreamCount,
 }
 
-impl Incoming {
+impl Http2Body {
     /// `length` is the `Content-Length`. The rest of the request body is sent whether or not the response is read: a
     /// client may send everything before it reads anything.
     pub(super) fn new<B>(
@@ -119,7 +119,7 @@ impl Incoming {
 
 /// A body that lacks only `END_STREAM` is read to its end: dropping it would reset the stream, and after about 1,000 resets
 /// `h2` closes the connection for all its requests.
-impl Drop for Incoming {
+impl Drop for Http2Body {
     fn drop(&mut self) {
         let unended = self.open.take().filter(|open| self.remaining == Some(0) && !open.stream.is_end_stream());
         if let (Some(mut open), Ok(runtime)) = (unended, Handle::try_current()) {
