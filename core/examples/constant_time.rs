@@ -1,5 +1,5 @@
-//! Does the time of a refusal depend on how much of a key is correct? The same key is sent to two gates: for one only its
-//! last character is wrong, for the other all characters are. `cargo run --release --example constant_time`
+//! Measures whether the time of a rejection depends on how much of a key is correct. The same key is sent to two gates: for
+//! one only its last character is wrong, for the other all characters of its random part are. `cargo run --release --example constant_time`
 //!
 //! A Welch's t above 4.5 or below -4.5 means that the times differ ([dudect](https://eprint.iacr.org/2016/1123)).
 
@@ -17,10 +17,13 @@ use std::{hint::black_box, sync::Arc, time::Instant};
 use http::{Request, header::AUTHORIZATION};
 use sparekey_core::{Config, Gate, RequestHead};
 
-const SHOWN: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLa";
+/// The key of the request.
+const SENT: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLa";
+/// The valid keys of the two gates.
 const NEAR: &str = "sk-Tom-wMtF9kkGDuXn42Zb7QcR5sLb";
 const FAR: &str = "sk-Tom-aB3dE5fG7hJ9kL2mN4pQ6rS8";
 
+/// Requests per gate. More of them show smaller differences.
 const ROUNDS: usize = 2_000_000;
 
 fn main() {
@@ -30,12 +33,12 @@ fn main() {
     let mut state = 1_u32;
     for _ in 0..ROUNDS * 2 {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let which = (state >> 31) as usize;
-        let head = head(SHOWN);
+        let gate = (state >> 31) as usize;
+        let head = head(SENT);
         let start = Instant::now();
-        let refused = black_box(gates[which].admit(black_box(head)));
-        times[which].push(start.elapsed().as_nanos() as f64);
-        assert!(refused.is_err());
+        let rejected = black_box(gates[gate].admit(black_box(head)));
+        times[gate].push(start.elapsed().as_nanos() as f64);
+        assert!(rejected.is_err());
     }
     println!("t = {:.2}", welch(&mut times));
 }

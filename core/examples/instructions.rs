@@ -23,38 +23,38 @@ const FEW: u64 = 100;
 const MANY: u64 = 1100;
 
 /// A name, the measured loop, and the same loop without the gate.
-type Row = (&'static str, fn(u64), fn(u64));
+type Measurement = (&'static str, fn(u64), fn(u64));
 
-const ROWS: [Row; 5] = [
+const MEASUREMENTS: [Measurement; 5] = [
     ("admit, 1 key", |times| admit(1, KEY, times), |times| heads_only(KEY, times)),
     ("admit, 10,000 keys", |times| admit(10_000, KEY, times), |times| heads_only(KEY, times)),
-    ("refuse, 1 key", |times| admit(1, WRONG, times), |times| heads_only(WRONG, times)),
-    ("refuse, 10,000 keys", |times| admit(10_000, WRONG, times), |times| heads_only(WRONG, times)),
+    ("reject, 1 key", |times| admit(1, WRONG, times), |times| heads_only(WRONG, times)),
+    ("reject, 10,000 keys", |times| admit(10_000, WRONG, times), |times| heads_only(WRONG, times)),
     ("admit a response", admit_response, responses_only),
 ];
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [row, part, times] = arguments.as_slice() else { return measure() };
-    let (_, with, without) = ROWS[row.parse::<usize>().unwrap()];
+    let [index, part, times] = arguments.as_slice() else { return measure() };
+    let (_, with, without) = MEASUREMENTS[index.parse::<usize>().unwrap()];
     let run = if part == "with" { with } else { without };
     run(times.parse().unwrap());
 }
 
 fn measure() {
     println!("| | instructions |\n|---|---|");
-    for (place, (name, ..)) in ROWS.iter().enumerate() {
-        let [with, without] = ["with", "without"].map(|part| counted(place, part, MANY) - counted(place, part, FEW));
+    for (index, (name, ..)) in MEASUREMENTS.iter().enumerate() {
+        let [with, without] = ["with", "without"].map(|part| counted(index, part, MANY) - counted(index, part, FEW));
         println!("| {name} | {} |", (with - without) / (MANY - FEW));
     }
 }
 
 /// The instructions of a run of this program.
-fn counted(row: usize, part: &str, times: u64) -> u64 {
+fn counted(index: usize, part: &str, times: u64) -> u64 {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe().unwrap());
     let output =
-        valgrind.arg(row.to_string()).arg(part).arg(times.to_string()).output().expect("valgrind is installed");
+        valgrind.arg(index.to_string()).arg(part).arg(times.to_string()).output().expect("valgrind is installed");
     let report = String::from_utf8_lossy(&output.stderr).into_owned();
     let count = report.lines().find_map(|line| line.split_once("Collected : ")).expect("callgrind prints a total").1;
     count.trim().parse().unwrap()

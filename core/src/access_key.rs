@@ -21,14 +21,50 @@ pub struct AccessKey<'a> {
     user: &'a str,
 }
 
+/// The SHA-256 of a whole access key. It gives no access, but it is not shown either.
+#[derive(Clone, Copy)]
+pub struct KeyDigest([u8; 32]);
+
+/// Why a key or a user name is invalid. No variant contains anything of the random part.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The key does not begin with `sk-`.
+    #[error("a key begins with \"sk-\"")]
+    Prefix,
+    /// The random part is missing.
+    #[error("a key is sk-{{user}}-{{random}}; the part after the user is missing")]
+    NoRandom,
+    /// The user name is empty or too long.
+    #[error("a user name has 1 to 64 characters, this one {0}")]
+    UserLength(usize),
+    /// A character that is not allowed in a user name.
+    #[error("a user name consists of A-Z a-z 0-9 . _ -, but character {at} is {found:?}")]
+    UserCharacter {
+        /// The character.
+        found: char,
+        /// Its position in the name, counted from 1.
+        at: usize,
+    },
+    /// The random part is too short or too long.
+    #[error("the random part has 8 to 128 characters, this one {0}")]
+    RandomLength(usize),
+    /// A character that is not allowed in the random part.
+    #[error("the random part consists of A-Z a-z 0-9, but character {at} is not")]
+    RandomCharacter {
+        /// Its position in the random part, counted from 1.
+        at: usize,
+    },
+}
+
 impl AccessKey<'_> {
     /// The start of every access key.
     pub const PREFIX: &'static str = "sk-";
-    /// The longest user name, in characters.
+    /// The longest user name, in characters, so that log lines and metric labels stay short.
     pub const USER_MAX: usize = 64;
-    /// The shortest random part, in characters.
+    /// The shortest random part, in characters: 47 bits, for keys made by hand. `keygen` makes 22 or more.
     pub const RANDOM_MIN: usize = 8;
-    /// The longest random part, in characters.
+    /// The longest random part, in characters, so that little is hashed per request.
     pub const RANDOM_MAX: usize = 128;
 
     /// Checks a user name against the grammar.
@@ -61,13 +97,13 @@ impl<'a> AccessKey<'a> {
         Ok(Self { whole: text, user })
     }
 
-    /// The name of the user. It is not secret: logs show it.
+    /// Returns the user name. It is not secret: logs show it.
     #[must_use]
     pub fn user(&self) -> &'a str {
         self.user
     }
 
-    /// The SHA-256 of the whole key.
+    /// Returns the SHA-256 of the whole key.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
         KeyDigest::of(self.whole)
@@ -84,10 +120,6 @@ impl fmt::Debug for AccessKey<'_> {
 fn is_user_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
-
-/// The SHA-256 of a whole access key. It gives no access, but it is not shown either.
-#[derive(Clone, Copy)]
-pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
     /// The digest of no known key.
@@ -125,43 +157,12 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
-/// Why a key or a user name is invalid. No variant contains anything of the random part.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum KeyError {
-    /// The key does not begin with `sk-`.
-    #[error("a key begins with \"sk-\"")]
-    Prefix,
-    /// The random part is missing.
-    #[error("a key is sk-{{user}}-{{random}}; the part after the user is missing")]
-    NoRandom,
-    /// The user name is empty or too long.
-    #[error("a user name has 1 to 64 characters, this one {0}")]
-    UserLength(usize),
-    /// A character that is not allowed in a user name.
-    #[error("a user name consists of A-Z a-z 0-9 . _ -, but character {at} is {found:?}")]
-    UserCharacter {
-        /// The character.
-        found: char,
-        /// Its position in the name, counted from 1.
-        at: usize,
-    },
-    /// The random part is too short or too long.
-    #[error("the random part has 8 to 128 characters, this one {0}")]
-    RandomLength(usize),
-    /// A character that is not allowed in the random part.
-    #[error("the random part consists of A-Z a-z 0-9, but character {at} is not")]
-    RandomCharacter {
-        /// Its position in the random part, counted from 1.
-        at: usize,
-    },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[track_caller]
-    fn refused(text: &str, message: &str) {
+    fn is_rejected(text: &str, message: &str) {
         assert_eq!(AccessKey::parse(text).unwrap_err().to_string(), message);
     }
 
@@ -175,18 +176,18 @@ mod tests {
         let key = |user: usize, random: usize| format!("sk-{}-{}", "u".repeat(user), "r".repeat(random));
         assert!(AccessKey::parse(&key(1, 8)).is_ok());
         assert!(AccessKey::parse(&key(64, 128)).is_ok());
-        refused(&key(65, 8), "a user name has 1 to 64 characters, this one 65");
-        refused(&key(1, 7), "the random part has 8 to 128 characters, this one 7");
-        refused(&key(1, 129), "the random part has 8 to 128 characters, this one 129");
+        is_rejected(&key(65, 8), "a user name has 1 to 64 characters, this one 65");
+        is_rejected(&key(1, 7), "the random part has 8 to 128 characters, this one 7");
+        is_rejected(&key(1, 129), "the random part has 8 to 128 characters, this one 129");
     }
 
     #[test]
     fn messages_contain_the_position_and_no_secret() {
-        refused("pk-Tom-abcdefgh", "a key begins with \"sk-\"");
-        refused("sk-Tomabcdefgh", "a key is sk-{user}-{random}; the part after the user is missing");
-        refused("sk--abcdefgh", "a user name has 1 to 64 characters, this one 0");
-        refused("sk-T m-abcdefgh", "a user name consists of A-Z a-z 0-9 . _ -, but character 2 is ' '");
-        refused("sk-Tom-abc_efgh", "the random part consists of A-Z a-z 0-9, but character 4 is not");
+        is_rejected("pk-Tom-abcdefgh", "a key begins with \"sk-\"");
+        is_rejected("sk-Tomabcdefgh", "a key is sk-{user}-{random}; the part after the user is missing");
+        is_rejected("sk--abcdefgh", "a user name has 1 to 64 characters, this one 0");
+        is_rejected("sk-T m-abcdefgh", "a user name consists of A-Z a-z 0-9 . _ -, but character 2 is ' '");
+        is_rejected("sk-Tom-abc_efgh", "the random part consists of A-Z a-z 0-9, but character 4 is not");
     }
 
     #[test]

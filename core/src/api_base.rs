@@ -20,6 +20,31 @@ pub struct ApiBase {
     path: String,
 }
 
+/// Why `API_BASE` is invalid.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiBaseError {
+    /// Not an absolute URL.
+    #[error("is not an absolute URL such as https://api.openai.com/v1")]
+    NotAUrl,
+    /// A scheme other than http and https.
+    #[error("must begin with https:// or http://")]
+    Scheme,
+    /// A user name or a password before the host
+    /// ([RFC 9110 §4.2.4](https://www.rfc-editor.org/rfc/rfc9110#section-4.2.4)).
+    #[error("must not contain a user or password (the part before @); the key belongs in OPENAI_API_KEY")]
+    Userinfo,
+    /// A `?`.
+    #[error("must not have a query (the part after ?)")]
+    Query,
+    /// A `#`.
+    #[error("must not have a fragment (the part after #)")]
+    Fragment,
+    /// A path that could resolve to another one.
+    #[error("has a path with a '.' or '..' segment, a backslash or a control character")]
+    Path,
+}
+
 impl ApiBase {
     /// Parses the setting. A URL without a path means `/v1`.
     ///
@@ -59,12 +84,12 @@ impl ApiBase {
         Ok(Self { scheme, authority, path: path.to_owned() })
     }
 
-    /// The URL of a path below the base; path and query keep every byte.
+    /// Appends a path and a query to the base; both keep every byte.
     ///
     /// The URL is built from its parts: parsing a joined string could move the path out of the base.
-    pub(crate) fn join(&self, below: &str, query: Option<&str>) -> Option<Uri> {
+    pub(crate) fn join(&self, relative_path: &str, query: Option<&str>) -> Option<Uri> {
         let query = query.map(|query| ["?", query]).unwrap_or_default().concat();
-        let target = [&self.path, below, &query].concat();
+        let target = [&self.path, relative_path, &query].concat();
         let mut parts = uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
@@ -72,22 +97,23 @@ impl ApiBase {
         Uri::from_parts(parts).ok()
     }
 
-    /// The part of an absolute URL, or of an absolute path, that follows the base, such as `/files/1`. `None` outside the base.
-    pub(crate) fn below<'a>(&self, location: &'a str) -> Option<&'a str> {
+    /// Removes the base from an absolute URL or an absolute path; the rest is a path such as `/files/1`. `None` outside the
+    /// base.
+    pub(crate) fn strip_base<'a>(&self, location: &'a str) -> Option<&'a str> {
         let path = if location.starts_with('/') && !location.starts_with("//") {
             location
         } else {
             let (scheme, rest) = location.split_once("://")?;
             let end = rest.find(['/', '?', '#'])?;
             let (authority, path) = rest.split_at_checked(end)?;
-            let same = scheme.eq_ignore_ascii_case(self.scheme.as_str())
+            let is_same_origin = scheme.eq_ignore_ascii_case(self.scheme.as_str())
                 && self.normalized(authority) == self.normalized(self.authority.as_str());
-            same.then_some(path)?
+            is_same_origin.then_some(path)?
         };
         path.strip_prefix(self.path.as_str()).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
     }
 
-    /// Whether the upstream uses TLS.
+    /// Returns whether the upstream uses TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
@@ -103,7 +129,8 @@ impl ApiBase {
         self.authority.host().eq_ignore_ascii_case(OPENAI)
     }
 
-    /// An authority in lower case, without the scheme's default port.
+    /// An authority in lower case, without the scheme's default port
+    /// ([RFC 9110 §4.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-4.2.3)).
     fn normalized(&self, authority: &str) -> String {
         let default = if self.is_https() { ":443" } else { ":80" };
         authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase()
@@ -120,29 +147,6 @@ impl fmt::Display for ApiBase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
     }
-}
-
-/// Why `API_BASE` is invalid.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ApiBaseError {
-    /// Not an absolute URL.
-    #[error("is not an absolute URL such as https://api.openai.com/v1")]
-    NotAUrl,
-    /// A scheme other than http and https.
-    #[error("must begin with https:// or http://")]
-    Scheme,
-    /// A user name or a password before the host.
-    #[error("must not contain a user or password (the part before @); the key belongs in OPENAI_API_KEY")]
-    Userinfo,
-    /// A `?`.
-    #[error("must not have a query (the part after ?)")]
-    Query,
-    /// A `#`.
-    #[error("must not have a fragment (the part after #)")]
-    Fragment,
-    /// A path that could resolve to another one.
-    #[error("has a path with a '.' or '..' segment, a backslash or a control character")]
-    Path,
 }
 
 #[cfg(test)]
@@ -165,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_bases_are_refused() {
+    fn invalid_bases_are_rejected() {
         for (text, error) in [
             ("", ApiBaseError::NotAUrl),
             ("api.openai.com", ApiBaseError::NotAUrl),
@@ -199,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn below_finds_locations_in_the_base() {
+    fn strip_base_finds_locations_in_the_base() {
         let base = ApiBase::parse("https://api.openai.com/v1").unwrap();
-        for (location, below) in [
+        for (location, relative) in [
             ("https://api.openai.com/v1/files/1?x#y", Some("/files/1?x#y")),
             ("HTTPS://API.openai.com:443/v1/files", Some("/files")),
             ("https://api.openai.com/v1", Some("")),
@@ -215,7 +219,7 @@ mod tests {
             ("https://api.openai.com:8443/v1/files", None),
             ("http://api.openai.com/v1/files", None),
         ] {
-            assert_eq!(base.below(location), below, "{location}");
+            assert_eq!(base.strip_base(location), relative, "{location}");
         }
     }
 }

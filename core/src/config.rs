@@ -60,9 +60,50 @@ pub struct Config {
     pub(crate) origins: AllowedOrigins,
 }
 
-/// The value of a setting, trimmed. A blank value counts as not set.
-pub fn setting(get: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
-    get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+/// All problems of the settings; its `Display` prints one per line.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+/// One problem of the settings.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Neither an API key nor a gateway token.
+    #[error("OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set; set the API key")]
+    NoApiKey,
+    /// A value that the secret store does not return.
+    #[error("{name} is set, but its secret store returns no value")]
+    Unreadable {
+        /// The setting.
+        name: &'static str,
+    },
+    /// A value that is not a header value.
+    #[error("{name} must consist of visible ASCII characters, without spaces")]
+    NotAHeader {
+        /// The setting.
+        name: &'static str,
+    },
+    /// See [`KeyringError`].
+    #[error("ACCESS_KEYS {0}")]
+    AccessKeys(KeyringError),
+    /// See [`ApiBaseError`].
+    #[error("API_BASE {0}")]
+    ApiBase(ApiBaseError),
+    /// The token would be sent to OpenAI, which does not use it.
+    #[error("AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI; set API_BASE to the gateway's URL")]
+    TokenWithoutGateway,
+    /// An item that is not an origin.
+    #[error("ALLOWED_ORIGINS item {position} is not an origin such as https://chat.example.com")]
+    AllowedOrigins {
+        /// The item's position, counted from 1.
+        position: usize,
+    },
+    /// A problem that only one adapter can have, as a sentence.
+    #[error("{0}")]
+    Adapter(String),
 }
 
 impl Config {
@@ -114,18 +155,16 @@ impl Config {
         }
     }
 
-    /// The base URL of the upstream.
+    /// Returns the base URL of the upstream.
     #[must_use]
     pub fn api_base(&self) -> &ApiBase {
         &self.api_base
     }
 }
 
-/// All problems of the settings; its `Display` prints one per line.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct ConfigError {
-    problems: Vec<Problem>,
+/// Returns the value of a setting, trimmed. A blank value counts as not set.
+pub fn setting(get: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 impl From<Vec<Problem>> for ConfigError {
@@ -135,55 +174,17 @@ impl From<Vec<Problem>> for ConfigError {
 }
 
 impl ConfigError {
-    /// For an adapter that cannot read a setting that exists: it must not count as not set.
+    /// Creates the error of an adapter that cannot read a setting that exists: it must not count as not set.
     #[must_use]
     pub fn unreadable(name: &'static str) -> Self {
         Self { problems: vec![Problem::Unreadable { name }] }
     }
 
-    /// The problems. Each is a sentence that begins with the setting's name.
+    /// Returns the problems. Each is a sentence that begins with the setting's name.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
-}
-
-/// One problem of the settings.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Problem {
-    /// Neither an API key nor a gateway token.
-    #[error("OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set; set the API key")]
-    NoApiKey,
-    /// A value that the secret store does not return.
-    #[error("{name} is set, but its secret store returns no value")]
-    Unreadable {
-        /// The setting.
-        name: &'static str,
-    },
-    /// A value that is not a header value.
-    #[error("{name} must consist of visible ASCII characters, without spaces")]
-    NotAHeader {
-        /// The setting.
-        name: &'static str,
-    },
-    /// See [`KeyringError`].
-    #[error("ACCESS_KEYS {0}")]
-    AccessKeys(KeyringError),
-    /// See [`ApiBaseError`].
-    #[error("API_BASE {0}")]
-    ApiBase(ApiBaseError),
-    /// The token would be sent to OpenAI, which does not use it.
-    #[error("AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI; set API_BASE to the gateway's URL")]
-    TokenWithoutGateway,
-    /// An item that is not an origin.
-    #[error("ALLOWED_ORIGINS item {position} is not an origin such as https://chat.example.com")]
-    AllowedOrigins {
-        /// The item's position, counted from 1.
-        position: usize,
-    },
-    /// A problem that only one adapter can have, as a sentence.
-    #[error("{0}")]
-    Adapter(String),
 }
 
 impl Problem {

@@ -12,8 +12,10 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
      x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, \
      x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens",
 );
+/// The methods of OpenAI's API, and the other common ones.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-/// Seconds that a browser may cache a preflight: a day. Chromium caps it at two hours.
+/// Seconds that a browser may cache a preflight: a day, the maximum of Firefox; Chromium's is two hours
+/// ([MDN](https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Access-Control-Max-Age)).
 const MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
@@ -23,6 +25,14 @@ pub(crate) enum AllowedOrigins {
     #[default]
     Any,
     Listed(Vec<String>),
+}
+
+/// The CORS headers of one response, the upstream's or our own.
+#[derive(Clone, Debug)]
+pub(crate) enum Cors {
+    NotABrowser,
+    Refused,
+    Allowed(HeaderValue),
 }
 
 impl AllowedOrigins {
@@ -54,21 +64,6 @@ impl AllowedOrigins {
     }
 }
 
-/// `scheme://host[:port]`, or `null` for an
-/// [opaque origin](https://html.spec.whatwg.org/multipage/browsers.html#concept-origin-opaque).
-fn is_origin(text: &str) -> bool {
-    let host = text.split_once("://").map_or("", |(_, host)| host);
-    text == "null" || !host.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) && !host.contains(['/', '*'])
-}
-
-/// The CORS headers of one response, the upstream's or our own.
-#[derive(Clone, Debug)]
-pub(crate) enum Cors {
-    NotABrowser,
-    Refused,
-    Allowed(HeaderValue),
-}
-
 impl Cors {
     pub(crate) fn any_origin() -> Self {
         Self::Allowed(ANY)
@@ -95,7 +90,7 @@ impl Cors {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-            // Echoed, because a fixed list would refuse the next header that an SDK adds.
+            // Echoed, because a fixed list would reject the next header that an SDK adds.
             if let Some(requested) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone());
             }
@@ -112,6 +107,13 @@ pub(crate) fn is_preflight(head: &request::Parts) -> bool {
     head.method == Method::OPTIONS
         && head.headers.contains_key(header::ORIGIN)
         && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// `scheme://host[:port]`, or `null` for an
+/// [opaque origin](https://html.spec.whatwg.org/multipage/browsers.html#concept-origin-opaque).
+fn is_origin(text: &str) -> bool {
+    let host = text.split_once("://").map_or("", |(_, host)| host);
+    text == "null" || !host.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) && !host.contains(['/', '*'])
 }
 
 fn vary(headers: &mut HeaderMap, names: &'static str) {

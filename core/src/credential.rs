@@ -2,7 +2,7 @@
 //!
 //! | header | form |
 //! |---|---|
-//! | `authorization` | `Bearer {key}`, or `Basic` with an empty user name and the key as password |
+//! | `authorization` | `Bearer {key}` ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), or `Basic` with an empty user name and the key as password ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2)) |
 //! | `api-key`, `x-api-key`, `x-goog-api-key` | `{key}` |
 //! | `sec-websocket-protocol` | an item `openai-insecure-api-key.{key}` |
 //!
@@ -15,7 +15,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::rejection::RejectionKind;
 
-/// The headers whose whole value is a key.
+/// The headers whose whole value is a key: those of
+/// [Azure OpenAI](https://learn.microsoft.com/en-us/azure/ai-services/openai/reference#authentication),
+/// [Anthropic](https://docs.anthropic.com/en/api/overview) and
+/// [Gemini](https://ai.google.dev/gemini-api/docs/api-key), which multi-vendor clients send.
 static KEY_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-api-key"),
@@ -26,7 +29,8 @@ static KEY_HEADERS: [HeaderName; 3] = [
 /// ([OpenAI, Realtime](https://platform.openai.com/docs/guides/realtime-websocket)).
 const KEY_SUBPROTOCOL: &str = "openai-insecure-api-key.";
 
-/// Prefixes of the subprotocols that select an organization or a project.
+/// Prefixes of the subprotocols that select an organization or a project
+/// ([OpenAI, Realtime](https://platform.openai.com/docs/guides/realtime-websocket)).
 const ACCOUNT_SUBPROTOCOLS: [&str; 2] = ["openai-organization.", "openai-project."];
 
 /// Finds the one key of a request. The same key in several places is one key.
@@ -35,11 +39,11 @@ const ACCOUNT_SUBPROTOCOLS: [&str; 2] = ["openai-organization.", "openai-project
 /// [`RejectionKind::MissingKey`], [`RejectionKind::InvalidKey`] or [`RejectionKind::AmbiguousKey`].
 pub(crate) fn find_key(headers: &HeaderMap) -> Result<Cow<'_, str>, RejectionKind> {
     let authorization = from_authorization(headers)?;
-    let whole = KEY_HEADERS.iter().flat_map(|name| headers.get_all(name)).flat_map(key_texts);
+    let key_header_values = KEY_HEADERS.iter().flat_map(|name| headers.get_all(name)).flat_map(key_texts);
     let subprotocol_keys = subprotocols(headers).filter_map(subprotocol_key).map(Ok);
 
     let mut found = authorization;
-    for key in whole.chain(subprotocol_keys) {
+    for key in key_header_values.chain(subprotocol_keys) {
         let key = key?;
         match &found {
             _ if key.is_empty() => {}
@@ -55,8 +59,8 @@ pub(crate) fn find_key(headers: &HeaderMap) -> Result<Cow<'_, str>, RejectionKin
 pub(crate) fn strip_subprotocols(headers: &mut HeaderMap) {
     let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     // A value that is not ASCII may contain a key.
-    let unreadable = values.iter().any(|value| value.to_str().is_err());
-    if !unreadable && !subprotocols(headers).any(is_stripped) {
+    let not_ascii = values.iter().any(|value| value.to_str().is_err());
+    if !not_ascii && !subprotocols(headers).any(is_stripped) {
         return;
     }
     let kept: Vec<&str> = subprotocols(headers).filter(|item| !is_stripped(item)).collect();
@@ -76,7 +80,7 @@ fn from_authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Rejec
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     // Credentials contain no comma: an intermediary joined several headers
-    // (RFC 9110 §5.3).
+    // ([RFC 9110 §5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
     let joined = value.as_bytes().split(|byte| *byte == b',').filter(|item| !item.trim_ascii().is_empty()).count();
     if values.next().is_some() || joined > 1 {
         return Err(RejectionKind::AmbiguousKey);

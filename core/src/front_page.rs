@@ -14,7 +14,9 @@ pub(crate) fn reply(head: &request::Parts) -> Option<Response<Bytes>> {
     }
     match head.uri.path() {
         "/healthz" => Some(page("text/plain; charset=utf-8", "ok\n".to_owned())),
-        "/" if wants_html(head) => Some(page("text/html; charset=utf-8", HTML.replace("{base_url}", &base_url(head)))),
+        "/" if accepts_html(head) => {
+            Some(page("text/html; charset=utf-8", HTML.replace("{base_url}", &base_url(head))))
+        }
         "/" => {
             let base_url = base_url(head);
             let body = format!(
@@ -31,12 +33,13 @@ pub(crate) fn reply(head: &request::Parts) -> Option<Response<Bytes>> {
     }
 }
 
-fn wants_html(head: &request::Parts) -> bool {
+fn accepts_html(head: &request::Parts) -> bool {
     let accept = head.headers.get_all(header::ACCEPT).iter();
     accept.filter_map(|value| value.to_str().ok()).any(|list| list.contains("text/html"))
 }
 
-/// The base URL as the client sees it, from the request and the headers of reverse proxies.
+/// The base URL for clients, from the request and `X-Forwarded-Proto` of a reverse proxy
+/// ([MDN](https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-Proto)).
 fn base_url(head: &request::Parts) -> String {
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let host = head.uri.authority().map(http::uri::Authority::as_str).or_else(|| text("host"));
@@ -53,6 +56,7 @@ fn page(content_type: &'static str, body: String) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    // The page contains the `host` of one request.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,

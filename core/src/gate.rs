@@ -36,7 +36,7 @@ pub struct Gate {
     sends_user: bool,
 }
 
-/// The result for a request that is not rejected.
+/// What happens to a request that is not rejected. Exhaustive: an adapter has to handle both.
 #[derive(Debug)]
 pub enum Admission {
     /// Send this request to the upstream.
@@ -52,20 +52,6 @@ pub struct Forward {
     exchange: Exchange,
 }
 
-impl Forward {
-    /// The user whose access key the request has.
-    #[must_use]
-    pub fn user(&self) -> &Arc<str> {
-        &self.exchange.user
-    }
-
-    /// The head to send, with an absolute URI, and the state that its response needs.
-    #[must_use]
-    pub fn into_parts(self) -> (request::Parts, Exchange) {
-        (self.head, self.exchange)
-    }
-}
-
 /// An admitted request that waits for its response. It holds the gate that admitted the request, so that a reload of
 /// the settings between request and response changes nothing for it.
 #[derive(Debug)]
@@ -73,72 +59,7 @@ pub struct Exchange {
     gate: Arc<Gate>,
     user: Arc<str>,
     cors: Cors,
-    websocket: bool,
-}
-
-impl Exchange {
-    /// Whether the client asks for a WebSocket, so that the upstream may switch protocols.
-    #[must_use]
-    pub fn wants_websocket(&self) -> bool {
-        self.websocket
-    }
-
-    /// Filters the head of the upstream's response; the body follows unchanged. The result is never a status 101.
-    ///
-    /// # Errors
-    /// A [`Rejection`] replaces the response if the upstream refused the API key, or switched protocols without being
-    /// asked. Drop the response's body then.
-    pub fn admit_response(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
-        match head.status {
-            StatusCode::UNAUTHORIZED => Err(Rejection::new(RejectionKind::ApiKeyRefused, self.cors.clone())),
-            StatusCode::SWITCHING_PROTOCOLS => Err(self.reject(UpstreamFailure::Unreachable)),
-            _ => Ok(self.filter(head)),
-        }
-    }
-
-    /// Filters the head of a response with status 101. Call it only if the connection to the upstream has switched
-    /// protocols; bytes pass in both directions after it.
-    ///
-    /// # Errors
-    /// A [`Rejection`] replaces the response if it does not open the WebSocket that the client asked for. Close the
-    /// connection then.
-    pub fn admit_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
-        let opens_websocket = head.status == StatusCode::SWITCHING_PROTOCOLS
-            && headers::has_token(&head.headers, header::UPGRADE, "websocket");
-        if !(self.websocket && opens_websocket) {
-            return Err(self.reject(UpstreamFailure::Unreachable));
-        }
-        let mut head = self.filter(head);
-        headers::upgrade_to_websocket(&mut head.headers);
-        Ok(head)
-    }
-
-    /// [`admit_upgrade`](Self::admit_upgrade) for status 101, [`admit_response`](Self::admit_response) for all others. For
-    /// a platform whose responses with status 101 always carry their connection, such as Cloudflare's runtime.
-    ///
-    /// # Errors
-    /// Those of the two functions.
-    pub fn admit_response_or_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            self.admit_upgrade(head)
-        } else {
-            self.admit_response(head)
-        }
-    }
-
-    /// The error response to send if the upstream sent no response.
-    #[must_use]
-    pub fn reject(&self, failure: UpstreamFailure) -> Rejection {
-        Rejection::new(failure.into(), self.cors.clone())
-    }
-
-    fn filter(&self, mut head: response::Parts) -> response::Parts {
-        headers::strip_response(&mut head.headers, &self.gate.secrets());
-        self.gate.rewrite_location(&mut head);
-        self.cors.apply(&mut head.headers);
-        head.version = Version::HTTP_11;
-        head
-    }
+    is_websocket: bool,
 }
 
 impl Gate {
@@ -177,21 +98,21 @@ impl Gate {
             return Ok(Admission::Reply(page));
         }
         match self.forward(head) {
-            Ok((head, user, websocket)) => {
-                let exchange = Exchange { gate: Arc::clone(self), user, cors, websocket };
+            Ok((head, user, is_websocket)) => {
+                let exchange = Exchange { gate: Arc::clone(self), user, cors, is_websocket };
                 Ok(Admission::Forward(Forward { head, exchange }))
             }
             Err(kind) => Err(Rejection::new(kind, cors)),
         }
     }
 
-    /// The error response to a request whose target is not a URI, so that it has no head to admit.
+    /// Returns the error response to a request whose target is not a URI, so that it has no head to admit.
     #[must_use]
     pub fn reject_unparsable(&self, headers: &HeaderMap) -> Rejection {
         Rejection::new(RejectionKind::InvalidPath, self.config.origins.for_request(headers))
     }
 
-    /// The path as logs may show it: hidden if it may contain a key.
+    /// Returns the path as logs may show it: hidden if it may contain a key.
     #[must_use]
     pub fn loggable_path<'a>(&self, head: &'a RequestHead) -> &'a str {
         let path = head.decoded_path();
@@ -211,16 +132,16 @@ impl Gate {
         }
         let key = credential::find_key(&parts.headers)?;
         let user = self.find_user(&key)?;
-        // A refused key is never copied.
+        // Copied only once it is valid, so that a rejection costs less.
         let key = key.into_owned();
         let relative_path = path::relative_path(parts.uri.path(), head.decoded_path())?;
         let uri = self.config.api_base.join(relative_path, parts.uri.query()).ok_or(RejectionKind::InvalidPath)?;
-        let websocket = wants_websocket(parts);
+        let is_websocket = is_websocket_handshake(parts);
 
         let mut parts = head.into_parts();
         parts.uri = uri;
         headers::strip_request(&mut parts.headers, &key);
-        if websocket {
+        if is_websocket {
             headers::upgrade_to_websocket(&mut parts.headers);
         }
         for (name, value) in &self.injected {
@@ -232,7 +153,7 @@ impl Gate {
         }
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        Ok((parts, user, websocket))
+        Ok((parts, user, is_websocket))
     }
 
     fn find_user(&self, key: &str) -> Result<Arc<str>, RejectionKind> {
@@ -243,7 +164,7 @@ impl Gate {
     /// Rewrites a `location` below the API base to the same route on the proxy.
     fn rewrite_location(&self, head: &mut response::Parts) {
         let location = head.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let relative = location.and_then(|location| self.config.api_base.below(location));
+        let relative = location.and_then(|location| self.config.api_base.strip_base(location));
         if let Some(Ok(local)) = relative.map(|relative| HeaderValue::try_from(format!("/v1{relative}"))) {
             head.headers.insert(header::LOCATION, local);
         }
@@ -254,9 +175,89 @@ impl Gate {
     }
 }
 
+impl Forward {
+    /// Returns the user of the access key.
+    #[must_use]
+    pub fn user(&self) -> &Arc<str> {
+        &self.exchange.user
+    }
+
+    /// Returns the head to send, with an absolute URI, and the state that its response needs.
+    #[must_use]
+    pub fn into_parts(self) -> (request::Parts, Exchange) {
+        (self.head, self.exchange)
+    }
+}
+
+impl Exchange {
+    /// Returns whether the client requests a WebSocket, so that the upstream may switch protocols.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.is_websocket
+    }
+
+    /// Filters the head of the upstream's response; the body follows unchanged. The result is never a status 101.
+    ///
+    /// # Errors
+    /// A [`Rejection`] replaces the response if the upstream refused the API key, or switched protocols without a
+    /// request for it. Drop the response's body then.
+    pub fn admit_response(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        match head.status {
+            StatusCode::UNAUTHORIZED => Err(Rejection::new(RejectionKind::ApiKeyRefused, self.cors.clone())),
+            StatusCode::SWITCHING_PROTOCOLS => Err(self.reject(UpstreamFailure::Unreachable)),
+            _ => Ok(self.filter(head)),
+        }
+    }
+
+    /// Filters the head of a response with status 101. Call it only if the connection to the upstream has switched
+    /// protocols; bytes pass in both directions after it.
+    ///
+    /// # Errors
+    /// A [`Rejection`] replaces the response if it does not open the WebSocket that the client requested. Close the
+    /// connection then.
+    pub fn admit_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        let opens_websocket = head.status == StatusCode::SWITCHING_PROTOCOLS
+            && headers::has_token(&head.headers, header::UPGRADE, "websocket");
+        if !(self.is_websocket && opens_websocket) {
+            return Err(self.reject(UpstreamFailure::Unreachable));
+        }
+        let mut head = self.filter(head);
+        headers::upgrade_to_websocket(&mut head.headers);
+        Ok(head)
+    }
+
+    /// Filters a response head with [`admit_upgrade`](Self::admit_upgrade) if its status is 101, else with
+    /// [`admit_response`](Self::admit_response). For a platform whose responses with status 101 always have their
+    /// connection, such as Cloudflare's runtime.
+    ///
+    /// # Errors
+    /// Those of the two functions.
+    pub fn admit_response_or_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            self.admit_upgrade(head)
+        } else {
+            self.admit_response(head)
+        }
+    }
+
+    /// Returns the error response to send if the upstream sent no response.
+    #[must_use]
+    pub fn reject(&self, failure: UpstreamFailure) -> Rejection {
+        Rejection::new(failure.into(), self.cors.clone())
+    }
+
+    fn filter(&self, mut head: response::Parts) -> response::Parts {
+        headers::strip_response(&mut head.headers, &self.gate.secrets());
+        self.gate.rewrite_location(&mut head);
+        self.cors.apply(&mut head.headers);
+        head.version = Version::HTTP_11;
+        head
+    }
+}
+
 /// A WebSocket's opening handshake over HTTP/1.1
 /// ([RFC 6455 §4.2.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1)).
-fn wants_websocket(head: &request::Parts) -> bool {
+fn is_websocket_handshake(head: &request::Parts) -> bool {
     head.method == Method::GET
         && head.version == Version::HTTP_11
         && headers::has_token(&head.headers, header::CONNECTION, "upgrade")

@@ -23,10 +23,12 @@ static HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
+/// Headers about the connection, the client's address and page, and the account.
 static STRIPPED_FROM_REQUEST: [HeaderName; 13] = [
     header::AUTHORIZATION,
     header::HOST,
-    // The proxy sends 100 (Continue) itself.
+    // The proxy sends 100 (Continue) itself
+    // ([RFC 9110 §10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1)).
     header::EXPECT,
     header::COOKIE,
     header::ORIGIN,
@@ -41,9 +43,13 @@ static STRIPPED_FROM_REQUEST: [HeaderName; 13] = [
     PROJECT,
 ];
 
-/// Prefixes of the headers that reverse proxies add, and of those that control the owner's gateway.
+/// Prefixes of the headers that reverse proxies add
+/// ([Cloudflare](https://developers.cloudflare.com/fundamentals/reference/http-headers/),
+/// [CloudFront](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html)), and of
+/// those that control the owner's AI Gateway (`cf-aig-`).
 const PREFIXES_STRIPPED_FROM_REQUEST: [&str; 5] = ["cf-", "x-forwarded-", "x-amzn-", "x-amz-", "cloudfront-"];
 
+/// Headers about the upstream's site, which would apply to the proxy's, and about the owner's account.
 static STRIPPED_FROM_RESPONSE: [HeaderName; 7] = [
     header::SET_COOKIE,
     header::ALT_SVC,
@@ -53,6 +59,9 @@ static STRIPPED_FROM_RESPONSE: [HeaderName; 7] = [
     ORGANIZATION,
     PROJECT,
 ];
+
+/// Initial capacity for the names to remove. A response of OpenAI has 7 of them.
+const TYPICALLY_STRIPPED: usize = 8;
 
 /// Removes from a request the headers above, key headers, and every header whose value contains this access key.
 pub(crate) fn strip_request(headers: &mut HeaderMap, key: &str) {
@@ -93,9 +102,6 @@ pub(crate) fn upgrade_to_websocket(headers: &mut HeaderMap) {
 pub(crate) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
-
-/// Initial capacity for the names to remove; more are rare.
-const TYPICALLY_STRIPPED: usize = 8;
 
 fn strip(headers: &mut HeaderMap, is_stripped: impl Fn(&HeaderName, &[u8]) -> bool) {
     let mut stripped = Vec::with_capacity(TYPICALLY_STRIPPED);

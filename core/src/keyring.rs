@@ -18,68 +18,9 @@ pub struct Keyring {
     users: HashMap<Arc<str>, Vec<KeyDigest>>,
 }
 
-impl Keyring {
-    /// Parses a list of keys and `sha256:` items, separated by commas or newlines. `owner_keys` must not be in the list.
-    ///
-    /// # Errors
-    /// Every invalid item, or [`KeyringError::Empty`].
-    pub fn parse(list: &str, owner_keys: &[&str]) -> Result<Self, Vec<KeyringError>> {
-        let mut ring = Self::default();
-        let mut problems = Vec::new();
-        let items = list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
-        for (position, item) in (1..).zip(items) {
-            if let Err(problem) = ring.add(item, position, owner_keys) {
-                problems.push(problem);
-            }
-        }
-        if problems.is_empty() && ring.users.is_empty() {
-            problems.push(KeyringError::Empty);
-        }
-        if problems.is_empty() { Ok(ring) } else { Err(problems) }
-    }
-
-    /// The user of this key, or `None`. An unknown user and a wrong key take the same time.
-    #[must_use]
-    pub fn user_of(&self, key: &AccessKey<'_>) -> Option<&Arc<str>> {
-        let presented = key.digest();
-        let known = self.users.get_key_value(key.user());
-        let digests = known.map_or(&UNKNOWN_USER[..], |(_, digests)| digests);
-        let found = digests.iter().fold(Choice::from(0), |found, digest| found | digest.ct_eq(&presented));
-        known.map(|(user, _)| user).filter(|_| found.into())
-    }
-
-    fn add(&mut self, item: &str, position: usize, owner_keys: &[&str]) -> Result<(), KeyringError> {
-        // Checked before the grammar, which most API keys don't follow, so that the error states the true reason.
-        if owner_keys.contains(&item) {
-            return Err(KeyringError::ApiKey { position });
-        }
-        let (user, digest) = read_item(item).map_err(|cause| KeyringError::Item { position, cause })?;
-        if owner_keys.iter().any(|key| KeyDigest::of(key).ct_eq(&digest).into()) {
-            return Err(KeyringError::ApiKey { position });
-        }
-        let digests = self.users.entry(user.into()).or_default();
-        if digests.iter().any(|known| known.ct_eq(&digest).into()) {
-            return Err(KeyringError::Duplicate { position });
-        }
-        // Nearly all users have one key: `push` alone would reserve room for four.
-        digests.reserve_exact(1);
-        digests.push(digest);
-        Ok(())
-    }
-}
-
-fn read_item(item: &str) -> Result<(&str, KeyDigest), ItemError> {
-    let Some(rest) = item.strip_prefix(DIGEST_ITEM) else {
-        let key = AccessKey::parse(item)?;
-        return Ok((key.user(), key.digest()));
-    };
-    let (user, digits) = rest.rsplit_once(':').ok_or(ItemError::Digest)?;
-    AccessKey::check_user(user)?;
-    Ok((user, KeyDigest::from_hex(digits).ok_or(ItemError::Digest)?))
-}
-
 /// Why `ACCESS_KEYS` is invalid. Positions count from 1 and skip empty items.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeyringError {
     /// No item at all.
     #[error("contains no key; make one with `keygen NAME`")]
@@ -108,6 +49,7 @@ pub enum KeyringError {
 
 /// Why an item of `ACCESS_KEYS` is invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ItemError {
     /// Not an access key.
     #[error(transparent)]
@@ -115,6 +57,66 @@ pub enum ItemError {
     /// It begins with `sha256:`, but is not a digest item.
     #[error("a digest item is sha256:{{user}}:{{64 hexadecimal digits}}")]
     Digest,
+}
+
+impl Keyring {
+    /// Parses a list of keys and `sha256:` items, separated by commas or newlines. `owner_keys` must not be in the list.
+    ///
+    /// # Errors
+    /// Every invalid item, or [`KeyringError::Empty`].
+    pub fn parse(list: &str, owner_keys: &[&str]) -> Result<Self, Vec<KeyringError>> {
+        let mut ring = Self::default();
+        let mut problems = Vec::new();
+        let items = list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
+        for (position, item) in (1..).zip(items) {
+            if let Err(problem) = ring.add(item, position, owner_keys) {
+                problems.push(problem);
+            }
+        }
+        if problems.is_empty() && ring.users.is_empty() {
+            problems.push(KeyringError::Empty);
+        }
+        if problems.is_empty() { Ok(ring) } else { Err(problems) }
+    }
+
+    /// Returns the user of this key, or `None`. An unknown user and a wrong key take the same time.
+    #[must_use]
+    pub fn user_of(&self, key: &AccessKey<'_>) -> Option<&Arc<str>> {
+        let given = key.digest();
+        let known = self.users.get_key_value(key.user());
+        let digests = known.map_or(&UNKNOWN_USER[..], |(_, digests)| digests);
+        let found = digests.iter().fold(Choice::from(0), |found, digest| found | digest.ct_eq(&given));
+        known.map(|(user, _)| user).filter(|_| found.into())
+    }
+
+    fn add(&mut self, item: &str, position: usize, owner_keys: &[&str]) -> Result<(), KeyringError> {
+        // Checked before the grammar, which most API keys don't follow, so that the error states the true reason.
+        if owner_keys.contains(&item) {
+            return Err(KeyringError::ApiKey { position });
+        }
+        let (user, digest) = read_item(item).map_err(|cause| KeyringError::Item { position, cause })?;
+        if owner_keys.iter().any(|key| KeyDigest::of(key).ct_eq(&digest).into()) {
+            return Err(KeyringError::ApiKey { position });
+        }
+        let digests = self.users.entry(user.into()).or_default();
+        if digests.iter().any(|known| known.ct_eq(&digest).into()) {
+            return Err(KeyringError::Duplicate { position });
+        }
+        // Nearly all users have one key: `push` alone would allocate for four.
+        digests.reserve_exact(1);
+        digests.push(digest);
+        Ok(())
+    }
+}
+
+fn read_item(item: &str) -> Result<(&str, KeyDigest), ItemError> {
+    let Some(rest) = item.strip_prefix(DIGEST_ITEM) else {
+        let key = AccessKey::parse(item)?;
+        return Ok((key.user(), key.digest()));
+    };
+    let (user, digits) = rest.rsplit_once(':').ok_or(ItemError::Digest)?;
+    AccessKey::check_user(user)?;
+    Ok((user, KeyDigest::from_hex(digits).ok_or(ItemError::Digest)?))
 }
 
 #[cfg(test)]
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(list: &str, messages: &[&str]) {
+    fn is_rejected(list: &str, messages: &[&str]) {
         let problems = Keyring::parse(list, &["sk-real-realreal", "sk-re_al"]).unwrap_err();
         assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), messages);
     }
@@ -153,16 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn empty_list_is_refused() {
+    fn empty_list_is_rejected() {
         for list in ["", " ", ",", ",,\n , \t"] {
-            refused(list, &["contains no key; make one with `keygen NAME`"]);
+            is_rejected(list, &["contains no key; make one with `keygen NAME`"]);
         }
     }
 
     #[test]
     fn all_problems_with_positions() {
         let digest = AccessKey::parse(TOM).unwrap().digest();
-        refused(
+        is_rejected(
             &format!("{TOM},,sk-Tom-short, {TOM}\nsk-real-realreal,sha256:Tom:00,sha256:Tom:{digest},sk-re_al"),
             &[
                 "item 2: the random part has 8 to 128 characters, this one 5",

@@ -3,7 +3,8 @@
 //! The rules apply to the path with all percent-escapes decoded, repeatedly, because an upstream or a gateway may decode
 //! it too. The forwarded path keeps its original bytes.
 
-/// First segments of the routes that administer the owner's account.
+/// First segments of the routes that administer the owner's account
+/// ([OpenAI, Administration](https://developers.openai.com/api/reference/administration/overview)).
 const ADMINISTRATION: [&[u8]; 2] = [b"organization", b"projects"];
 
 /// Why a path is not forwarded.
@@ -40,14 +41,16 @@ fn strip_version(mut path: &str) -> &str {
     path
 }
 
-/// Whether a decoded path resolves to itself: no `.` or `..` segment, no control character, no backslash (which the
+/// Whether a decoded path resolves to itself: no `.` or `..` segment
+/// ([RFC 3986 §5.2.4](https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4)), no control character, no backslash (which the
 /// [URL Standard](https://url.spec.whatwg.org/#path-state) reads as a slash).
 pub(crate) fn is_unambiguous(decoded: &[u8]) -> bool {
     let is_unsafe_byte = |byte: &u8| byte.is_ascii_control() || *byte == b'\\';
     !decoded.iter().any(is_unsafe_byte) && !segments(decoded).any(|segment| segment == b"." || segment == b"..")
 }
 
-/// The segments of a path, each without its `;parameters`.
+/// The segments of a path, each without its `;parameters`
+/// ([RFC 3986 §3.3](https://www.rfc-editor.org/rfc/rfc3986#section-3.3)), because some servers remove them first.
 fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').map(|segment| segment.split(|byte| *byte == b';').next().unwrap_or_default())
 }
@@ -67,7 +70,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(error: PathError, paths: &[&str]) {
+    fn is_rejected(error: PathError, paths: &[&str]) {
         for path in paths {
             assert_eq!(check(path), Err(error), "{path}");
         }
@@ -94,8 +97,8 @@ mod tests {
     }
 
     #[test]
-    fn traversal_is_refused() {
-        refused(
+    fn traversal_is_rejected() {
+        is_rejected(
             PathError::Ambiguous,
             &[
                 "",
@@ -128,8 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn administration_is_refused_in_every_spelling() {
-        refused(
+    fn administration_is_rejected_in_every_spelling() {
+        is_rejected(
             PathError::Administration,
             &[
                 "/organization",

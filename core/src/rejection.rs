@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::{config::ConfigError, cors::Cors, json, path::PathError};
 
-/// OpenAI's SDKs repeat a request or not by this header, whatever the status.
+/// OpenAI's SDKs repeat a request or not by this header, whatever the status
+/// ([openai-python](https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py)).
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// An error response, ready to be sent.
@@ -39,6 +40,7 @@ pub(crate) enum RejectionKind {
 
 /// Why an admitted request has no response head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum UpstreamFailure {
     /// No connection, or it broke before the response head.
     Unreachable,
@@ -46,25 +48,6 @@ pub enum UpstreamFailure {
     Timeout,
     /// The response is larger than the adapter's platform allows.
     TooLarge,
-}
-
-impl From<UpstreamFailure> for RejectionKind {
-    fn from(failure: UpstreamFailure) -> Self {
-        match failure {
-            UpstreamFailure::Unreachable => Self::Unreachable,
-            UpstreamFailure::Timeout => Self::Timeout,
-            UpstreamFailure::TooLarge => Self::TooLarge,
-        }
-    }
-}
-
-impl From<PathError> for RejectionKind {
-    fn from(error: PathError) -> Self {
-        match error {
-            PathError::Ambiguous => Self::InvalidPath,
-            PathError::Administration => Self::Administration,
-        }
-    }
 }
 
 /// A row of the table.
@@ -79,116 +62,25 @@ struct Spec {
     retry: bool,
 }
 
-impl RejectionKind {
-    fn spec(self) -> Spec {
-        let spec = |status, code, message| Spec { status, code, message, header: None, retry: false };
-        let challenge = |value| Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(value)));
-        match self {
-            Self::MissingKey => Spec {
-                header: challenge("Bearer"),
-                ..spec(
-                    StatusCode::UNAUTHORIZED,
-                    "missing_api_key",
-                    "You didn't provide an access key. Send your key in the header 'Authorization: Bearer YOUR_KEY', \
-                     or as api_key in an OpenAI client.",
-                )
-            },
-            Self::InvalidKey => Spec {
-                header: challenge("Bearer error=\"invalid_token\""),
-                ..spec(
-                    StatusCode::UNAUTHORIZED,
-                    "invalid_api_key",
-                    "This access key is not valid here. Look for a missing or added character, or ask \
-                     the person who runs this proxy for a new key.",
-                )
-            },
-            Self::AmbiguousKey => spec(
-                StatusCode::BAD_REQUEST,
-                "ambiguous_api_key",
-                "This request presents more than one access key. Send one key, in one header.",
-            ),
-            Self::InvalidPath => spec(
-                StatusCode::BAD_REQUEST,
-                "invalid_path",
-                "This path can't be forwarded: it contains a '.' or '..' segment, a backslash or a control \
-                 character. Use a path of OpenAI's API, such as /v1/responses.",
-            ),
-            Self::Administration => spec(
-                StatusCode::FORBIDDEN,
-                "route_not_allowed",
-                "Paths below /v1/organization and /v1/projects administer the owner's account and are closed \
-                 here. Ask the person who runs this proxy.",
-            ),
-            Self::Method => Spec {
-                header: Some((header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))),
-                ..spec(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method_not_allowed",
-                    "CONNECT and TRACE are not served here. Use one of the methods in the header 'Allow'.",
-                )
-            },
-            Self::Headers => spec(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "too_many_headers",
-                "This request has too many headers. Send fewer.",
-            ),
-            Self::Unreachable => Spec {
-                retry: true,
-                ..spec(
-                    StatusCode::BAD_GATEWAY,
-                    "upstream_unreachable",
-                    "The proxy received no response from the upstream API. Try again. If the error persists, contact \
-                     the person who runs this proxy.",
-                )
-            },
-            Self::ApiKeyRefused => spec(
-                StatusCode::BAD_GATEWAY,
-                "upstream_auth_failed",
-                "The upstream API refused the key of this proxy's owner. Your access key is valid. Ask the \
-                 person who runs this proxy to check OPENAI_API_KEY.",
-            ),
-            Self::Timeout => Spec {
-                retry: true,
-                ..spec(
-                    StatusCode::GATEWAY_TIMEOUT,
-                    "upstream_timeout",
-                    "The upstream API sent no response in time. Try again, or send a smaller request.",
-                )
-            },
-            Self::TooLarge => spec(
-                StatusCode::BAD_GATEWAY,
-                "answer_too_large",
-                "The upstream API's response is larger than this proxy can forward. Request less at once, or ask the \
-                 person who runs this proxy to enable streaming.",
-            ),
-            Self::Misconfigured => spec(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "misconfigured",
-                "The settings of this proxy are invalid. Tell the person who runs it:",
-            ),
-        }
-    }
-}
-
 impl Rejection {
     pub(crate) fn new(kind: RejectionKind, cors: Cors) -> Self {
         Self { kind, cors, detail: None }
     }
 
-    /// For adapters that serve requests although their settings are invalid. Names the settings, and no secret.
+    /// Creates the error response of an adapter that serves requests although its settings are invalid. It names the settings, and no secret.
     #[must_use]
     pub fn misconfigured(error: &ConfigError) -> Self {
         let detail = error.to_string().replace('\n', "; ");
         Self { kind: RejectionKind::Misconfigured, cors: Cors::any_origin(), detail: Some(detail) }
     }
 
-    /// The code for logs and metrics: `error.code`, or `missing_api_key` where that is null.
+    /// Returns the code for logs and metrics: `error.code`, or `missing_api_key` where that is null.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.kind.spec().code
     }
 
-    /// The response to the client.
+    /// Returns the response to the client.
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
         let Spec { status, code, message, header, retry } = self.kind.spec();
@@ -221,5 +113,118 @@ impl Rejection {
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
+    }
+}
+
+impl RejectionKind {
+    fn spec(self) -> Spec {
+        let spec = |status, code, message| Spec { status, code, message, header: None, retry: false };
+        // RFC 6750 §3: https://www.rfc-editor.org/rfc/rfc6750#section-3
+        let challenge = |value| Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(value)));
+        match self {
+            Self::MissingKey => Spec {
+                header: challenge("Bearer"),
+                ..spec(
+                    StatusCode::UNAUTHORIZED,
+                    "missing_api_key",
+                    "You didn't provide an access key. Send your key in the header 'Authorization: Bearer YOUR_KEY', \
+                     or as api_key in an OpenAI client.",
+                )
+            },
+            Self::InvalidKey => Spec {
+                header: challenge("Bearer error=\"invalid_token\""),
+                ..spec(
+                    StatusCode::UNAUTHORIZED,
+                    "invalid_api_key",
+                    "This access key is not valid here. Look for a missing or added character, or ask the owner of \
+                     this proxy for a new key.",
+                )
+            },
+            Self::AmbiguousKey => spec(
+                StatusCode::BAD_REQUEST,
+                "ambiguous_api_key",
+                "This request contains more than one access key. Send one key, in one header.",
+            ),
+            Self::InvalidPath => spec(
+                StatusCode::BAD_REQUEST,
+                "invalid_path",
+                "This path can't be forwarded: it contains a '.' or '..' segment, a backslash or a control \
+                 character. Use a path of OpenAI's API, such as /v1/responses.",
+            ),
+            Self::Administration => spec(
+                StatusCode::FORBIDDEN,
+                "route_not_allowed",
+                "Paths below /v1/organization and /v1/projects administer the owner's account and are closed \
+                 here. Ask the owner of this proxy.",
+            ),
+            // `Allow` is required: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6
+            Self::Method => Spec {
+                header: Some((header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))),
+                ..spec(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "CONNECT and TRACE are not served here. Use one of the methods in the header 'Allow'.",
+                )
+            },
+            // https://www.rfc-editor.org/rfc/rfc6585#section-5
+            Self::Headers => spec(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "too_many_headers",
+                "This request has too many headers. Send fewer.",
+            ),
+            Self::Unreachable => Spec {
+                retry: true,
+                ..spec(
+                    StatusCode::BAD_GATEWAY,
+                    "upstream_unreachable",
+                    "The proxy received no response from the upstream API. Try again. If the error persists, contact \
+                     the owner of this proxy.",
+                )
+            },
+            Self::ApiKeyRefused => spec(
+                StatusCode::BAD_GATEWAY,
+                "upstream_auth_failed",
+                "The upstream API rejected the owner's API key. Your access key is valid. Ask the owner of this proxy to \
+                 check OPENAI_API_KEY.",
+            ),
+            Self::Timeout => Spec {
+                retry: true,
+                ..spec(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "upstream_timeout",
+                    "The upstream API sent no response in time. Try again, or send a smaller request.",
+                )
+            },
+            Self::TooLarge => spec(
+                StatusCode::BAD_GATEWAY,
+                "answer_too_large",
+                "The upstream API's response is larger than this proxy can forward. Request less at once, or ask the \
+                 owner of this proxy to enable streaming.",
+            ),
+            Self::Misconfigured => spec(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "misconfigured",
+                "The settings of this proxy are invalid. Send this to its owner:",
+            ),
+        }
+    }
+}
+
+impl From<UpstreamFailure> for RejectionKind {
+    fn from(failure: UpstreamFailure) -> Self {
+        match failure {
+            UpstreamFailure::Unreachable => Self::Unreachable,
+            UpstreamFailure::Timeout => Self::Timeout,
+            UpstreamFailure::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+impl From<PathError> for RejectionKind {
+    fn from(error: PathError) -> Self {
+        match error {
+            PathError::Ambiguous => Self::InvalidPath,
+            PathError::Administration => Self::Administration,
+        }
     }
 }

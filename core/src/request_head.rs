@@ -13,7 +13,7 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// The head as the client sent it.
+    /// Returns the head as the client sent it.
     #[must_use]
     pub fn parts(&self) -> &request::Parts {
         &self.parts

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Request, Uri, uri::PathAndQuery};
 use proptest::{collection::vec, prelude::*, sample::select};
 use sparekey_core::{Admission, Config, Gate};
 
-const REAL: &str = "sk-proj-RealRealRealReal";
+const API_KEY: &str = "sk-proj-RealRealRealReal";
 const TOM: &str = "sk-Tom-abcdefgh12345678";
 const BASES: [(&str, &str, &str); 4] = [
     ("https://api.openai.com", "api.openai.com", "/v1"),
@@ -19,7 +19,7 @@ const BASES: [(&str, &str, &str); 4] = [
 
 fn gate(base: &str) -> Arc<Gate> {
     let settings = |name: &str| match name {
-        "OPENAI_API_KEY" => Some(REAL.to_owned()),
+        "OPENAI_API_KEY" => Some(API_KEY.to_owned()),
         "ACCESS_KEYS" => Some(TOM.to_owned()),
         "API_BASE" => Some(base.to_owned()),
         _ => None,
@@ -100,7 +100,7 @@ fn headers() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
     ]);
     let value = prop_oneof![
         3 => select(vec![
-            format!("Bearer {TOM}"), format!("bearer   {TOM}\t"), TOM.to_owned(), format!("Bearer {REAL}"),
+            format!("Bearer {TOM}"), format!("bearer   {TOM}\t"), TOM.to_owned(), format!("Bearer {API_KEY}"),
             format!("realtime, openai-insecure-api-key.{TOM}"), format!("OpenAI-Insecure-API-Key.{TOM}"),
             "authorization".to_owned(), "Authorization, x-api-key, upgrade, close".to_owned(), "websocket".to_owned(),
             "Basic OnNrLVRvbS1hYmNkZWZnaDEyMzQ1Njc4".to_owned(), "chunked".to_owned(), String::new(),
@@ -147,7 +147,7 @@ proptest! {
         prop_assert!(head.uri.path().starts_with(prefix) && !below.contains('\\'));
 
         // The keys.
-        let bearer = format!("Bearer {REAL}");
+        let bearer = format!("Bearer {API_KEY}");
         prop_assert_eq!(head.headers.get_all("authorization").iter().collect::<Vec<_>>(), [bearer.as_str()]);
         prop_assert!(head.headers["authorization"].is_sensitive());
         for (name, value) in &head.headers {

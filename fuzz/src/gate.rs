@@ -88,7 +88,7 @@ fn check_responses(exchange: &Exchange, headers: &HeaderMap, secrets: &[&str]) {
         let mut response = Response::new(()).into_parts().0;
         (response.status, response.headers) = (status, headers.clone());
         let upgraded = exchange.admit_upgrade(response.clone());
-        assert!(upgraded.is_err() || status == StatusCode::SWITCHING_PROTOCOLS && exchange.wants_websocket());
+        assert!(upgraded.is_err() || status == StatusCode::SWITCHING_PROTOCOLS && exchange.is_websocket());
         let admitted = exchange.admit_response(response);
         assert!(admitted.is_err() || ![StatusCode::SWITCHING_PROTOCOLS, StatusCode::UNAUTHORIZED].contains(&status));
         for head in [upgraded, admitted] {

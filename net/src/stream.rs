@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-/// A connection.
+/// A connection. Exhaustive: callers create the variants.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP.

@@ -38,7 +38,7 @@ pub struct Proxy {
     sinks: Sinks,
 }
 
-/// What happens to a request.
+/// What happens to a request. Exhaustive: an adapter has to handle both.
 #[derive(Debug)]
 pub enum Decision {
     /// Send it to the upstream.
@@ -107,7 +107,7 @@ impl Admitted {
     {
         let Self { forward, mut log } = self;
         let (head, exchange) = forward.into_parts();
-        let upgrade = if exchange.wants_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
+        let upgrade = if exchange.is_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
         // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async block,
         // which would reserve room for the head.
         let sending = Box::pin(upstream.send(head, body, upgrade));

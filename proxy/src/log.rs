@@ -15,6 +15,7 @@ const TARGET_PREFIX: &str = "sparekey";
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Format {
     /// For people to read.
     Text,

@@ -25,7 +25,7 @@ fn admit(bencher: Bencher, keys: usize) {
 }
 
 #[divan::bench(args = [1, 10_000], sample_count = 300, sample_size = 50)]
-fn refuse(bencher: Bencher, keys: usize) {
+fn reject(bencher: Bencher, keys: usize) {
     let gate = gate(keys);
     bencher.with_inputs(|| request(WRONG)).bench_values(|head| gate.admit(black_box(head)));
 }
