@@ -7,11 +7,13 @@ use tokio::{
     time::sleep,
 };
 
-/// The wait after a failed accept. It fails if no file descriptor is free, and would fail again at once.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The wait after a failed accept. It fails if no file descriptor is free, and would fail again at once: 20 tries per
+/// second cost little.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts the next connection and sets `TCP_NODELAY`, because Nagle's algorithm delays small writes by up to 40 ms. An
-/// accept that fails is logged and repeated after a pause.
+/// Accepts the next connection and sets `TCP_NODELAY`, because Nagle's algorithm
+/// ([RFC 9293 §3.7.4](https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4)) delays small writes by up to 40 ms, the
+/// delayed ACK of Linux. An accept that fails is logged and repeated after a pause.
 pub async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
@@ -21,7 +23,7 @@ pub async fn accept(listener: &TcpListener) -> TcpStream {
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
-                sleep(PAUSE).await;
+                sleep(RETRY_PAUSE).await;
             }
         }
     }

@@ -9,10 +9,10 @@ use std::{
 
 use tokio::io::{AsyncWrite, ReadBuf};
 
-/// The most bytes that are copied.
+/// The most bytes that are copied: a head, or an event with its chunk line. Larger pieces cost more to copy.
 const COPY_MAX: usize = 2048;
 
-/// Does what `poll_write_vectored` does.
+/// Writes like `poll_write_vectored`.
 ///
 /// # Errors
 /// Those of the stream.

@@ -16,12 +16,12 @@ struct Armed {
     sleep: Pin<Box<Sleep>>,
     /// When `sleep` fires. A copy, because `sleep` is in another cache line.
     at: Instant,
-    /// The waker that `sleep` has.
+    /// The waker that `sleep` wakes.
     waker: Waker,
 }
 
 impl MovingDeadline {
-    /// Ready once the deadline has passed. `now` is the current time, which most callers have read already.
+    /// Returns ready once the deadline has passed. `now` is the current time, which most callers have read already.
     pub fn poll(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let armed = self.0.get_or_insert_with(|| Armed {
             sleep: Box::pin(sleep_until(deadline)),
@@ -62,8 +62,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Polls with the first deadline, then with the second, and returns the seconds that passed. The paused clock jumps to
-    /// the next timer.
+    /// Polls with the first deadline, then with the second, and returns the seconds that passed. The paused clock jumps
+    /// to the next timer.
     async fn wait(first: u32, second: u32) -> u64 {
         pause();
         let (mut timer, start) = (MovingDeadline::default(), Instant::now());

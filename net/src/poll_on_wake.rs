@@ -19,7 +19,7 @@ pub struct PollOnWake<F> {
 #[derive(Debug)]
 struct WakeFlag {
     woken: AtomicBool,
-    /// The task that polls.
+    /// The task that polled last.
     task: Mutex<Waker>,
 }
 

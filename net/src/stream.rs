@@ -28,27 +28,17 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Whether unread bytes or the end have arrived, as far as the runtime was notified.
+    /// Returns whether unread bytes or the end have arrived, as far as the runtime was notified.
     pub fn has_unread(&self) -> bool {
         self.tcp().is_none_or(|tcp| is_unread(tcp.try_io(Interest::READABLE, || peek(tcp))))
     }
 
-    /// The same, by a system call, because the runtime is notified later.
+    /// Returns the same by a system call, because the runtime is notified later.
     pub fn has_unread_in_kernel(&self) -> bool {
         self.tcp().is_none_or(|tcp| is_unread(peek(tcp)))
     }
 
-    /// The socket, if all unread bytes are in the kernel.
-    fn tcp(&self) -> Option<&TcpStream> {
-        match self {
-            Self::Plain(tcp) => Some(tcp),
-            // TLS may have read bytes from the kernel and buffered them.
-            Self::Tls(tls) => Some(tls.get_ref().0).filter(|_| tls.get_ref().1.wants_read()),
-            Self::Half(_) => None,
-        }
-    }
-
-    /// Waits until bytes can be read. Returns at once over TLS, which has to read to find out.
+    /// Waits until bytes can be read. Over TLS it returns at once, because only a read shows whether there are bytes.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(tcp) => tcp.poll_read_ready(cx),
@@ -60,6 +50,16 @@ impl Stream {
     pub fn split(self) -> (Self, WriteHalf<Box<Self>>) {
         let (read, write) = split(Box::new(self));
         (Self::Half(read), write)
+    }
+
+    /// The socket, if all unread bytes are in the kernel.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(tcp) => Some(tcp),
+            // TLS may have read bytes from the kernel and buffered them.
+            Self::Tls(tls) => Some(tls.get_ref().0).filter(|_| tls.get_ref().1.wants_read()),
+            Self::Half(_) => None,
+        }
     }
 
     fn reader(self: Pin<&mut Self>) -> Pin<&mut (dyn AsyncRead + Unpin)> {

@@ -4,11 +4,11 @@ use std::{io, sync::Arc};
 
 use rustls::ClientConfig;
 
-/// The TLS configuration for the upstream. It trusts the certificates in `SSL_CERT_FILE` and `SSL_CERT_DIR` if one of them
-/// is set, otherwise Mozilla's, which are built in so that an empty container works too.
+/// Creates the TLS configuration for the upstream. It trusts the certificates in `SSL_CERT_FILE` and `SSL_CERT_DIR` if
+/// one of them is set, otherwise Mozilla's, which are built in so that an empty container works too.
 ///
 /// # Errors
-/// If the variables name no usable certificate.
+/// The variables name no usable certificate.
 pub fn client_tls() -> io::Result<Arc<ClientConfig>> {
     let mut roots = rustls::RootCertStore::empty();
     if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty())) {

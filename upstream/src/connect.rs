@@ -10,9 +10,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service as _;
 
-/// For name lookup, TCP and TLS together.
+/// For name lookup, TCP and TLS together: three retransmissions of a lost SYN (1 + 2 + 4 s,
+/// [RFC 6298 §5](https://www.rfc-editor.org/rfc/rfc6298#section-5)) fit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// TCP keepalive, to detect an upstream that vanished.
+/// The idle time before TCP keepalive probes ([RFC 9293 §3.8.4](https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4)),
+/// which detect an upstream that vanished.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// ALPN identifiers
@@ -34,7 +36,8 @@ struct Tls {
     http1: Arc<ClientConfig>,
 }
 
-/// A connection and the protocol that was agreed on.
+/// A connection and its protocol, negotiated by ALPN
+/// ([RFC 7301](https://www.rfc-editor.org/rfc/rfc7301)).
 #[derive(Debug)]
 pub(crate) enum Negotiated {
     Http1(Stream),
@@ -42,7 +45,7 @@ pub(crate) enum Negotiated {
 }
 
 impl Connector {
-    /// Without `tls`, only connections to `http` URIs can be opened.
+    /// Without `tls`, it opens connections to `http` URIs only.
     pub(crate) fn new(tls: Option<&ClientConfig>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -66,6 +69,8 @@ impl Connector {
             return Ok(Negotiated::Http1(Stream::Plain(tcp)));
         }
         let tls = self.tls.as_ref().ok_or_else(|| io::Error::other("no trusted certificates for https"))?;
+        // An IPv6 address is in brackets in a URI only
+        // (https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2).
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let config = if http1_only { &tls.http1 } else { &tls.h2_http1 };

@@ -11,7 +11,7 @@ pub struct Error {
     source: BoxError,
 }
 
-/// What kind of error it is. Exhaustive: a caller has to choose an error response for each kind.
+/// The kind of an error. Exhaustive: a caller has to choose an error response for each kind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
     /// Nothing of the request was sent: no connection, or it closed before a byte was written.
@@ -27,7 +27,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// What kind of error it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -1,7 +1,7 @@
 //! An HTTP/1.1 client.
 //!
-//! **In scope:** one request at a time on a connection, and the bodies in both directions as they arrive. A connection has
-//! no task of its own: the future that waits for the response head, or the reader of the body, drives it. Only a
+//! **In scope:** one request at a time on a connection, and the bodies in both directions as they arrive. A connection
+//! has no task of its own: the future that waits for the response head, or the reader of the body, drives it. Only a
 //! request body that is still being sent when the response starts continues in a task.
 //!
 //! **Out of scope:** which connection is used, and whether a request is repeated.
@@ -36,7 +36,8 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     connection.start_exchange();
-    // An upstream that refuses a body may stop reading, and still have sent its response.
+    // An upstream that rejects a body may stop reading, and still have sent its response
+    // (https://www.rfc-editor.org/rfc/rfc9112#section-9.5).
     let mut write_error = None;
     poll_fn(|cx| {
         if write_error.is_none()

@@ -41,19 +41,25 @@ use crate::{
     request_body::RequestBody,
 };
 
-/// Pings detect a dead connection, which would otherwise let each of its requests time out.
+/// Between pings ([RFC 9113 §6.7](https://www.rfc-editor.org/rfc/rfc9113#section-6.7)), which detect a dead connection:
+/// otherwise each of its requests would wait for `UPSTREAM_TIMEOUT`.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// The wait for the response to a ping, which may queue behind other frames on a slow line.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bytes of a response that may wait for a slow client ([RFC 9113 §6.9](https://www.rfc-editor.org/rfc/rfc9113#section-6.9)).
+/// Bytes of a response that may wait for a slow client: at most 1 MiB of memory per stream
+/// ([RFC 9113 §6.9](https://www.rfc-editor.org/rfc/rfc9113#section-6.9)).
 const STREAM_WINDOW: u32 = 1 << 20;
-/// The maximum, so that waiting responses never block the others.
+/// The maximum in bytes ([RFC 9113 §6.9.1](https://www.rfc-editor.org/rfc/rfc9113#section-6.9.1)), so that waiting
+/// responses never block the others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
-/// Memory that small waiting frames may take besides their bytes, per connection.
+/// Bytes of memory that small waiting frames may take besides their data, per connection: 32 MiB bound a hostile
+/// upstream.
 const OVERHEAD_MAX: usize = 32 << 20;
-/// The longest response head, in bytes, as HTTP/2 counts it.
+/// The longest response head, in bytes, as `SETTINGS_MAX_HEADER_LIST_SIZE` counts it
+/// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)). OpenAI's heads have about 2 KB.
 const HEAD_MAX: u32 = 16 << 10;
-/// Concurrent requests on a connection before the upstream's SETTINGS have arrived
+/// Concurrent requests on a connection before the upstream's SETTINGS have arrived: the recommended minimum
 /// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
 const INITIAL_MAX_STREAMS: usize = 100;
 
@@ -111,7 +117,7 @@ impl Connections {
 }
 
 impl Shared {
-    /// Whether neither side has sent GOAWAY.
+    /// Whether neither side has sent GOAWAY ([RFC 9113 §6.8](https://www.rfc-editor.org/rfc/rfc9113#section-6.8)).
     fn is_open(&mut self) -> bool {
         matches!(self.requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
     }
@@ -125,7 +131,7 @@ impl Shared {
     }
 }
 
-/// Drives a connection until it ends or answers no ping.
+/// Drives a connection until it ends or a ping gets no response.
 async fn drive<S>(mut connection: Connection<S, Bytes>, streams: Arc<AtomicUsize>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -163,8 +169,8 @@ impl StreamPermit {
         let (mut response, stream) = self.requests.send_request(request, !has_body).map_err(Error::not_sent)?;
         let mut send_body = has_body.then(|| SendBody::new(stream, body));
         let response = poll_fn(|cx| {
-            if let Some(sending) = &mut send_body
-                && let Poll::Ready(sent) = sending.poll(cx)
+            if let Some(body) = &mut send_body
+                && let Poll::Ready(sent) = body.poll(cx)
             {
                 sent.map_err(|error| Error::new(ErrorKind::RequestBody, error))?;
                 send_body = None;
@@ -201,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn unanswered_ping_closes_a_connection_in_use() {
+    async fn ping_without_response_closes_a_connection_in_use() {
         assert!(is_closed(1, false).await);
         assert!(!is_closed(0, false).await);
         assert!(!is_closed(1, true).await);

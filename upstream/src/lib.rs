@@ -103,7 +103,7 @@ impl Upstream {
     {
         let last_write = Arc::new(LastWrite::now());
         let body = RequestBody::new(body, Arc::clone(&last_write));
-        // Boxed, because each future on its way would reserve room for it.
+        // Boxed, because each future that holds it would reserve room for it.
         let request = Box::new(Request::from_parts(head, body));
         async move {
             let mut exchange = pin!(self.exchange(request, upgrade));

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 #[derive(Debug, PartialEq)]
 enum Outcome {
-    Refused,
+    Rejected,
     /// A head, a part of a body, and an error.
     Cut(StatusCode, Vec<u8>),
     Complete(StatusCode, HeaderMap, Vec<u8>),
@@ -85,7 +85,7 @@ fn ours(response: &[u8]) -> Outcome {
         match head::parse(&mut buffer, &mut cache, &Method::GET, Upgrade::Forbidden) {
             Ok(Some(head)) if head.is_interim() => {}
             Ok(Some(head)) => break head,
-            Ok(None) | Err(_) => return Outcome::Refused,
+            Ok(None) | Err(_) => return Outcome::Rejected,
         }
     };
     let mut data = Vec::new();
@@ -107,12 +107,12 @@ async fn hypers(response: &[u8]) -> Outcome {
     let (mut sender, connection) = handshake(TokioIo::new(near)).await.expect("a handshake sends nothing");
     tokio::spawn(connection);
     let request = Request::get("/").header("host", "x").body(Empty::<bytes::Bytes>::new()).expect("a valid request");
-    let sending = sender.send_request(request);
-    // hyper refuses a response that arrives before its request.
+    let exchange = sender.send_request(request);
+    // hyper rejects a response that arrives before its request.
     assert!(far.read(&mut [0; 1024]).await.expect("the request arrives") > 0);
     far.write_all(response).await.expect("it fits the buffer");
     far.shutdown().await.expect("the stream closes");
-    let Ok(response) = sending.await else { return Outcome::Refused };
+    let Ok(response) = exchange.await else { return Outcome::Rejected };
     let (head, mut body) = response.into_parts();
     let mut data = Vec::new();
     loop {

@@ -95,6 +95,7 @@ impl Http1Body {
         self.connection.take()
     }
 
+    /// Whether the body has ended.
     pub(crate) fn is_end_stream(&self) -> bool {
         self.connection.is_none()
     }

@@ -25,9 +25,10 @@ use crate::upgrade::Upgrade;
 const READ_HEAD: usize = 8 * 1024;
 /// The fewest bytes reserved to read a body: a stream of small events gets buffers that the allocator reuses.
 const READ_MIN: usize = 1024;
-/// The most bytes reserved to read a body: larger reads save no more time in a fast download.
+/// The most bytes reserved to read a body: it bounds the memory of a download whose client is slow.
 const READ_MAX: usize = 128 * 1024;
-/// Interim responses (1xx) before the final one. Servers send one or two; more than 32 are an attack.
+/// Interim responses ([RFC 9110 §15.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.2)) before the final one.
+/// Servers send one or two; more than 32 are an attack.
 const INTERIM_MAX: usize = 32;
 
 /// A connection, and the bytes read from it that are not parsed yet.
@@ -45,8 +46,8 @@ impl Connection {
         Self { stream, read: BytesMut::new(), read_size: READ_HEAD, header_cache: Arc::clone(header_cache) }
     }
 
-    /// Whether it is open and has no unread bytes, so that a request may be sent. A connection that was idle for a while
-    /// may have been closed: that needs a system call.
+    /// Whether it is open and has no unread bytes, so that a request may be sent. A connection that was idle for a
+    /// while may have been closed: that needs a system call.
     pub(crate) fn is_reusable(&self, was_idle: bool) -> bool {
         let has_unread = if was_idle { Stream::has_unread_in_kernel } else { Stream::has_unread };
         self.read.is_empty() && !has_unread(&self.stream)

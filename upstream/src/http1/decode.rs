@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// Bytes of chunk extensions, trailers and leading zeros in a body. They are ignored, so more of them are an attack
+/// Bytes of chunk extensions, trailers and leading zeros in a body. They are ignored, so more than 16 KiB are an attack
 /// ([RFC 9112 §7.1.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1.1)).
 const IGNORED_MAX: usize = 16 * 1024;
 
@@ -33,7 +33,7 @@ pub enum Decoder {
     UntilClose,
 }
 
-/// The state of the chunked coding.
+/// The state of the chunked coding ([RFC 9112 §7.1](https://www.rfc-editor.org/rfc/rfc9112#section-7.1)).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chunked {
     state: ChunkState,
@@ -104,24 +104,25 @@ impl Decoder {
 }
 
 impl Chunked {
-    /// Moves the data of all chunks behind that of the first, so that it is written in one piece.
+    /// Moves the data of all chunks behind that of the first, so that it is written in one piece: one system call
+    /// instead of one per chunk.
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Bytes, DecodeError> {
         let mut read = 0;
         let mut data = 0..0;
         while let (Some(byte), true) = (buffer.get(read).copied(), self.state != ChunkState::End) {
-            if let ChunkState::Data(left) = self.state {
-                let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len() - read);
+            if let ChunkState::Data(remaining) = self.state {
+                let length = usize::try_from(remaining).unwrap_or(usize::MAX).min(buffer.len() - read);
                 if data.is_empty() {
                     data = read..read;
                 }
-                // musl's `memmove` would copy data onto itself, byte by byte.
+                // The first chunk stays: musl's `memmove` would copy it onto itself, byte by byte.
                 if read != data.end {
                     buffer.copy_within(read..read + length, data.end);
                 }
                 data.end += length;
                 read += length;
-                let left = left - length as u64;
-                self.state = if left == 0 { ChunkState::DataCr } else { ChunkState::Data(left) };
+                let remaining = remaining - length as u64;
+                self.state = if remaining == 0 { ChunkState::DataCr } else { ChunkState::Data(remaining) };
             } else {
                 match self.next(byte) {
                     Ok(state) => self.state = state,

@@ -25,11 +25,14 @@ pub(crate) fn write_head(head: &request::Parts, size: Option<u64>, out: &mut Vec
     for (name, value) in &head.headers {
         line(out, name.as_str(), value.as_bytes());
     }
-    // Use the client's `Content-Length` if there is one; sending a different number of bytes is an error.
+    // Use the client's `Content-Length` if there is one; sending a different number of bytes is an error
+    // (https://www.rfc-editor.org/rfc/rfc9112#section-6.2).
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let encoding = announced.or(size).map_or(BodyEncoding::Chunked, BodyEncoding::Length);
     match encoding {
         BodyEncoding::Chunked => line(out, "transfer-encoding", b"chunked"),
+        // An empty body without `Content-Length` needs no header
+        // (https://www.rfc-editor.org/rfc/rfc9112#section-6.3).
         BodyEncoding::Length(length) if announced.is_none() && length > 0 => {
             line(out, "content-length", length.to_string().as_bytes());
         }

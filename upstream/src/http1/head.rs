@@ -29,7 +29,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// Whether it is an interim response
+    /// Returns whether it is an interim response
     /// ([RFC 9110 §15.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.2)).
     #[must_use]
     pub fn is_interim(&self) -> bool {
@@ -47,7 +47,7 @@ pub fn parse(
     method: &Method,
     upgrade: Upgrade,
 ) -> Result<Option<Head>, HeadError> {
-    // Refused at the first wrong byte, without waiting for the end of the head.
+    // Rejected at the first wrong byte, without waiting for the end of the head.
     if buffer.iter().zip(HTTP_1).any(|(byte, expected)| byte != expected) {
         return Err(HeadError::StatusLine);
     }
@@ -63,7 +63,8 @@ pub fn parse(
     Ok(Some(Head { parts, body, keep_alive }))
 }
 
-/// Version and status of `HTTP/1.1 200 OK`. The reason phrase may be missing and is dropped.
+/// Version and status of `HTTP/1.1 200 OK` ([RFC 9112 §4](https://www.rfc-editor.org/rfc/rfc9112#section-4)). The
+/// reason phrase may be missing and is dropped.
 fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
     let (version, rest) = line.strip_prefix(HTTP_1)?.split_at_checked(2)?;
     let version = match version {
@@ -78,7 +79,7 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
 }
 
 /// The decoder of the body ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)), and whether the
-/// connection stays open after it.
+/// connection stays open after it ([RFC 9112 §9.3](https://www.rfc-editor.org/rfc/rfc9112#section-9.3)).
 fn body(
     method: &Method,
     status: StatusCode,
@@ -101,7 +102,8 @@ fn body(
         || status.is_informational()
         || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
     match (length, chunked) {
-        // Both `Content-Length` and `Transfer-Encoding`: rejected, because RFC 9112 §6.3 warns of response smuggling.
+        // Both `Content-Length` and `Transfer-Encoding`: rejected, because of response smuggling
+        // (https://www.rfc-editor.org/rfc/rfc9112#section-6.3).
         (Some(_), true) => Err(HeadError::Framing),
         _ if bodiless => Ok((Decoder::Length(0), keep_alive)),
         (Some(length), false) => Ok((Decoder::Length(length), keep_alive)),
@@ -156,27 +158,27 @@ mod tests {
     }
 
     #[track_caller]
-    fn framed(head: &str, body: Decoder, keep_alive: bool) {
+    fn has_body(head: &str, body: Decoder, keep_alive: bool) {
         let head = parse_all(&format!("{head}\r\n\r\n")).unwrap().unwrap();
         assert_eq!((head.body, head.keep_alive), (body, keep_alive));
     }
 
     #[test]
     fn body_length() {
-        framed("HTTP/1.1 200 OK\r\ncontent-length: 5", Decoder::Length(5), true);
-        framed("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\nContent-Length: 5", Decoder::Length(5), true);
-        framed("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: x, Close", Decoder::Length(5), false);
-        framed("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", Decoder::chunked(), true);
-        framed("HTTP/1.1 200 OK", Decoder::UntilClose, false);
-        framed("HTTP/1.0 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive", Decoder::Length(5), false);
-        framed("HTTP/1.1 204 No Content\r\ncontent-length: 5", Decoder::Length(0), true);
-        framed("HTTP/1.1 304 Not Modified\r\ncontent-length: 5", Decoder::Length(0), true);
+        has_body("HTTP/1.1 200 OK\r\ncontent-length: 5", Decoder::Length(5), true);
+        has_body("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\nContent-Length: 5", Decoder::Length(5), true);
+        has_body("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: x, Close", Decoder::Length(5), false);
+        has_body("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked", Decoder::chunked(), true);
+        has_body("HTTP/1.1 200 OK", Decoder::UntilClose, false);
+        has_body("HTTP/1.0 200 OK\r\ncontent-length: 5\r\nconnection: keep-alive", Decoder::Length(5), false);
+        has_body("HTTP/1.1 204 No Content\r\ncontent-length: 5", Decoder::Length(0), true);
+        has_body("HTTP/1.1 304 Not Modified\r\ncontent-length: 5", Decoder::Length(0), true);
         let head = parse_as("HTTP/1.1 200\r\ncontent-length: 5\r\n\r\n", &Method::HEAD, Upgrade::Forbidden);
         assert!(head.unwrap().unwrap().body.is_end_stream());
     }
 
     #[test]
-    fn ambiguous_length_is_refused() {
+    fn ambiguous_length_is_rejected() {
         for lines in [
             "content-length: 5\r\ncontent-length: 6",
             "content-length: 5, 6",
@@ -222,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_refused() {
+    fn garbage_is_rejected() {
         for bytes in [
             "HTTP/2 200 OK\r\n\r\n",
             "HTTP/1.1 20 OK\r\n\r\n",

@@ -23,7 +23,8 @@ impl Line {
     }
 }
 
-/// Finds the lines of a head; returns their count and the head's length. `None` if its empty last line has not arrived.
+/// Finds the lines of a head ([RFC 9112 §2.2](https://www.rfc-editor.org/rfc/rfc9112#section-2.2): a lone LF ends a
+/// line too); returns their count and the head's length. `None` if its empty last line has not arrived.
 pub(super) fn find(bytes: &[u8], lines: &mut [Line]) -> Result<Option<(usize, usize)>, HeadError> {
     let mut start = 0;
     for (count, end) in memchr_iter(b'\n', bytes).enumerate() {

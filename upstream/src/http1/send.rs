@@ -157,7 +157,7 @@ where
                 let too_long = || SendError::RequestBody("longer than its Content-Length".into());
                 *remaining = remaining.checked_sub(data.len() as u64).ok_or_else(too_long)?;
             }
-            // An empty chunk would end the body.
+            // An empty chunk would end the body (https://www.rfc-editor.org/rfc/rfc9112#section-7.1).
             BodyEncoding::Chunked if data.is_empty() => {}
             BodyEncoding::Chunked => {
                 let line_break = if self.chunk_open { "\r\n" } else { "" };

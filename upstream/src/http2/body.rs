@@ -14,9 +14,11 @@ use tokio::{runtime::Handle, task::JoinSet, time::timeout};
 
 use super::{send::SendBody, stream_count::StreamCount};
 
-/// How long to wait for `END_STREAM` after all bytes of a body. More would keep a broken stream open.
+/// The wait for `END_STREAM` ([RFC 9113 §6.1](https://www.rfc-editor.org/rfc/rfc9113#section-6.1)) after all bytes of a
+/// body. A longer one would keep a broken stream open.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most bytes that are joined into one piece, so that small frames need one write.
+/// The most bytes that are joined into one piece, so that small frames need one write: the default maximum of one frame
+/// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
 const COALESCE_MAX: usize = 16 * 1024;
 
 /// The rest of an exchange after the response head.
@@ -61,7 +63,7 @@ impl Http2Body {
         Self { open: Some(Open { stream, _request_body: request_body, _count: count }), remaining: length, end: None }
     }
 
-    /// The data that has arrived, joined: frames may be small, and each would cost a write.
+    /// Returns the data that has arrived, joined: frames may be small, and each would cost a write.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let first = match self.end.take() {
             Some(end) => return Poll::Ready(end.err().map(Err)),
@@ -107,6 +109,7 @@ impl Http2Body {
         Poll::Ready(data.map_err(io::Error::other).transpose())
     }
 
+    /// Whether the body has ended.
     pub(crate) fn is_end_stream(&self) -> bool {
         self.open.as_ref().is_none_or(|open| open.stream.is_end_stream()) && !matches!(self.end, Some(Err(_)))
     }
@@ -117,8 +120,8 @@ impl Http2Body {
     }
 }
 
-/// A body that lacks only `END_STREAM` is read to its end: dropping it would reset the stream, and after about 1,000 resets
-/// `h2` closes the connection for all its requests.
+/// A body that lacks only `END_STREAM` is read to its end: dropping it would reset the stream, and after about 1,000
+/// resets `h2` closes the connection for all its requests.
 impl Drop for Http2Body {
     fn drop(&mut self) {
         let unended = self.open.take().filter(|open| self.remaining == Some(0) && !open.stream.is_end_stream());

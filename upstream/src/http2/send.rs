@@ -25,8 +25,8 @@ impl<B: Body<Data = Bytes> + Unpin> SendBody<B> {
         Self { stream, body, data: None }
     }
 
-    /// Sends what is available, as far as the upstream reads it. Ready once the body is complete, or once the upstream has
-    /// reset the stream: its response, if any, has the reason.
+    /// Sends what is available, as far as the upstream reads it. Returns ready once the body is complete, or once the
+    /// upstream has reset the stream: its response, if any, has the reason.
     ///
     /// # Errors
     /// Those of the client's body.
