@@ -1,4 +1,4 @@
-//! The owner's address: metrics, liveness, readiness. It is for the owner only.
+//! The admin address: metrics, liveness, readiness. It is for the owner only.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     metrics::{self, Metrics},
 };
 
-/// For a client to send its request headers: the same as the default of `HEADER_TIMEOUT`.
+/// The time for a client to send its request headers: the same as the default of `HEADER_TIMEOUT`.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TEXT: &str = "text/plain; charset=utf-8";

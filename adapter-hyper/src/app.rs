@@ -31,28 +31,11 @@ pub(crate) struct App {
     temporary_key: Option<NewKey>,
 }
 
-/// The settings of the owner's account at the upstream, which the demo ignores.
-fn account_settings() -> impl Iterator<Item = &'static str> {
-    sparekey_core::SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "ACCESS_KEYS")
-}
-
-/// Starts the stand-in for OpenAI and makes it the upstream.
-async fn use_demo(values: &mut Values) -> Result<(), Box<dyn Error>> {
-    let api_key = keygen::access_key("demo", keygen::DEFAULT_LENGTH)?;
-    let address = sparekey_demo::start(api_key.expose()).await?;
-    for name in account_settings() {
-        values.unset(name);
-    }
-    values.set("OPENAI_API_KEY", api_key.expose().to_owned());
-    values.set("API_BASE", format!("http://{address}"));
-    Ok(())
-}
-
 impl App {
     /// Reads all settings.
     ///
     /// # Errors
-    /// All problems.
+    /// All problems, one sentence each.
     pub(crate) async fn load(arguments: Option<&ArgMatches>) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let demo = arguments.is_some_and(|arguments| arguments.get_flag("demo"));
@@ -140,4 +123,21 @@ impl App {
             tracing::info!("draining: no new connections; a second signal ends at once");
         }
     }
+}
+
+/// The settings of the owner's account at the upstream, which the demo ignores.
+fn account_settings() -> impl Iterator<Item = &'static str> {
+    sparekey_core::SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "ACCESS_KEYS")
+}
+
+/// Starts the stand-in for OpenAI and makes it the upstream.
+async fn use_demo(values: &mut Values) -> Result<(), Box<dyn Error>> {
+    let api_key = keygen::access_key("demo", keygen::DEFAULT_LENGTH)?;
+    let address = sparekey_demo::start(api_key.expose()).await?;
+    for name in account_settings() {
+        values.unset(name);
+    }
+    values.set("OPENAI_API_KEY", api_key.expose().to_owned());
+    values.set("API_BASE", format!("http://{address}"));
+    Ok(())
 }

@@ -18,12 +18,12 @@ use mimalloc::MiMalloc;
 
 use crate::{app::App, config::command_line};
 
-/// Faster than the allocators of glibc and musl, and less fragmented with 1,000 streams.
+/// musl's allocator took 40 % of the CPU time of a static build. After 1,000 streams, glibc's left 28 MB, this one 23 MB.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The exit code for invalid settings, as for invalid flags.
-const USAGE: u8 = 2;
+/// The exit code for invalid settings: that of clap for invalid flags.
+const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     rlimits::set();
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Ok(app) => app,
         Err(problems) => {
             eprintln!("sparekey: invalid settings:\n  {}", problems.join("\n  "));
-            return ExitCode::from(USAGE);
+            return ExitCode::from(EXIT_USAGE);
         }
     };
     if arguments.is_some_and(|arguments| arguments.subcommand_matches("check").is_some()) {
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let result = runtime.block_on(app.run());
-    // Without waiting for name lookups, as dropping the runtime would.
+    // Dropping the runtime would wait for name lookups.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,

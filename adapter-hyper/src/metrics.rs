@@ -8,7 +8,6 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-
 use sparekey_proxy::{End, RequestRecord, Sink};
 
 /// The content type of [`Metrics::text`].
@@ -45,7 +44,7 @@ struct UserLabels {
 }
 
 impl Metrics {
-    /// All metrics at 0.
+    /// Creates all metrics, at 0.
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("sparekey");
         let requests = Family::default();
@@ -70,7 +69,7 @@ impl Metrics {
         Self { registry, requests, rejections, open, received, sent, upstream_head }
     }
 
-    /// All metrics as text.
+    /// Returns all metrics as text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a `String` cannot fail.

@@ -1,5 +1,6 @@
-//! Measures whether the time of a rejection depends on how much of a key is correct. The same key is sent to two gates: for
-//! one only its last character is wrong, for the other all characters of its random part are. `cargo run --release --example constant_time`
+//! Measures whether the time of a rejection depends on how much of a key is correct. The same key is sent to two gates:
+//! for one only its last character is wrong, for the other all characters of its random part are.
+//! `cargo run --release --example constant_time`
 //!
 //! A Welch's t above 4.5 or below -4.5 means that the times differ ([dudect](https://eprint.iacr.org/2016/1123)).
 

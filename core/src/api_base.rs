@@ -97,8 +97,8 @@ impl ApiBase {
         Uri::from_parts(parts).ok()
     }
 
-    /// Removes the base from an absolute URL or an absolute path; the rest is a path such as `/files/1`. `None` outside the
-    /// base.
+    /// Removes the base from an absolute URL or an absolute path; the rest is a path such as `/files/1`. `None` outside
+    /// the base.
     pub(crate) fn strip_base<'a>(&self, location: &'a str) -> Option<&'a str> {
         let path = if location.starts_with('/') && !location.starts_with("//") {
             location

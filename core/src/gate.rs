@@ -1,4 +1,4 @@
-//! The decision about a request: its head in; the upstream's request head, a response of our own, or an error response out.
+//! The decision about a request head: forward a rewritten one, respond, or reject. And the filter of response heads.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::{
 /// Authorization of an
 /// [authenticated AI Gateway](https://developers.cloudflare.com/ai-gateway/configuration/authentication/).
 const GATEWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("cf-aig-authorization");
-/// [Custom metadata](https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/) in an AI Gateway's log.
+/// [Custom metadata](https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/) in an AI Gateway's
+/// log.
 const GATEWAY_METADATA: HeaderName = HeaderName::from_static("cf-aig-metadata");
 
 /// Header values in a request. No client sends so many; [`http::HeaderMap`] takes 24,576.

@@ -1,5 +1,5 @@
-//! The headers that are removed, in each direction. All others pass unchanged: values, duplicates, and the order within a
-//! name.
+//! The headers that are removed, in each direction. All others pass unchanged: values, duplicates, and the order within
+//! a name.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -45,8 +45,8 @@ static STRIPPED_FROM_REQUEST: [HeaderName; 13] = [
 
 /// Prefixes of the headers that reverse proxies add
 /// ([Cloudflare](https://developers.cloudflare.com/fundamentals/reference/http-headers/),
-/// [CloudFront](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html)), and of
-/// those that control the owner's AI Gateway (`cf-aig-`).
+/// [CloudFront](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html)),
+/// and of those that control the owner's AI Gateway (`cf-aig-`).
 const PREFIXES_STRIPPED_FROM_REQUEST: [&str; 5] = ["cf-", "x-forwarded-", "x-amzn-", "x-amz-", "cloudfront-"];
 
 /// Headers about the upstream's site, which would apply to the proxy's, and about the owner's account.

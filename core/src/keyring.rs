@@ -60,7 +60,8 @@ pub enum ItemError {
 }
 
 impl Keyring {
-    /// Parses a list of keys and `sha256:` items, separated by commas or newlines. `owner_keys` must not be in the list.
+    /// Parses a list of keys and `sha256:` items, separated by commas or newlines. `owner_keys` must not be in the
+    /// list.
     ///
     /// # Errors
     /// Every invalid item, or [`KeyringError::Empty`].

@@ -4,8 +4,8 @@
 //! are forwarded, which headers pass in each direction, CORS, every response that is not the upstream's, the settings.
 //!
 //! **Out of scope:** bodies, connections, time, the environment, logs. They belong to the adapters, which decide
-//! nothing: an adapter loads a [`Config`] once, calls [`Gate::admit`] with a request's head, sends and streams, and calls
-//! [`Exchange::admit_response`] with the response's head.
+//! nothing: an adapter loads a [`Config`] once, calls [`Gate::admit`] with a request's head, sends and streams, and
+//! calls [`Exchange::admit_response`] with the response's head.
 //!
 //! ```
 //! use std::sync::Arc;

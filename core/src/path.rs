@@ -1,7 +1,7 @@
 //! Which request paths may be forwarded, and what remains of them below the API base.
 //!
-//! The rules apply to the path with all percent-escapes decoded, repeatedly, because an upstream or a gateway may decode
-//! it too. The forwarded path keeps its original bytes.
+//! The rules apply to the path with all percent-escapes decoded, repeatedly, because an upstream or a gateway may
+//! decode it too. The forwarded path keeps its original bytes.
 
 /// First segments of the routes that administer the owner's account
 /// ([OpenAI, Administration](https://developers.openai.com/api/reference/administration/overview)).
@@ -42,8 +42,8 @@ fn strip_version(mut path: &str) -> &str {
 }
 
 /// Whether a decoded path resolves to itself: no `.` or `..` segment
-/// ([RFC 3986 §5.2.4](https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4)), no control character, no backslash (which the
-/// [URL Standard](https://url.spec.whatwg.org/#path-state) reads as a slash).
+/// ([RFC 3986 §5.2.4](https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4)), no control character, no backslash (which
+/// the [URL Standard](https://url.spec.whatwg.org/#path-state) reads as a slash).
 pub(crate) fn is_unambiguous(decoded: &[u8]) -> bool {
     let is_unsafe_byte = |byte: &u8| byte.is_ascii_control() || *byte == b'\\';
     !decoded.iter().any(is_unsafe_byte) && !segments(decoded).any(|segment| segment == b"." || segment == b"..")

@@ -67,7 +67,8 @@ impl Rejection {
         Self { kind, cors, detail: None }
     }
 
-    /// Creates the error response of an adapter that serves requests although its settings are invalid. It names the settings, and no secret.
+    /// Creates the error response of an adapter that serves requests although its settings are invalid. It names the
+    /// settings, and no secret.
     #[must_use]
     pub fn misconfigured(error: &ConfigError) -> Self {
         let detail = error.to_string().replace('\n', "; ");

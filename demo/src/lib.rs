@@ -35,11 +35,16 @@ use self::{
     turn::Turn,
 };
 
-/// The models in the list. A request may name any other model.
+/// The models in the list. A request may name any other model too.
 const MODELS: [&str; 3] = ["gpt-demo", "gpt-5-mini", "gpt-4o-mini"];
 
-/// Starts the stand-in on the current tokio runtime and returns its address: a free port of 127.0.0.1, plain HTTP/1.1, the
-/// API under `/v1`. It runs until the runtime ends, and accepts only `api_key`.
+struct Demo {
+    authorization: String,
+    requests: AtomicU64,
+}
+
+/// Starts the stand-in on the current tokio runtime and returns its address: a free port of 127.0.0.1, plain HTTP/1.1,
+/// the API under `/v1`. It runs until the runtime ends, and accepts only `api_key`.
 ///
 /// # Errors
 /// Those of binding the port.
@@ -52,11 +57,6 @@ pub async fn start(api_key: &str) -> io::Result<SocketAddr> {
     let demo = Demo { authorization: format!("Bearer {api_key}"), requests: AtomicU64::new(0) };
     tokio::spawn(accept(listener, Arc::new(demo)));
     Ok(address)
-}
-
-struct Demo {
-    authorization: String,
-    requests: AtomicU64,
 }
 
 async fn accept(listener: TcpListener, demo: Arc<Demo>) {
@@ -89,7 +89,8 @@ impl Demo {
 
     async fn route(&self, request: Request<Incoming>, id: &str) -> Result<Response<Body>, Refusal> {
         let (head, incoming) = request.into_parts();
-        // Read first: closing a connection with unread bytes resets it, and the refusal may be lost.
+        // Read first: closing a connection with unread bytes resets it, and the error response may be lost
+        // (https://www.rfc-editor.org/rfc/rfc9112#section-9.6).
         let body = request::read(incoming).await;
         if !self.is_authorized(&head.headers) {
             return Err(Refusal::wrong_key());

@@ -7,6 +7,7 @@ use crate::{
     shapes,
 };
 
+/// An error response, in [OpenAI's envelope](https://platform.openai.com/docs/guides/error-codes).
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,

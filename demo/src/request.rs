@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::refusal::Refusal;
 
-/// The largest request body, in bytes.
+/// The largest request body, in bytes: enough for any text; a larger one holds images or files, which the demo does not
+/// read.
 const BODY_MAX: usize = 1024 * 1024;
 
 /// Reads a body to its end, also if it is larger than [`BODY_MAX`].

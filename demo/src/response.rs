@@ -15,10 +15,16 @@ use http_body_util::{Either, Full};
 use serde_json::Value;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Between two events of a stream: about the speed of a small model, so that a reader sees each word arrive.
+/// Between two events of a stream: 25 words per second, so that a reader sees each word arrive.
 const EVENT_INTERVAL: Duration = Duration::from_millis(40);
 
 pub(crate) type Body = Either<Full<Bytes>, PacedEvents>;
+
+/// A body that sends one frame per interval.
+pub(crate) struct PacedEvents {
+    events: vec::IntoIter<String>,
+    timer: Pin<Box<Sleep>>,
+}
 
 pub(crate) fn json(value: &Value) -> Response<Body> {
     with_type("application/json", Either::Left(Full::from(value.to_string())))
@@ -34,12 +40,6 @@ fn with_type(content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
-}
-
-/// A body that sends one frame per interval.
-pub(crate) struct PacedEvents {
-    events: vec::IntoIter<String>,
-    timer: Pin<Box<Sleep>>,
 }
 
 impl http_body::Body for PacedEvents {

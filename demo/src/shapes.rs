@@ -22,8 +22,8 @@ pub struct Generation<'a> {
 }
 
 impl<'a> Generation<'a> {
-    /// The pieces in which the text is streamed: its words, each with the space before it, as models emit tokens. A word
-    /// counts as a token.
+    /// Returns the pieces in which the text is streamed: its words, each with the space before it, as models emit
+    /// tokens. A word counts as a token.
     pub fn words(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let mut rest = self.text;
         std::iter::from_fn(move || {
@@ -34,14 +34,14 @@ impl<'a> Generation<'a> {
         })
     }
 
-    /// Tokens of the output.
+    /// Returns the tokens of the output.
     #[must_use]
     pub fn output_tokens(&self) -> usize {
         self.words().count()
     }
 }
 
-/// The [error envelope](https://platform.openai.com/docs/guides/error-codes). The type follows from the status.
+/// Returns the [error envelope](https://platform.openai.com/docs/guides/error-codes). The type follows from the status.
 #[must_use]
 pub fn error(status: u16, message: &str, param: Option<&str>, code: Option<&str>) -> Value {
     let error_type = if status < 500 { "invalid_request_error" } else { "server_error" };

@@ -10,7 +10,7 @@ const QUOTE_MAX: usize = 120;
 /// A request for text.
 pub(crate) struct Turn<'a> {
     pub(crate) model: &'a str,
-    /// The sentence in response.
+    /// The output text.
     pub(crate) text: String,
     /// Words of the message; a word counts as a token.
     pub(crate) input_tokens: usize,
@@ -25,7 +25,8 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// A conversation is a text, or a list of messages. The content of a message is a text, or a list of parts, some with text.
+/// A conversation is a text, or a list of messages. The content of a message is a text, or a list of parts, some with
+/// text.
 fn last_message(messages: &Value) -> String {
     let by_user = |message: &&Value| message["role"] == "user";
     let content = match messages.as_array() {
@@ -45,7 +46,7 @@ fn sentence(message: &str) -> String {
         None if message.is_empty() => String::new(),
         None => format!(" You said: \"{message}\"."),
     };
-    format!("Hello from the demo inside Sparekey!{quote} Give Sparekey your OpenAI key, and a model will answer here.")
+    format!("Hello from the demo inside Sparekey!{quote} Set OPENAI_API_KEY, and a model responds here.")
 }
 
 #[cfg(test)]
@@ -74,7 +75,7 @@ mod tests {
         assert_eq!(
             sentence("Good\n morning"),
             "Hello from the demo inside Sparekey! You said: \"Good morning\". \
-             Give Sparekey your OpenAI key, and a model will answer here."
+             Set OPENAI_API_KEY, and a model responds here."
         );
         assert!(!sentence(" ").contains("You said"));
         assert!(sentence(&"ü".repeat(120)).contains(&format!("\"{}\"", "ü".repeat(120))));

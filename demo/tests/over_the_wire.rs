@@ -1,7 +1,9 @@
 //! The stand-in for OpenAI, over real connections.
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -11,6 +13,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 const KEY: &str = "sk-demo-api-key";
+
+const QUOTE: &str = "You said: \"Is \"this\" on, Zoë?\"";
 
 struct Reply {
     status: StatusCode,
@@ -80,10 +84,8 @@ fn chat(more: &Value) -> String {
     request.to_string()
 }
 
-const QUOTE: &str = "You said: \"Is \"this\" on, Zoë?\"";
-
 #[tokio::test]
-async fn other_keys_are_refused() {
+async fn other_keys_are_rejected() {
     let address = sparekey_demo::start(KEY).await.unwrap();
     assert!(address.ip().is_loopback());
     send(address, "sk-Tom-abcdefgh", "GET", "/v1/models", "").await.is_refusal(401, None, Some("invalid_api_key"));
@@ -198,7 +200,7 @@ async fn response_stream() {
 }
 
 #[tokio::test]
-async fn invalid_requests_are_refused() {
+async fn invalid_requests_are_rejected() {
     let chat = "/v1/chat/completions";
     get("/v1/v1/models").await.is_refusal(404, None, None);
     get(chat).await.is_refusal(404, None, None);

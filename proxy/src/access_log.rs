@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::record::{End, RequestRecord, Sink};
 
-/// The target of the lines, for `LOG`.
+/// The target of the lines, which `LOG` can name.
 const TARGET: &str = "sparekey::access";
 
 /// Writes a line per request at level `info`.

@@ -24,7 +24,7 @@ pub struct Body {
 
 #[derive(Debug)]
 enum Content {
-    /// Of our own; `None` once it was read.
+    /// The proxy's own; `None` once it was read.
     Own(Option<Bytes>),
     Upstream(ResponseBody),
 }

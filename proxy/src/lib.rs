@@ -1,10 +1,10 @@
 //! One request from start to end, for the adapters that run natively: the server and Lambda.
 //!
-//! **In scope:** the steps of a request, once: record, admit, send, filter, stream or tunnel, finish. The record's sinks,
-//! the access log among them.
+//! **In scope:** the steps of a request, once: record, admit, send, filter, stream or tunnel, finish. The record's
+//! sinks, the access log among them.
 //!
-//! **Out of scope:** decisions about heads (`sparekey-core`), connections to the upstream (`sparekey-upstream`), listeners
-//! and platforms (the adapters).
+//! **Out of scope:** decisions about heads (`sparekey-core`), connections to the upstream (`sparekey-upstream`),
+//! listeners and platforms (the adapters).
 
 mod access_log;
 mod body;
@@ -64,13 +64,13 @@ pub enum Outcome {
 }
 
 impl Proxy {
-    /// `gate` may be replaced at any time.
+    /// Creates a proxy. `gate` may be replaced at any time.
     #[must_use]
     pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks) -> Self {
         Self { gate, sinks }
     }
 
-    /// The sinks of the request records.
+    /// Returns the sinks of the request records.
     #[must_use]
     pub fn sinks(&self) -> &Sinks {
         &self.sinks
@@ -108,8 +108,8 @@ impl Admitted {
         let Self { forward, mut log } = self;
         let (head, exchange) = forward.into_parts();
         let upgrade = if exchange.is_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
-        // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async block,
-        // which would reserve room for the head.
+        // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async
+        // block, which would reserve room for the head.
         let sending = Box::pin(upstream.send(head, body, upgrade));
         async move {
             match receive(sending, &exchange, deadline).await {

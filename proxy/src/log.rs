@@ -10,7 +10,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// The prefix of the targets of all crates of the project.
+/// The start of the targets of all crates of the project.
 const TARGET_PREFIX: &str = "sparekey";
 
 /// How a line is written.

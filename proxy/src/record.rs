@@ -1,4 +1,4 @@
-//! The record of one request, and the sinks that get it at the end.
+//! The record of one request, and the sinks that receive it at the end.
 
 use std::{
     fmt,
@@ -20,43 +20,26 @@ pub enum End {
     ClientLeft,
 }
 
-/// Gets the records: the access log, the metrics.
+/// Receives the records: the access log, the metrics.
 pub trait Sink: fmt::Debug + Send + Sync {
-    /// Whether it wants records at the moment.
+    /// Returns whether it uses records at the moment.
     fn is_enabled(&self) -> bool;
 
-    /// A request has started.
+    /// Called when a request has started.
     fn started(&self) {}
 
-    /// Bytes of a request body were received.
+    /// Called when bytes of a request body were received.
     fn received(&self, bytes: usize) {
         let _ = bytes;
     }
 
-    /// A request has ended.
+    /// Called when a request has ended.
     fn finished(&self, request: &RequestRecord, end: End);
 }
 
 /// The sinks of a process.
 #[derive(Clone, Debug)]
 pub struct Sinks(Arc<[Arc<dyn Sink>]>);
-
-impl Sinks {
-    /// Every record goes to each of these.
-    #[must_use]
-    pub fn new(sinks: Vec<Arc<dyn Sink>>) -> Self {
-        Self(sinks.into())
-    }
-
-    /// Bytes of a request body were received.
-    pub fn received(&self, bytes: usize) {
-        self.0.iter().for_each(|sink| sink.received(bytes));
-    }
-
-    fn are_enabled(&self) -> bool {
-        self.0.iter().any(|sink| sink.is_enabled())
-    }
-}
 
 /// What is recorded of a request. No key, no query, no body.
 #[derive(Debug)]
@@ -76,18 +59,35 @@ pub struct RequestRecord {
     pub bytes: u64,
 }
 
+/// Writes a [`RequestRecord`] and passes it to the sinks once, at the end. It is empty while no sink is enabled, and
+/// then costs nothing.
+#[derive(Debug, Default)]
+pub struct RequestLog(Option<Box<(RequestRecord, Sinks)>>);
+
+impl Sinks {
+    /// Each of these receives every record.
+    #[must_use]
+    pub fn new(sinks: Vec<Arc<dyn Sink>>) -> Self {
+        Self(sinks.into())
+    }
+
+    /// Reports bytes of a request body.
+    pub fn received(&self, bytes: usize) {
+        self.0.iter().for_each(|sink| sink.received(bytes));
+    }
+
+    fn are_enabled(&self) -> bool {
+        self.0.iter().any(|sink| sink.is_enabled())
+    }
+}
+
 impl RequestRecord {
-    /// The time since the request head.
+    /// Returns the time since the request head.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 }
-
-/// Writes a [`RequestRecord`] and gives it to the sinks once, at the end. It is empty while no sink is enabled, and then
-/// costs nothing.
-#[derive(Debug, Default)]
-pub struct RequestLog(Option<Box<(RequestRecord, Sinks)>>);
 
 impl RequestLog {
     pub(crate) fn start<'a>(method: &Method, path: impl FnOnce() -> &'a str, sinks: &Sinks) -> Self {

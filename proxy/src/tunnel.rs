@@ -15,7 +15,8 @@ use crate::{
     record::{End, RequestLog},
 };
 
-/// Bytes read at a time in each direction. Larger messages pass in several pieces.
+/// Bytes read at a time in each direction: a WebSocket holds two such buffers, 16 KiB.
+/// Larger messages pass in several pieces.
 const BUFFER: usize = 8 * 1024;
 
 /// A connection to the upstream that has switched protocols.
@@ -45,7 +46,8 @@ impl Tunnel {
         let (mut from_client, mut to_client) = split(client);
         let (mut from_upstream, mut to_upstream) = split(upstream);
         let passed = AtomicU64::new(0);
-        // The closing handshake (RFC 6455 §7) passes before either side ends, so the first end is the end of both.
+        // The closing handshake passes before either side ends, so the first end is the end of both
+        // (https://www.rfc-editor.org/rfc/rfc6455#section-7).
         let _ = tokio::select! {
             end = copy(&mut from_client, &mut to_upstream, &passed) => end,
             end = copy(&mut from_upstream, &mut to_client, &passed) => end,

@@ -39,6 +39,7 @@ impl Settings {
         let [response_head, body_idle] = Timeouts::SETTINGS.map(|name| reader.seconds(name));
         let header_read = reader.seconds("HEADER_TIMEOUT");
         let idle = reader.seconds("IDLE_TIMEOUT");
+        // hyper's minimum: `max_buf_size` panics below it.
         let max_head = reader.read("MAX_HEAD", at_least(8192), "a number of bytes, 8192 or more");
         let max_connections = reader.read("MAX_CONNECTIONS", at_least(1), "a number, 1 or more");
         let drain_timeout = reader.seconds("DRAIN_TIMEOUT");
@@ -95,7 +96,8 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 fn at_least(minimum: usize) -> impl Fn(&str) -> Option<usize> {
-    // Below the maxima of tokio's semaphore and of HTTP/2's SETTINGS.
+    // Below the maxima of tokio's semaphore (2⁶¹) and of HTTP/2's SETTINGS (2³²)
+    // (https://www.rfc-editor.org/rfc/rfc9113#section-6.5.1).
     move |text| text.parse().ok().filter(|number| (minimum..=1 << 30).contains(number))
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use keygen::{KeygenError, NewKey};
 
-/// The user of the key.
+/// The user name in the key.
 const USER: &str = "me";
 
 /// Generates the key.

@@ -27,19 +27,20 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// The start of an HTTP/2 connection without TLS
 /// ([RFC 9113 §3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
 const PREFACE: &[u8; 4] = b"PRI ";
-/// The wait for the rest of the preface if its first bytes arrived alone.
+/// The wait before another look if only the first bytes of the preface have arrived, which is rare: the rest follows at
+/// once.
 const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Serves connections over HTTP/1.1 and HTTP/2.
 #[derive(Clone)]
 pub(crate) struct HttpServer {
-    pub(crate) tls: Option<TlsAcceptor>,
+    tls: Option<TlsAcceptor>,
     pub(crate) timeouts: ClientTimeouts,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
-/// What a connection shares with the server.
+/// The state that a connection shares with the server.
 pub(crate) struct ConnectionContext {
     pub(crate) service: Arc<Service>,
     pub(crate) state: Arc<ConnectionState>,
@@ -122,7 +123,7 @@ async fn peek_protocol(stream: &TcpStream) -> io::Result<Protocol> {
 }
 
 impl ConnectionContext {
-    /// Returns once the connection was silent for too long, or no further request is accepted.
+    /// Returns once the connection was idle for too long, or no further request is accepted.
     async fn expired_or_draining(&mut self) {
         tokio::select! {
             () = self.state.expired() => {}

@@ -1,4 +1,4 @@
-//! What a client's connection is doing, and how long it may stay silent.
+//! The state of a client's connection, and how long it may stay idle.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// How long a connection may stay silent.
+/// How long a connection may stay idle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientTimeouts {
     /// From the start of the connection, or the first byte of a request head, to the end of that head.
@@ -51,13 +51,17 @@ enum Phase {
     BodyOrIdle,
 }
 
+/// An open request.
+#[derive(Debug)]
+pub(crate) struct RequestGuard(Arc<ConnectionState>);
+
 impl ConnectionState {
     pub(crate) fn new(timeouts: ClientTimeouts, permit: OwnedSemaphorePermit) -> Arc<Self> {
         let state = State { requests: 0, phase: Phase::Head, since: Instant::now(), is_http2: false, body_open: false };
         Arc::new(Self { timeouts, state: Mutex::new(state), body_unread: AtomicBool::new(false), _permit: permit })
     }
 
-    /// A request head has arrived. The request lasts until the guard is dropped.
+    /// Records a request head. The request lasts until the guard is dropped.
     pub(crate) fn start_request(self: &Arc<Self>, version: http::Version) -> RequestGuard {
         let mut state = self.state();
         state.requests += 1;
@@ -68,7 +72,7 @@ impl ConnectionState {
         RequestGuard(Arc::clone(self))
     }
 
-    /// Returns once the connection has been silent for too long.
+    /// Returns once the connection has been idle for too long.
     pub(crate) async fn expired(&self) {
         loop {
             // The phase may change while this sleeps, and with it the deadline.
@@ -90,10 +94,11 @@ impl ConnectionState {
         Some(state.since + timeout)
     }
 
-    /// The client has sent bytes.
+    /// Records that the client has sent bytes.
     pub(crate) fn on_read(&self) {
         let mut state = self.state();
-        // With pipelining, the next head may start before the response ends.
+        // With pipelining (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2), the next head may start before the
+        // response ends.
         let is_head = state.requests == 0 || !state.body_open;
         if is_head && state.phase == Phase::BodyOrIdle && !state.is_http2 {
             state.phase = Phase::Head;
@@ -101,17 +106,17 @@ impl ConnectionState {
         }
     }
 
-    /// The body of a request has arrived.
+    /// Records that the body of a request has arrived.
     pub(crate) fn body_complete(&self) {
         self.state().body_open = false;
     }
 
-    /// A request got its response before its body was read.
+    /// Records that a request got its response before its body was read.
     pub(crate) fn body_unread(&self) {
         self.body_unread.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the client may still send bytes that are not read: a body, or a head that was refused.
+    /// Whether the client may still send bytes that are not read: a body, or a head that was rejected.
     pub(crate) fn needs_lingering_close(&self) -> bool {
         self.body_unread.load(Ordering::Relaxed) || self.state().phase == Phase::Head
     }
@@ -120,10 +125,6 @@ impl ConnectionState {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// An open request.
-#[derive(Debug)]
-pub(crate) struct RequestGuard(Arc<ConnectionState>);
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {

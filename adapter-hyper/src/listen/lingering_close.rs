@@ -16,11 +16,15 @@ use tokio::{
 
 use super::idle::ConnectionState;
 
-/// How long to read on after an early response: time for a client on a slow line to receive it.
+/// How long to read on after an early response: time for a client on a slow line to receive it. nginx reads on for up
+/// to 30 s ([`lingering_time`](https://nginx.org/en/docs/http/ngx_http_core_module.html#lingering_time)).
 const LINGER: Duration = Duration::from_secs(10);
 
-/// A client's socket. It reports when the client sends, and reads on after an early response: closing a socket with unread
-/// bytes resets the connection, and the client may lose the response
+/// Bytes of a discarded read.
+const DISCARD_BUFFER: usize = 8 * 1024;
+
+/// A client's socket. It reports when the client sends, and reads on after an early response: closing a socket with
+/// unread bytes resets the connection, and the client may lose the response
 /// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -76,7 +80,7 @@ impl AsyncWrite for Socket {
             }
         }
         let lingering = this.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
-        let mut discarded = [0; 8192];
+        let mut discarded = [0; DISCARD_BUFFER];
         while lingering.as_mut().poll(cx).is_pending() {
             let mut buffer = ReadBuf::new(&mut discarded);
             match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer)) {

@@ -48,7 +48,8 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            // hyper returns `None` for a stream that was reset with NO_ERROR.
+            // hyper returns `None` for a stream that was reset with `NO_ERROR`
+            // (https://www.rfc-editor.org/rfc/rfc9113#section-7).
             None if self.is_http2 && !self.body.is_end_stream() => Some(Err(io::ErrorKind::UnexpectedEof.into())),
             frame => frame.map(|frame| frame.map_err(io::Error::other)),
         };

@@ -22,7 +22,8 @@ use super::{
     service::Service,
 };
 
-/// TCP keepalive, to detect clients that vanished.
+/// The idle time before TCP keepalive probes
+/// ([RFC 9293 §3.8.4](https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4)), which detect clients that vanished.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Connections that wait to be accepted: enough for a burst, and the kernel's usual maximum (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
@@ -83,7 +84,7 @@ impl Server {
         }
         drop((listener, service));
         if timeout(self.drain_timeout, all_dropped.recv()).await.is_err() {
-            tracing::warn!("drain timeout: open requests are cut");
+            tracing::warn!("DRAIN_TIMEOUT has passed: open requests are cut");
         }
         Ok(())
     }

@@ -34,16 +34,21 @@ pub(crate) struct Service {
     pub(crate) _alive: mpsc::Sender<Infallible>,
 }
 
+/// The body of a response and the guard of its request. `None`: empty.
+#[derive(Debug)]
+pub(crate) struct GuardedBody(Option<(sparekey_proxy::Body, RequestGuard)>);
+
 impl Service {
     /// Responds to a request. An error is a response too.
     pub(crate) fn serve(
         self: Arc<Self>,
         mut request: Request<Incoming>,
         connection: &Arc<ConnectionState>,
-    ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send + use<> {
+    ) -> impl Future<Output = Result<Response<GuardedBody>, Infallible>> + Send + use<> {
         let guard = connection.start_request(request.version());
-        // hyper hides a `Content-Length` beside `Transfer-Encoding`. A client that believes the length would send its
-        // next request inside this body (RFC 9112 §6.1), so the connection is closed after the response.
+        // hyper hides a `Content-Length` beside `Transfer-Encoding`. A client that uses the length would send its
+        // next request inside this body, so the connection is closed after the response
+        // (https://www.rfc-editor.org/rfc/rfc9112#section-6.1).
         let closes = request.headers().contains_key(TRANSFER_ENCODING);
         let client = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
@@ -58,14 +63,14 @@ impl Service {
                     Outcome::Response(response, _) => response,
                     Outcome::Tunnel(response, tunnel) => {
                         tokio::spawn(run(tunnel, client, (guard, Arc::clone(&self))));
-                        return Ok(response.map(|()| ResponseBody(None)));
+                        return Ok(response.map(|()| GuardedBody(None)));
                     }
                 },
             };
             if closes {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|body| ResponseBody(Some((body, guard)))))
+            Ok(response.map(|body| GuardedBody(Some((body, guard)))))
         }
     }
 }
@@ -78,11 +83,7 @@ async fn run(tunnel: Tunnel, client: OnUpgrade, held: impl Send) {
     drop(held);
 }
 
-/// The body of a response, which keeps its request open. `None`: empty.
-#[derive(Debug)]
-pub(crate) struct ResponseBody(Option<(sparekey_proxy::Body, RequestGuard)>);
-
-impl Body for ResponseBody {
+impl Body for GuardedBody {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Generation;
 
-/// A chat completion object.
+/// Returns a chat completion object.
 #[must_use]
 pub fn completion(generation: &Generation<'_>) -> Value {
     let mut completion = envelope(generation, "chat.completion");
@@ -18,7 +18,7 @@ pub fn completion(generation: &Generation<'_>) -> Value {
     completion
 }
 
-/// The server-sent events of a streamed chat completion: the role, one event per word, the end.
+/// Returns the server-sent events of a streamed chat completion: the role, one event per word, the end.
 #[must_use]
 pub fn events(generation: &Generation<'_>, include_usage: bool) -> Vec<String> {
     let event = |choices: Value, usage: Value| {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Generation;
 
-/// A completed response object.
+/// Returns a completed response object.
 #[must_use]
 pub fn completed(generation: &Generation<'_>) -> Value {
     let mut response = response(generation, "completed");
@@ -20,8 +20,8 @@ pub fn completed(generation: &Generation<'_>) -> Value {
     response
 }
 
-/// The server-sent events of a streamed response: those before the text in one piece, one event per word, those after
-/// the text in one piece.
+/// Returns the server-sent events of a streamed response: those before the text in one piece, one event per word, those
+/// after the text in one piece.
 #[must_use]
 pub fn events(generation: &Generation<'_>) -> Vec<String> {
     let mut sequence_number = 0;
