@@ -30,8 +30,11 @@ pub(crate) enum AllowedOrigins {
 /// The CORS headers of one response, the upstream's or our own.
 #[derive(Clone, Debug)]
 pub(crate) enum Cors {
+    /// No `Origin`: no CORS headers.
     NotABrowser,
+    /// The origin is not in `ALLOWED_ORIGINS`.
     Refused,
+    /// The value of `Access-Control-Allow-Origin`.
     Allowed(HeaderValue),
 }
 

@@ -2,11 +2,14 @@
 //!
 //! | header | form |
 //! |---|---|
-//! | `authorization` | `Bearer {key}` ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)), or `Basic` with an empty user name and the key as password ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2)) |
+//! | `authorization` | `Bearer {key}` ([RFC 6750]), or `Basic` with an empty user name and the key as password ([RFC 7617]) |
 //! | `api-key`, `x-api-key`, `x-goog-api-key` | `{key}` |
 //! | `sec-websocket-protocol` | an item `openai-insecure-api-key.{key}` |
 //!
-//! The query is not read, because URLs are logged on the way.
+//! The query is not read, because intermediaries log URLs.
+//!
+//! [RFC 6750]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+//! [RFC 7617]: https://www.rfc-editor.org/rfc/rfc7617#section-2
 
 use std::borrow::Cow;
 

@@ -22,7 +22,7 @@ pub enum End {
 
 /// Receives the records: the access log, the metrics.
 pub trait Sink: fmt::Debug + Send + Sync {
-    /// Returns whether it uses records at the moment.
+    /// Returns whether the sink needs records at the moment.
     fn is_enabled(&self) -> bool;
 
     /// Called when a request has started.
@@ -41,7 +41,7 @@ pub trait Sink: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Sinks(Arc<[Arc<dyn Sink>]>);
 
-/// What is recorded of a request. No key, no query, no body.
+/// The recorded facts of a request. No key, no query, no body.
 #[derive(Debug)]
 pub struct RequestRecord {
     started: Instant,
@@ -65,7 +65,7 @@ pub struct RequestRecord {
 pub struct RequestLog(Option<Box<(RequestRecord, Sinks)>>);
 
 impl Sinks {
-    /// Each of these receives every record.
+    /// Creates the list. Each sink receives every record.
     #[must_use]
     pub fn new(sinks: Vec<Arc<dyn Sink>>) -> Self {
         Self(sinks.into())
