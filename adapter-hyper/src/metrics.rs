@@ -13,7 +13,7 @@ use sparekey_proxy::{End, RequestRecord, Sink};
 /// The content type of [`Metrics::text`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of the buckets, in seconds: from an immediate refusal to a model that reasons for minutes.
+/// Upper bounds of the buckets, in seconds: from an immediate rejection to a model that reasons for minutes.
 const HEAD_SECONDS: [f64; 12] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0];
 
 /// All metrics. No label contains text of a client: users are those of the access keys.

@@ -83,7 +83,7 @@ fn from_authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Rejec
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     // Credentials contain no comma: an intermediary joined several headers
-    // ([RFC 9110 §5.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.3)).
+    // (https://www.rfc-editor.org/rfc/rfc9110#section-5.3).
     let joined = value.as_bytes().split(|byte| *byte == b',').filter(|item| !item.trim_ascii().is_empty()).count();
     if values.next().is_some() || joined > 1 {
         return Err(RejectionKind::AmbiguousKey);

@@ -200,7 +200,7 @@ impl Exchange {
     /// Filters the head of the upstream's response; the body follows unchanged. The result is never a status 101.
     ///
     /// # Errors
-    /// A [`Rejection`] replaces the response if the upstream refused the API key, or switched protocols without a
+    /// A [`Rejection`] replaces the response if the upstream rejected the API key, or switched protocols without a
     /// request for it. Drop the response's body then.
     pub fn admit_response(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
         match head.status {

@@ -28,7 +28,7 @@ static STRIPPED_FROM_REQUEST: [HeaderName; 13] = [
     header::AUTHORIZATION,
     header::HOST,
     // The proxy sends 100 (Continue) itself
-    // ([RFC 9110 §10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1)).
+    // (https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1).
     header::EXPECT,
     header::COOKIE,
     header::ORIGIN,
