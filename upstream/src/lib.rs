@@ -192,7 +192,7 @@ impl Upstream {
         Ok(if head.status() == StatusCode::SWITCHING_PROTOCOLS {
             Exchanged::Upgraded(head, connection.into_upgraded())
         } else if request.is_complete() {
-            let pool = response.keep_alive.then(|| Arc::clone(&self.idle));
+            let pool = (response.keep_alive && request.allows_reuse()).then(|| Arc::clone(&self.idle));
             Exchanged::Response(head, Incoming::Http1(Http1Body::new(connection, decoder, pool)))
         } else {
             Exchanged::Response(head, Incoming::Http1(Http1Body::while_sending(connection, decoder, request)))

@@ -16,6 +16,7 @@ pub(super) const TESTS: &[Test] = &[
     test("closed_pooled_connection_causes_no_error", &[Feature::Pool], closed_while_pooled),
     test("sent_post_is_not_retried", &[Feature::Pool], not_retried),
     test("response_without_body_keeps_the_connection_reusable", &[Feature::Pool], bodiless),
+    test("ambiguous_request_closes_its_connection", &[Feature::Pool], ambiguous_requests),
     test("tls_bytes_after_a_response_are_discarded", &[Feature::Pool, Feature::PrivateAuthority], left_over_tls),
     test("close_at_every_reuse_loses_and_repeats_nothing", &[Feature::Pool], closing_at_reuse),
 ];
@@ -87,7 +88,7 @@ fn bodiless(adapter: &dyn Adapter) {
     let proxy = start(adapter, upstream.address(), &[]);
     let mut client = RawConnection::connect(proxy.address());
     let mut upstream_conn = None;
-    for (method, status) in [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 Not Modified")] {
+    for (method, status) in [("GET", "204 No Content"), ("GET", "304 Not Modified"), ("POST", "204 No Content")] {
         client.send(request(method, "/v1/models", ""));
         let upstream_conn = upstream_conn.get_or_insert_with(|| upstream.accept());
         assert_eq!(upstream_conn.head().word(0), method);
@@ -101,6 +102,45 @@ fn bodiless(adapter: &dyn Adapter) {
     let head = client.head();
     assert_eq!(client.body(&head), b"ok");
     assert!(upstream.is_untouched());
+}
+
+/// A careless upstream ignores the body of a GET, or sends a body to HEAD: on the same connection, the rest would be the
+/// next request or response, which may be another user's.
+fn ambiguous_requests(adapter: &dyn Adapter) {
+    let upstream = Upstream::start();
+    let proxy = start(adapter, upstream.address(), &[]);
+    let mut client = RawConnection::connect(proxy.address());
+    let length = "content-length: 2\r\n";
+    let chunked = "transfer-encoding: chunked\r\n";
+    for (method, header, body) in [
+        ("HEAD", "", ""),
+        ("GET", length, "ab"),
+        ("DELETE", length, "ab"),
+        ("OPTIONS", length, "ab"),
+        ("GET", chunked, "2\r\nab\r\n0\r\n\r\n"),
+        ("POST", length, "ab"),
+    ] {
+        if header == chunked {
+            client = RawConnection::connect(proxy.address());
+        }
+        client.send(request(method, "/v1/models/x", header) + body);
+        let mut upstream_conn = upstream.accept();
+        let received = upstream_conn.head();
+        assert_eq!(received.word(0), method);
+        upstream_conn.body(&received);
+        upstream_conn.send(OK);
+        if method != "POST" {
+            assert!(upstream_conn.rest().0.is_empty(), "{method} {header}");
+        }
+        let head = client.head();
+        assert_eq!(head.word(1), "200");
+        if method != "HEAD" {
+            client.body(&head);
+        }
+        if header == chunked {
+            client = RawConnection::connect(proxy.address());
+        }
+    }
 }
 
 /// Bytes that could be taken for the response to the next request.

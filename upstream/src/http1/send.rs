@@ -43,6 +43,8 @@ pub(crate) struct SendRequest<B> {
     /// Whether a chunk needs its final line break.
     chunk_open: bool,
     any_written: bool,
+    /// Whether the connection may carry another request; see [`allows_reuse`].
+    allows_reuse: bool,
     last_write: Arc<LastWrite>,
 }
 
@@ -93,6 +95,7 @@ where
             encoding,
             chunk_open: false,
             any_written: false,
+            allows_reuse: allows_reuse(&head.method, encoding),
             last_write,
         }
     }
@@ -100,6 +103,11 @@ where
     /// Whether the kernel has accepted a byte of the request. Then it must never be sent again.
     pub(crate) fn any_written(&self) -> bool {
         self.any_written
+    }
+
+    /// Whether the connection may carry another request after this one.
+    pub(crate) fn allows_reuse(&self) -> bool {
+        self.allows_reuse
     }
 
     /// Whether the whole request was written.
@@ -190,5 +198,16 @@ where
         }
         // Writing to a `Vec` cannot fail.
         let _ = self.prefix.write_fmt(text);
+    }
+}
+
+/// Whether an upstream will find the end of a request and of its response, even if it is careless. Some ignore the body of
+/// a GET, or send a body to HEAD: the rest would be read as the next request or response, which may be another user's
+/// ([RFC 9110 §9.3.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.3.1) warns of request smuggling).
+fn allows_reuse(method: &Method, encoding: BodyEncoding) -> bool {
+    match *method {
+        Method::HEAD => false,
+        Method::GET | Method::DELETE | Method::OPTIONS => encoding == BodyEncoding::Length(0),
+        _ => true,
     }
 }
