@@ -151,6 +151,8 @@ impl ProxyConfig<'_> {
             ("SSL_CERT_FILE", self.upstream.ca_file()),
             ("MAX_CONNECTIONS", "20000".to_owned()),
             ("LOG", "off".to_owned()),
+            // The upstream's routes are not those of OpenAI's API.
+            ("ROUTES", "all".to_owned()),
         ]);
     }
 

@@ -15,7 +15,10 @@
 
 use std::{hint::black_box, sync::Arc, time::Instant};
 
-use http::{Request, header::AUTHORIZATION};
+use http::{
+    Request,
+    header::{AUTHORIZATION, HOST},
+};
 use sparekey_core::{Config, Gate, RequestHead};
 
 /// The key of the request.
@@ -54,7 +57,10 @@ fn gate(key: &str) -> Arc<Gate> {
 }
 
 fn head(key: &str) -> RequestHead {
-    let request = Request::post("/v1/responses").header(AUTHORIZATION, format!("Bearer {key}")).body(());
+    let request = Request::post("/v1/responses")
+        .header(HOST, "proxy.example")
+        .header(AUTHORIZATION, format!("Bearer {key}"))
+        .body(());
     request.expect("a valid request").into_parts().0.into()
 }
 

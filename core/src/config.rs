@@ -6,6 +6,8 @@ use crate::{
     api_base::{ApiBase, ApiBaseError},
     cors::AllowedOrigins,
     keyring::{Keyring, KeyringError},
+    open_routes::{OpenRoutes, RoutesError},
+    request_headers::PassHeaders,
     secret::Secret,
 };
 
@@ -21,7 +23,7 @@ pub struct Setting {
 }
 
 /// Every setting that [`Config::from_lookup`] reads.
-pub const SETTINGS: [Setting; 7] = [
+pub const SETTINGS: [Setting; 9] = [
     Setting {
         name: "OPENAI_API_KEY",
         secret: true,
@@ -46,6 +48,17 @@ pub const SETTINGS: [Setting; 7] = [
         secret: false,
         help: "Origins whose pages may read responses, separated by commas [default: *]",
     },
+    Setting {
+        name: "ROUTES",
+        secret: false,
+        help: "Open routes, separated by commas: families (inference, data, compatible, ephemeral), all, or paths such \
+               as /v1/custom/* [default: inference,data,compatible]",
+    },
+    Setting {
+        name: "PASS_HEADERS",
+        secret: false,
+        help: "Request headers to pass besides those of OpenAI's clients: names or prefix-*, separated by commas",
+    },
 ];
 
 /// Validated settings.
@@ -58,6 +71,8 @@ pub struct Config {
     pub(crate) organization: Option<HeaderValue>,
     pub(crate) project: Option<HeaderValue>,
     pub(crate) origins: AllowedOrigins,
+    pub(crate) routes: OpenRoutes,
+    pub(crate) pass_headers: PassHeaders,
 }
 
 /// All problems of the settings; its `Display` prints one per line.
@@ -98,6 +113,18 @@ pub enum Problem {
     /// An item that is not an origin.
     #[error("ALLOWED_ORIGINS item {position} is not an origin such as https://chat.example.com")]
     AllowedOrigins {
+        /// The item's position, counted from 1.
+        position: usize,
+    },
+    /// See [`RoutesError`].
+    #[error("ROUTES {0}")]
+    Routes(RoutesError),
+    /// An item that is not a header name or prefix, or names a header that never passes.
+    #[error(
+        "PASS_HEADERS item {position} is not a header name or prefix-*, or it names a header that never passes: keys, \
+         cookies, connection headers, Host, X-Forwarded-*, CF-*, organization or project"
+    )]
+    PassHeaders {
         /// The item's position, counted from 1.
         position: usize,
     },
@@ -148,8 +175,17 @@ impl Config {
             problems.push(Problem::AllowedOrigins { position });
             AllowedOrigins::default()
         });
+        let is_openai = api_base.is_openai() || api_base.is_ai_gateway();
+        let routes = OpenRoutes::parse(text("ROUTES").as_deref(), is_openai).unwrap_or_else(|errors| {
+            problems.extend(errors.into_iter().map(Problem::Routes));
+            OpenRoutes::default()
+        });
+        let pass_headers = PassHeaders::parse(&text("PASS_HEADERS").unwrap_or_default()).unwrap_or_else(|positions| {
+            problems.extend(positions.into_iter().map(|position| Problem::PassHeaders { position }));
+            PassHeaders::default()
+        });
         if problems.is_empty() {
-            Ok(Self { keys, api_base, api_key, gateway_token, organization, project, origins })
+            Ok(Self { keys, api_base, api_key, gateway_token, organization, project, origins, routes, pass_headers })
         } else {
             Err(ConfigError { problems })
         }

@@ -7,6 +7,10 @@ use crate::json;
 
 const HTML: &str = include_str!("front_page.html");
 
+/// The longest host, in bytes: a name of 253 ([RFC 1035 §2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)), two
+/// brackets and a port of six. Each byte is written into the page several times.
+const HOST_MAX: usize = 261;
+
 /// The response to `GET` and `HEAD` of `/` and `/healthz`.
 pub(crate) fn reply(head: &request::Parts) -> Option<Response<Bytes>> {
     if head.method != Method::GET && head.method != Method::HEAD {
@@ -45,7 +49,7 @@ fn base_url(head: &request::Parts) -> String {
     let host = head.uri.authority().map(http::uri::Authority::as_str).or_else(|| text("host"));
     // The client chose the host, and it is written into a page.
     let host = host.filter(|host| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-_[]".contains(&b)));
-    let host = host.filter(|host| !host.is_empty()).unwrap_or("localhost");
+    let host = host.filter(|host| (1..=HOST_MAX).contains(&host.len())).unwrap_or("localhost");
     let scheme = text("x-forwarded-proto").or(head.uri.scheme_str()).filter(|s| ["http", "https"].contains(s));
     format!("{}://{host}/v1", scheme.unwrap_or("http"))
 }

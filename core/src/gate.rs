@@ -11,7 +11,7 @@ use crate::{
     access_key::AccessKey,
     config::Config,
     cors::{self, Cors},
-    credential, front_page, headers, path,
+    credential, front_page, headers, path, percent,
     rejection::{Rejection, RejectionKind, UpstreamFailure},
     request_head::RequestHead,
     secret::Secret,
@@ -23,6 +23,13 @@ const GATEWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("cf-aig-author
 /// [Custom metadata](https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/) in an AI Gateway's
 /// log.
 const GATEWAY_METADATA: HeaderName = HeaderName::from_static("cf-aig-metadata");
+
+/// The methods of OpenAI's API, and those of browsers.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// The head of an admitted request, its user, whether it is a WebSocket handshake, and the headers to report.
+type Admitted = (request::Parts, Arc<str>, bool, Vec<HeaderName>);
 
 /// Header values in a request. No client sends so many; [`http::HeaderMap`] takes 24,576.
 const HEADERS_MAX: usize = 1000;
@@ -51,6 +58,7 @@ pub enum Admission {
 pub struct Forward {
     head: request::Parts,
     exchange: Exchange,
+    dropped: Vec<HeaderName>,
 }
 
 /// An admitted request that waits for its response. It holds the gate that admitted the request, so that a reload of
@@ -88,8 +96,12 @@ impl Gate {
     pub fn admit(self: &Arc<Self>, head: RequestHead) -> Result<Admission, Rejection> {
         let parts = head.parts();
         let cors = self.config.origins.for_request(&parts.headers);
-        if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+        if !METHODS.contains(&parts.method) {
             return Err(Rejection::new(RejectionKind::Method, cors));
+        }
+        // A server must reject a request without `Host`, or with several (RFC 9112 §3.2).
+        if parts.version == Version::HTTP_11 && parts.headers.get_all(header::HOST).iter().count() != 1 {
+            return Err(Rejection::new(RejectionKind::Host, cors));
         }
         if cors::is_preflight(parts) {
             return Ok(Admission::Reply(cors.preflight(&parts.headers)));
@@ -99,9 +111,9 @@ impl Gate {
             return Ok(Admission::Reply(page));
         }
         match self.forward(head) {
-            Ok((head, user, is_websocket)) => {
+            Ok((head, user, is_websocket, dropped)) => {
                 let exchange = Exchange { gate: Arc::clone(self), user, cors, is_websocket };
-                Ok(Admission::Forward(Forward { head, exchange }))
+                Ok(Admission::Forward(Forward { head, exchange, dropped }))
             }
             Err(kind) => Err(Rejection::new(kind, cors)),
         }
@@ -126,22 +138,26 @@ impl Gate {
         }
     }
 
-    fn forward(&self, head: RequestHead) -> Result<(request::Parts, Arc<str>, bool), RejectionKind> {
+    fn forward(&self, head: RequestHead) -> Result<Admitted, RejectionKind> {
         let parts = head.parts();
         if parts.headers.len() > HEADERS_MAX {
             return Err(RejectionKind::Headers);
+        }
+        if self.target_contains_key(&head) {
+            return Err(RejectionKind::KeyInTarget);
         }
         let key = credential::find_key(&parts.headers)?;
         let user = self.find_user(&key)?;
         // Copied only once it is valid, so that a rejection costs less.
         let key = key.into_owned();
         let relative_path = path::relative_path(parts.uri.path(), head.decoded_path())?;
+        self.config.routes.check(&parts.method, relative_path, head.decoded_path())?;
         let uri = self.config.api_base.join(relative_path, parts.uri.query()).ok_or(RejectionKind::InvalidPath)?;
         let is_websocket = is_websocket_handshake(parts);
 
         let mut parts = head.into_parts();
         parts.uri = uri;
-        headers::strip_request(&mut parts.headers, &key);
+        let dropped = headers::strip_request(&mut parts.headers, &key, &self.config.pass_headers);
         if is_websocket {
             headers::upgrade_to_websocket(&mut parts.headers);
         }
@@ -154,7 +170,17 @@ impl Gate {
         }
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        Ok((parts, user, is_websocket))
+        Ok((parts, user, is_websocket, dropped))
+    }
+
+    /// Whether the path or the query contains an access key or a secret of the owner, in any percent-encoding.
+    fn target_contains_key(&self, head: &RequestHead) -> bool {
+        let query = head.parts().uri.query().unwrap_or_default().as_bytes();
+        let decoded_query = percent::decode_fully(query);
+        let texts = [head.decoded_path(), decoded_query.as_deref().unwrap_or(query)];
+        texts.into_iter().any(|text| {
+            self.config.keys.occurs_in(text) || self.secrets().any(|secret| headers::contains(text, secret))
+        })
     }
 
     fn find_user(&self, key: &str) -> Result<Arc<str>, RejectionKind> {
@@ -177,6 +203,13 @@ impl Gate {
 }
 
 impl Forward {
+    /// Returns the headers of the client that were dropped and that an upstream may need. The owner should see each name
+    /// once; `PASS_HEADERS` passes it.
+    #[must_use]
+    pub fn dropped_headers(&self) -> &[HeaderName] {
+        &self.dropped
+    }
+
     /// Returns the user of the access key.
     #[must_use]
     pub fn user(&self) -> &Arc<str> {

@@ -1,9 +1,12 @@
-//! The headers that are removed, in each direction. All others pass unchanged: values, duplicates, and the order within
+//! The headers that are removed, in each direction. The others pass unchanged: values, duplicates, and the order within
 //! a name.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::credential;
+use crate::{
+    credential,
+    request_headers::{Fate, PassHeaders},
+};
 
 /// The [organization and project](https://platform.openai.com/docs/api-reference/authentication) that pay.
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
@@ -11,7 +14,7 @@ pub(crate) const PROJECT: HeaderName = HeaderName::from_static("openai-project")
 
 /// Headers of one connection
 /// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), besides those that `connection` lists.
-static HOP_BY_HOP: [HeaderName; 9] = [
+pub(crate) static HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
@@ -22,32 +25,6 @@ static HOP_BY_HOP: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
-
-/// Headers about the connection, the client's address and page, and the account.
-static STRIPPED_FROM_REQUEST: [HeaderName; 13] = [
-    header::AUTHORIZATION,
-    header::HOST,
-    // The proxy sends 100 (Continue) itself
-    // (https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1).
-    header::EXPECT,
-    header::COOKIE,
-    header::ORIGIN,
-    header::REFERER,
-    header::FORWARDED,
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("true-client-ip"),
-    header::VIA,
-    HeaderName::from_static("cdn-loop"),
-    // The owner chooses them, not the user.
-    ORGANIZATION,
-    PROJECT,
-];
-
-/// Prefixes of the headers that reverse proxies add
-/// ([Cloudflare](https://developers.cloudflare.com/fundamentals/reference/http-headers/),
-/// [CloudFront](https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html)),
-/// and of those that control the owner's AI Gateway (`cf-aig-`).
-const PREFIXES_STRIPPED_FROM_REQUEST: [&str; 5] = ["cf-", "x-forwarded-", "x-amzn-", "x-amz-", "cloudfront-"];
 
 /// Headers about the upstream's site, which would apply to the proxy's, and about the owner's account.
 static STRIPPED_FROM_RESPONSE: [HeaderName; 7] = [
@@ -63,15 +40,20 @@ static STRIPPED_FROM_RESPONSE: [HeaderName; 7] = [
 /// Initial capacity for the names to remove. A response of OpenAI has 7 of them.
 const TYPICALLY_STRIPPED: usize = 8;
 
-/// Removes from a request the headers above, key headers, and every header whose value contains this access key.
-pub(crate) fn strip_request(headers: &mut HeaderMap, key: &str) {
+/// Removes from a request all headers that [`PassHeaders`] does not pass, and every header whose value contains this
+/// access key. Returns the names of those that the owner should know of.
+pub(crate) fn strip_request(headers: &mut HeaderMap, key: &str, pass: &PassHeaders) -> Vec<HeaderName> {
     credential::strip_subprotocols(headers);
-    strip(headers, |name, value| {
-        credential::is_key_header(name)
-            || STRIPPED_FROM_REQUEST.contains(name)
-            || PREFIXES_STRIPPED_FROM_REQUEST.iter().any(|prefix| name.as_str().starts_with(prefix))
-            || contains(value, key)
+    let mut reported = Vec::new();
+    strip(headers, |name, value| match pass.fate(name) {
+        Fate::Pass => contains(value, key),
+        Fate::Drop => true,
+        Fate::DropAndReport => {
+            reported.push(name.clone());
+            true
+        }
     });
+    reported
 }
 
 /// Removes from a response the headers above, and every header whose value contains one of these secrets.
@@ -103,7 +85,7 @@ pub(crate) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> b
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-fn strip(headers: &mut HeaderMap, is_stripped: impl Fn(&HeaderName, &[u8]) -> bool) {
+fn strip(headers: &mut HeaderMap, mut is_stripped: impl FnMut(&HeaderName, &[u8]) -> bool) {
     let mut stripped = Vec::with_capacity(TYPICALLY_STRIPPED);
     stripped.extend(tokens(headers, header::CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok()));
     for (name, value) in headers.iter() {
@@ -126,11 +108,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_are_lower_case() {
-        assert!(PREFIXES_STRIPPED_FROM_REQUEST.iter().all(|prefix| *prefix == prefix.to_ascii_lowercase()));
-    }
-
-    #[test]
     fn headers_listed_in_connection_are_removed() {
         let mut headers = HeaderMap::new();
         for (name, value) in [("connection", "close, X-One ,,"), ("connection", "x-three")] {
@@ -140,7 +117,8 @@ mod tests {
             headers.append(name, HeaderValue::from_static("1"));
             headers.append(name, HeaderValue::from_static("2"));
         }
-        strip_request(&mut headers, "key");
+        let pass = PassHeaders::parse("x-*").unwrap();
+        assert!(strip_request(&mut headers, "key", &pass).is_empty());
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-four"]);
         assert_eq!(headers.get_all("x-four").iter().collect::<Vec<_>>(), ["1", "2"]);
     }

@@ -90,6 +90,28 @@ impl Keyring {
         known.map(|(user, _)| user).filter(|_| found.into())
     }
 
+    /// Whether a text contains one of these keys.
+    pub(crate) fn occurs_in(&self, text: &[u8]) -> bool {
+        let prefix = AccessKey::PREFIX.as_bytes();
+        let mut starts = text.windows(prefix.len()).enumerate().filter(|(_, window)| *window == prefix);
+        starts.any(|(start, _)| self.is_prefix_key(text.get(start..).unwrap_or_default()))
+    }
+
+    /// Whether a text begins with one of these keys.
+    fn is_prefix_key(&self, text: &[u8]) -> bool {
+        const MAX: usize = AccessKey::PREFIX.len() + AccessKey::USER_MAX + 1 + AccessKey::RANDOM_MAX;
+        let text = text.get(..MAX).unwrap_or(text);
+        let length = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte)).count();
+        let text = text.get(..length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default();
+        // The user may contain dashes, so each one may be the last.
+        text.match_indices('-').skip(1).any(|(dash, _)| {
+            let random = text.get(dash..).unwrap_or_default().bytes().skip(1).take_while(u8::is_ascii_alphanumeric);
+            let end = dash.saturating_add(1).saturating_add(random.count());
+            let key = AccessKey::parse(text.get(..end).unwrap_or_default());
+            key.is_ok_and(|key| self.user_of(&key).is_some())
+        })
+    }
+
     fn add(&mut self, item: &str, position: usize, owner_keys: &[&str]) -> Result<(), KeyringError> {
         // Checked before the grammar, which most API keys don't follow, so that the error states the true reason.
         if owner_keys.contains(&item) {
@@ -144,6 +166,25 @@ mod tests {
         assert_eq!(user_of(&list, "sk-Ann-12345678").as_deref(), Some("Ann"));
         assert_eq!(user_of(&list, "sk-Ann-abcdefgh"), None);
         assert_eq!(user_of(&list, "sk-Eve-abcdefgh"), None);
+    }
+
+    #[test]
+    fn keys_are_found_in_a_text() {
+        let ring = Keyring::parse("sk-anna-maria.k-abcdefgh,sk-Tom-ABCDEFGH", &[]).unwrap();
+        for text in [
+            "sk-Tom-ABCDEFGH",
+            "/x/sk-Tom-ABCDEFGH.png",
+            "key=sk-anna-maria.k-abcdefgh&a=b",
+            "protocol.sk-anna-maria.k-abcdefgh-",
+            "sk-sk-Tom-ABCDEFGH",
+        ] {
+            assert!(ring.occurs_in(text.as_bytes()), "{text}");
+        }
+        for text in ["sk-Tom-ABCDEFGI", "sk-learn-documentation", "sk-Tom-", "sk-", "", "sk-Tom-ABCDEFGHI", "task-Tom"]
+        {
+            assert!(!ring.occurs_in(text.as_bytes()), "{text}");
+        }
+        assert!(!ring.occurs_in(b"\xffsk-Tom-\xff"));
     }
 
     #[test]

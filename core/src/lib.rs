@@ -19,7 +19,8 @@
 //! };
 //! let gate = Arc::new(Gate::new(Config::from_lookup(settings)?));
 //!
-//! let request = http::Request::get("/v1/models?limit=2").header("authorization", "Bearer sk-Tom-wMtF9kkGDu");
+//! let request = http::Request::get("/v1/models?limit=2").header("host", "proxy.example");
+//! let request = request.header("authorization", "Bearer sk-Tom-wMtF9kkGDu");
 //! let (head, ()) = request.body(())?.into_parts();
 //! let Ok(Admission::Forward(forward)) = gate.admit(head.into()) else { panic!("Tom has a key") };
 //!
@@ -39,10 +40,13 @@ mod gate;
 mod headers;
 mod json;
 mod keyring;
+mod open_routes;
 mod path;
 mod percent;
 mod rejection;
 mod request_head;
+mod request_headers;
+mod routes;
 mod secret;
 
 pub use access_key::{AccessKey, KeyDigest, KeyError};
@@ -50,5 +54,6 @@ pub use api_base::{ApiBase, ApiBaseError};
 pub use config::{Config, ConfigError, Problem, SETTINGS, Setting, setting};
 pub use gate::{Admission, Exchange, Forward, Gate};
 pub use keyring::{ItemError, Keyring, KeyringError};
+pub use open_routes::RoutesError;
 pub use rejection::{Rejection, UpstreamFailure};
 pub use request_head::RequestHead;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::{config::ConfigError, cors::Cors, json, path::PathError};
+use crate::{config::ConfigError, cors::Cors, json, open_routes::RouteError, path::AmbiguousPath};
 
 /// OpenAI's SDKs repeat a request or not by this header, whatever the status
 /// ([openai-python](https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py)).
@@ -28,6 +28,10 @@ pub(crate) enum RejectionKind {
     InvalidKey,
     AmbiguousKey,
     InvalidPath,
+    KeyInTarget,
+    Host,
+    RouteClosed,
+    UnknownRoute,
     Administration,
     Method,
     Headers,
@@ -118,6 +122,7 @@ impl Rejection {
 }
 
 impl RejectionKind {
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn spec(self) -> Spec {
         let spec = |status, code, message| Spec { status, code, message, header: None, retry: false };
         // RFC 6750 §3: https://www.rfc-editor.org/rfc/rfc6750#section-3
@@ -149,22 +154,42 @@ impl RejectionKind {
             Self::InvalidPath => spec(
                 StatusCode::BAD_REQUEST,
                 "invalid_path",
-                "This path can't be forwarded: it contains a '.' or '..' segment, a backslash or a control \
-                 character. Use a path of OpenAI's API, such as /v1/responses.",
+                "This path can't be forwarded: it contains a '.' or '..' segment, a backslash, a control \
+                 character or a character that is not ASCII. Use a path of OpenAI's API, such as /v1/responses.",
             ),
             Self::Administration => spec(
                 StatusCode::FORBIDDEN,
                 "route_not_allowed",
-                "Paths below /v1/organization and /v1/projects administer the owner's account and are closed \
-                 here. Ask the owner of this proxy.",
+                "This route administers the owner's account and is always closed. Ask the person who runs this proxy.",
             ),
-            // `Allow` is required: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6
+            Self::RouteClosed => spec(
+                StatusCode::FORBIDDEN,
+                "route_not_allowed",
+                "This route is closed. The person who runs this proxy can open it with the setting ROUTES.",
+            ),
+            Self::UnknownRoute => spec(
+                StatusCode::NOT_FOUND,
+                "unknown_url",
+                "Unknown route. Check method and path, such as POST /v1/responses. The person who runs this proxy can \
+                 open other routes with the setting ROUTES.",
+            ),
+            Self::KeyInTarget => spec(
+                StatusCode::BAD_REQUEST,
+                "key_in_url",
+                "The URL of this request contains a key. URLs are written to logs: send the key only in the header \
+                 'Authorization: Bearer YOUR_KEY', and ask the person who runs this proxy for a new one.",
+            ),
+            Self::Host => spec(
+                StatusCode::BAD_REQUEST,
+                "invalid_host",
+                "A request over HTTP/1.1 needs exactly one 'Host' header (RFC 9112, section 3.2).",
+            ),
             Self::Method => Spec {
                 header: Some((header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))),
                 ..spec(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method_not_allowed",
-                    "CONNECT and TRACE are not served here. Use one of the methods in the header 'Allow'.",
+                    "This method is not supported. Use one of the methods in the header 'Allow'.",
                 )
             },
             // https://www.rfc-editor.org/rfc/rfc6585#section-5
@@ -221,11 +246,18 @@ impl From<UpstreamFailure> for RejectionKind {
     }
 }
 
-impl From<PathError> for RejectionKind {
-    fn from(error: PathError) -> Self {
+impl From<AmbiguousPath> for RejectionKind {
+    fn from(_: AmbiguousPath) -> Self {
+        Self::InvalidPath
+    }
+}
+
+impl From<RouteError> for RejectionKind {
+    fn from(error: RouteError) -> Self {
         match error {
-            PathError::Ambiguous => Self::InvalidPath,
-            PathError::Administration => Self::Administration,
+            RouteError::Closed => Self::RouteClosed,
+            RouteError::Unknown => Self::UnknownRoute,
+            RouteError::Administration => Self::Administration,
         }
     }
 }

@@ -22,6 +22,8 @@ fn gate(base: &str) -> Arc<Gate> {
         "OPENAI_API_KEY" => Some(API_KEY.to_owned()),
         "ACCESS_KEYS" => Some(TOM.to_owned()),
         "API_BASE" => Some(base.to_owned()),
+        "ROUTES" => Some("all".to_owned()),
+        "PASS_HEADERS" => Some("x-custom".to_owned()),
         _ => None,
     };
     Arc::new(Gate::new(Config::from_lookup(settings).unwrap()))
@@ -131,6 +133,8 @@ proptest! {
                 request.headers_mut().append(HeaderName::from_static(name), value);
             }
         }
+        // Without it, the gate rejects every request over HTTP/1.1.
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static("proxy"));
         let (sent, ()) = request.into_parts();
         let Ok(Admission::Forward(forward)) = gate(base).admit(sent.clone().into()) else { return Ok(()) };
         prop_assert_eq!(&**forward.user(), "Tom");

@@ -61,7 +61,8 @@ pub async fn start(api_key: &str) -> io::Result<SocketAddr> {
 
 async fn accept(listener: TcpListener, demo: Arc<Demo>) {
     loop {
-        tokio::spawn(serve(sparekey_net::accept(&listener).await, Arc::clone(&demo)));
+        let (stream, _) = sparekey_net::accept(&listener).await;
+        tokio::spawn(serve(stream, Arc::clone(&demo)));
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) static GATES: LazyLock<[(Arc<Gate>, Settings); 3]> = LazyLock::new(||
             "AI_GATEWAY_TOKEN" => settings.token.map(str::to_owned),
             "ACCESS_KEYS" => Some(TOM.to_owned()),
             "API_BASE" => Some(settings.api_base.to_owned()),
+            "ROUTES" => Some("all".to_owned()),
+            "PASS_HEADERS" => Some("x-*".to_owned()),
             _ => None,
         };
         (Arc::new(Gate::new(Config::from_lookup(lookup).expect("valid settings"))), settings)

@@ -1,7 +1,9 @@
 //! The whole gate: request and response heads.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION, request,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{AUTHORIZATION, HOST},
+    request,
 };
 use sparekey_core::{Admission, Exchange};
 
@@ -48,6 +50,8 @@ fn parse_head(input: &[u8]) -> Option<request::Parts> {
     for (name, value) in lines.filter_map(parse_header) {
         request.headers_mut().append(name, value);
     }
+    // Without it, the gate rejects every request over HTTP/1.1.
+    request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("proxy"));
     Some(request.into_parts().0)
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn path(input: &[u8]) {
     let Ok(target) = PathAndQuery::try_from(input) else { return };
     let uri = Uri::from(target);
     let expected = relative_path(uri.path(), uri.query());
-    let request = Request::post(uri).header("api-key", TOM).body(()).expect("a valid request");
+    let request = Request::post(uri).header("host", "proxy").header("api-key", TOM).body(()).expect("a valid request");
     let (gate, settings) = &GATES[0];
     let actual = match gate.admit(request.into_parts().0.into()) {
         Ok(Admission::Forward(forward)) => Ok(forward.into_parts().0.uri.to_string()),

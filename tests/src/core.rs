@@ -28,7 +28,8 @@ pub fn trials() -> Vec<Trial> {
 #[must_use]
 pub fn settings(case: &Case, authority: &str) -> BTreeMap<String, String> {
     let base = format!("http://{authority}/v1");
-    let shared = [("ACCESS_KEYS", KEY), ("OPENAI_API_KEY", API_KEY), ("API_BASE", &base)];
+    // All routes are open, so that the cases can use any path; routes.toml has those of the setting.
+    let shared = [("ACCESS_KEYS", KEY), ("OPENAI_API_KEY", API_KEY), ("API_BASE", &base), ("ROUTES", "all")];
     let mut settings: BTreeMap<_, _> = shared.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     settings.extend(case.settings.clone());
     settings.retain(|_, value| !value.is_empty());

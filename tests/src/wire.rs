@@ -109,7 +109,7 @@ pub(crate) fn start_tls(
 }
 
 pub(crate) fn settings(api_base: &str, more: &[(&str, &str)]) -> Settings {
-    let shared = [("ACCESS_KEYS", KEY), ("OPENAI_API_KEY", API_KEY), ("API_BASE", api_base)];
+    let shared = [("ACCESS_KEYS", KEY), ("OPENAI_API_KEY", API_KEY), ("API_BASE", api_base), ("ROUTES", "all")];
     shared.iter().chain(more).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 

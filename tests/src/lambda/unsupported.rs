@@ -48,7 +48,13 @@ const TABLE: &[Row] = &[
         functions: ALL,
         reason: "a path that is not ASCII is escaped, because the event may have it decoded",
         file: "paths",
-        cases: &["passes in UTF-8"],
+        cases: &["a character that is not ASCII"],
+    },
+    Row {
+        functions: &["lambda-http"],
+        reason: DECODED_PATH,
+        file: "routes",
+        cases: &["unknown by default: GET /v1/%6dodels"],
     },
     Row {
         functions: JOINED,

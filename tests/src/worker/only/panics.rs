@@ -25,5 +25,6 @@ pub(super) fn isolated(_: &Worker) {
         let (head, body) = read_response(&mut client);
         assert_eq!((head.status(), &*body), (200, &b"ok"[..]));
     }
-    assert!(proxy.process.output().contains("forced"), "the log contains the panic");
+    // The log may arrive after the response.
+    proxy.process.wait_for(|output| output.contains("forced").then_some(()));
 }

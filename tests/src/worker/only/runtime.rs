@@ -22,11 +22,9 @@ fn pass(worker: &Worker, request: impl AsRef<[u8]>) -> (Option<Head>, Head) {
 }
 
 pub(super) fn targets(worker: &Worker) {
-    for (sent, expected) in [
-        ("/v1/models?a='b'", "/v1/models?a=%27b%27"),
-        ("/v1/files/\u{e9}", "/v1/files/%C3%A9"),
-        ("/v1/files/a%2Fb?c=%7e&d=+", "/v1/files/a%2Fb?c=%7e&d=+"),
-    ] {
+    for (sent, expected) in
+        [("/v1/models?a='b'", "/v1/models?a=%27b%27"), ("/v1/files/a%2Fb?c=%7e&d=+", "/v1/files/a%2Fb?c=%7e&d=+")]
+    {
         let (forwarded, _) = pass(worker, request("GET", sent, ""));
         assert_eq!(forwarded.expect("the request is forwarded").word(1), expected);
     }

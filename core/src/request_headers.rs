@@ -1,0 +1,239 @@
+//! The headers of a request that reach the upstream: an allow-list, so that no header steers a gateway or names another
+//! payer.
+
+use http::{HeaderName, header};
+
+use crate::{
+    credential,
+    headers::{HOP_BY_HOP, ORGANIZATION, PROJECT},
+};
+
+/// How a row of [`RULES`] applies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Rule {
+    /// The name passes.
+    Name,
+    /// Names with this prefix pass.
+    Prefix,
+    /// Names with this prefix are dropped.
+    Deny,
+    /// The name is dropped without a warning, because browsers, runtimes and reverse proxies always send it.
+    Silent,
+    /// The same for a prefix.
+    SilentPrefix,
+}
+use Rule::{Deny, Name, Prefix, Silent, SilentPrefix};
+
+/// Sorted by name. The last row that matches counts.
+const RULES: [(&str, Rule); 61] = [
+    ("accept", Prefix),
+    ("anthropic-beta", Name),
+    ("anthropic-version", Name),
+    ("baggage", Name),
+    ("cache-control", Name),
+    ("cdn-loop", Silent),
+    ("cf-", SilentPrefix),
+    ("cloudfront-", SilentPrefix),
+    ("content-", Prefix),
+    ("conversation_id", Name),
+    ("cookie", Silent),
+    ("dnt", Silent),
+    ("expect", Silent),
+    ("forwarded", Silent),
+    ("host", Silent),
+    ("http-referer", Silent),
+    ("idempotency-key", Name),
+    ("if-", Prefix),
+    ("last-event-id", Name),
+    ("openai-beta", Name),
+    ("openai-organization", Silent),
+    ("openai-project", Silent),
+    ("openai-safety-identifier", Name),
+    ("origin", Silent),
+    ("originator", Name),
+    ("pragma", Silent),
+    ("priority", Silent),
+    ("range", Name),
+    ("referer", Silent),
+    ("sec-ch-", SilentPrefix),
+    ("sec-fetch-", SilentPrefix),
+    ("sec-gpc", Silent),
+    ("sec-websocket-", Prefix),
+    ("session-id", Name),
+    ("session_id", Name),
+    ("thread-id", Name),
+    ("traceparent", Name),
+    ("tracestate", Name),
+    ("true-client-ip", Silent),
+    ("upgrade-insecure-requests", Silent),
+    ("user-agent", Name),
+    ("version", Name),
+    ("via", Silent),
+    ("x-amz-", SilentPrefix),
+    ("x-amzn-", SilentPrefix),
+    ("x-client-request-id", Name),
+    ("x-codex-", Prefix),
+    ("x-forwarded-", SilentPrefix),
+    ("x-oai-", Prefix),
+    ("x-openai-", Prefix),
+    ("x-openai-account-", Deny),
+    ("x-openai-internal-", Deny),
+    ("x-openwebui-", SilentPrefix),
+    ("x-promptfoo-", SilentPrefix),
+    ("x-real-ip", Silent),
+    ("x-requested-with", Silent),
+    ("x-responsesapi-", Prefix),
+    ("x-session-affinity", Name),
+    ("x-session-id", Name),
+    ("x-stainless-", Prefix),
+    ("x-title", Silent),
+];
+
+/// What happens to a request header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fate {
+    Pass,
+    Drop,
+    /// Dropped, and the owner should know once.
+    DropAndReport,
+}
+
+/// `PASS_HEADERS`: names and `prefix-*` that pass too.
+#[derive(Debug, Default)]
+pub(crate) struct PassHeaders {
+    names: Vec<HeaderName>,
+    prefixes: Vec<String>,
+}
+
+impl PassHeaders {
+    /// Parses a list separated by commas or newlines.
+    ///
+    /// # Errors
+    /// The positions of the invalid items, counted from 1: not a header name or prefix, or one that never passes.
+    pub(crate) fn parse(list: &str) -> Result<Self, Vec<usize>> {
+        let (mut pass, mut invalid) = (Self::default(), Vec::new());
+        let items = list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
+        for (position, item) in (1..).zip(items) {
+            let text = item.strip_suffix('*').unwrap_or(item);
+            match HeaderName::from_bytes(text.as_bytes()) {
+                Ok(name) if is_protected(&name) => invalid.push(position),
+                Ok(name) if text.len() < item.len() => pass.prefixes.push(name.as_str().to_owned()),
+                Ok(name) => pass.names.push(name),
+                Err(_) => invalid.push(position),
+            }
+        }
+        if invalid.is_empty() { Ok(pass) } else { Err(invalid) }
+    }
+
+    /// What happens to a header with this name.
+    pub(crate) fn fate(&self, name: &HeaderName) -> Fate {
+        let text = name.as_str();
+        match find_rule(text) {
+            // The prefixes contain no `_`: a gateway may read `_` as `-`.
+            Some(Name) => Fate::Pass,
+            Some(Prefix) if !text.contains('_') => Fate::Pass,
+            _ if is_protected(name) => Fate::Drop,
+            _ if self.names.contains(name) || self.prefixes.iter().any(|prefix| text.starts_with(prefix)) => Fate::Pass,
+            Some(Silent | SilentPrefix) => Fate::Drop,
+            Some(Prefix | Deny) | None => Fate::DropAndReport,
+        }
+    }
+}
+
+/// The range of the rows of [`RULES`] that begin with each ASCII character, so that a lookup compares few names.
+static RANGES: [(usize, usize); 128] = ranges();
+
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated at compile time")]
+const fn ranges() -> [(usize, usize); 128] {
+    let mut ranges = [(0, 0); 128];
+    let mut row = 0;
+    while row < RULES.len() {
+        let first = RULES[row].0.as_bytes()[0] as usize;
+        if ranges[first].1 == 0 {
+            ranges[first].0 = row;
+        }
+        ranges[first].1 = row + 1;
+        row += 1;
+    }
+    ranges
+}
+
+/// The last row that matches a name.
+fn find_rule(name: &str) -> Option<Rule> {
+    static ROWS: [(&str, Rule); RULES.len()] = RULES;
+    let first = name.as_bytes().first().copied().map(usize::from)?;
+    let (start, end) = RANGES.get(first).copied()?;
+    let matches = |row: &str, rule: Rule| match rule {
+        Name | Silent => row == name,
+        Prefix | Deny | SilentPrefix => name.starts_with(row),
+    };
+    let mut rows = ROWS.get(start..end)?.iter().rev();
+    rows.find(|(row, rule)| matches(row, *rule)).map(|(_, rule)| *rule)
+}
+
+/// Headers that never pass, whatever `PASS_HEADERS` says.
+fn is_protected(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    credential::is_key_header(name)
+        || HOP_BY_HOP.contains(name)
+        || [header::AUTHORIZATION, header::HOST, header::COOKIE, header::FORWARDED, ORGANIZATION, PROJECT]
+            .contains(name)
+        || ["x-forwarded-", "cf-"].iter().any(|prefix| text.starts_with(prefix))
+        || text.contains('_') && is_protected_twin(text)
+}
+
+/// Whether a name with `_` for `-` is protected.
+fn is_protected_twin(text: &str) -> bool {
+    HeaderName::from_bytes(text.replace('_', "-").as_bytes()).is_ok_and(|twin| is_protected(&twin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn fate(pass: &str, name: &'static str) -> Fate {
+        PassHeaders::parse(pass).unwrap().fate(&HeaderName::from_static(name))
+    }
+
+    #[test]
+    fn rules_are_sorted() {
+        assert!(RULES.is_sorted_by(|(a, _), (b, _)| a < b));
+    }
+
+    #[test]
+    fn allow_list() {
+        for name in
+            ["accept", "accept-encoding", "content-type", "user-agent", "x-stainless-os", "session_id", "if-match"]
+        {
+            assert_eq!(fate("", name), Fate::Pass, "{name}");
+        }
+        for name in ["x-codex-turn-state", "x-openai-agents-sdk", "x-openai-product-sku", "sec-websocket-key", "range"]
+        {
+            assert_eq!(fate("", name), Fate::Pass, "{name}");
+        }
+        for name in ["cookie", "sec-fetch-mode", "openai-organization", "x-forwarded-for", "cf-aig-cache-ttl", "te"] {
+            assert_eq!(fate("", name), Fate::Drop, "{name}");
+        }
+        for name in ["x-portkey-custom-host", "helicone-target-url", "x-original-url", "openai_beta", "x-stainless_os"]
+        {
+            assert_eq!(fate("", name), Fate::DropAndReport, "{name}");
+        }
+        for name in ["x-openai-account-routing-override", "x-openai-internal-caller", "x-http-method-override"] {
+            assert_eq!(fate("", name), Fate::DropAndReport, "{name}");
+        }
+        assert_ne!(fate("", "openai_organization"), Fate::Pass);
+    }
+
+    #[test]
+    fn pass_headers() {
+        assert_eq!(fate("X-Custom, helicone-*", "x-custom"), Fate::Pass);
+        assert_eq!(fate("X-Custom, helicone-*", "helicone-auth"), Fate::Pass);
+        assert_eq!(fate("x-*", "x-api-key"), Fate::Drop);
+        assert_eq!(fate("x-*", "x-forwarded-for"), Fate::Drop);
+        assert_eq!(
+            PassHeaders::parse("a, cookie, x_api_key, b c, cf-*, openai-project, *").unwrap_err(),
+            [2, 3, 4, 5, 6, 7]
+        );
+    }
+}

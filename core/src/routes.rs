@@ -1,0 +1,342 @@
+//! The routes of the API, by family, and which of them are open.
+//!
+//! A literal segment matches byte for byte, so that an upstream cannot read another route than the gate. Escapes may stand
+//! in variable segments only. A path with one trailing slash is the same route.
+//!
+//! Source: [OpenAI's API reference](https://platform.openai.com/docs/api-reference); `tests/routes` lists the routes of its
+//! SDKs.
+
+use http::Method;
+
+use self::{
+    Cost::{Bounded, Free, Unbounded},
+    Family::{Administration, Compatible, Data, Ephemeral, Inference},
+    ModelSource::{Body, Hidden, Multipart, NoneNeeded, Path, Query},
+};
+
+/// A group of routes that the owner opens together with `ROUTES`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Family {
+    /// Requests to a model.
+    Inference,
+    /// Stored objects, which all users of the API key share.
+    Data,
+    /// Routes of compatible services.
+    Compatible,
+    /// Routes that create keys which work without the proxy, and after the access key was removed.
+    Ephemeral,
+    /// The owner's account. Never open.
+    Administration,
+}
+
+/// What a request costs the owner.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cost {
+    Free,
+    /// The cost has an upper bound that follows from the request.
+    Bounded,
+    Unbounded,
+}
+
+/// Where a request names its model.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ModelSource {
+    Body,
+    Multipart,
+    Query,
+    Path,
+    /// The request uses no model.
+    NoneNeeded,
+    /// The model cannot be read from the request.
+    Hidden,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// Separated by spaces; `*` is any method. HEAD matches GET, and OPTIONS any method.
+    methods: &'static str,
+    /// `{}` is one segment; a last `*` is one or more.
+    pattern: &'static str,
+    pub(crate) family: Family,
+    #[expect(dead_code, reason = "for limits and budgets")]
+    pub(crate) cost: Cost,
+    #[expect(dead_code, reason = "for limits and budgets")]
+    pub(crate) model: ModelSource,
+}
+
+const fn row(methods: &'static str, pattern: &'static str, family: Family, cost: Cost, model: ModelSource) -> Route {
+    Route { methods, pattern, family, cost, model }
+}
+
+/// The table, sorted by the first segment of the pattern. Within one first segment, the first matching row counts.
+static ROUTES: [Route; 103] = [
+    row("*", "/agents", Administration, Unbounded, Hidden),
+    row("*", "/agents/*", Administration, Unbounded, Hidden),
+    row("*", "/assistants", Data, Free, Hidden),
+    row("*", "/assistants/*", Data, Free, Hidden),
+    row("POST", "/audio/speech", Inference, Bounded, Body),
+    row("POST", "/audio/transcriptions", Inference, Bounded, Multipart),
+    row("POST", "/audio/translations", Inference, Bounded, Multipart),
+    row("*", "/audio/*", Data, Unbounded, Hidden),
+    row("*", "/batches", Data, Unbounded, Hidden),
+    row("*", "/batches/*", Data, Unbounded, Hidden),
+    row("POST", "/chat/completions", Inference, Bounded, Body),
+    row("*", "/chat/completions", Data, Free, NoneNeeded),
+    row("*", "/chat/completions/*", Data, Free, NoneNeeded),
+    row("POST", "/chatkit/sessions", Ephemeral, Unbounded, Hidden),
+    row("POST", "/chatkit/sessions/*", Ephemeral, Unbounded, Hidden),
+    row("*", "/chatkit/threads", Data, Free, NoneNeeded),
+    row("*", "/chatkit/threads/*", Data, Free, NoneNeeded),
+    row("POST", "/classify", Compatible, Unbounded, Body),
+    row("POST", "/completions", Inference, Bounded, Body),
+    row("*", "/containers", Data, Unbounded, NoneNeeded),
+    row("*", "/containers/*", Data, Unbounded, NoneNeeded),
+    row("POST", "/content_provenance_checks", Inference, Unbounded, Hidden),
+    row("*", "/conversations", Data, Free, NoneNeeded),
+    row("*", "/conversations/*", Data, Free, NoneNeeded),
+    row("*", "/dashboard", Administration, Unbounded, Hidden),
+    row("*", "/dashboard/*", Administration, Unbounded, Hidden),
+    row("POST", "/decisions", Inference, Unbounded, Body),
+    row("POST", "/deployments/{}/chat/completions", Compatible, Bounded, Path),
+    row("POST", "/deployments/{}/completions", Compatible, Bounded, Path),
+    row("POST", "/deployments/{}/embeddings", Compatible, Bounded, Path),
+    row("*", "/deployments/*", Compatible, Unbounded, Path),
+    row("POST", "/detokenize", Compatible, Free, Body),
+    row("POST", "/embeddings", Inference, Bounded, Body),
+    row("*", "/evals", Data, Unbounded, Hidden),
+    row("*", "/evals/*", Data, Unbounded, Hidden),
+    row("*", "/files", Data, Unbounded, NoneNeeded),
+    row("*", "/files/*", Data, Unbounded, NoneNeeded),
+    row("*", "/fine_tuning/checkpoints/{}/permissions", Administration, Unbounded, Hidden),
+    row("*", "/fine_tuning/checkpoints/{}/permissions/*", Administration, Unbounded, Hidden),
+    row("*", "/fine_tuning/*", Data, Unbounded, Hidden),
+    row("POST", "/images/edits", Inference, Bounded, Multipart),
+    row("POST", "/images/generations", Inference, Bounded, Body),
+    row("POST", "/images/variations", Inference, Bounded, Multipart),
+    row("GET", "/live/sessions/{}/content", Data, Free, NoneNeeded),
+    row("*", "/live/*", Inference, Unbounded, Hidden),
+    row("*", "/login", Administration, Unbounded, Hidden),
+    row("*", "/login/*", Administration, Unbounded, Hidden),
+    row("*", "/me", Administration, Unbounded, Hidden),
+    row("*", "/me/*", Administration, Unbounded, Hidden),
+    row("POST", "/messages", Compatible, Unbounded, Body),
+    row("POST", "/messages/*", Compatible, Unbounded, Hidden),
+    row("GET", "/models", Inference, Free, NoneNeeded),
+    row("GET", "/models/*", Inference, Free, Path),
+    row("DELETE", "/models/*", Data, Free, Path),
+    row("POST", "/moderations", Inference, Free, Body),
+    row("POST", "/openai/deployments/{}/chat/completions", Compatible, Bounded, Path),
+    row("POST", "/openai/deployments/{}/completions", Compatible, Bounded, Path),
+    row("POST", "/openai/deployments/{}/embeddings", Compatible, Bounded, Path),
+    row("*", "/openai/realtimeapi/*", Ephemeral, Unbounded, Hidden),
+    row("*", "/openai/*", Compatible, Unbounded, Hidden),
+    row("*", "/organization", Administration, Unbounded, Hidden),
+    row("*", "/organization/*", Administration, Unbounded, Hidden),
+    row("*", "/organizations", Administration, Unbounded, Hidden),
+    row("*", "/organizations/*", Administration, Unbounded, Hidden),
+    row("*", "/permissions", Administration, Unbounded, Hidden),
+    row("*", "/permissions/*", Administration, Unbounded, Hidden),
+    row("POST", "/pooling", Compatible, Unbounded, Body),
+    row("*", "/projects", Administration, Unbounded, Hidden),
+    row("*", "/projects/*", Administration, Unbounded, Hidden),
+    row("GET", "/realtime", Inference, Unbounded, Query),
+    row("GET", "/realtime/translations", Inference, Unbounded, Query),
+    row("POST", "/realtime/calls", Inference, Unbounded, Hidden),
+    row("POST", "/realtime/calls/{}/accept", Inference, Unbounded, Hidden),
+    row("POST", "/realtime/calls/{}/hangup", Inference, Free, NoneNeeded),
+    row("POST", "/realtime/calls/{}/refer", Inference, Free, NoneNeeded),
+    row("POST", "/realtime/calls/{}/reject", Inference, Free, NoneNeeded),
+    row("*", "/realtime/*", Ephemeral, Unbounded, Hidden),
+    row("POST", "/rerank", Compatible, Unbounded, Body),
+    row("GET", "/responses", Inference, Unbounded, Hidden),
+    row("POST", "/responses", Inference, Bounded, Body),
+    row("POST", "/responses/compact", Inference, Unbounded, Body),
+    row("POST", "/responses/input_tokens", Inference, Free, Body),
+    row("*", "/responses/*", Data, Free, NoneNeeded),
+    row("*", "/safety", Administration, Unbounded, Hidden),
+    row("*", "/safety/*", Administration, Unbounded, Hidden),
+    row("POST", "/score", Compatible, Unbounded, Body),
+    row("*", "/skills", Data, Free, NoneNeeded),
+    row("*", "/skills/*", Data, Free, NoneNeeded),
+    row("*", "/threads", Data, Unbounded, Hidden),
+    row("*", "/threads/*", Data, Unbounded, Hidden),
+    row("POST", "/tokenize", Compatible, Free, Body),
+    row("*", "/uploads", Data, Unbounded, NoneNeeded),
+    row("*", "/uploads/*", Data, Unbounded, NoneNeeded),
+    row("*", "/usage", Administration, Unbounded, Hidden),
+    row("*", "/vaults", Administration, Unbounded, Hidden),
+    row("*", "/vaults/*", Administration, Unbounded, Hidden),
+    row("*", "/vector_stores", Data, Unbounded, NoneNeeded),
+    row("*", "/vector_stores/*", Data, Unbounded, NoneNeeded),
+    row("*", "/videos", Data, Unbounded, Hidden),
+    row("*", "/videos/*", Data, Unbounded, Hidden),
+    row("*", "/webhook_endpoints", Administration, Unbounded, Hidden),
+    row("*", "/webhook_endpoints/*", Administration, Unbounded, Hidden),
+    row("*", "/webhook_event_types", Administration, Unbounded, Hidden),
+];
+
+/// Finds the row of a path below the API base. Behind the prefixes of Azure, a route that is closed elsewhere is too.
+pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    let inner = without_azure_prefix(path).and_then(|inner| find_row(method, inner));
+    let closed = inner.filter(|route| matches!(route.family, Ephemeral | Administration));
+    closed.or_else(|| find_row(method, path))
+}
+
+/// `/openai/v1/x`, `/openai/x` and `/openai/deployments/{}/x` are routes `/x` at
+/// [Azure](https://learn.microsoft.com/azure/ai-foundry/openai/reference).
+fn without_azure_prefix(path: &str) -> Option<&str> {
+    let path = path.strip_prefix("/openai")?;
+    let path = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let deployment = path.strip_prefix("/deployments/").and_then(|rest| rest.find('/').and_then(|at| rest.get(at..)));
+    Some(deployment.unwrap_or(path))
+}
+
+fn find_row(method: &Method, path: &str) -> Option<&'static Route> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let first = first_segment(path);
+    let start = ROUTES.partition_point(|route| first_segment(route.pattern) < first);
+    let rows = ROUTES.get(start..).unwrap_or_default().iter();
+    let mut rows = rows.take_while(|route| first_segment(route.pattern) == first);
+    rows.find(|route| route.allows(method) && (route.pattern == path || matches(route.pattern, path)))
+}
+
+/// Whether an administration route may be meant by this path, however it is spelled: an upstream may decode escapes,
+/// ignore empty segments, a `v1` segment, parameters or case. `decoded` is the path with all escapes decoded.
+pub(crate) fn is_administration(decoded: &[u8]) -> bool {
+    let is_prefix = |segment: &[u8]| {
+        segment.is_empty() || segment.eq_ignore_ascii_case(b"v1") || segment.eq_ignore_ascii_case(b"openai")
+    };
+    let segments = decoded.split(|byte| *byte == b'/');
+    let mut segments = segments.filter_map(|segment| segment.split(|byte| *byte == b';').next());
+    let Some(first) = segments.find(|segment| !is_prefix(segment)) else { return false };
+    let mut rows = ROUTES.iter().filter(|route| first.eq_ignore_ascii_case(first_segment(route.pattern).as_bytes()));
+    rows.any(|route| route.family == Administration && route.is_whole_segment())
+}
+
+impl Route {
+    fn allows(&self, method: &Method) -> bool {
+        if self.methods == "*" || *method == Method::OPTIONS {
+            return true;
+        }
+        let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+        self.methods.split(' ').any(|allowed| allowed == method)
+    }
+
+    /// Whether the pattern has one literal segment, and at most a `*` after it.
+    fn is_whole_segment(&self) -> bool {
+        let pattern = self.pattern.strip_suffix("/*").unwrap_or(self.pattern);
+        pattern.bytes().filter(|byte| *byte == b'/').count() == 1
+    }
+}
+
+/// Whether a path matches a pattern: literal segments, `{}` for one segment, a last `*` for one or more.
+pub(crate) fn matches(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (pattern.next(), path.next()) {
+            (None, None) => return true,
+            (Some("*"), Some(rest)) => return !rest.is_empty(),
+            (Some("{}"), Some(segment)) if !segment.is_empty() => {}
+            (Some(literal), Some(segment)) if literal == segment => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The first segment of a path that begins with a slash.
+fn first_segment(path: &str) -> &str {
+    let path = path.strip_prefix('/').unwrap_or_default();
+    path.find('/').and_then(|end| path.get(..end)).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn family(route: &str) -> Option<Family> {
+        let (method, path) = route.split_once(' ').unwrap();
+        find(&method.parse().unwrap(), path).map(|route| route.family)
+    }
+
+    /// Routes that the SDKs and other clients call.
+    const CLIENT_ROUTES: &str = include_str!("../../tests/routes/openai.txt");
+
+    /// Model management of llama.cpp and LM Studio.
+    const NOT_OPENAI: [&str; 7] = [
+        "POST /models",
+        "POST /models/unload",
+        "DELETE /models",
+        "GET /api/v1/models",
+        "POST /api/v1/models/load",
+        "POST /api/v1/models/unload",
+        "POST /models/load",
+    ];
+
+    #[test]
+    fn every_client_route_has_a_family() {
+        let routes = CLIENT_ROUTES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let missing: Vec<_> = routes.filter(|route| family(&route.replace("{}", "x")).is_none()).collect();
+        let unexpected: Vec<_> = missing.iter().filter(|route| !NOT_OPENAI.contains(route)).collect();
+        assert!(unexpected.is_empty() && CLIENT_ROUTES.lines().count() > 400, "{unexpected:#?}");
+    }
+
+    #[test]
+    fn table_is_sorted() {
+        assert!(ROUTES.is_sorted_by_key(|route| first_segment(route.pattern)));
+    }
+
+    #[test]
+    fn families() {
+        for (route, expected) in [
+            ("POST /chat/completions", Some(Inference)),
+            ("POST /chat/completions/", Some(Inference)),
+            ("POST /chat/completions//", None),
+            ("GET /chat/completions", Some(Data)),
+            ("GET /responses", Some(Inference)),
+            ("DELETE /responses/resp_1", Some(Data)),
+            ("HEAD /models", Some(Inference)),
+            ("OPTIONS /models", Some(Inference)),
+            ("POST /models", None),
+            ("GET /models/", Some(Inference)),
+            ("GET /models/org%2Fmodel", Some(Inference)),
+            ("GET /models/org/model", Some(Inference)),
+            ("DELETE /models/ft:a", Some(Data)),
+            ("GET /%6dodels", None),
+            ("GET /Models", None),
+            ("GET /files/f/content", Some(Data)),
+            ("GET /realtime", Some(Inference)),
+            ("POST /realtime/calls/rtc_1/accept", Some(Inference)),
+            ("POST /realtime/client_secrets", Some(Ephemeral)),
+            ("POST /realtime/translations/client_secrets", Some(Ephemeral)),
+            ("POST /fine_tuning/jobs", Some(Data)),
+            ("POST /fine_tuning/checkpoints/ft:m/permissions", Some(Administration)),
+            ("DELETE /fine_tuning/checkpoints/ft:m/permissions/p", Some(Administration)),
+            ("GET /me", Some(Administration)),
+            ("POST /deployments/d/chat/completions", Some(Compatible)),
+            ("POST /openai/deployments/d/embeddings", Some(Compatible)),
+            ("POST /openai/v1/responses", Some(Compatible)),
+            ("POST /openai/v1/realtime/client_secrets", Some(Ephemeral)),
+            ("POST /openai/realtime/sessions", Some(Ephemeral)),
+            ("POST /openai/realtimeapi/sessions", Some(Ephemeral)),
+            ("GET /openai/organization/users", Some(Administration)),
+            ("POST /openai/deployments/d/fine_tuning/checkpoints/c/permissions", Some(Administration)),
+            ("GET /", None),
+            ("GET ", None),
+            ("GET /nowhere", None),
+        ] {
+            assert_eq!(family(route), expected, "{route}");
+        }
+    }
+
+    #[test]
+    fn administration_in_every_spelling() {
+        for path in ["/organization", "/v1/Organization/x", "//projects;a=b", "/V1//me", "/usage/"] {
+            assert!(is_administration(path.as_bytes()), "{path}");
+        }
+        for path in ["/organizations2", "/models/organization", "/fine_tuning/jobs", ""] {
+            assert!(!is_administration(path.as_bytes()), "{path}");
+        }
+    }
+}
