@@ -35,7 +35,7 @@ pub(crate) fn start(address: SocketAddr, metrics: Arc<Metrics>, draining: watch:
     let admin = Admin { metrics, draining };
     tokio::spawn(async move {
         loop {
-            let stream = sparekey_net::accept(&listener).await;
+            let (stream, _) = sparekey_net::accept(&listener).await;
             let admin = admin.clone();
             let service = service_fn(move |request| {
                 let response = admin.respond(&request);

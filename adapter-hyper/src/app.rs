@@ -78,14 +78,14 @@ impl App {
     /// Serves until a signal ends the process.
     pub(crate) async fn run(self) -> Result<(), Box<dyn Error>> {
         let settings = self.settings;
-        log::start(settings.log_format, settings.log);
+        let log = log::start_queued(settings.log_format, settings.log);
         let listener =
             listen::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
         let address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
         let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(AccessLog)];
         if let Some(address) = settings.metrics_listen {
-            let metrics = Arc::new(Metrics::new());
+            let metrics = Arc::new(Metrics::new(log.dropped_lines()));
             admin::start(address, Arc::clone(&metrics), draining.clone())
                 .map_err(|error| format!("cannot listen on {address}, METRICS_LISTEN: {error}"))?;
             sinks.push(metrics);

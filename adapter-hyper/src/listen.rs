@@ -1,6 +1,7 @@
 //! Listeners, client connections, and the service that each request goes through.
 
 mod connection;
+mod guarded_body;
 mod idle;
 mod lingering_close;
 mod request_body;

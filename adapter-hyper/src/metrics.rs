@@ -1,6 +1,12 @@
 //! Metrics in the [OpenMetrics format](https://prometheus.io/docs/specs/om/open_metrics_spec/), for Prometheus.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use http::StatusCode;
 use prometheus_client::{
@@ -23,6 +29,10 @@ pub(crate) struct Metrics {
     rejections: Family<RejectionLabels, Counter>,
     open: Gauge,
     received: Counter,
+    dropped_headers: Counter,
+    log_lines_dropped: Counter,
+    /// The value that `log_lines_dropped` follows.
+    dropped_lines: Arc<AtomicU64>,
     sent: Family<UserLabels, Counter>,
     upstream_head: Histogram,
 }
@@ -45,7 +55,7 @@ struct UserLabels {
 
 impl Metrics {
     /// Creates all metrics, at 0.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(dropped_lines: Arc<AtomicU64>) -> Self {
         let mut registry = Registry::with_prefix("sparekey");
         let requests = Family::default();
         registry.register("requests", "Finished requests, by user and status class", requests.clone());
@@ -56,6 +66,12 @@ impl Metrics {
         let received = Counter::default();
         let bytes = || Unit::Bytes;
         registry.register_with_unit("received", "Bytes of request bodies", bytes(), received.clone());
+        let dropped_headers = Counter::default();
+        let help = "Request headers that were not forwarded and that PASS_HEADERS could pass";
+        registry.register("request_headers_dropped", help, dropped_headers.clone());
+        let log_lines_dropped = Counter::default();
+        let help = "Log lines that were dropped, because standard error was read too slowly";
+        registry.register("log_lines_dropped", help, log_lines_dropped.clone());
         let sent = Family::default();
         registry.register_with_unit(
             "sent",
@@ -66,11 +82,24 @@ impl Metrics {
         let upstream_head = Histogram::new(HEAD_SECONDS);
         let help = "Time from request headers to response headers";
         registry.register_with_unit("upstream_head", help, Unit::Seconds, upstream_head.clone());
-        Self { registry, requests, rejections, open, received, sent, upstream_head }
+        Self {
+            registry,
+            requests,
+            rejections,
+            open,
+            received,
+            dropped_headers,
+            log_lines_dropped,
+            dropped_lines,
+            sent,
+            upstream_head,
+        }
     }
 
     /// Returns all metrics as text.
     pub(crate) fn text(&self) -> String {
+        let dropped = self.dropped_lines.load(Ordering::Relaxed);
+        self.log_lines_dropped.inc_by(dropped.saturating_sub(self.log_lines_dropped.get()));
         let mut text = String::new();
         // Writing to a `String` cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -89,6 +118,10 @@ impl Sink for Metrics {
 
     fn received(&self, bytes: usize) {
         self.received.inc_by(bytes as u64);
+    }
+
+    fn dropped_headers(&self, count: usize) {
+        self.dropped_headers.inc_by(count as u64);
     }
 
     fn finished(&self, request: &RequestRecord, _: End) {

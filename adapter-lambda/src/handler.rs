@@ -80,7 +80,7 @@ impl Handler {
 impl Service {
     async fn serve(&self, request: Request<Bytes>, source: EventSource, deadline: Instant) -> LambdaResponse {
         let (head, body) = request.into_parts();
-        let (response, exchange) = match self.proxy.admit(head) {
+        let (response, exchange) = match self.proxy.admit(head, None) {
             Decision::Respond(response) => (response, None),
             Decision::Forward(admitted) => {
                 let upstream = self.upstream.get();

@@ -1,6 +1,6 @@
 //! Accepts connections.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -14,12 +14,12 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Accepts the next connection and sets `TCP_NODELAY`, because Nagle's algorithm
 /// ([RFC 9293 §3.7.4](https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4)) delays small writes by up to 40 ms, the
 /// delayed ACK of Linux. An accept that fails is logged and repeated after a pause.
-pub async fn accept(listener: &TcpListener) -> TcpStream {
+pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 let _ = stream.set_nodelay(true);
-                return stream;
+                return (stream, address);
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");

@@ -29,6 +29,7 @@ impl Sink for AccessLog {
             path = request.path,
             status = request.response.map_or(0, |(status, _)| status.as_u16()),
             code = request.rejection,
+            client = request.rejection.and(request.client).map(tracing::field::display),
             head_ms = request.response.map(|(_, head)| milliseconds(head)),
             total_ms = milliseconds(request.elapsed()),
             bytes = request.bytes,

@@ -149,7 +149,7 @@ mod tests {
         let sink = Arc::new(LastEnd::default());
         let sinks = Sinks::new(vec![Arc::clone(&sink) as Arc<dyn Sink>]);
         for (method, end) in [(Method::GET, End::Cut), (Method::HEAD, End::Complete)] {
-            let log = RequestLog::start(&method, || "/healthz", &sinks);
+            let log = RequestLog::start(&method, || "/healthz", None, &sinks);
             drop(Body::own(Response::new(Bytes::from_static(b"ok")), log));
             assert_eq!(*sink.0.lock().unwrap(), Some(end), "{method}");
         }

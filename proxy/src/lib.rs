@@ -8,11 +8,13 @@
 
 mod access_log;
 mod body;
+mod dropped_headers;
 pub mod log;
+mod log_queue;
 mod record;
 mod tunnel;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use sparekey_core::{Admission, Exchange, Forward, Gate, Rejection, RequestHead, 
 use sparekey_upstream::{ErrorKind, Reply, Upgrade, Upstream};
 use tokio::time::{Instant, timeout_at};
 
+use self::dropped_headers::DroppedHeaders;
 pub use self::{
     access_log::AccessLog,
     body::Body,
@@ -36,6 +39,7 @@ pub struct Proxy {
     /// Loaded once per request, so that new settings apply to the next request on an open connection.
     gate: Arc<ArcSwap<Gate>>,
     sinks: Sinks,
+    dropped_headers: Arc<DroppedHeaders>,
 }
 
 /// What happens to a request. Exhaustive: an adapter has to handle both.
@@ -67,7 +71,7 @@ impl Proxy {
     /// Creates a proxy. `gate` may be replaced at any time.
     #[must_use]
     pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks) -> Self {
-        Self { gate, sinks }
+        Self { gate, sinks, dropped_headers: Arc::default() }
     }
 
     /// Returns the sinks of the request records.
@@ -76,15 +80,17 @@ impl Proxy {
         &self.sinks
     }
 
-    /// Records a request and decides about it.
+    /// Records a request and decides about it. `client` is the address of the client, if known.
     #[must_use]
-    pub fn admit(&self, head: request::Parts) -> Decision {
+    pub fn admit(&self, head: request::Parts, client: Option<IpAddr>) -> Decision {
         let gate = self.gate.load();
         let head = RequestHead::from(head);
-        let mut log = RequestLog::start(&head.parts().method, || gate.loggable_path(&head), &self.sinks);
+        let mut log = RequestLog::start(&head.parts().method, || gate.loggable_path(&head), client, &self.sinks);
         match gate.admit(head) {
             Ok(Admission::Forward(forward)) => {
                 log.user(forward.user());
+                self.dropped_headers.warn_once(forward.dropped_headers());
+                self.sinks.dropped_headers(forward.dropped_headers().len());
                 Decision::Forward(Admitted { forward, log })
             }
             Ok(Admission::Reply(reply)) => Decision::Respond(Body::own(reply, log)),

@@ -5,10 +5,12 @@ use std::io;
 use tracing_subscriber::{
     Layer as _,
     filter::{Targets, filter_fn},
-    fmt,
+    fmt::{self, MakeWriter},
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
+
+pub use crate::log_queue::LogQueue;
 
 /// The start of the targets of all crates of the project.
 const TARGET_PREFIX: &str = "sparekey";
@@ -35,23 +37,30 @@ impl Format {
     }
 }
 
-/// Starts the log, on standard error.
+/// Starts the log on standard error, written at once: for a platform that may stop the process after a response.
 pub fn start(format: Format, targets: Targets) {
+    init(format, targets, io::stderr);
+}
+
+/// Starts the log on standard error, written by a thread.
+#[must_use]
+pub fn start_queued(format: Format, targets: Targets) -> LogQueue {
+    let queue = LogQueue::start();
+    init(format, targets, queue.writer());
+    queue
+}
+
+fn init(format: Format, targets: Targets, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     // Libraries log request heads, keys included, so their lines are dropped whatever the filter is.
-    let filter = move || {
-        let targets = targets.clone();
-        filter_fn(move |metadata| {
-            metadata.target().starts_with(TARGET_PREFIX) && targets.would_enable(metadata.target(), metadata.level())
-        })
-    };
+    let filter = filter_fn(move |metadata| {
+        metadata.target().starts_with(TARGET_PREFIX) && targets.would_enable(metadata.target(), metadata.level())
+    });
     let registry = tracing_subscriber::registry();
     match format {
-        Format::Text => {
-            registry.with(fmt::layer().with_ansi(false).with_writer(io::stderr).with_filter(filter())).init();
-        }
+        Format::Text => registry.with(fmt::layer().with_ansi(false).with_writer(writer).with_filter(filter)).init(),
         Format::Json => {
-            let layer = fmt::layer().json().flatten_event(true).with_writer(io::stderr);
-            registry.with(layer.with_filter(filter())).init();
+            let layer = fmt::layer().json().flatten_event(true).with_writer(writer);
+            registry.with(layer.with_filter(filter)).init();
         }
     }
 }

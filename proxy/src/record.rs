@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,6 +34,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
         let _ = bytes;
     }
 
+    /// Called when headers of an admitted request were not forwarded.
+    fn dropped_headers(&self, count: usize) {
+        let _ = count;
+    }
+
     /// Called when a request has ended.
     fn finished(&self, request: &RequestRecord, end: End);
 }
@@ -40,6 +46,9 @@ pub trait Sink: fmt::Debug + Send + Sync {
 /// The sinks of a process.
 #[derive(Clone, Debug)]
 pub struct Sinks(Arc<[Arc<dyn Sink>]>);
+
+/// Characters of a path in a record, as a log escapes them. Clients without a key choose the path, so it is limited.
+const PATH_MAX: usize = 200;
 
 /// The recorded facts of a request. No key, no query, no body.
 #[derive(Debug)]
@@ -49,6 +58,8 @@ pub struct RequestRecord {
     pub method: Method,
     /// The path, as [`sparekey_core::Gate::loggable_path`] returns it.
     pub path: String,
+    /// The client's address, if known.
+    pub client: Option<IpAddr>,
     /// The user, once the access key was accepted.
     pub user: Option<Arc<str>>,
     /// The response's status, and the time from the request head to the response head.
@@ -76,6 +87,12 @@ impl Sinks {
         self.0.iter().for_each(|sink| sink.received(bytes));
     }
 
+    pub(crate) fn dropped_headers(&self, count: usize) {
+        if count > 0 {
+            self.0.iter().for_each(|sink| sink.dropped_headers(count));
+        }
+    }
+
     fn are_enabled(&self) -> bool {
         self.0.iter().any(|sink| sink.is_enabled())
     }
@@ -90,7 +107,12 @@ impl RequestRecord {
 }
 
 impl RequestLog {
-    pub(crate) fn start<'a>(method: &Method, path: impl FnOnce() -> &'a str, sinks: &Sinks) -> Self {
+    pub(crate) fn start<'a>(
+        method: &Method,
+        path: impl FnOnce() -> &'a str,
+        client: Option<IpAddr>,
+        sinks: &Sinks,
+    ) -> Self {
         if !sinks.are_enabled() {
             return Self(None);
         }
@@ -98,7 +120,8 @@ impl RequestLog {
         let record = RequestRecord {
             started: Instant::now(),
             method: method.clone(),
-            path: path().to_owned(),
+            path: shortened(path()),
+            client,
             user: None,
             response: None,
             rejection: None,
@@ -152,6 +175,20 @@ impl Drop for RequestLog {
     }
 }
 
+/// A path of at most [`PATH_MAX`] characters.
+fn shortened(path: &str) -> String {
+    // An escape has two characters or more only for quotes and backslashes; a URI has no control characters.
+    if path.len() <= PATH_MAX / 2 {
+        return path.to_owned();
+    }
+    let mut length = 0;
+    let end = path.char_indices().find(|(_, c)| {
+        length += c.escape_debug().count();
+        length > PATH_MAX
+    });
+    end.map_or_else(|| path.to_owned(), |(end, _)| format!("{}…", &path[..end]))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -172,10 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_shortened() {
+        for (path, expected) in [
+            ("/v1/models".to_owned(), "/v1/models".to_owned()),
+            ("x".repeat(200), "x".repeat(200)),
+            ("x".repeat(201), "x".repeat(200) + "…"),
+            ("\"".repeat(100), "\"".repeat(100)),
+            ("\"".repeat(101), "\"".repeat(100) + "…"),
+        ] {
+            assert_eq!(shortened(&path), expected);
+        }
+    }
+
+    #[test]
     fn each_request_ends_once() {
         let ends = Arc::new(Ends::default());
         let sinks = Sinks::new(vec![Arc::clone(&ends) as Arc<dyn Sink>]);
-        let start = || RequestLog::start(&Method::GET, || "/", &sinks);
+        let start = || RequestLog::start(&Method::GET, || "/", None, &sinks);
 
         drop(start());
         let mut log = start();

@@ -11,6 +11,7 @@ mod http2_upstream;
 mod load;
 mod log;
 mod rlimits;
+mod send_timeout;
 mod settings;
 mod smuggling;
 mod temporary_key;
@@ -29,7 +30,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const TOPICS: [(&str, &[Test]); 17] = [
+const TOPICS: [(&str, &[Test]); 18] = [
     ("client_limits", client_limits::TESTS),
     ("drain", drain::TESTS),
     ("temporary_key", temporary_key::TESTS),
@@ -43,6 +44,7 @@ const TOPICS: [(&str, &[Test]); 17] = [
     ("log", log::TESTS),
     ("admin", admin::TESTS),
     ("upstream_timeouts", upstream_timeouts::TESTS),
+    ("send_timeout", send_timeout::TESTS),
     ("settings", settings::TESTS),
     ("smuggling", smuggling::TESTS),
     ("tls", tls::TESTS),

@@ -39,6 +39,7 @@ impl Settings {
         let [response_head, body_idle] = Timeouts::SETTINGS.map(|name| reader.seconds(name));
         let header_read = reader.seconds("HEADER_TIMEOUT");
         let idle = reader.seconds("IDLE_TIMEOUT");
+        let send = reader.seconds("SEND_TIMEOUT");
         // hyper's minimum: `max_buf_size` panics below it.
         let max_head = reader.read("MAX_HEAD", at_least(8192), "a number of bytes, 8192 or more");
         let max_connections = reader.read("MAX_CONNECTIONS", at_least(1), "a number, 1 or more");
@@ -55,7 +56,7 @@ impl Settings {
             listen,
             tls,
             upstream_timeouts: Timeouts { response_head, body_idle },
-            client_timeouts: ClientTimeouts { header_read, idle },
+            client_timeouts: ClientTimeouts { header_read, idle, send },
             max_head,
             max_connections,
             drain_timeout,

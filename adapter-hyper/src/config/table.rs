@@ -13,7 +13,7 @@ const fn setting(name: &'static str, default: &'static str, help: &'static str) 
 }
 
 /// All settings that only the server has.
-pub(crate) const SERVER_SETTINGS: [ServerSetting; 13] = [
+pub(crate) const SERVER_SETTINGS: [ServerSetting; 14] = [
     setting("LISTEN", "127.0.0.1:8080", "Address and port to listen on"),
     setting("TLS_CERT", "", "File with the certificate chain (PEM), to serve HTTPS"),
     setting("TLS_KEY", "", "File with the certificate's private key (PEM)"),
@@ -21,6 +21,7 @@ pub(crate) const SERVER_SETTINGS: [ServerSetting; 13] = [
     setting("UPSTREAM_IDLE_TIMEOUT", "600", "Seconds to wait for more bytes of a response body of the upstream"),
     setting("HEADER_TIMEOUT", "10", "Seconds for a client to send the headers of a request"),
     setting("IDLE_TIMEOUT", "75", "Seconds to keep an idle connection of a client open between requests"),
+    setting("SEND_TIMEOUT", "60", "Seconds for a client to take data of a response; 10 for the proxy's own responses"),
     setting("MAX_HEAD", "65536", "Bytes of the headers of a request, at least 8192"),
     setting("MAX_CONNECTIONS", "10000", "Connections served at the same time; more have to wait"),
     setting("DRAIN_TIMEOUT", "30", "Seconds for open requests to finish after SIGTERM or SIGINT"),

@@ -150,9 +150,13 @@ impl ConnectionContext {
         };
         if result.is_none() {
             graceful_shutdown(connection.as_mut());
+            let is_draining = *self.draining.borrow();
             let overdue = Box::pin(async {
                 sleep(SHUTDOWN_GRACE).await;
-                self.state.expired().await;
+                tokio::select! {
+                    () = self.state.expired() => {}
+                    () = self.state.none_forwarded(), if is_draining => {}
+                }
             });
             result = tokio::select! {
                 result = &mut connection => Some(result),

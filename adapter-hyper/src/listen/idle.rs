@@ -1,16 +1,18 @@
 //! The state of a client's connection, and how long it may stay idle.
 
 use std::{
+    fmt,
+    net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep_until},
+    sync::{Notify, OwnedSemaphorePermit},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// How long a connection may stay idle.
@@ -20,20 +22,40 @@ pub(crate) struct ClientTimeouts {
     pub(crate) header_read: Duration,
     /// Between requests.
     pub(crate) idle: Duration,
+    /// For the client to take data of a response.
+    pub(crate) send: Duration,
 }
+
+/// A stream of an HTTP/2 connection.
+pub(crate) trait WatchedStream: fmt::Debug + Send + Sync {
+    /// Ends the stream if the client has taken no data for too long; returns since when.
+    fn cut_if_blocked(&self, now: Instant) -> Option<Instant>;
+}
+
+/// Like [`ClientTimeouts::send`], for the proxy's own responses: they are small, and need no key.
+pub(crate) const OWN_RESPONSE_SEND: Duration = Duration::from_secs(10);
 
 /// The state of one connection, shared by its socket, its requests and its timer.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
     timeouts: ClientTimeouts,
+    client: IpAddr,
     state: Mutex<State>,
+    /// Streams whose client may take no data.
+    streams: Mutex<Vec<Weak<dyn WatchedStream>>>,
     body_unread: AtomicBool,
+    /// Notified when the last forwarded request ends.
+    none_forwarded: Notify,
     _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
 struct State {
     requests: usize,
+    /// Those of `requests` that were sent to the upstream.
+    forwarded: usize,
+    /// Since when the socket takes no data.
+    send_blocked_since: Option<Instant>,
     phase: Phase,
     since: Instant,
     /// HTTP/2: bytes between requests need not belong to a request.
@@ -53,30 +75,59 @@ enum Phase {
 
 /// An open request.
 #[derive(Debug)]
-pub(crate) struct RequestGuard(Arc<ConnectionState>);
+pub(crate) struct RequestGuard {
+    connection: Arc<ConnectionState>,
+    is_http2: bool,
+    is_forwarded: bool,
+}
 
 impl ConnectionState {
-    pub(crate) fn new(timeouts: ClientTimeouts, permit: OwnedSemaphorePermit) -> Arc<Self> {
-        let state = State { requests: 0, phase: Phase::Head, since: Instant::now(), is_http2: false, body_open: false };
-        Arc::new(Self { timeouts, state: Mutex::new(state), body_unread: AtomicBool::new(false), _permit: permit })
+    pub(crate) fn new(timeouts: ClientTimeouts, client: IpAddr, permit: OwnedSemaphorePermit) -> Arc<Self> {
+        let state = State {
+            requests: 0,
+            forwarded: 0,
+            send_blocked_since: None,
+            phase: Phase::Head,
+            since: Instant::now(),
+            is_http2: false,
+            body_open: false,
+        };
+        Arc::new(Self {
+            timeouts,
+            client,
+            state: Mutex::new(state),
+            streams: Mutex::default(),
+            body_unread: AtomicBool::new(false),
+            none_forwarded: Notify::new(),
+            _permit: permit,
+        })
+    }
+
+    /// The address of the client.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
     }
 
     /// Records a request head. The request lasts until the guard is dropped.
     pub(crate) fn start_request(self: &Arc<Self>, version: http::Version) -> RequestGuard {
         let mut state = self.state();
         state.requests += 1;
-        state.is_http2 = version == http::Version::HTTP_2;
+        let is_http2 = version == http::Version::HTTP_2;
+        state.is_http2 = is_http2;
         state.body_open = true;
         state.phase = Phase::BodyOrIdle;
         drop(state);
-        RequestGuard(Arc::clone(self))
+        RequestGuard { connection: Arc::clone(self), is_http2, is_forwarded: false }
     }
 
-    /// Returns once the connection has been idle for too long.
+    /// Returns once the connection has been idle for too long, or has taken no data. Ends streams that take no data.
     pub(crate) async fn expired(&self) {
+        let ClientTimeouts { header_read, idle, send } = self.timeouts;
+        let recheck_interval = header_read.min(idle).min(send).min(OWN_RESPONSE_SEND);
         loop {
             // The phase may change while this sleeps, and with it the deadline.
-            let recheck = Instant::now() + self.timeouts.header_read.min(self.timeouts.idle);
+            let recheck = Instant::now() + recheck_interval;
+            self.cut_blocked_streams();
             match self.deadline() {
                 Some(deadline) if deadline <= Instant::now() => return,
                 deadline => sleep_until(deadline.map_or(recheck, |deadline| deadline.min(recheck))).await,
@@ -86,12 +137,64 @@ impl ConnectionState {
 
     fn deadline(&self) -> Option<Instant> {
         let state = self.state();
+        let send = state.send_blocked_since.map(|since| since + self.timeouts.send);
         let timeout = match state.phase {
-            _ if state.requests > 0 => return None,
+            _ if state.requests > 0 => return send,
             Phase::Head => self.timeouts.header_read,
             Phase::BodyOrIdle => self.timeouts.idle,
         };
-        Some(state.since + timeout)
+        let idle = state.since + timeout;
+        Some(send.map_or(idle, |send| send.min(idle)))
+    }
+
+    /// Returns once the socket has taken no data for [`ClientTimeouts::send`].
+    pub(crate) async fn send_blocked(&self) {
+        loop {
+            let deadline = self.state().send_blocked_since.map(|since| since + self.timeouts.send);
+            match deadline {
+                Some(deadline) if deadline <= Instant::now() => return,
+                Some(deadline) => sleep_until(deadline).await,
+                None => sleep(self.timeouts.send).await,
+            }
+        }
+    }
+
+    /// Records that the socket takes no data, or takes data again.
+    pub(crate) fn set_send_blocked(&self, is_blocked: bool) {
+        self.state().send_blocked_since = is_blocked.then(Instant::now);
+    }
+
+    /// Watches a stream until it is dropped.
+    pub(crate) fn watch(&self, stream: Weak<dyn WatchedStream>) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|stream| stream.strong_count() > 0);
+        streams.push(stream);
+    }
+
+    fn cut_blocked_streams(&self) {
+        let streams: Vec<_> = {
+            let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            streams.iter().filter_map(Weak::upgrade).collect()
+        };
+        let now = Instant::now();
+        for blocked_since in streams.iter().filter_map(|stream| stream.cut_if_blocked(now)) {
+            let mut state = self.state();
+            if state.requests == 0 {
+                // The client has been idle since then.
+                state.since = blocked_since;
+            }
+        }
+    }
+
+    /// Returns once no forwarded request is open.
+    pub(crate) async fn none_forwarded(&self) {
+        loop {
+            let notified = self.none_forwarded.notified();
+            if self.state().forwarded == 0 {
+                return;
+            }
+            notified.await;
+        }
     }
 
     /// Records that the client has sent bytes.
@@ -126,9 +229,38 @@ impl ConnectionState {
     }
 }
 
+impl RequestGuard {
+    /// Records that the request is sent to the upstream.
+    pub(crate) fn set_forwarded(&mut self) {
+        if !std::mem::replace(&mut self.is_forwarded, true) {
+            self.connection.state().forwarded += 1;
+        }
+    }
+
+    /// How long the client may take no data of the response.
+    pub(crate) fn send_timeout(&self) -> Duration {
+        let timeout = self.connection.timeouts.send;
+        if self.is_forwarded { timeout } else { timeout.min(OWN_RESPONSE_SEND) }
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.is_http2
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<ConnectionState> {
+        &self.connection
+    }
+}
+
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.connection.state();
+        if self.is_forwarded {
+            state.forwarded -= 1;
+            if state.forwarded == 0 {
+                self.connection.none_forwarded.notify_waiters();
+            }
+        }
         state.requests -= 1;
         if state.requests == 0 {
             state.since = Instant::now();

@@ -30,12 +30,23 @@ const DISCARD_BUFFER: usize = 8 * 1024;
 pub(crate) struct Socket {
     stream: Stream,
     connection: Arc<ConnectionState>,
+    /// Whether the last write had to wait.
+    is_blocked: bool,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
     pub(crate) fn new(stream: Stream, connection: Arc<ConnectionState>) -> Self {
-        Self { stream, connection, lingering: None }
+        Self { stream, connection, is_blocked: false, lingering: None }
+    }
+
+    /// Reports whether the client takes data, when it changes.
+    fn after_write<T>(&mut self, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if write.is_pending() != self.is_blocked {
+            self.is_blocked = write.is_pending();
+            self.connection.set_send_blocked(self.is_blocked);
+        }
+        write
     }
 }
 
@@ -52,7 +63,8 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let write = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.after_write(write)
     }
 
     fn poll_write_vectored(
@@ -60,7 +72,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        poll_write_coalesced(Pin::new(&mut self.stream), cx, buffers)
+        let write = poll_write_coalesced(Pin::new(&mut self.stream), cx, buffers);
+        self.after_write(write)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -68,7 +81,8 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flush = Pin::new(&mut self.stream).poll_flush(cx);
+        self.after_write(flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -74,11 +74,11 @@ impl Server {
                 _ = draining.wait_for(|draining| *draining) => break,
                 permit = Arc::clone(&self.connection_permits).acquire_owned() => permit.map_err(io::Error::other)?,
             };
-            let stream = tokio::select! {
+            let (stream, client) = tokio::select! {
                 _ = draining.wait_for(|draining| *draining) => break,
-                stream = sparekey_net::accept(&listener) => stream,
+                accepted = sparekey_net::accept(&listener) => accepted,
             };
-            let state = ConnectionState::new(self.http.timeouts, permit);
+            let state = ConnectionState::new(self.http.timeouts, client.ip().to_canonical(), permit);
             let context = ConnectionContext { service: Arc::clone(&service), state, draining: draining.clone() };
             tokio::spawn(self.http.clone().serve(stream, context));
         }

@@ -81,7 +81,7 @@ fn key_in_path() {
         client.send(wire::request(method, &format!("/v1/{part}/models"), ""));
         client.head();
         let line = proxy.process.wait_for(|line| line.contains(&format!("method={method} ")).then(|| line.to_owned()));
-        assert!(line.contains("hidden") && line.contains("user=\"Tom\""), "{line}");
+        assert!(line.contains("hidden"), "{line}");
     }
     let output = proxy.process.output();
     for part in [encoded(KEY), encoded(API_KEY), "anotherowners".to_owned()] {
@@ -94,7 +94,7 @@ fn key_in_rejected_path() {
     let proxy = start(ok_upstream().address(), &[]);
     exchange(&proxy, &format!("GET /v1/{API_KEY} HTTP/1.1\r\nhost: x\r\n\r\n"));
     let line = access_line(&proxy);
-    assert!(line.contains("hidden") && line.contains("status=401"), "{line}");
+    assert!(line.contains("hidden") && line.contains("status=400"), "{line}");
 }
 
 /// A key within a longer path segment.

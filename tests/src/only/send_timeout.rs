@@ -1,0 +1,117 @@
+//! Clients that take no data: `SEND_TIMEOUT`.
+
+use std::thread;
+
+use super::{Test, get, start};
+use crate::{
+    adapter::Running as _,
+    http2::{
+        self,
+        frames::{self, Frames},
+    },
+    raw_connection::RawConnection,
+    server::RunningServer,
+    upstream::Upstream,
+    wire,
+};
+
+pub(super) const TESTS: &[Test] = &[
+    ("unread_download_is_cut", unread_download),
+    ("unread_websocket_is_cut", unread_websocket),
+    ("blocked_http2_stream_is_cut_and_others_continue", blocked_stream),
+    ("blocked_http2_rejection_closes_the_connection", blocked_rejection),
+    ("waiting_for_the_upstream_does_not_count", slow_upstream),
+    ("slow_reader_stays", slow_reader),
+];
+
+/// Seconds. Long enough that a busy machine does not cut a client that reads.
+const SEND_TIMEOUT: (&str, &str) = ("SEND_TIMEOUT", "1");
+
+/// More than all socket buffers on the way hold.
+const LARGE: usize = 64 * 1024 * 1024;
+
+/// A response whose client has not read its body.
+fn large_download(target: &str) -> (RunningServer, Upstream, RawConnection, RawConnection) {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[SEND_TIMEOUT]);
+    let mut client = RawConnection::connect(proxy.address());
+    client.send(get(target));
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n"));
+    (proxy, upstream, client, upstream_conn)
+}
+
+fn unread_download() {
+    let (proxy, _upstream, client, mut upstream_conn) = large_download("/v1/files/f/content");
+    assert_cut(&proxy, &mut upstream_conn);
+    drop(client);
+}
+
+/// The request ends although neither the client nor the upstream closes its connection.
+fn assert_cut(proxy: &RunningServer, upstream_conn: &mut RawConnection) {
+    upstream_conn.try_send(vec![0; LARGE]).expect_err("the proxy does not read all");
+    let line = proxy.process.wait_for(|line| line.contains("sparekey::access").then(|| line.to_owned()));
+    assert!(line.contains("end=\"cut\""), "{line}");
+}
+
+fn unread_websocket() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[SEND_TIMEOUT]);
+    let mut client = RawConnection::connect(proxy.address());
+    let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    client.send(wire::request("GET", "/v1/realtime", opening));
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    assert_cut(&proxy, &mut upstream_conn);
+    drop(client);
+}
+
+fn blocked_stream() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[SEND_TIMEOUT]);
+    let mut client = http2::Client::connect(proxy.address());
+    let pending = client.send(wire::get("/v1/files/f/content"));
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n"));
+    // The body is not read, so its window stays closed.
+    let (head, body) = pending.response();
+    assert_eq!(head.status, 200);
+    assert_cut(&proxy, &mut upstream_conn);
+    assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "other streams of the connection continue");
+    drop(body);
+}
+
+fn blocked_rejection() {
+    let proxy = start(Upstream::start().address(), &[SEND_TIMEOUT, ("IDLE_TIMEOUT", "1"), ("HEADER_TIMEOUT", "1")]);
+    let mut client = Frames::client(RawConnection::connect(proxy.address()));
+    // SETTINGS_INITIAL_WINDOW_SIZE (https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2) of 0.
+    let no_window = frames::frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let fields = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/v1/models")];
+    let request = frames::frame(1, 5, 1, &frames::block(fields));
+    client.send([no_window, request].concat()).unwrap();
+    while client.receive().is_some() {}
+}
+
+fn slow_upstream() {
+    let (_proxy, _upstream, mut client, mut upstream_conn) = large_download("/v1/models");
+    client.head();
+    thread::sleep(std::time::Duration::from_secs(3));
+    upstream_conn.send("late");
+    assert_eq!(client.bytes(4), b"late");
+}
+
+fn slow_reader() {
+    let (_proxy, _upstream, mut client, mut upstream_conn) = large_download("/v1/models");
+    let sending = thread::spawn(move || upstream_conn.try_send(vec![0; LARGE]));
+    client.head();
+    // In all longer than the timeout, with pauses that are shorter.
+    for _ in 0..20 {
+        thread::sleep(std::time::Duration::from_millis(200));
+        client.bytes(LARGE / 40);
+    }
+    client.bytes(LARGE - 20 * (LARGE / 40));
+    sending.join().unwrap().expect("the client reads all");
+}
