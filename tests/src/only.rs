@@ -24,7 +24,10 @@ use std::net::SocketAddr;
 use libtest_mimic::Trial;
 
 use crate::{
+    adapter::Running as _,
+    raw_connection::RawConnection,
     server::RunningServer,
+    upstream::Upstream,
     wire::{self, settings as settings_for},
 };
 
@@ -67,6 +70,26 @@ pub fn trials() -> Vec<Trial> {
 /// Starts the server with Tom's key in front of this upstream; `more` settings are added.
 fn start(upstream: SocketAddr, more: &[(&str, &str)]) -> RunningServer {
     RunningServer::start(&settings_for(&format!("http://{upstream}"), more))
+}
+
+/// Sends a request and waits for its head at the upstream: the server and both connections.
+fn forwarded(more: &[(&str, &str)], request: &str) -> (RunningServer, RawConnection, RawConnection) {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), more);
+    let mut client = RawConnection::connect(proxy.address());
+    client.send(request);
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    (proxy, client, upstream_conn)
+}
+
+/// Opens a WebSocket: the server and both connections, after the handshake.
+fn websocket(more: &[(&str, &str)], target: &str) -> (RunningServer, RawConnection, RawConnection) {
+    let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let (proxy, mut client, mut upstream_conn) = forwarded(more, &wire::request("GET", target, opening));
+    upstream_conn.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    client.head();
+    (proxy, client, upstream_conn)
 }
 
 fn get(target: &str) -> String {

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Test, drain::drain, get, start};
+use super::{Test, drain::drain, forwarded, get, start};
 use crate::{
     adapter::Running as _,
     case_files::{API_KEY, KEY},
@@ -84,12 +84,7 @@ fn counted() {
 }
 
 fn open() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[METRICS]);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get("/v1/responses"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (proxy, mut client, mut upstream_conn) = forwarded(&[METRICS], &get("/v1/responses"));
     wait_for(address(&proxy), "sparekey_requests_open 1");
     upstream_conn.send(OK);
     client.until("hello");
@@ -97,12 +92,7 @@ fn open() {
 }
 
 fn client_disconnect() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[METRICS]);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get("/v1/responses"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (proxy, client, _upstream_conn) = forwarded(&[METRICS], &get("/v1/responses"));
     drop(client);
     wait_for(address(&proxy), "sparekey_requests_total{user=\"Tom\",class=\"none\"} 1");
 }

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use super::{Test, get, start};
+use super::{Test, forwarded, get, start, websocket};
 use crate::{
     adapter::Running as _, http2, raw_connection::RawConnection, server::RunningServer, upstream::Upstream, wire,
 };
@@ -24,12 +24,7 @@ pub(super) const TESTS: &[Test] = &[
 const EVENTS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 fn streaming(more: &[(&str, &str)]) -> (RunningServer, RawConnection, RawConnection) {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), more);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get("/v1/responses"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (proxy, mut client, mut upstream_conn) = forwarded(more, &get("/v1/responses"));
     upstream_conn.send(EVENTS);
     upstream_conn.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
@@ -124,22 +119,8 @@ fn timeout() {
     assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a truncated body must not look complete");
 }
 
-/// The server with an open WebSocket, and both connections.
-fn tunneling(more: &[(&str, &str)]) -> (RunningServer, RawConnection, RawConnection) {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), more);
-    let mut client = RawConnection::connect(proxy.address());
-    let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    client.send(wire::request("GET", "/v1/realtime", opening));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
-    upstream_conn.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
-    client.head();
-    (proxy, client, upstream_conn)
-}
-
 fn open_tunnel() {
-    let (mut proxy, mut client, mut upstream_conn) = tunneling(&[("DRAIN_TIMEOUT", "3000")]);
+    let (mut proxy, mut client, mut upstream_conn) = websocket(&[("DRAIN_TIMEOUT", "3000")], "/v1/realtime");
     drain(&proxy, "TERM");
     client.send("up");
     upstream_conn.until("up");
@@ -153,7 +134,7 @@ fn open_tunnel() {
 }
 
 fn tunnel() {
-    let (mut proxy, mut client, mut upstream_conn) = tunneling(&[("DRAIN_TIMEOUT", "0.5")]);
+    let (mut proxy, mut client, mut upstream_conn) = websocket(&[("DRAIN_TIMEOUT", "0.5")], "/v1/realtime");
     drain(&proxy, "TERM");
     let (status, output) = proxy.process.wait();
     assert!(status.success() && output.contains("open requests are cut"), "{output}");

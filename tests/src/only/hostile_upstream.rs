@@ -1,7 +1,7 @@
 //! Upstreams that violate HTTP/1.1 ([RFC 9112](https://www.rfc-editor.org/rfc/rfc9112)): the client receives an error
 //! or a visibly truncated response, the next request is served, and no request is sent twice.
 
-use super::{Test, start};
+use super::{Test, forwarded, get, start};
 use crate::{
     adapter::Running as _,
     raw_connection::RawConnection,
@@ -162,7 +162,7 @@ fn all(rows: &[Row]) {
         one(&proxy, &upstream, row);
         // The next request uses a new connection and receives its own response.
         let mut client = RawConnection::connect(proxy.address());
-        client.send(super::get("/v1/models"));
+        client.send(get("/v1/models"));
         let mut upstream_conn = upstream.accept();
         assert_eq!(upstream_conn.head().word(1), "/v1/models");
         upstream_conn.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 4\r\n\r\ngood");
@@ -219,18 +219,13 @@ fn one(proxy: &impl crate::adapter::Running, upstream: &Upstream, &(response, th
 }
 
 fn single_bytes() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[]);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(super::get("/v1/responses"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (_proxy, mut client, mut upstream_conn) = forwarded(&[], &get("/v1/responses"));
     for byte in chunked!("2;x=y\r\nok\r\n3\r\nay!\r\n0\r\na: b\r\n\r\n").bytes() {
         upstream_conn.send([byte]);
     }
     let head = client.head();
     assert_eq!((head.status(), &client.body(&head)[..]), (200, &b"okay!"[..]));
     // The response was valid, so the connection is reused.
-    client.send(super::get("/v1/models"));
+    client.send(get("/v1/models"));
     assert_eq!(upstream_conn.head().word(1), "/v1/models");
 }

@@ -14,7 +14,7 @@ use crate::{
             flag::{END_HEADERS, END_STREAM},
             frame,
             kind::{CONTINUATION, DATA, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE},
-            string,
+            no_window, string,
         },
     },
     procfs,
@@ -119,11 +119,6 @@ fn window_of_all(more: u32) -> Vec<u8> {
 
 fn priority(number: u32) -> Vec<u8> {
     frame(PRIORITY, 0, id(number), &[&id(number).to_be_bytes()[..], &[1]].concat())
-}
-
-/// `SETTINGS_INITIAL_WINDOW_SIZE` of 0.
-fn no_window() -> Vec<u8> {
-    frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])
 }
 
 /// A field that enters the dynamic table, then 8,000 references of one byte each to it: 32 MB of fields in one frame.

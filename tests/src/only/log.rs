@@ -1,12 +1,12 @@
 //! The access log: one line per request, without keys.
 
-use super::{Test, get, start};
+use super::{Test, forwarded, get, start, websocket};
 use crate::{
     adapter::Running as _,
     case_files::{API_KEY, KEY},
     raw_connection::RawConnection,
     server::RunningServer,
-    upstream::{RespondingUpstream, Upstream},
+    upstream::RespondingUpstream,
     wire,
 };
 
@@ -132,12 +132,7 @@ fn off() {
 }
 
 fn client_disconnect() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[]);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get("/v1/models"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (proxy, client, mut upstream_conn) = forwarded(&[], &get("/v1/models"));
     drop(client);
     upstream_conn.rest();
     let line = access_line(&proxy);
@@ -145,12 +140,7 @@ fn client_disconnect() {
 }
 
 fn truncated() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[]);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get("/v1/responses"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (proxy, mut client, mut upstream_conn) = forwarded(&[], &get("/v1/responses"));
     upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
     client.until("half");
     drop(upstream_conn);
@@ -161,15 +151,7 @@ fn truncated() {
 }
 
 fn tunnel() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[]);
-    let mut client = RawConnection::connect(proxy.address());
-    let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    client.send(wire::request("GET", "/v1/realtime?private=query", opening));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
-    upstream_conn.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
-    client.head();
+    let (proxy, mut client, mut upstream_conn) = websocket(&[], "/v1/realtime?private=query");
     client.send("up");
     upstream_conn.until("up");
     upstream_conn.send("down");

@@ -2,12 +2,18 @@
 
 use std::thread;
 
-use super::{Test, get, start};
+use super::{Test, forwarded, get, start, websocket};
 use crate::{
     adapter::Running as _,
     http2::{
         self,
-        frames::{self, Frames},
+        frames::{
+            Frames, block,
+            flag::{END_HEADERS, END_STREAM},
+            frame,
+            kind::HEADERS,
+            no_window,
+        },
     },
     raw_connection::RawConnection,
     server::RunningServer,
@@ -31,19 +37,14 @@ const SEND_TIMEOUT: (&str, &str) = ("SEND_TIMEOUT", "1");
 const LARGE: usize = 64 * 1024 * 1024;
 
 /// A response whose client has not read its body.
-fn large_download(target: &str) -> (RunningServer, Upstream, RawConnection, RawConnection) {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[SEND_TIMEOUT]);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get(target));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+fn large_download(target: &str) -> (RunningServer, RawConnection, RawConnection) {
+    let (proxy, client, mut upstream_conn) = forwarded(&[SEND_TIMEOUT], &get(target));
     upstream_conn.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n"));
-    (proxy, upstream, client, upstream_conn)
+    (proxy, client, upstream_conn)
 }
 
 fn unread_download() {
-    let (proxy, _upstream, client, mut upstream_conn) = large_download("/v1/files/f/content");
+    let (proxy, client, mut upstream_conn) = large_download("/v1/files/f/content");
     assert_cut(&proxy, &mut upstream_conn);
     drop(client);
 }
@@ -56,14 +57,7 @@ fn assert_cut(proxy: &RunningServer, upstream_conn: &mut RawConnection) {
 }
 
 fn unread_websocket() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[SEND_TIMEOUT]);
-    let mut client = RawConnection::connect(proxy.address());
-    let opening = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    client.send(wire::request("GET", "/v1/realtime", opening));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
-    upstream_conn.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    let (proxy, client, mut upstream_conn) = websocket(&[SEND_TIMEOUT], "/v1/realtime");
     assert_cut(&proxy, &mut upstream_conn);
     drop(client);
 }
@@ -87,16 +81,14 @@ fn blocked_stream() {
 fn blocked_rejection() {
     let proxy = start(Upstream::start().address(), &[SEND_TIMEOUT, ("IDLE_TIMEOUT", "1"), ("HEADER_TIMEOUT", "1")]);
     let mut client = Frames::client(RawConnection::connect(proxy.address()));
-    // SETTINGS_INITIAL_WINDOW_SIZE (https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2) of 0.
-    let no_window = frames::frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
     let fields = [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", "/v1/models")];
-    let request = frames::frame(1, 5, 1, &frames::block(fields));
-    client.send([no_window, request].concat()).unwrap();
+    let request = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields));
+    client.send([no_window(), request].concat()).unwrap();
     while client.receive().is_some() {}
 }
 
 fn slow_upstream() {
-    let (_proxy, _upstream, mut client, mut upstream_conn) = large_download("/v1/models");
+    let (_proxy, mut client, mut upstream_conn) = large_download("/v1/models");
     client.head();
     thread::sleep(std::time::Duration::from_secs(3));
     upstream_conn.send("late");
@@ -104,7 +96,7 @@ fn slow_upstream() {
 }
 
 fn slow_reader() {
-    let (_proxy, _upstream, mut client, mut upstream_conn) = large_download("/v1/models");
+    let (_proxy, mut client, mut upstream_conn) = large_download("/v1/models");
     let sending = thread::spawn(move || upstream_conn.try_send(vec![0; LARGE]));
     client.head();
     // In all longer than the timeout, with pauses that are shorter.

@@ -1,6 +1,6 @@
 //! Timeouts of the upstream.
 
-use super::{Test, get, start};
+use super::{Test, forwarded, get, start};
 use crate::{
     adapter::Running as _,
     http2,
@@ -22,12 +22,7 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 fn no_head() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[("UPSTREAM_TIMEOUT", "0.5")]);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get("/v1/models"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (_proxy, mut client, mut upstream_conn) = forwarded(&[("UPSTREAM_TIMEOUT", "0.5")], &get("/v1/models"));
     let head = client.head();
     assert_eq!(head.status(), 504);
     assert_eq!(error_code(&client.body(&head)), "upstream_timeout");
@@ -35,12 +30,7 @@ fn no_head() {
 }
 
 fn idle_body() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[("UPSTREAM_IDLE_TIMEOUT", "0.5")]);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get("/v1/responses"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (_proxy, mut client, mut upstream_conn) = forwarded(&[("UPSTREAM_IDLE_TIMEOUT", "0.5")], &get("/v1/responses"));
     upstream_conn.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
     upstream_conn.send_chunk("data: 1\n\n");
     client.until("data: 1\n\n");
@@ -86,12 +76,7 @@ impl Clock {
 }
 
 fn active_stream() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), TIMEOUTS_BELOW_SEVEN_TICKS);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(get("/v1/responses"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (_proxy, mut client, mut upstream_conn) = forwarded(TIMEOUTS_BELOW_SEVEN_TICKS, &get("/v1/responses"));
     upstream_conn.send(wire::EVENTS);
     let clock = Clock::start();
     for _ in 0..7 {
@@ -104,12 +89,8 @@ fn active_stream() {
 }
 
 fn active_upload() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), TIMEOUTS_BELOW_SEVEN_TICKS);
-    let mut client = RawConnection::connect(proxy.address());
-    client.send(wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (_proxy, mut client, mut upstream_conn) =
+        forwarded(TIMEOUTS_BELOW_SEVEN_TICKS, &wire::request("POST", "/v1/files", "transfer-encoding: chunked\r\n"));
     let clock = Clock::start();
     for _ in 0..7 {
         client.send_chunk("piece");
