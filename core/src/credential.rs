@@ -14,19 +14,9 @@
 use std::borrow::Cow;
 
 use base64ct::{Base64, Encoding as _};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 
-use crate::rejection::RejectionKind;
-
-/// The headers whose whole value is a key: those of
-/// [Azure OpenAI](https://learn.microsoft.com/en-us/azure/ai-services/openai/reference#authentication),
-/// [Anthropic](https://docs.anthropic.com/en/api/overview) and
-/// [Gemini](https://ai.google.dev/gemini-api/docs/api-key), which multi-vendor clients send.
-static KEY_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
+use crate::{headers::KEY_HEADERS, rejection::RejectionKind};
 
 /// Bytes of a key header. An access key has at most 196.
 const KEY_HEADER_MAX: usize = 1024;
@@ -80,11 +70,6 @@ pub(crate) fn strip_subprotocols(headers: &mut HeaderMap) {
     if let Some(kept) = kept {
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, kept);
     }
-}
-
-/// Whether the whole value of this header is a key.
-pub(crate) fn is_key_header(name: &HeaderName) -> bool {
-    KEY_HEADERS.contains(name)
 }
 
 fn from_authorization(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, RejectionKind> {

@@ -157,7 +157,8 @@ impl Gate {
 
         let mut parts = head.into_parts();
         parts.uri = uri;
-        let dropped = headers::strip_request(&mut parts.headers, &key, &self.config.pass_headers);
+        credential::strip_subprotocols(&mut parts.headers);
+        let dropped = self.config.pass_headers.strip(&mut parts.headers, &key);
         if is_websocket {
             headers::upgrade_to_websocket(&mut parts.headers);
         }

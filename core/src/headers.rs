@@ -1,16 +1,21 @@
-//! The headers that are removed, in each direction. The others pass unchanged: values, duplicates, and the order within
-//! a name.
+//! What both directions remove, and what a response loses. The other headers pass unchanged: values, duplicates, and the
+//! order within a name.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-
-use crate::{
-    credential,
-    request_headers::{Fate, PassHeaders},
-};
 
 /// The [organization and project](https://platform.openai.com/docs/api-reference/authentication) that pay.
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 pub(crate) const PROJECT: HeaderName = HeaderName::from_static("openai-project");
+
+/// The headers whose whole value is a key: those of
+/// [Azure OpenAI](https://learn.microsoft.com/en-us/azure/ai-services/openai/reference#authentication),
+/// [Anthropic](https://docs.anthropic.com/en/api/overview) and
+/// [Gemini](https://ai.google.dev/gemini-api/docs/api-key), which multi-vendor clients send.
+pub(crate) static KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// Headers of one connection
 /// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)), besides those that `connection` lists.
@@ -39,22 +44,6 @@ static STRIPPED_FROM_RESPONSE: [HeaderName; 7] = [
 
 /// Initial capacity for the names to remove. A response of OpenAI has 7 of them.
 const TYPICALLY_STRIPPED: usize = 8;
-
-/// Removes from a request all headers that [`PassHeaders`] does not pass, and every header whose value contains this
-/// access key. Returns the names of those that the owner should know of.
-pub(crate) fn strip_request(headers: &mut HeaderMap, key: &str, pass: &PassHeaders) -> Vec<HeaderName> {
-    credential::strip_subprotocols(headers);
-    let mut reported = Vec::new();
-    strip(headers, |name, value| match pass.fate(name) {
-        Fate::Pass => contains(value, key),
-        Fate::Drop => true,
-        Fate::DropAndReport => {
-            reported.push(name.clone());
-            true
-        }
-    });
-    reported
-}
 
 /// Removes from a response the headers above, and every header whose value contains one of these secrets.
 pub(crate) fn strip_response<'a>(headers: &mut HeaderMap, secrets: &(impl Iterator<Item = &'a str> + Clone)) {
@@ -85,7 +74,8 @@ pub(crate) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> b
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-fn strip(headers: &mut HeaderMap, mut is_stripped: impl FnMut(&HeaderName, &[u8]) -> bool) {
+/// Removes the headers of one connection, and those for which `is_stripped` returns true.
+pub(crate) fn strip(headers: &mut HeaderMap, mut is_stripped: impl FnMut(&HeaderName, &[u8]) -> bool) {
     let mut stripped = Vec::with_capacity(TYPICALLY_STRIPPED);
     stripped.extend(tokens(headers, header::CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok()));
     for (name, value) in headers.iter() {
@@ -101,25 +91,4 @@ fn strip(headers: &mut HeaderMap, mut is_stripped: impl FnMut(&HeaderName, &[u8]
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let values = headers.get_all(name).into_iter();
     values.flat_map(|value| value.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_listed_in_connection_are_removed() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("connection", "close, X-One ,,"), ("connection", "x-three")] {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        for name in ["x-one", "x-three", "x-four"] {
-            headers.append(name, HeaderValue::from_static("1"));
-            headers.append(name, HeaderValue::from_static("2"));
-        }
-        let pass = PassHeaders::parse("x-*").unwrap();
-        assert!(strip_request(&mut headers, "key", &pass).is_empty());
-        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-four"]);
-        assert_eq!(headers.get_all("x-four").iter().collect::<Vec<_>>(), ["1", "2"]);
-    }
 }

@@ -1,12 +1,9 @@
 //! The headers of a request that reach the upstream: an allow-list, so that no header steers a gateway or names another
 //! payer.
 
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
 
-use crate::{
-    credential,
-    headers::{HOP_BY_HOP, ORGANIZATION, PROJECT},
-};
+use crate::headers::{self, HOP_BY_HOP, KEY_HEADERS, ORGANIZATION, PROJECT};
 
 /// How a row of [`RULES`] applies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,7 +22,7 @@ enum Rule {
 use Rule::{Deny, Name, Prefix, Silent, SilentPrefix};
 
 /// Sorted by name. The last row that matches counts.
-const RULES: [(&str, Rule); 61] = [
+static RULES: [(&str, Rule); 61] = [
     ("accept", Prefix),
     ("anthropic-beta", Name),
     ("anthropic-version", Name),
@@ -91,7 +88,7 @@ const RULES: [(&str, Rule); 61] = [
 
 /// What happens to a request header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Fate {
+enum Fate {
     Pass,
     Drop,
     /// Dropped, and the owner should know once.
@@ -125,8 +122,23 @@ impl PassHeaders {
         if invalid.is_empty() { Ok(pass) } else { Err(invalid) }
     }
 
+    /// Removes from a request all headers that do not pass, and every header whose value contains this access key.
+    /// Returns the names of those that the owner should know of.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap, key: &str) -> Vec<HeaderName> {
+        let mut reported = Vec::new();
+        headers::strip(headers, |name, value| match self.fate(name) {
+            Fate::Pass => headers::contains(value, key),
+            Fate::Drop => true,
+            Fate::DropAndReport => {
+                reported.push(name.clone());
+                true
+            }
+        });
+        reported
+    }
+
     /// What happens to a header with this name.
-    pub(crate) fn fate(&self, name: &HeaderName) -> Fate {
+    fn fate(&self, name: &HeaderName) -> Fate {
         let text = name.as_str();
         match find_rule(text) {
             // The prefixes contain no `_`: a gateway may read `_` as `-`.
@@ -160,21 +172,20 @@ const fn ranges() -> [(usize, usize); 128] {
 
 /// The last row that matches a name.
 fn find_rule(name: &str) -> Option<Rule> {
-    static ROWS: [(&str, Rule); RULES.len()] = RULES;
     let first = name.as_bytes().first().copied().map(usize::from)?;
     let (start, end) = RANGES.get(first).copied()?;
     let matches = |row: &str, rule: Rule| match rule {
         Name | Silent => row == name,
         Prefix | Deny | SilentPrefix => name.starts_with(row),
     };
-    let mut rows = ROWS.get(start..end)?.iter().rev();
+    let mut rows = RULES.get(start..end)?.iter().rev();
     rows.find(|(row, rule)| matches(row, *rule)).map(|(_, rule)| *rule)
 }
 
 /// Headers that never pass, whatever `PASS_HEADERS` says.
 fn is_protected(name: &HeaderName) -> bool {
     let text = name.as_str();
-    credential::is_key_header(name)
+    KEY_HEADERS.contains(name)
         || HOP_BY_HOP.contains(name)
         || [header::AUTHORIZATION, header::HOST, header::COOKIE, header::FORWARDED, ORGANIZATION, PROJECT]
             .contains(name)
@@ -189,6 +200,8 @@ fn is_protected_twin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[track_caller]
@@ -235,5 +248,21 @@ mod tests {
             PassHeaders::parse("a, cookie, x_api_key, b c, cf-*, openai-project, *").unwrap_err(),
             [2, 3, 4, 5, 6, 7]
         );
+    }
+
+    #[test]
+    fn headers_listed_in_connection_are_removed() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("connection", "close, X-One ,,"), ("connection", "x-three")] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        for name in ["x-one", "x-three", "x-four"] {
+            headers.append(name, HeaderValue::from_static("1"));
+            headers.append(name, HeaderValue::from_static("2"));
+        }
+        let pass = PassHeaders::parse("x-*").unwrap();
+        assert!(pass.strip(&mut headers, "key").is_empty());
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-four"]);
+        assert_eq!(headers.get_all("x-four").iter().collect::<Vec<_>>(), ["1", "2"]);
     }
 }

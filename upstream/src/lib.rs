@@ -2,7 +2,7 @@
 //!
 //! **In scope:** connections, TLS, pools, timeouts, bodies in both directions as they arrive.
 //!
-//! **Out of scope:** which request is sent, with which headers, and what an error means to the client. This crate knows
+//! **Out of scope:** which request is sent, with which headers, and what an error means to the client. This crate uses
 //! no type of `sparekey-core`.
 //!
 //! A request is sent once. It is repeated on a new connection only if the old one closed before a byte was written.
