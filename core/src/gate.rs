@@ -14,6 +14,7 @@ use crate::{
     credential, front_page, headers, path, percent,
     rejection::{Rejection, RejectionKind, UpstreamFailure},
     request_head::RequestHead,
+    routes::METHODS,
     secret::Secret,
 };
 
@@ -23,13 +24,6 @@ const GATEWAY_AUTHORIZATION: HeaderName = HeaderName::from_static("cf-aig-author
 /// [Custom metadata](https://developers.cloudflare.com/ai-gateway/observability/custom-metadata/) in an AI Gateway's
 /// log.
 const GATEWAY_METADATA: HeaderName = HeaderName::from_static("cf-aig-metadata");
-
-/// The methods of OpenAI's API, and those of browsers.
-const METHODS: [Method; 7] =
-    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-
-/// The head of an admitted request, its user, whether it is a WebSocket handshake, and the headers to report.
-type Admitted = (request::Parts, Arc<str>, bool, Vec<HeaderName>);
 
 /// Header values in a request. No client sends so many; [`http::HeaderMap`] takes 24,576.
 const HEADERS_MAX: usize = 1000;
@@ -110,13 +104,7 @@ impl Gate {
             cors.apply(page.headers_mut());
             return Ok(Admission::Reply(page));
         }
-        match self.forward(head) {
-            Ok((head, user, is_websocket, dropped)) => {
-                let exchange = Exchange { gate: Arc::clone(self), user, cors, is_websocket };
-                Ok(Admission::Forward(Forward { head, exchange, dropped }))
-            }
-            Err(kind) => Err(Rejection::new(kind, cors)),
-        }
+        self.forward(head, &cors).map(Admission::Forward).map_err(|kind| Rejection::new(kind, cors))
     }
 
     /// Returns the error response to a request whose target is not a URI, so that it has no head to admit.
@@ -138,7 +126,7 @@ impl Gate {
         }
     }
 
-    fn forward(&self, head: RequestHead) -> Result<Admitted, RejectionKind> {
+    fn forward(self: &Arc<Self>, head: RequestHead, cors: &Cors) -> Result<Forward, RejectionKind> {
         let parts = head.parts();
         if parts.headers.len() > HEADERS_MAX {
             return Err(RejectionKind::Headers);
@@ -171,7 +159,8 @@ impl Gate {
         }
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        Ok((parts, user, is_websocket, dropped))
+        let exchange = Exchange { gate: Arc::clone(self), user, cors: cors.clone(), is_websocket };
+        Ok(Forward { head: parts, exchange, dropped })
     }
 
     /// Whether the path or the query contains an access key or a secret of the owner, in any percent-encoding.

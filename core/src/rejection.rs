@@ -5,9 +5,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{config::ConfigError, cors::Cors, json, open_routes::RouteError, path::AmbiguousPath};
+use crate::{config::ConfigError, cors::Cors, json, open_routes::RouteError, path::AmbiguousPath, routes::METHODS};
 
 /// OpenAI's SDKs repeat a request or not by this header, whatever the status
 /// ([openai-python](https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py)).
@@ -185,7 +185,9 @@ impl RejectionKind {
                 "A request over HTTP/1.1 needs exactly one 'Host' header (RFC 9112, section 3.2).",
             ),
             Self::Method => Spec {
-                header: Some((header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))),
+                header: HeaderValue::try_from(METHODS.each_ref().map(Method::as_str).join(", "))
+                    .ok()
+                    .map(|value| (header::ALLOW, value)),
                 ..spec(
                     StatusCode::METHOD_NOT_ALLOWED,
                     "method_not_allowed",

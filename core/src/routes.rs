@@ -14,6 +14,10 @@ use self::{
     ModelSource::{Body, Hidden, Multipart, NoneNeeded, Path, Query},
 };
 
+/// The methods of the API, and those of browsers.
+pub(crate) const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
 /// A group of routes that the owner opens together with `ROUTES`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Family {
