@@ -5,6 +5,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
 
+use crate::list;
+
 /// The response headers that a page may read, besides the
 /// [safelisted ones](https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name).
 const EXPOSED: HeaderValue = HeaderValue::from_static(
@@ -44,13 +46,13 @@ impl AllowedOrigins {
     /// # Errors
     /// The position of the first item that is not an origin, counted from 1.
     pub(crate) fn parse(list: &str) -> Result<Self, usize> {
-        let items = || list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
-        if items().all(|item| item == "*") {
+        let items = || list::items(list);
+        if items().all(|(_, item)| item == "*") {
             return Ok(Self::Any);
         }
-        match items().position(|item| !is_origin(item)) {
-            Some(at) => Err(at.saturating_add(1)),
-            None => Ok(Self::Listed(items().map(str::to_ascii_lowercase).collect())),
+        match items().find(|(_, item)| !is_origin(item)) {
+            Some((position, _)) => Err(position),
+            None => Ok(Self::Listed(items().map(|(_, item)| item.to_ascii_lowercase()).collect())),
         }
     }
 

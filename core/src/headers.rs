@@ -56,10 +56,15 @@ pub(crate) fn strip_response<'a>(headers: &mut HeaderMap, secrets: &(impl Iterat
 
 /// Whether `bytes` contains the secret.
 pub(crate) fn contains(bytes: &[u8], secret: &str) -> bool {
+    bytes.len() >= secret.len() && positions(bytes, secret).next().is_some()
+}
+
+/// Where `text` occurs in `bytes`. It must not be empty.
+pub(crate) fn positions(bytes: &[u8], text: &str) -> impl Iterator<Item = usize> {
     // Comparing the first byte inline avoids a call to `memcmp` at nearly every position.
-    let first = secret.as_bytes().first();
-    bytes.len() >= secret.len()
-        && bytes.windows(secret.len()).any(|part| part.first() == first && part == secret.as_bytes())
+    let first = text.as_bytes().first();
+    let parts = bytes.windows(text.len()).enumerate();
+    parts.filter(move |(_, part)| part.first() == first && *part == text.as_bytes()).map(|(position, _)| position)
 }
 
 /// Sets the headers of a WebSocket handshake again, after stripping

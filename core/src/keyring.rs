@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::access_key::{AccessKey, KeyDigest, KeyError};
+use crate::{
+    access_key::{AccessKey, KeyDigest, KeyError},
+    headers, list,
+};
 
 /// Prefix of a digest item: `sha256:{user}:{64 hexadecimal digits}`.
 const DIGEST_ITEM: &str = "sha256:";
@@ -68,8 +71,7 @@ impl Keyring {
     pub fn parse(list: &str, owner_keys: &[&str]) -> Result<Self, Vec<KeyringError>> {
         let mut ring = Self::default();
         let mut problems = Vec::new();
-        let items = list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
-        for (position, item) in (1..).zip(items) {
+        for (position, item) in list::items(list) {
             if let Err(problem) = ring.add(item, position, owner_keys) {
                 problems.push(problem);
             }
@@ -92,9 +94,8 @@ impl Keyring {
 
     /// Whether a text contains one of these keys.
     pub(crate) fn occurs_in(&self, text: &[u8]) -> bool {
-        let prefix = AccessKey::PREFIX.as_bytes();
-        let mut starts = text.windows(prefix.len()).enumerate().filter(|(_, window)| *window == prefix);
-        starts.any(|(start, _)| self.is_prefix_key(text.get(start..).unwrap_or_default()))
+        headers::positions(text, AccessKey::PREFIX)
+            .any(|start| self.is_prefix_key(text.get(start..).unwrap_or_default()))
     }
 
     /// Whether a text begins with one of these keys.

@@ -40,6 +40,7 @@ mod gate;
 mod headers;
 mod json;
 mod keyring;
+mod list;
 mod open_routes;
 mod path;
 mod percent;

@@ -2,7 +2,10 @@
 
 use http::Method;
 
-use crate::routes::{self, Family, Route};
+use crate::{
+    list,
+    routes::{self, Family, Route},
+};
 
 /// The setting's value if it is not set.
 pub(crate) const DEFAULT: &str = "inference,data,compatible";
@@ -65,8 +68,7 @@ impl OpenRoutes {
     pub(crate) fn parse(list: Option<&str>, is_openai: bool) -> Result<Self, Vec<RoutesError>> {
         let mut open = Self::default();
         let mut errors = Vec::new();
-        let items = list.unwrap_or(DEFAULT).split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
-        for (position, item) in (1..).zip(items) {
+        for (position, item) in list::items(list.unwrap_or(DEFAULT)) {
             let family = FAMILIES.iter().find(|(name, _)| *name == item);
             match (family, item) {
                 (Some((_, family)), _) => open.families.push(*family),

@@ -3,7 +3,10 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::headers::{self, HOP_BY_HOP, KEY_HEADERS, ORGANIZATION, PROJECT};
+use crate::{
+    headers::{self, HOP_BY_HOP, KEY_HEADERS, ORGANIZATION, PROJECT},
+    list,
+};
 
 /// How a row of [`RULES`] applies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,8 +112,7 @@ impl PassHeaders {
     /// The positions of the invalid items, counted from 1: not a header name or prefix, or one that never passes.
     pub(crate) fn parse(list: &str) -> Result<Self, Vec<usize>> {
         let (mut pass, mut invalid) = (Self::default(), Vec::new());
-        let items = list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
-        for (position, item) in (1..).zip(items) {
+        for (position, item) in list::items(list) {
             let text = item.strip_suffix('*').unwrap_or(item);
             match HeaderName::from_bytes(text.as_bytes()) {
                 Ok(name) if is_protected(&name) => invalid.push(position),
