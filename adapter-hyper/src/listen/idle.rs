@@ -108,16 +108,17 @@ impl ConnectionState {
         self.client
     }
 
-    /// Records a request head. The request lasts until the guard is dropped.
-    pub(crate) fn start_request(self: &Arc<Self>, version: http::Version) -> RequestGuard {
+    /// Records a request head, and whether the request is sent to the upstream. It lasts until the guard is dropped.
+    pub(crate) fn start_request(self: &Arc<Self>, version: http::Version, is_forwarded: bool) -> RequestGuard {
         let mut state = self.state();
         state.requests += 1;
+        state.forwarded += usize::from(is_forwarded);
         let is_http2 = version == http::Version::HTTP_2;
         state.is_http2 = is_http2;
         state.body_open = true;
         state.phase = Phase::BodyOrIdle;
         drop(state);
-        RequestGuard { connection: Arc::clone(self), is_http2, is_forwarded: false }
+        RequestGuard { connection: Arc::clone(self), is_http2, is_forwarded }
     }
 
     /// Returns once the connection has been idle for too long, or has taken no data. Ends streams that take no data.
@@ -230,13 +231,6 @@ impl ConnectionState {
 }
 
 impl RequestGuard {
-    /// Records that the request is sent to the upstream.
-    pub(crate) fn set_forwarded(&mut self) {
-        if !std::mem::replace(&mut self.is_forwarded, true) {
-            self.connection.state().forwarded += 1;
-        }
-    }
-
     /// How long the client may take no data of the response.
     pub(crate) fn send_timeout(&self) -> Duration {
         let timeout = self.connection.timeouts.send;

@@ -34,20 +34,18 @@ impl Service {
         mut request: Request<Incoming>,
         connection: &Arc<ConnectionState>,
     ) -> impl Future<Output = Result<Response<GuardedBody>, Infallible>> + Send + use<> {
-        let mut guard = connection.start_request(request.version());
         // hyper hides a `Content-Length` beside `Transfer-Encoding`. A client that uses the length would send its
         // next request inside this body, so the connection is closed after the response
         // (https://www.rfc-editor.org/rfc/rfc9112#section-6.1).
         let closes = request.headers().contains_key(TRANSFER_ENCODING);
         let client = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
-        let sinks = self.proxy.sinks().clone();
-        let body = RequestBody::new(body, head.version, Arc::clone(connection), sinks);
+        let version = head.version;
         // Outside the future, which is stored for as long as the connection is open.
         let decision = self.proxy.admit(head, Some(connection.client()));
-        if let Decision::Forward(_) = decision {
-            guard.set_forwarded();
-        }
+        let guard = connection.start_request(version, matches!(decision, Decision::Forward(_)));
+        // After the start of the request, which its end follows.
+        let body = RequestBody::new(body, version, Arc::clone(connection), self.proxy.sinks().clone());
         async move {
             let mut response = match decision {
                 Decision::Respond(response) => response,
