@@ -58,6 +58,9 @@ pub(crate) fn find_key(headers: &HeaderMap) -> Result<Cow<'_, str>, RejectionKin
 
 /// Removes keys, organization and project from the subprotocols that a client offers. The others keep their order.
 pub(crate) fn strip_subprotocols(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+        return;
+    }
     let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     // A value that is not ASCII may contain a key.
     let not_ascii = values.iter().any(|value| value.to_str().is_err());

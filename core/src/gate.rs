@@ -94,8 +94,12 @@ impl Gate {
             return Err(Rejection::new(RejectionKind::Method, cors));
         }
         // A server must reject a request without `Host`, or with several (RFC 9112 §3.2).
-        if parts.version == Version::HTTP_11 && parts.headers.get_all(header::HOST).iter().count() != 1 {
+        if parts.version == Version::HTTP_11 && !has_one_host(&parts.headers) {
             return Err(Rejection::new(RejectionKind::Host, cors));
+        }
+        // A URI consists of ASCII characters (RFC 3986 §2); the path is checked below.
+        if !parts.uri.query().is_none_or(str::is_ascii) {
+            return Err(Rejection::new(RejectionKind::InvalidPath, cors));
         }
         if cors::is_preflight(parts) {
             return Ok(Admission::Reply(cors.preflight(&parts.headers)));
@@ -131,11 +135,14 @@ impl Gate {
         if parts.headers.len() > HEADERS_MAX {
             return Err(RejectionKind::Headers);
         }
+        let key = credential::find_key(&parts.headers).map_err(|kind| match kind {
+            RejectionKind::MissingKey if self.target_contains_key(&head) => RejectionKind::KeyInTarget,
+            kind => kind,
+        })?;
+        let user = self.find_user(&key)?;
         if self.target_contains_key(&head) {
             return Err(RejectionKind::KeyInTarget);
         }
-        let key = credential::find_key(&parts.headers)?;
-        let user = self.find_user(&key)?;
         // Copied only once it is valid, so that a rejection costs less.
         let key = key.into_owned();
         let relative_path = path::relative_path(parts.uri.path(), head.decoded_path())?;
@@ -277,6 +284,11 @@ impl Exchange {
         head.version = Version::HTTP_11;
         head
     }
+}
+
+fn has_one_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    hosts.next().is_some() && hosts.next().is_none()
 }
 
 /// A WebSocket's opening handshake over HTTP/1.1

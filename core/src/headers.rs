@@ -48,7 +48,8 @@ const TYPICALLY_STRIPPED: usize = 8;
 /// Removes from a response the headers above, and every header whose value contains one of these secrets.
 pub(crate) fn strip_response<'a>(headers: &mut HeaderMap, secrets: &(impl Iterator<Item = &'a str> + Clone)) {
     strip(headers, |name, value| {
-        STRIPPED_FROM_RESPONSE.contains(name)
+        HOP_BY_HOP.contains(name)
+            || STRIPPED_FROM_RESPONSE.contains(name)
             || name.as_str().starts_with("access-control-")
             || secrets.clone().any(|secret| contains(value, secret))
     });
@@ -79,12 +80,14 @@ pub(crate) fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> b
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Removes the headers of one connection, and those for which `is_stripped` returns true.
+/// Removes the headers that `connection` lists, and those for which `is_stripped` returns true.
 pub(crate) fn strip(headers: &mut HeaderMap, mut is_stripped: impl FnMut(&HeaderName, &[u8]) -> bool) {
     let mut stripped = Vec::with_capacity(TYPICALLY_STRIPPED);
-    stripped.extend(tokens(headers, header::CONNECTION).filter_map(|token| HeaderName::from_bytes(token).ok()));
+    // The usual token, whose header is never forwarded.
+    let listed = tokens(headers, header::CONNECTION).filter(|token| *token != b"keep-alive");
+    stripped.extend(listed.filter_map(|token| HeaderName::from_bytes(token).ok()));
     for (name, value) in headers.iter() {
-        if HOP_BY_HOP.contains(name) || is_stripped(name, value.as_bytes()) {
+        if is_stripped(name, value.as_bytes()) {
             stripped.push(name.clone());
         }
     }

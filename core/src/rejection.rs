@@ -154,7 +154,7 @@ impl RejectionKind {
             Self::InvalidPath => spec(
                 StatusCode::BAD_REQUEST,
                 "invalid_path",
-                "This path can't be forwarded: it contains a '.' or '..' segment, a backslash, a control \
+                "This path or query can't be forwarded: it contains a '.' or '..' segment, a backslash, a control \
                  character or a character that is not ASCII. Use a path of OpenAI's API, such as /v1/responses.",
             ),
             Self::Administration => spec(

@@ -25,15 +25,17 @@ enum Rule {
 use Rule::{Deny, Name, Prefix, Silent, SilentPrefix};
 
 /// Sorted by name. The last row that matches counts.
-static RULES: [(&str, Rule); 61] = [
+static RULES: [(&str, Rule); 63] = [
     ("accept", Prefix),
     ("anthropic-beta", Name),
     ("anthropic-version", Name),
+    ("authorization", Silent),
     ("baggage", Name),
     ("cache-control", Name),
     ("cdn-loop", Silent),
     ("cf-", SilentPrefix),
     ("cloudfront-", SilentPrefix),
+    ("connection", Silent),
     ("content-", Prefix),
     ("conversation_id", Name),
     ("cookie", Silent),
@@ -141,47 +143,58 @@ impl PassHeaders {
 
     /// What happens to a header with this name.
     fn fate(&self, name: &HeaderName) -> Fate {
-        let text = name.as_str();
-        match find_rule(text) {
+        match find_rule(name.as_str()) {
+            Some((Name, _)) => Fate::Pass,
             // The prefixes contain no `_`: a gateway may read `_` as `-`.
-            Some(Name) => Fate::Pass,
-            Some(Prefix) if !text.contains('_') => Fate::Pass,
+            Some((Prefix, rest)) if rest.iter().all(|byte| *byte != b'_') => Fate::Pass,
+            _ if self.contains(name) && !is_protected(name) => Fate::Pass,
+            Some((Silent | SilentPrefix, _)) => Fate::Drop,
             _ if is_protected(name) => Fate::Drop,
-            _ if self.names.contains(name) || self.prefixes.iter().any(|prefix| text.starts_with(prefix)) => Fate::Pass,
-            Some(Silent | SilentPrefix) => Fate::Drop,
-            Some(Prefix | Deny) | None => Fate::DropAndReport,
+            _ => Fate::DropAndReport,
         }
+    }
+
+    fn contains(&self, name: &HeaderName) -> bool {
+        self.names.contains(name) || self.prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
     }
 }
 
-/// The range of the rows of [`RULES`] that begin with each ASCII character, so that a lookup compares few names.
-static RANGES: [(usize, usize); 128] = ranges();
+/// The range of the rows of [`RULES`] in each bucket, so that a lookup compares few names.
+static BUCKETS: [(usize, usize); 256] = buckets();
 
 #[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated at compile time")]
-const fn ranges() -> [(usize, usize); 128] {
-    let mut ranges = [(0, 0); 128];
+const fn buckets() -> [(usize, usize); 256] {
+    let mut buckets = [(0, 0); 256];
     let mut row = 0;
     while row < RULES.len() {
-        let first = RULES[row].0.as_bytes()[0] as usize;
-        if ranges[first].1 == 0 {
-            ranges[first].0 = row;
+        let bucket = &mut buckets[bucket(RULES[row].0.as_bytes())];
+        if bucket.1 == 0 {
+            bucket.0 = row;
         }
-        ranges[first].1 = row + 1;
+        bucket.1 = row + 1;
         row += 1;
     }
-    ranges
+    buckets
 }
 
-/// The last row that matches a name.
-fn find_rule(name: &str) -> Option<Rule> {
-    let first = name.as_bytes().first().copied().map(usize::from)?;
-    let (start, end) = RANGES.get(first).copied()?;
-    let matches = |row: &str, rule: Rule| match rule {
-        Name | Silent => row == name,
-        Prefix | Deny | SilentPrefix => name.starts_with(row),
-    };
-    let mut rows = RULES.get(start..end)?.iter().rev();
-    rows.find(|(row, rule)| matches(row, *rule)).map(|(_, rule)| *rule)
+/// The bucket of a name: its first letter, or the first one after `x-`. Names are ASCII.
+const fn bucket(name: &[u8]) -> usize {
+    match name {
+        [b'x', b'-', letter, ..] => 0x80 | *letter as usize,
+        [letter, ..] => *letter as usize,
+        [] => 0,
+    }
+}
+
+/// The last row that matches a name, and the rest of the name after it.
+fn find_rule(name: &str) -> Option<(Rule, &[u8])> {
+    let name = name.as_bytes();
+    let (start, end) = BUCKETS.get(bucket(name)).copied()?;
+    RULES.get(start..end)?.iter().rev().find_map(|(row, rule)| {
+        let rest = name.strip_prefix(row.as_bytes())?;
+        let matches = rest.is_empty() || matches!(rule, Prefix | Deny | SilentPrefix);
+        matches.then_some((*rule, rest))
+    })
 }
 
 /// Headers that never pass, whatever `PASS_HEADERS` says.

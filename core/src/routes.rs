@@ -58,10 +58,12 @@ pub(crate) enum ModelSource {
 /// A row of the table.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// Separated by spaces; `*` is any method. HEAD matches GET, and OPTIONS any method.
-    methods: &'static str,
+    /// `*` is any method. HEAD matches GET, and OPTIONS any method.
+    method: &'static str,
     /// `{}` is one segment; a last `*` is one or more.
     pattern: &'static str,
+    /// The pattern before its first `{` or `*`.
+    literal: &'static str,
     pub(crate) family: Family,
     #[expect(dead_code, reason = "for limits and budgets")]
     pub(crate) cost: Cost,
@@ -69,11 +71,20 @@ pub(crate) struct Route {
     pub(crate) model: ModelSource,
 }
 
-const fn row(methods: &'static str, pattern: &'static str, family: Family, cost: Cost, model: ModelSource) -> Route {
-    Route { methods, pattern, family, cost, model }
+const fn row(method: &'static str, pattern: &'static str, family: Family, cost: Cost, model: ModelSource) -> Route {
+    Route { method, pattern, literal: literal_prefix(pattern), family, cost, model }
 }
 
-/// The table, sorted by the first segment of the pattern. Within one first segment, the first matching row counts.
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated at compile time")]
+const fn literal_prefix(pattern: &str) -> &str {
+    let mut end = 0;
+    while end < pattern.len() && !matches!(pattern.as_bytes()[end], b'{' | b'*') {
+        end += 1;
+    }
+    pattern.split_at(end).0
+}
+
+/// The table, sorted by the first segment of the pattern. The first matching row counts.
 static ROUTES: [Route; 103] = [
     row("*", "/agents", Administration, Unbounded, Hidden),
     row("*", "/agents/*", Administration, Unbounded, Hidden),
@@ -198,11 +209,28 @@ fn without_azure_prefix(path: &str) -> Option<&str> {
 
 fn find_row(method: &Method, path: &str) -> Option<&'static Route> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let first = first_segment(path);
-    let start = ROUTES.partition_point(|route| first_segment(route.pattern) < first);
-    let rows = ROUTES.get(start..).unwrap_or_default().iter();
-    let mut rows = rows.take_while(|route| first_segment(route.pattern) == first);
-    rows.find(|route| route.allows(method) && (route.pattern == path || matches(route.pattern, path)))
+    let letter = path.as_bytes().get(1).copied().map(usize::from)?;
+    let (start, end) = RANGES.get(letter).copied()?;
+    let mut rows = ROUTES.get(start..end)?.iter();
+    rows.find(|route| route.allows(method) && route.matches(path))
+}
+
+/// The range of the rows that begin with each ASCII character, so that a lookup compares few patterns.
+static RANGES: [(usize, usize); 128] = ranges();
+
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "evaluated at compile time")]
+const fn ranges() -> [(usize, usize); 128] {
+    let mut ranges = [(0, 0); 128];
+    let mut row = 0;
+    while row < ROUTES.len() {
+        let letter = ROUTES[row].pattern.as_bytes()[1] as usize;
+        if ranges[letter].1 == 0 {
+            ranges[letter].0 = row;
+        }
+        ranges[letter].1 = row + 1;
+        row += 1;
+    }
+    ranges
 }
 
 /// Whether an administration route may be meant by this path, however it is spelled: an upstream may decode escapes,
@@ -220,11 +248,17 @@ pub(crate) fn is_administration(decoded: &[u8]) -> bool {
 
 impl Route {
     fn allows(&self, method: &Method) -> bool {
-        if self.methods == "*" || *method == Method::OPTIONS {
-            return true;
+        match self.method {
+            "*" => true,
+            "GET" if *method == Method::HEAD => true,
+            allowed => method.as_str() == allowed || *method == Method::OPTIONS,
         }
-        let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
-        self.methods.split(' ').any(|allowed| allowed == method)
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        self.pattern == path
+            // Compared first, because most rows differ there.
+            || self.literal.len() < self.pattern.len() && path.starts_with(self.literal) && matches(self.pattern, path)
     }
 
     /// Whether the pattern has one literal segment, and at most a `*` after it.
@@ -235,7 +269,7 @@ impl Route {
 }
 
 /// Whether a path matches a pattern: literal segments, `{}` for one segment, a last `*` for one or more.
-pub(crate) fn matches(pattern: &str, path: &str) -> bool {
+fn matches(pattern: &str, path: &str) -> bool {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     loop {
         match (pattern.next(), path.next()) {
