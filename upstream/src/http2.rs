@@ -7,15 +7,12 @@
 
 mod body;
 mod send;
-mod stream_count;
+mod stream_counts;
 
 use std::{
     future::{Future as _, poll_fn},
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -34,7 +31,10 @@ use tokio::{
 };
 
 pub(crate) use self::body::Http2Body;
-use self::{send::SendBody, stream_count::StreamCount};
+use self::{
+    send::SendBody,
+    stream_counts::{CountedStream, StreamCounts},
+};
 use crate::{
     error::{BoxError, Error, ErrorKind},
     http1::head,
@@ -47,9 +47,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// The wait for the response to a ping, which may queue behind other frames on a slow line.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bytes of a response that may wait for a slow client: at most 1 MiB of memory per stream
-/// ([RFC 9113 §6.9](https://www.rfc-editor.org/rfc/rfc9113#section-6.9)).
-const STREAM_WINDOW: u32 = 1 << 20;
+/// Bytes of a response that may wait for a slow client, per stream
+/// ([RFC 9113 §6.9](https://www.rfc-editor.org/rfc/rfc9113#section-6.9)): three frames of the usual size. A client that
+/// reads nothing costs 120 KiB. It limits one response to 24 MB/s at a round trip of 2 ms.
+const STREAM_WINDOW: u32 = 48 << 10;
 /// The maximum in bytes ([RFC 9113 §6.9.1](https://www.rfc-editor.org/rfc/rfc9113#section-6.9.1)), so that waiting
 /// responses never block the others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
@@ -62,6 +63,9 @@ const HEAD_MAX: u32 = 16 << 10;
 /// Concurrent requests on a connection before the upstream's SETTINGS have arrived: the recommended minimum
 /// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
 const INITIAL_MAX_STREAMS: usize = 100;
+/// Requests that may be cancelled before a connection gets no new ones: upstreams close a connection with many resets
+/// (CVE-2023-44487), and with it the requests of other users. A new connection costs two round trips.
+const CANCELLED_MAX: usize = 20;
 
 /// The open connections. The first one with a free stream gets a request, so that few are needed.
 #[derive(Debug, Default)]
@@ -71,14 +75,14 @@ pub(crate) struct Connections(Mutex<Vec<Shared>>);
 #[derive(Debug)]
 struct Shared {
     requests: SendRequest<Bytes>,
-    streams: Arc<AtomicUsize>,
+    streams: Arc<StreamCounts>,
 }
 
 /// The right to open one stream on a connection.
 #[derive(Debug)]
 pub(crate) struct StreamPermit {
     requests: SendRequest<Bytes>,
-    count: StreamCount,
+    stream: CountedStream,
 }
 
 impl Connections {
@@ -117,22 +121,24 @@ impl Connections {
 }
 
 impl Shared {
-    /// Whether neither side has sent GOAWAY ([RFC 9113 §6.8](https://www.rfc-editor.org/rfc/rfc9113#section-6.8)).
+    /// Whether neither side has sent GOAWAY ([RFC 9113 §6.8](https://www.rfc-editor.org/rfc/rfc9113#section-6.8)), and few
+    /// requests were cancelled. Once it is dropped, the connection closes after its last request.
     fn is_open(&mut self) -> bool {
-        matches!(self.requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
+        self.streams.cancelled() < CANCELLED_MAX
+            && matches!(self.requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
     }
 
     fn has_free_stream(&self) -> bool {
-        self.streams.load(Ordering::Relaxed) < self.requests.current_max_send_streams()
+        self.streams.open() < self.requests.current_max_send_streams()
     }
 
     fn permit(&self) -> StreamPermit {
-        StreamPermit { requests: self.requests.clone(), count: StreamCount::new(&self.streams) }
+        StreamPermit { requests: self.requests.clone(), stream: CountedStream::new(&self.streams) }
     }
 }
 
 /// Drives a connection until it ends or a ping gets no response.
-async fn drive<S>(mut connection: Connection<S, Bytes>, streams: Arc<AtomicUsize>)
+async fn drive<S>(mut connection: Connection<S, Bytes>, streams: Arc<StreamCounts>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -148,10 +154,10 @@ where
 }
 
 /// Returns once a ping gets no response. Idle connections are not pinged.
-async fn ping_timeout(mut pings: PingPong, streams: &AtomicUsize) {
+async fn ping_timeout(mut pings: PingPong, streams: &StreamCounts) {
     loop {
         sleep(PING_INTERVAL).await;
-        if streams.load(Ordering::Relaxed) > 0 && timeout(PING_TIMEOUT, pings.ping(Ping::opaque())).await.is_err() {
+        if streams.open() > 0 && timeout(PING_TIMEOUT, pings.ping(Ping::opaque())).await.is_err() {
             return;
         }
     }
@@ -177,9 +183,10 @@ impl StreamPermit {
             }
             Pin::new(&mut response).poll(cx).map_err(|error| Error::new(ErrorKind::Interrupted, error))
         });
-        let (head, body) = response.await?.into_parts();
+        let response = response.await.inspect_err(|_| self.stream.ended())?;
+        let (head, body) = response.into_parts();
         let length = head::length(&head.headers).map_err(|error| Error::new(ErrorKind::InvalidResponse, error))?;
-        Ok(Response::from_parts(head, Http2Body::new(body, length, send_body, self.count)))
+        Ok(Response::from_parts(head, Http2Body::new(body, length, send_body, self.stream)))
     }
 }
 
@@ -201,7 +208,9 @@ mod tests {
             }
             std::future::pending::<()>().await;
         });
-        let ended = timeout(Duration::from_secs(3600), drive(connection, Arc::new(streams.into()))).await;
+        let counts = Arc::new(StreamCounts::default());
+        let _open: Vec<_> = (0..streams).map(|_| CountedStream::new(&counts)).collect();
+        let ended = timeout(Duration::from_secs(3600), drive(connection, counts)).await;
         upstream.abort();
         ended.is_ok()
     }

@@ -9,6 +9,7 @@
 
 mod client_tls;
 mod connect;
+mod connect_turn;
 mod error;
 pub mod http1;
 mod http2;
@@ -42,6 +43,7 @@ pub use self::{
 };
 use self::{
     connect::{Connector, Negotiated},
+    connect_turn::{ConnectTurn, Turn},
     error::BoxError,
     http1::{HeaderCache, Http1Body, SendRequest, connection::Connection},
     http2::Http2Body,
@@ -63,6 +65,7 @@ pub enum Reply {
 #[derive(Debug)]
 pub struct Upstream {
     connector: Connector,
+    connect_turn: ConnectTurn,
     idle: Arc<Pool>,
     header_cache: Arc<Mutex<HeaderCache>>,
     http2: http2::Connections,
@@ -81,6 +84,7 @@ impl Upstream {
     pub fn new(tls: Option<&ClientConfig>, timeouts: Timeouts) -> Self {
         Self {
             connector: Connector::new(tls),
+            connect_turn: ConnectTurn::new(tls.is_none()),
             idle: Arc::default(),
             header_cache: Arc::default(),
             http2: http2::Connections::default(),
@@ -131,21 +135,39 @@ impl Upstream {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        if upgrade == Upgrade::Forbidden
-            && let Some(permit) = self.http2.permit()
-        {
-            return Ok(Box::pin(permit.exchange(*request)).await?.into());
-        }
-        if let Some(connection) = self.idle.take() {
-            return self.exchange_http1(connection, true, request, upgrade).await;
-        }
-        match self.connect(request.uri(), upgrade == Upgrade::WebSocket).await? {
+        let http1_only = upgrade == Upgrade::WebSocket;
+        let turn = loop {
+            if !http1_only && let Some(permit) = self.http2.permit() {
+                return Ok(Box::pin(permit.exchange(*request)).await?.into());
+            }
+            if let Some(connection) = self.idle.take() {
+                return self.exchange_http1(connection, true, request, upgrade).await;
+            }
+            if http1_only {
+                break None;
+            }
+            match self.connect_turn.take().await {
+                Turn::Connect(turn) => break turn,
+                Turn::Waited => {}
+            }
+        };
+        let negotiated = self.connect(request.uri(), http1_only).await;
+        self.connect_turn.ended(negotiated.is_err());
+        match negotiated? {
             Negotiated::Http1(stream) => {
+                if !http1_only {
+                    self.connect_turn.set_parallel();
+                }
+                drop(turn);
                 let connection = Connection::new(stream, &self.header_cache);
                 self.exchange_http1(connection, false, request, upgrade).await
             }
             Negotiated::Http2(stream) => {
-                let exchange = async { self.http2.open(stream).await?.exchange(*request).await };
+                let exchange = async {
+                    let permit = self.http2.open(stream).await?;
+                    drop(turn);
+                    permit.exchange(*request).await
+                };
                 Ok(Box::pin(exchange).await?.into())
             }
         }

@@ -8,7 +8,7 @@ use http::Response;
 use super::{Test, get};
 use crate::{
     adapter::Running,
-    http2::{Exchange, ReceivedBody, Sender, Upstream},
+    http2::{self, Exchange, ReceivedBody, Sender, Upstream},
     procfs,
     raw_connection::RawConnection,
     server::Server,
@@ -21,6 +21,8 @@ pub(super) const TESTS: &[Test] = &[
     ("connections_are_reused_after_a_burst", after_a_burst),
     ("clients_that_read_nothing_delay_no_other_client", unread_clients),
     ("upload_continues_during_its_response", upload_during_response),
+    ("requests_at_a_cold_start_share_one_connection", cold_start),
+    ("cancelled_requests_leave_other_streams_open", cancelled_requests),
 ];
 
 /// `SETTINGS_MAX_CONCURRENT_STREAMS` of the upstream.
@@ -136,4 +138,51 @@ fn upload_during_response() {
     assert!(body.next_data().is_none());
     drop(sender);
     client.until("0\r\n\r\n");
+}
+
+/// Requests before the first connection is open. They are of one client connection, so one thread serves them.
+const COLD: usize = 60;
+
+fn cold_start() {
+    let fixture = Fixture::new(200);
+    let mut client = http2::Client::connect(fixture.proxy.address());
+    let pending: Vec<_> = (0..COLD).map(|_| client.send(wire::get("/v1/responses"))).collect();
+    let exchanges: Vec<_> = pending.iter().map(|_| fixture.upstream.accept()).collect();
+    assert_eq!(fixture.upstream.connections(), 1);
+    drop(exchanges);
+}
+
+/// Requests that a user cancels, and the most of them on one upstream connection.
+const CANCELLED: usize = 200;
+const CANCELLED_MAX: usize = 20;
+
+fn cancelled_requests() {
+    let fixture = Fixture::new(200);
+    let mut client = http2::Client::connect(fixture.proxy.address());
+    let other = client.send(wire::get("/v1/responses"));
+    let (sender, _body) = fixture.upstream.accept().respond(Response::builder());
+    let (_, mut other) = other.response();
+    for _ in 0..CANCELLED {
+        let pending = client.send(wire::get("/v1/responses"));
+        let exchange = fixture.upstream.accept();
+        drop(pending);
+        exchange.wait_cancelled();
+    }
+    let connections = fixture.upstream.connections();
+    assert!(
+        connections >= CANCELLED / CANCELLED_MAX,
+        "{connections} connections carried {CANCELLED} cancelled requests"
+    );
+    sender.send("data: 1\n\n");
+    assert_eq!(other.next_data().unwrap().unwrap(), "data: 1\n\n");
+    // Ordinary requests cost no connections.
+    let after: Vec<_> = (0..100)
+        .map(|_| {
+            let pending = client.send(wire::get("/v1/models"));
+            drop(fixture.upstream.accept().respond(Response::builder()));
+            pending.response().0.status.as_u16()
+        })
+        .collect();
+    assert_eq!(after, [200; 100]);
+    assert!(fixture.upstream.connections() <= connections + 1);
 }

@@ -12,7 +12,7 @@ use h2::RecvStream;
 use http_body::Body;
 use tokio::{runtime::Handle, task::JoinSet, time::timeout};
 
-use super::{send::SendBody, stream_count::StreamCount};
+use super::{send::SendBody, stream_counts::CountedStream};
 
 /// The wait for `END_STREAM` ([RFC 9113 §6.1](https://www.rfc-editor.org/rfc/rfc9113#section-6.1)) after all bytes of a
 /// body. A longer one would keep a broken stream open.
@@ -37,7 +37,7 @@ struct Open {
     stream: RecvStream,
     /// The task that still sends the request body. It ends with the response.
     _request_body: Option<JoinSet<bool>>,
-    _count: StreamCount,
+    counted: CountedStream,
 }
 
 impl Http2Body {
@@ -47,12 +47,13 @@ impl Http2Body {
         stream: RecvStream,
         length: Option<u64>,
         send_body: Option<SendBody<B>>,
-        count: StreamCount,
+        mut counted: CountedStream,
     ) -> Self
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
         if stream.is_end_stream() {
+            counted.ended();
             return Self { open: None, remaining: length.or(Some(0)), end: None };
         }
         let request_body = send_body.map(|mut send_body| {
@@ -60,7 +61,7 @@ impl Http2Body {
             task.spawn(async move { poll_fn(|cx| send_body.poll(cx)).await.is_ok() });
             task
         });
-        Self { open: Some(Open { stream, _request_body: request_body, _count: count }), remaining: length, end: None }
+        Self { open: Some(Open { stream, _request_body: request_body, counted }), remaining: length, end: None }
     }
 
     /// Returns the data that has arrived, joined: frames may be small, and each would cost a write.
@@ -94,17 +95,18 @@ impl Http2Body {
 
     /// The data of the next frame. Trailers end a body and are dropped.
     fn poll_frame_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let Some(Open { stream, .. }) = &mut self.open else { return Poll::Ready(None) };
+        let Some(open) = &mut self.open else { return Poll::Ready(None) };
+        let stream = &mut open.stream;
         let data = match ready!(stream.poll_data(cx)) {
             Some(Ok(data)) => stream.flow_control().release_capacity(data.len()).map(|()| Some(data)),
             None => Ok(None),
             Some(Err(error)) => Err(error),
         };
-        match &data {
-            Ok(Some(data)) => {
-                self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(data.len() as u64));
-            }
-            Ok(None) | Err(_) => self.open = None,
+        if let Ok(Some(data)) = &data {
+            self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(data.len() as u64));
+        } else {
+            open.counted.ended();
+            self.open = None;
         }
         Poll::Ready(data.map_err(io::Error::other).transpose())
     }
@@ -124,8 +126,15 @@ impl Http2Body {
 /// resets `h2` closes the connection for all its requests.
 impl Drop for Http2Body {
     fn drop(&mut self) {
-        let unended = self.open.take().filter(|open| self.remaining == Some(0) && !open.stream.is_end_stream());
-        if let (Some(mut open), Ok(runtime)) = (unended, Handle::try_current()) {
+        let Some(mut open) = self.open.take() else { return };
+        let all_arrived = self.remaining == Some(0);
+        if all_arrived || open.stream.is_end_stream() {
+            open.counted.ended();
+        }
+        if all_arrived
+            && !open.stream.is_end_stream()
+            && let Ok(runtime) = Handle::try_current()
+        {
             runtime.spawn(async move { timeout(END_TIMEOUT, open.stream.data()).await.is_ok() });
         }
     }
