@@ -9,15 +9,16 @@ use sparekey_core::{Config, Gate};
 use sparekey_proxy::{AccessLog, Proxy, Sink, Sinks, log};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Semaphore, watch},
+    sync::watch,
 };
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admin,
     config::{server_tls, settings::Settings, sources::Values, temporary_key},
-    listen::{self, HttpServer, Server},
-    metrics::Metrics,
+    listen::{self, HttpServer, Limits, Places, Server},
+    metrics::{ConnectionMetrics, Metrics},
+    rlimits,
 };
 
 /// A server whose settings are all valid.
@@ -84,20 +85,36 @@ impl App {
         let address = listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
         let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(AccessLog)];
+        let connection_metrics = ConnectionMetrics::default();
         if let Some(address) = settings.metrics_listen {
-            let metrics = Arc::new(Metrics::new(log.dropped_lines()));
+            let metrics = Arc::new(Metrics::new(log.dropped_lines(), &connection_metrics));
             admin::start(address, Arc::clone(&metrics), draining.clone())
                 .map_err(|error| format!("cannot listen on {address}, METRICS_LISTEN: {error}"))?;
             sinks.push(metrics);
         }
         let scheme = if self.server_tls.is_some() { "https" } else { "http" };
         let gate = Arc::new(ArcSwap::from_pointee(self.gate));
+        let max_connections = settings.max_connections.min(rlimits::max_clients());
+        if max_connections < settings.max_connections {
+            tracing::warn!(
+                "MAX_CONNECTIONS is {max_connections} instead of {}: this process may open too few files (ulimit -n)",
+                settings.max_connections
+            );
+        }
+        let max_requests_per_user = settings.max_requests_per_user.unwrap_or(max_connections.div_ceil(4));
+        let limits = Limits {
+            connections: max_connections,
+            per_address: settings.max_connections_per_address,
+            unfinished_heads: settings.max_unfinished_heads,
+            trusted_proxies: settings.trusted_proxies.clone(),
+        };
         let server = Server {
-            proxy: Proxy::new(gate, Sinks::new(sinks)),
+            proxy: Proxy::new(gate, Sinks::new(sinks), max_requests_per_user),
             http: HttpServer::new(self.server_tls, settings.client_timeouts, settings.max_head),
             upstream_timeouts: settings.upstream_timeouts,
             client_tls: self.client_tls,
-            connection_permits: Arc::new(Semaphore::new(settings.max_connections)),
+            places: Places::new(limits, connection_metrics),
+            trusted_proxies: settings.trusted_proxies,
             drain_timeout: settings.drain_timeout,
         };
         let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -53,10 +54,45 @@ struct UserLabels {
     user: Option<Arc<str>>,
 }
 
+/// The metrics of client connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConnectionMetrics {
+    pub(crate) open: Gauge,
+    closed: Family<ClosedLabels, Counter>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ClosedLabels {
+    reason: &'static str,
+}
+
+/// The bound for which a connection was closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bound {
+    Connections,
+    PerAddress,
+    UnfinishedHeads,
+}
+
+impl ConnectionMetrics {
+    /// The counter of the connections that were closed for this bound.
+    pub(crate) fn closed(&self, bound: Bound) -> impl Deref<Target = Counter> {
+        let reason = match bound {
+            Bound::Connections => "max_connections",
+            Bound::PerAddress => "max_connections_per_address",
+            Bound::UnfinishedHeads => "max_unfinished_heads",
+        };
+        self.closed.get_or_create(&ClosedLabels { reason })
+    }
+}
+
 impl Metrics {
     /// Creates all metrics, at 0.
-    pub(crate) fn new(dropped_lines: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(dropped_lines: Arc<AtomicU64>, connections: &ConnectionMetrics) -> Self {
         let mut registry = Registry::with_prefix("sparekey");
+        registry.register("connections_open", "Open connections of clients", connections.open.clone());
+        let help = "Connections of clients that were closed to keep a bound, by the setting";
+        registry.register("connections_closed", help, connections.closed.clone());
         let requests = Family::default();
         registry.register("requests", "Finished requests, by user and status class", requests.clone());
         let rejections = Family::default();

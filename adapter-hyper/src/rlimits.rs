@@ -2,6 +2,17 @@
 
 use rlimit::{Resource, increase_nofile_limit};
 
+/// Descriptors for other uses than connections: listeners, event queues, log, metrics, files.
+const RESERVED: usize = 64;
+
+/// The number of clients that the limit of file descriptors allows; at least one. A quarter is kept back for connections to
+/// the upstream, which is as many as one user may have requests.
+pub(crate) fn max_clients() -> usize {
+    let descriptors = Resource::NOFILE.get_soft().ok().and_then(|limit| limit.try_into().ok()).unwrap_or(usize::MAX);
+    let connections = descriptors.saturating_sub(RESERVED);
+    (connections - connections / 4).max(1)
+}
+
 /// Raises the limit of file descriptors to its maximum, because each client needs two: its own
 /// connection and one to the upstream. Disables core dumps, because they would contain the API key. If the system
 /// refuses, the limits stay as they are.

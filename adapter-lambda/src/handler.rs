@@ -53,7 +53,7 @@ impl Handler {
             Ok(service) => Ok(service.serve(request, source, invocation.deadline).await),
             Err(error) => {
                 tracing::error!("invalid settings: {}", error.to_string().replace('\n', "; "));
-                let (head, body) = Rejection::misconfigured(&error).to_response().into_parts();
+                let (head, body) = Rejection::misconfigured().to_response().into_parts();
                 Ok(LambdaResponse::Whole(response::whole(&head, &body, source)))
             }
         }
@@ -72,7 +72,7 @@ impl Handler {
         let config = Config::from_lookup(|name| secrets.get(name).cloned().or_else(|| (self.get)(name)))?;
         let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
         let upstream = FreezeAwareUpstream::new(Arc::clone(&self.tls), settings.timeouts);
-        let proxy = Proxy::new(gate, Sinks::new(vec![Arc::new(AccessLog)]));
+        let proxy = Proxy::new(gate, Sinks::new(vec![Arc::new(AccessLog)]), usize::MAX);
         Ok(Service { proxy, upstream, mode: settings.mode })
     }
 }
@@ -80,7 +80,7 @@ impl Handler {
 impl Service {
     async fn serve(&self, request: Request<Bytes>, source: EventSource, deadline: Instant) -> LambdaResponse {
         let (head, body) = request.into_parts();
-        let (response, exchange) = match self.proxy.admit(head, None) {
+        let (response, exchange) = match self.proxy.admit(head, |_| None) {
             Decision::Respond(response) => (response, None),
             Decision::Forward(admitted) => {
                 let upstream = self.upstream.get();
@@ -159,7 +159,7 @@ mod tests {
         let gate = Gate::new(Config::from_lookup(settings).unwrap());
         let timeouts = Timeouts { response_head: Timeouts::DEFAULT, body_idle: Timeouts::DEFAULT };
         let service = Service {
-            proxy: Proxy::new(Arc::new(ArcSwap::from_pointee(gate)), Sinks::new(Vec::new())),
+            proxy: Proxy::new(Arc::new(ArcSwap::from_pointee(gate)), Sinks::new(Vec::new()), usize::MAX),
             upstream: FreezeAwareUpstream::new(sparekey_upstream::client_tls().unwrap(), timeouts),
             mode: Mode::Buffer,
         };

@@ -8,9 +8,9 @@ mod fields;
 mod messages;
 mod settings;
 
-use sparekey_core::{Admission, Forward, Rejection, UpstreamFailure};
+use sparekey_core::{Admission, Forward, HeadFailure, Rejection, UpstreamFailure};
 use worker::{
-    Context, Env, Result, event,
+    Context, Env, Result, console_error, event,
     web_sys::{Request, Response},
 };
 
@@ -19,7 +19,11 @@ use worker::{
 async fn serve(request: Request, env: Env, _: Context) -> Result<Response> {
     let gate = match settings::gate(&env).await {
         Ok(gate) => gate,
-        Err(error) => return messages::whole(Rejection::misconfigured(&error).to_response()),
+        Err(error) => {
+            // For the owner, in the Worker's logs.
+            console_error!("invalid settings: {error}");
+            return messages::whole(Rejection::misconfigured().to_response());
+        }
     };
     #[cfg(feature = "forced-panic")]
     assert!(!request.url().ends_with("/panic"), "forced");
@@ -29,7 +33,7 @@ async fn serve(request: Request, env: Env, _: Context) -> Result<Response> {
             Ok(Admission::Reply(reply)) => return messages::whole(reply),
             Err(rejection) => Err(rejection),
         },
-        Err(headers) => Err(gate.reject_unparsable(&headers)),
+        Err(headers) => Err(gate.reject_head(HeadFailure::Target, Some(&headers))),
     };
     response.or_else(|rejection| messages::whole(rejection.to_response()))
 }

@@ -67,6 +67,14 @@ impl AllowedOrigins {
             Self::Listed(_) => Cors::Refused,
         }
     }
+
+    /// The CORS headers of the response to a request whose headers could not be read.
+    pub(crate) fn for_unknown_request(&self) -> Cors {
+        match self {
+            Self::Any => Cors::any_origin(),
+            Self::Listed(_) => Cors::Refused,
+        }
+    }
 }
 
 impl Cors {

@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     cors::{self, Cors},
     credential, front_page, headers, path, percent,
-    rejection::{Rejection, RejectionKind, UpstreamFailure},
+    rejection::{HeadFailure, Rejection, RejectionKind, UpstreamFailure},
     request_head::RequestHead,
     routes::METHODS,
     secret::Secret,
@@ -111,10 +111,12 @@ impl Gate {
         self.forward(head, &cors).map(Admission::Forward).map_err(|kind| Rejection::new(kind, cors))
     }
 
-    /// Returns the error response to a request whose target is not a URI, so that it has no head to admit.
+    /// Returns the error response to a request that has no head to admit. `headers` is `None` if they could not be read.
     #[must_use]
-    pub fn reject_unparsable(&self, headers: &HeaderMap) -> Rejection {
-        Rejection::new(RejectionKind::InvalidPath, self.config.origins.for_request(headers))
+    pub fn reject_head(&self, failure: HeadFailure, headers: Option<&HeaderMap>) -> Rejection {
+        let origins = &self.config.origins;
+        let cors = headers.map_or_else(|| origins.for_unknown_request(), |headers| origins.for_request(headers));
+        Rejection::new(failure.into(), cors)
     }
 
     /// Returns the path as logs may show it: hidden if it may contain a key.
@@ -135,10 +137,11 @@ impl Gate {
         if parts.headers.len() > HEADERS_MAX {
             return Err(RejectionKind::Headers);
         }
-        let key = credential::find_key(&parts.headers).map_err(|kind| match kind {
-            RejectionKind::MissingKey if self.target_contains_key(&head) => RejectionKind::KeyInTarget,
-            kind => kind,
-        })?;
+        let key = credential::find_key(&parts.headers);
+        if key == Err(RejectionKind::MissingKey) && self.target_contains_key(&head) {
+            return Err(RejectionKind::KeyInTarget);
+        }
+        let key = key?;
         let user = self.find_user(&key)?;
         if self.target_contains_key(&head) {
             return Err(RejectionKind::KeyInTarget);
@@ -205,6 +208,12 @@ impl Forward {
     #[must_use]
     pub fn dropped_headers(&self) -> &[HeaderName] {
         &self.dropped
+    }
+
+    /// Returns the error response to a user with too many open requests. Drop this request then.
+    #[must_use]
+    pub fn reject_too_many_requests(&self) -> Rejection {
+        Rejection::new(RejectionKind::TooManyRequests, self.exchange.cors.clone())
     }
 
     /// Returns the user of the access key.

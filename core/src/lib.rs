@@ -56,5 +56,5 @@ pub use config::{Config, ConfigError, Problem, SETTINGS, Setting, setting};
 pub use gate::{Admission, Exchange, Forward, Gate};
 pub use keyring::{ItemError, Keyring, KeyringError};
 pub use open_routes::RoutesError;
-pub use rejection::{Rejection, UpstreamFailure};
+pub use rejection::{HeadFailure, Rejection, UpstreamFailure};
 pub use request_head::RequestHead;

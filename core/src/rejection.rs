@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{config::ConfigError, cors::Cors, json, open_routes::RouteError, path::AmbiguousPath, routes::METHODS};
+use crate::{cors::Cors, json, open_routes::RouteError, path::AmbiguousPath, routes::METHODS};
 
 /// OpenAI's SDKs repeat a request or not by this header, whatever the status
 /// ([openai-python](https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py)).
@@ -18,7 +18,6 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub struct Rejection {
     kind: RejectionKind,
     cors: Cors,
-    detail: Option<String>,
 }
 
 /// One row of the table of rejections.
@@ -28,6 +27,9 @@ pub(crate) enum RejectionKind {
     InvalidKey,
     AmbiguousKey,
     InvalidPath,
+    MalformedHead,
+    ConflictingFraming,
+    UriTooLong,
     KeyInTarget,
     Host,
     RouteClosed,
@@ -35,11 +37,29 @@ pub(crate) enum RejectionKind {
     Administration,
     Method,
     Headers,
+    TooManyRequests,
     Unreachable,
     ApiKeyRefused,
     Timeout,
     TooLarge,
     Misconfigured,
+}
+
+/// Why a request has no head that the gate could admit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum HeadFailure {
+    /// The target is not a URI.
+    Target,
+    /// Not valid HTTP.
+    Malformed,
+    /// Both `content-length` and `transfer-encoding`
+    /// ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+    ConflictingFraming,
+    /// The target is longer than the adapter allows.
+    UriTooLong,
+    /// More headers, or longer ones, than the adapter allows.
+    HeadersTooLarge,
 }
 
 /// Why an admitted request has no response head.
@@ -57,6 +77,8 @@ pub enum UpstreamFailure {
 /// A row of the table.
 struct Spec {
     status: StatusCode,
+    /// `error.type`.
+    error_type: &'static str,
     /// `error.code`, and the code in logs and metrics.
     code: &'static str,
     message: &'static str,
@@ -68,15 +90,14 @@ struct Spec {
 
 impl Rejection {
     pub(crate) fn new(kind: RejectionKind, cors: Cors) -> Self {
-        Self { kind, cors, detail: None }
+        Self { kind, cors }
     }
 
-    /// Creates the error response of an adapter that serves requests although its settings are invalid. It names the
-    /// settings, and no secret.
+    /// Creates the error response of an adapter that serves requests although its settings are invalid. Its text is for
+    /// anybody; the adapter logs the problems for the owner.
     #[must_use]
-    pub fn misconfigured(error: &ConfigError) -> Self {
-        let detail = error.to_string().replace('\n', "; ");
-        Self { kind: RejectionKind::Misconfigured, cors: Cors::any_origin(), detail: Some(detail) }
+    pub fn misconfigured() -> Self {
+        Self { kind: RejectionKind::Misconfigured, cors: Cors::any_origin() }
     }
 
     /// Returns the code for logs and metrics: `error.code`, or `missing_api_key` where that is null.
@@ -88,19 +109,14 @@ impl Rejection {
     /// Returns the response to the client.
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
-        let Spec { status, code, message, header, retry } = self.kind.spec();
-        let message = match &self.detail {
-            Some(detail) => Cow::Owned(format!("{message} {detail}")),
-            None => Cow::Borrowed(message),
-        };
-        let error_type = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
+        let Spec { status, error_type, code, message, header, retry } = self.kind.spec();
         // OpenAI sends a null code to a request without a key.
         let code = if self.kind == RejectionKind::MissingKey {
             Cow::Borrowed("null")
         } else {
             Cow::Owned(json::string_literal(code))
         };
-        let message = json::string_literal(&message);
+        let message = json::string_literal(message);
         let body =
             [r#"{"error":{"message":"#, &message, r#","type":""#, error_type, r#"","param":null,"code":"#, &code, "}}"]
                 .concat();
@@ -124,7 +140,10 @@ impl Rejection {
 impl RejectionKind {
     #[expect(clippy::too_many_lines, reason = "a table")]
     fn spec(self) -> Spec {
-        let spec = |status, code, message| Spec { status, code, message, header: None, retry: false };
+        let spec = |status: StatusCode, code, message| {
+            let error_type = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
+            Spec { status, error_type, code, message, header: None, retry: false }
+        };
         // RFC 6750 §3: https://www.rfc-editor.org/rfc/rfc6750#section-3
         let challenge = |value| Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(value)));
         match self {
@@ -156,6 +175,23 @@ impl RejectionKind {
                 "invalid_path",
                 "This path or query can't be forwarded: it contains a '.' or '..' segment, a backslash, a control \
                  character or a character that is not ASCII. Use a path of OpenAI's API, such as /v1/responses.",
+            ),
+            Self::MalformedHead => spec(
+                StatusCode::BAD_REQUEST,
+                "malformed_request",
+                "This request is not valid HTTP. Check the client, and its base URL: 'https://' needs a proxy that serves \
+                 HTTPS.",
+            ),
+            Self::ConflictingFraming => spec(
+                StatusCode::BAD_REQUEST,
+                "conflicting_framing",
+                "This request has both 'Content-Length' and 'Transfer-Encoding'. Send one of them (RFC 9112, section \
+                 6.3).",
+            ),
+            Self::UriTooLong => spec(
+                StatusCode::URI_TOO_LONG,
+                "uri_too_long",
+                "The URL of this request is too long. Send the data in the body.",
             ),
             Self::Administration => spec(
                 StatusCode::FORBIDDEN,
@@ -197,9 +233,20 @@ impl RejectionKind {
             // https://www.rfc-editor.org/rfc/rfc6585#section-5
             Self::Headers => spec(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "too_many_headers",
-                "This request has too many headers. Send fewer.",
+                "headers_too_large",
+                "This request has too many headers, or too large ones. Send fewer.",
             ),
+            Self::TooManyRequests => Spec {
+                error_type: "requests",
+                header: Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+                retry: true,
+                ..spec(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "rate_limit_exceeded",
+                    "You have too many open requests. Wait until some have ended, or ask the owner of this proxy to raise \
+                     MAX_REQUESTS_PER_USER.",
+                )
+            },
             Self::Unreachable => Spec {
                 retry: true,
                 ..spec(
@@ -232,8 +279,20 @@ impl RejectionKind {
             Self::Misconfigured => spec(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "misconfigured",
-                "The settings of this proxy are invalid. Send this to its owner:",
+                "The settings of this proxy are invalid. Its owner finds the reason in its log.",
             ),
+        }
+    }
+}
+
+impl From<HeadFailure> for RejectionKind {
+    fn from(failure: HeadFailure) -> Self {
+        match failure {
+            HeadFailure::Target => Self::InvalidPath,
+            HeadFailure::Malformed => Self::MalformedHead,
+            HeadFailure::ConflictingFraming => Self::ConflictingFraming,
+            HeadFailure::UriTooLong => Self::UriTooLong,
+            HeadFailure::HeadersTooLarge => Self::Headers,
         }
     }
 }

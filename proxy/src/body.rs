@@ -13,13 +13,17 @@ use http_body::{Body as _, Frame, SizeHint};
 use sparekey_core::{Rejection, UpstreamFailure};
 use sparekey_upstream::ResponseBody;
 
-use crate::record::{End, RequestLog};
+use crate::{
+    record::{End, RequestLog},
+    user_requests::OpenRequest,
+};
 
 /// The body of a response. It finishes the request's record.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
     log: RequestLog,
+    _open: Option<OpenRequest>,
 }
 
 #[derive(Debug)]
@@ -30,13 +34,16 @@ enum Content {
 }
 
 impl Body {
-    pub(crate) fn upstream(body: ResponseBody, log: RequestLog) -> Self {
-        Self { content: Content::Upstream(body), log }
+    pub(crate) fn upstream(body: ResponseBody, log: RequestLog, open: OpenRequest) -> Self {
+        Self { content: Content::Upstream(body), log, _open: Some(open) }
     }
 
     pub(crate) fn own(response: Response<Bytes>, mut log: RequestLog) -> Response<Self> {
         log.response(response.status());
-        response.map(|body| Self { content: Content::Own(Some(body).filter(|body| !body.is_empty())), log })
+        response.map(|body| {
+            let content = Content::Own(Some(body).filter(|body| !body.is_empty()));
+            Self { content, log, _open: None }
+        })
     }
 
     pub(crate) fn rejection(rejection: &Rejection, mut log: RequestLog) -> Response<Self> {
@@ -149,7 +156,7 @@ mod tests {
         let sink = Arc::new(LastEnd::default());
         let sinks = Sinks::new(vec![Arc::clone(&sink) as Arc<dyn Sink>]);
         for (method, end) in [(Method::GET, End::Cut), (Method::HEAD, End::Complete)] {
-            let log = RequestLog::start(&method, || "/healthz", None, &sinks);
+            let log = RequestLog::start(&sinks, || RequestRecord::new(&method, "/healthz", None));
             drop(Body::own(Response::new(Bytes::from_static(b"ok")), log));
             assert_eq!(*sink.0.lock().unwrap(), Some(end), "{method}");
         }

@@ -13,23 +13,30 @@ pub mod log;
 mod log_queue;
 mod record;
 mod tunnel;
+mod user_requests;
 
 use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Response, request};
-use sparekey_core::{Admission, Exchange, Forward, Gate, Rejection, RequestHead, UpstreamFailure};
+use http::{HeaderMap, Method, Response, StatusCode, request};
+use sparekey_core::{Admission, Exchange, Forward, Gate, HeadFailure, Rejection, RequestHead, UpstreamFailure};
 use sparekey_upstream::{ErrorKind, Reply, Upgrade, Upstream};
 use tokio::time::{Instant, timeout_at};
 
-use self::dropped_headers::DroppedHeaders;
 pub use self::{
     access_log::AccessLog,
     body::Body,
     record::{End, RequestLog, RequestRecord, Sink, Sinks},
     tunnel::Tunnel,
 };
+use self::{
+    dropped_headers::DroppedHeaders,
+    user_requests::{OpenRequest, UserRequests},
+};
+
+/// In the record of a request whose path is not known, or must not be shown.
+const NO_PATH: &str = "-";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,6 +47,7 @@ pub struct Proxy {
     gate: Arc<ArcSwap<Gate>>,
     sinks: Sinks,
     dropped_headers: Arc<DroppedHeaders>,
+    user_requests: UserRequests,
 }
 
 /// What happens to a request. Exhaustive: an adapter has to handle both.
@@ -56,6 +64,7 @@ pub enum Decision {
 pub struct Admitted {
     forward: Forward,
     log: RequestLog,
+    open: OpenRequest,
 }
 
 /// What the client gets for an admitted request. Exhaustive: an adapter has to handle both.
@@ -68,10 +77,11 @@ pub enum Outcome {
 }
 
 impl Proxy {
-    /// Creates a proxy. `gate` may be replaced at any time.
+    /// Creates a proxy. `gate` may be replaced at any time. A user may have `max_requests_per_user` requests open.
     #[must_use]
-    pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks) -> Self {
-        Self { gate, sinks, dropped_headers: Arc::default() }
+    pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks, max_requests_per_user: usize) -> Self {
+        let user_requests = UserRequests::new(max_requests_per_user);
+        Self { gate, sinks, dropped_headers: Arc::default(), user_requests }
     }
 
     /// Returns the sinks of the request records.
@@ -80,22 +90,62 @@ impl Proxy {
         &self.sinks
     }
 
-    /// Records a request and decides about it. `client` is the address of the client, if known.
+    /// Records a request and decides about it. `client` returns the address of the client, if known.
     #[must_use]
-    pub fn admit(&self, head: request::Parts, client: Option<IpAddr>) -> Decision {
+    pub fn admit(&self, head: request::Parts, client: impl FnOnce(&HeaderMap) -> Option<IpAddr>) -> Decision {
         let gate = self.gate.load();
         let head = RequestHead::from(head);
-        let mut log = RequestLog::start(&head.parts().method, || gate.loggable_path(&head), client, &self.sinks);
+        let mut log = RequestLog::start(&self.sinks, || {
+            let parts = head.parts();
+            RequestRecord::new(&parts.method, gate.loggable_path(&head), client(&parts.headers))
+        });
         match gate.admit(head) {
             Ok(Admission::Forward(forward)) => {
                 log.user(forward.user());
+                let Some(open) = self.user_requests.start(forward.user()) else {
+                    return Decision::Respond(Body::rejection(&forward.reject_too_many_requests(), log));
+                };
                 self.dropped_headers.warn_once(forward.dropped_headers());
                 self.sinks.dropped_headers(forward.dropped_headers().len());
-                Decision::Forward(Admitted { forward, log })
+                Decision::Forward(Admitted { forward, log, open })
             }
             Ok(Admission::Reply(reply)) => Decision::Respond(Body::own(reply, log)),
             Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
         }
+    }
+
+    /// Records a request that the gate cannot admit, and returns its error response.
+    #[must_use]
+    pub fn refuse(
+        &self,
+        head: &request::Parts,
+        failure: HeadFailure,
+        client: impl FnOnce(&HeaderMap) -> Option<IpAddr>,
+    ) -> Response<Body> {
+        let log = RequestLog::start(&self.sinks, || RequestRecord::new(&head.method, NO_PATH, client(&head.headers)));
+        Body::rejection(&self.gate.load().reject_head(failure, Some(&head.headers)), log)
+    }
+
+    /// Records a request whose head could not be parsed, and returns the error response in place of an HTTP library's,
+    /// which has this status.
+    #[must_use]
+    pub fn refuse_unparsed(&self, status: StatusCode, client: IpAddr) -> Response<Bytes> {
+        let failure = match status {
+            StatusCode::URI_TOO_LONG => HeadFailure::UriTooLong,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => HeadFailure::HeadersTooLarge,
+            _ => HeadFailure::Malformed,
+        };
+        let mut log = RequestLog::start(&self.sinks, || {
+            let no_method = Method::from_bytes(b"-").unwrap_or_default();
+            RequestRecord::new(&no_method, NO_PATH, Some(client))
+        });
+        let rejection = self.gate.load().reject_head(failure, None);
+        let response = rejection.to_response();
+        log.rejection(rejection.code());
+        log.response(response.status());
+        log.sent(response.body().len() as u64);
+        log.finish(End::Complete);
+        response
     }
 }
 
@@ -111,7 +161,7 @@ impl Admitted {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { forward, mut log } = self;
+        let Self { forward, mut log, open } = self;
         let (head, exchange) = forward.into_parts();
         let upgrade = if exchange.is_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
         // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async
@@ -121,12 +171,12 @@ impl Admitted {
             match receive(sending, &exchange, deadline).await {
                 Ok(Reply::Response(response)) => {
                     log.response(response.status());
-                    Outcome::Response(response.map(|body| Body::upstream(body, log)), Some(exchange))
+                    Outcome::Response(response.map(|body| Body::upstream(body, log, open)), Some(exchange))
                 }
                 Ok(Reply::Upgraded(response)) => {
                     log.response(response.status());
                     let (head, connection) = response.into_parts();
-                    Outcome::Tunnel(Response::from_parts(head, ()), Tunnel::new(connection, exchange, log))
+                    Outcome::Tunnel(Response::from_parts(head, ()), Tunnel::new(connection, exchange, log, open))
                 }
                 Err(rejection) => Outcome::Response(Body::rejection(&rejection, log), None),
             }

@@ -47,8 +47,12 @@ pub trait Sink: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Sinks(Arc<[Arc<dyn Sink>]>);
 
-/// Characters of a path in a record, as a log escapes them. Clients without a key choose the path, so it is limited.
+/// Bytes of a method in a record. Clients without a key choose it.
+const METHOD_MAX: usize = 20;
+/// Characters of a path in a record, as a log escapes them.
 const PATH_MAX: usize = 200;
+/// The same without a valid key: over HTTP/2, a request of 15 bytes can repeat a long path.
+const KEYLESS_PATH_MAX: usize = 100;
 
 /// The recorded facts of a request. No key, no query, no body.
 #[derive(Debug)]
@@ -99,6 +103,19 @@ impl Sinks {
 }
 
 impl RequestRecord {
+    pub(crate) fn new(method: &Method, path: &str, client: Option<IpAddr>) -> Self {
+        Self {
+            started: Instant::now(),
+            method: shortened_method(method),
+            path: shortened(path, PATH_MAX),
+            client,
+            user: None,
+            response: None,
+            rejection: None,
+            bytes: 0,
+        }
+    }
+
     /// Returns the time since the request head.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -107,27 +124,13 @@ impl RequestRecord {
 }
 
 impl RequestLog {
-    pub(crate) fn start<'a>(
-        method: &Method,
-        path: impl FnOnce() -> &'a str,
-        client: Option<IpAddr>,
-        sinks: &Sinks,
-    ) -> Self {
+    /// Starts the record, which is created only if a sink is enabled.
+    pub(crate) fn start(sinks: &Sinks, record: impl FnOnce() -> RequestRecord) -> Self {
         if !sinks.are_enabled() {
             return Self(None);
         }
         sinks.0.iter().for_each(|sink| sink.started());
-        let record = RequestRecord {
-            started: Instant::now(),
-            method: method.clone(),
-            path: shortened(path()),
-            client,
-            user: None,
-            response: None,
-            rejection: None,
-            bytes: 0,
-        };
-        Self(Some(Box::new((record, sinks.clone()))))
+        Self(Some(Box::new((record(), sinks.clone()))))
     }
 
     pub(crate) fn user(&mut self, user: &Arc<str>) {
@@ -135,7 +138,12 @@ impl RequestLog {
     }
 
     pub(crate) fn rejection(&mut self, code: &'static str) {
-        self.update(|record| record.rejection = Some(code));
+        self.update(|record| {
+            record.rejection = Some(code);
+            if record.user.is_none() {
+                record.path = shortened(&record.path, KEYLESS_PATH_MAX);
+            }
+        });
     }
 
     pub(crate) fn response(&mut self, status: StatusCode) {
@@ -175,16 +183,22 @@ impl Drop for RequestLog {
     }
 }
 
-/// A path of at most [`PATH_MAX`] characters.
-fn shortened(path: &str) -> String {
+/// A method of at most [`METHOD_MAX`] bytes.
+fn shortened_method(method: &Method) -> Method {
+    let start = method.as_str().as_bytes().get(..METHOD_MAX);
+    start.and_then(|start| Method::from_bytes(start).ok()).unwrap_or_else(|| method.clone())
+}
+
+/// A path of at most `max` characters.
+fn shortened(path: &str, max: usize) -> String {
     // An escape has two characters or more only for quotes and backslashes; a URI has no control characters.
-    if path.len() <= PATH_MAX / 2 {
+    if path.len() <= max / 2 {
         return path.to_owned();
     }
     let mut length = 0;
     let end = path.char_indices().find(|(_, c)| {
         length += c.escape_debug().count();
-        length > PATH_MAX
+        length > max
     });
     end.map_or_else(|| path.to_owned(), |(end, _)| format!("{}…", &path[..end]))
 }
@@ -217,15 +231,22 @@ mod tests {
             ("\"".repeat(100), "\"".repeat(100)),
             ("\"".repeat(101), "\"".repeat(100) + "…"),
         ] {
-            assert_eq!(shortened(&path), expected);
+            assert_eq!(shortened(&path, PATH_MAX), expected);
         }
+    }
+
+    #[test]
+    fn methods_are_shortened() {
+        let method = |text: &str| shortened_method(&Method::from_bytes(text.as_bytes()).unwrap()).to_string();
+        assert_eq!(method("DELETE"), "DELETE");
+        assert_eq!(method(&"X".repeat(21)), "X".repeat(20));
     }
 
     #[test]
     fn each_request_ends_once() {
         let ends = Arc::new(Ends::default());
         let sinks = Sinks::new(vec![Arc::clone(&ends) as Arc<dyn Sink>]);
-        let start = || RequestLog::start(&Method::GET, || "/", None, &sinks);
+        let start = || RequestLog::start(&sinks, || RequestRecord::new(&Method::GET, "/", None));
 
         drop(start());
         let mut log = start();

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, sp
 use crate::{
     body::Body,
     record::{End, RequestLog},
+    user_requests::OpenRequest,
 };
 
 /// Bytes read at a time in each direction: a WebSocket holds two such buffers, 16 KiB.
@@ -25,11 +26,12 @@ pub struct Tunnel {
     upstream: UpgradedStream,
     exchange: Exchange,
     log: RequestLog,
+    open: OpenRequest,
 }
 
 impl Tunnel {
-    pub(crate) fn new(upstream: UpgradedStream, exchange: Exchange, log: RequestLog) -> Self {
-        Self { upstream, exchange, log }
+    pub(crate) fn new(upstream: UpgradedStream, exchange: Exchange, log: RequestLog, open: OpenRequest) -> Self {
+        Self { upstream, exchange, log, open }
     }
 
     /// Closes the connection to the upstream, for a platform without WebSockets.
@@ -40,7 +42,7 @@ impl Tunnel {
 
     /// Passes bytes between the client and the upstream until one of them ends.
     pub async fn run(self, client: impl AsyncRead + AsyncWrite) {
-        let Self { upstream, exchange, mut log } = self;
+        let Self { upstream, exchange, mut log, open: _open } = self;
         // A WebSocket may stay open for long after its gate was replaced.
         drop(exchange);
         let (mut from_client, mut to_client) = split(client);

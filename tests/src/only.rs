@@ -10,6 +10,8 @@ mod http2_floods;
 mod http2_upstream;
 mod load;
 mod log;
+mod places;
+mod refused_heads;
 mod rlimits;
 mod send_timeout;
 mod settings;
@@ -17,7 +19,9 @@ mod smuggling;
 mod temporary_key;
 mod tls;
 mod unreachable;
+mod unread;
 mod upstream_timeouts;
+mod user_requests;
 
 use std::net::SocketAddr;
 
@@ -33,7 +37,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const TOPICS: [(&str, &[Test]); 18] = [
+const TOPICS: [(&str, &[Test]); 22] = [
     ("client_limits", client_limits::TESTS),
     ("drain", drain::TESTS),
     ("temporary_key", temporary_key::TESTS),
@@ -42,6 +46,9 @@ const TOPICS: [(&str, &[Test]); 18] = [
     ("http2_attacks", http2_attacks::TESTS),
     ("http2_floods", http2_floods::TESTS),
     ("http2_upstream", http2_upstream::TESTS),
+    ("places", places::TESTS),
+    ("refused_heads", refused_heads::TESTS),
+    ("user_requests", user_requests::TESTS),
     ("rlimits", rlimits::TESTS),
     ("load", load::TESTS),
     ("log", log::TESTS),
@@ -52,6 +59,7 @@ const TOPICS: [(&str, &[Test]); 18] = [
     ("smuggling", smuggling::TESTS),
     ("tls", tls::TESTS),
     ("unreachable", unreachable::TESTS),
+    ("unread", unread::TESTS),
 ];
 
 /// One trial per test.

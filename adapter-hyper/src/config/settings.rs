@@ -12,7 +12,7 @@ use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{sources::Values, table::SERVER_SETTINGS};
-use crate::listen::ClientTimeouts;
+use crate::listen::{ClientTimeouts, TrustedProxies};
 
 /// The server's own settings, validated.
 #[derive(Debug)]
@@ -22,7 +22,12 @@ pub(crate) struct Settings {
     pub(crate) upstream_timeouts: Timeouts,
     pub(crate) client_timeouts: ClientTimeouts,
     pub(crate) max_head: usize,
+    pub(crate) max_unfinished_heads: usize,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    /// `None` if it follows from the number of connections.
+    pub(crate) max_requests_per_user: Option<usize>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) drain_timeout: Duration,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) log: Targets,
@@ -42,7 +47,15 @@ impl Settings {
         let send = reader.seconds("SEND_TIMEOUT");
         // hyper's minimum: `max_buf_size` panics below it.
         let max_head = reader.read("MAX_HEAD", at_least(8192), "a number of bytes, 8192 or more");
+        let max_unfinished_heads =
+            reader.read("MAX_UNFINISHED_HEADS", at_least(65536), "a number of bytes, 65536 or more");
         let max_connections = reader.read("MAX_CONNECTIONS", at_least(1), "a number, 1 or more");
+        let max_connections_per_address =
+            reader.read("MAX_CONNECTIONS_PER_ADDRESS", at_least(0), "a number, 0 or more");
+        let optional_number = |text: &str| if text.is_empty() { Some(None) } else { at_least(1)(text).map(Some) };
+        let max_requests_per_user = reader.read("MAX_REQUESTS_PER_USER", optional_number, "a number, 1 or more");
+        let networks = "addresses and networks separated by commas, such as 127.0.0.1,10.0.0.0/8";
+        let trusted_proxies = reader.read("TRUSTED_PROXIES", TrustedProxies::parse, networks);
         let drain_timeout = reader.seconds("DRAIN_TIMEOUT");
         let log = reader.read("LOG", targets, "off, error, warn, info, debug, trace, or target=level,...");
         let log_format = reader.read("LOG_FORMAT", Format::parse, "text or json");
@@ -58,7 +71,11 @@ impl Settings {
             upstream_timeouts: Timeouts { response_head, body_idle },
             client_timeouts: ClientTimeouts { header_read, idle, send },
             max_head,
+            max_unfinished_heads,
             max_connections,
+            max_connections_per_address,
+            max_requests_per_user,
+            trusted_proxies,
             drain_timeout,
             metrics_listen,
             log,

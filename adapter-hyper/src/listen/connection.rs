@@ -6,18 +6,15 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use sparekey_net::{PollOnWake, Stream};
-use tokio::{
-    net::TcpStream,
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{io::Interest, net::TcpStream, sync::watch, task::yield_now, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    idle::{ClientTimeouts, ConnectionState},
-    lingering_close::Socket,
+    client_socket::ClientSocket,
+    connection_state::{ClientTimeouts, ConnectionState},
+    eager_executor::EagerExecutor,
     service::Service,
 };
 
@@ -27,17 +24,22 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// The start of an HTTP/2 connection without TLS
 /// ([RFC 9113 §3.4](https://www.rfc-editor.org/rfc/rfc9113#section-3.4)).
 const PREFACE: &[u8; 4] = b"PRI ";
-/// The wait before another look if only the first bytes of the preface have arrived, which is rare: the rest follows at
-/// once.
-const PREFACE_PAUSE: Duration = Duration::from_millis(10);
+
+/// Headers of a request over HTTP/1.1, at most. hyper's default is 100; some clients behind several reverse proxies send
+/// more.
+const HTTP1_HEADERS_MAX: usize = 256;
+
+/// Bytes of responses that may wait in memory for the client of one HTTP/2 connection or stream.
+const SEND_BUFFER_MAX: usize = 32 * 1024;
 
 /// Serves connections over HTTP/1.1 and HTTP/2.
 #[derive(Clone)]
 pub(crate) struct HttpServer {
     tls: Option<TlsAcceptor>,
     pub(crate) timeouts: ClientTimeouts,
+    pub(crate) max_head: usize,
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<EagerExecutor>,
 }
 
 /// The state that a connection shares with the server.
@@ -56,36 +58,43 @@ enum Protocol {
 
 impl HttpServer {
     pub(crate) fn new(tls: Option<TlsAcceptor>, timeouts: ClientTimeouts, max_head: usize) -> Self {
-        let (mut http1, mut http2) = (http1::Builder::new(), http2::Builder::new(TokioExecutor::new()));
-        http1.max_buf_size(max_head);
-        http2.max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX));
-        Self { tls, timeouts, http1, http2 }
+        let (mut http1, mut http2) = (http1::Builder::new(), http2::Builder::new(EagerExecutor));
+        http1.max_buf_size(max_head).max_header_size(max_head).max_headers(HTTP1_HEADERS_MAX);
+        // h2 answers a longer head itself, without an error envelope. The service refuses those between the two limits.
+        http2.max_header_list_size(u32::try_from(2 * max_head).unwrap_or(u32::MAX)).max_send_buf_size(SEND_BUFFER_MAX);
+        Self { tls, timeouts, max_head, http1, http2 }
     }
 
     /// Serves a connection to its end.
     pub(crate) async fn serve(self, stream: TcpStream, mut context: ConnectionContext) {
-        let negotiated = match &self.tls {
-            None => detect_protocol(stream, &mut context).await,
-            // Boxed, so that plain connections don't reserve room for a TLS handshake.
-            Some(tls) => Box::pin(self.accept_tls(tls, stream)).await,
+        let negotiated = tokio::select! {
+            negotiated = self.negotiate(stream) => negotiated,
+            () = context.ends() => return,
         };
         match negotiated {
-            Ok(Some((stream, protocol))) => self.spawn(stream, protocol, context),
-            Ok(None) => {}
+            Ok((stream, protocol)) => self.spawn(stream, protocol, context),
             Err(error) => tracing::debug!("client connection ended: {error}"),
         }
     }
 
-    async fn accept_tls(&self, tls: &TlsAcceptor, stream: TcpStream) -> io::Result<Option<(Stream, Protocol)>> {
-        let stream = timeout(self.timeouts.header_read, tls.accept(stream)).await.map_err(io::Error::from)??;
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
-        Ok(Some((Stream::Tls(Box::new(stream.into())), protocol)))
+    async fn negotiate(&self, stream: TcpStream) -> io::Result<(Stream, Protocol)> {
+        match &self.tls {
+            None => {
+                let protocol = peek_protocol(&stream).await?;
+                Ok((Stream::Plain(stream), protocol))
+            }
+            // Boxed, so that plain connections don't reserve room for a TLS handshake.
+            Some(tls) => Box::pin(accept_tls(tls, stream)).await,
+        }
     }
 
     /// Continues in a new task, without the state of the handshake.
     fn spawn(&self, stream: Stream, protocol: Protocol, context: ConnectionContext) {
-        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&context.state)));
+        if protocol == Protocol::Http2 {
+            context.state.set_http2();
+        }
+        let proxy = context.service.proxy.clone();
+        let socket = TokioIo::new(ClientSocket::new(stream, Arc::clone(&context.state), proxy));
         let (service, state) = (Arc::clone(&context.service), Arc::clone(&context.state));
         let service = service_fn(move |request| Arc::clone(&service).serve(request, &state));
         match protocol {
@@ -101,32 +110,38 @@ impl HttpServer {
     }
 }
 
-/// Detects the protocol by the first bytes; `None` if the client sent nothing in time.
-async fn detect_protocol(stream: TcpStream, context: &mut ConnectionContext) -> io::Result<Option<(Stream, Protocol)>> {
-    let protocol = tokio::select! {
-        protocol = peek_protocol(&stream) => protocol?,
-        () = context.expired_or_draining() => return Ok(None),
-    };
-    Ok(Some((Stream::Plain(stream), protocol)))
+async fn accept_tls(tls: &TlsAcceptor, stream: TcpStream) -> io::Result<(Stream, Protocol)> {
+    let stream = tls.accept(stream).await?;
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
+    Ok((Stream::Tls(Box::new(stream.into())), protocol))
 }
 
-/// HTTP/2 with prior knowledge ([RFC 9113 §3.3](https://www.rfc-editor.org/rfc/rfc9113#section-3.3)), or HTTP/1.1.
+/// Detects HTTP/2 with prior knowledge ([RFC 9113 §3.3](https://www.rfc-editor.org/rfc/rfc9113#section-3.3)), or HTTP/1.1,
+/// by the first bytes, which stay unread.
 async fn peek_protocol(stream: &TcpStream) -> io::Result<Protocol> {
-    let mut start = [0; PREFACE.len()];
     loop {
+        let ready = stream.ready(Interest::READABLE).await?;
+        let mut start = [0; PREFACE.len()];
         let count = stream.peek(&mut start).await?;
-        if count == PREFACE.len() || count == 0 || start[..count] != PREFACE[..count] {
-            return Ok(if start == *PREFACE { Protocol::Http2 } else { Protocol::Http1 });
+        if start == *PREFACE {
+            return Ok(Protocol::Http2);
         }
-        sleep(PREFACE_PAUSE).await;
+        let may_become_preface = count > 0 && start[..count] == PREFACE[..count];
+        if !may_become_preface || ready.is_read_closed() {
+            return Ok(Protocol::Http1);
+        }
+        // The bytes stay unread, so the runtime would report them again at once: this makes it wait for the next ones.
+        let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 }
 
 impl ConnectionContext {
-    /// Returns once the connection was idle for too long, or no further request is accepted.
-    async fn expired_or_draining(&mut self) {
+    /// Returns once the connection was idle for too long or has to make room, or no further request is accepted.
+    async fn ends(&mut self) {
         tokio::select! {
             () = self.state.expired() => {}
+            () = self.state.evicted() => {}
             _ = self.draining.wait_for(|draining| *draining) => {}
         }
     }
@@ -141,7 +156,7 @@ impl ConnectionContext {
         E: Display,
     {
         let mut result = {
-            let timer = Box::pin(self.expired_or_draining());
+            let timer = Box::pin(self.ends());
             tokio::select! {
                 biased;
                 result = &mut connection => Some(result),
@@ -152,6 +167,10 @@ impl ConnectionContext {
             graceful_shutdown(connection.as_mut());
             let is_draining = *self.draining.borrow();
             let overdue = Box::pin(async {
+                if self.state.is_evicted() {
+                    // Polled once, which sends the GOAWAY frame of HTTP/2.
+                    return yield_now().await;
+                }
                 sleep(SHUTDOWN_GRACE).await;
                 tokio::select! {
                     () = self.state.expired() => {}
@@ -159,6 +178,7 @@ impl ConnectionContext {
                 }
             });
             result = tokio::select! {
+                biased;
                 result = &mut connection => Some(result),
                 () = overdue => None,
             };

@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::idle::{RequestGuard, WatchedStream};
+use super::connection_state::{RequestGuard, WatchedStream};
 
 /// Bytes of a frame over HTTP/2, at most: what a client has to take within its timeout.
 const FRAME_MAX: usize = 16 * 1024;
@@ -24,7 +24,7 @@ pub(crate) enum GuardedBody {
     /// Of a response that has no body.
     Empty,
     /// Over HTTP/1.1. If the client takes no data, the socket shows it.
-    Http1 { body: sparekey_proxy::Body, _guard: RequestGuard },
+    Http1 { body: sparekey_proxy::Body, guard: RequestGuard },
     /// Over HTTP/2.
     Http2(Arc<Http2Stream>),
 }
@@ -50,7 +50,7 @@ impl GuardedBody {
     /// A body over HTTP/1.1 or HTTP/2, which the client has to take within a timeout.
     pub(crate) fn new(body: sparekey_proxy::Body, guard: RequestGuard) -> Self {
         if !guard.is_http2() {
-            return Self::Http1 { body, _guard: guard };
+            return Self::Http1 { body, guard };
         }
         let (timeout, connection) = (guard.send_timeout(), Arc::clone(guard.connection()));
         let state = State { open: Some((body, guard)), rest: Bytes::new(), waiting_since: Some(Instant::now()) };
@@ -68,7 +68,11 @@ impl Body for GuardedBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
-            Self::Http1 { body, .. } => Pin::new(body).poll_frame(cx),
+            Self::Http1 { body, guard } => {
+                // hyper would buffer up to `MAX_HEAD` bytes more for a client that reads nothing.
+                ready!(guard.connection().poll_send_ready(cx));
+                Pin::new(body).poll_frame(cx)
+            }
             Self::Http2(stream) => stream.state().poll_frame(cx),
         }
     }

@@ -8,12 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use sparekey_proxy::Sinks;
 
-use super::idle::ConnectionState;
+use super::connection_state::{ConnectionState, RequestGuard};
 
 /// A request body that counts its bytes and reports whether it was read to its end.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new(body: Incoming, version: Version, connection: Arc<ConnectionState>, sinks: Sinks) -> Self {
-        let is_http2 = version == Version::HTTP_2;
+    pub(crate) fn new(body: Incoming, request: &RequestGuard, sinks: Sinks) -> Self {
+        let (connection, is_http2) = (Arc::clone(request.connection()), request.is_http2());
         let mut new = Self { body, connection, sinks, is_complete: false, is_http2 };
         new.check_end(false);
         new

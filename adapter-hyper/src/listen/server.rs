@@ -12,14 +12,16 @@ use std::{
 use sparekey_proxy::Proxy;
 use sparekey_upstream::{Timeouts, Upstream};
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 
 use super::{
     connection::{ConnectionContext, HttpServer},
-    idle::ConnectionState,
+    connection_state::ConnectionState,
+    places::Places,
     service::Service,
+    trusted_proxies::TrustedProxies,
 };
 
 /// The idle time before TCP keepalive probes
@@ -35,7 +37,8 @@ pub(crate) struct Server {
     pub(crate) http: HttpServer,
     pub(crate) upstream_timeouts: Timeouts,
     pub(crate) client_tls: Option<Arc<rustls::ClientConfig>>,
-    pub(crate) connection_permits: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) drain_timeout: Duration,
 }
 
@@ -68,17 +71,26 @@ impl Server {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (alive, mut all_dropped) = mpsc::channel::<Infallible>(1);
         let upstream = Upstream::new(self.client_tls.as_deref(), self.upstream_timeouts);
-        let service = Arc::new(Service { proxy: self.proxy, upstream, _alive: alive });
+        let service = Arc::new(Service {
+            proxy: self.proxy,
+            upstream,
+            trusted_proxies: self.trusted_proxies,
+            max_head: self.http.max_head,
+            _alive: alive,
+        });
         loop {
-            let permit = tokio::select! {
-                _ = draining.wait_for(|draining| *draining) => break,
-                permit = Arc::clone(&self.connection_permits).acquire_owned() => permit.map_err(io::Error::other)?,
+            let accepted = async {
+                let (stream, peer) = sparekey_net::accept(&listener).await;
+                let peer = peer.ip().to_canonical();
+                (stream, peer, self.places.take(peer).await)
             };
-            let (stream, client) = tokio::select! {
+            let (stream, peer, place) = tokio::select! {
                 _ = draining.wait_for(|draining| *draining) => break,
-                accepted = sparekey_net::accept(&listener) => accepted,
+                accepted = accepted => accepted,
             };
-            let state = ConnectionState::new(self.http.timeouts, client.ip().to_canonical(), permit);
+            // Without a place, the connection is closed.
+            let Some(place) = place else { continue };
+            let state = ConnectionState::new(self.http.timeouts, peer, place);
             let context = ConnectionContext { service: Arc::clone(&service), state, draining: draining.clone() };
             tokio::spawn(self.http.clone().serve(stream, context));
         }

@@ -27,7 +27,7 @@ const METRICS: (&str, &str) = ("METRICS_LISTEN", "127.0.0.1:0");
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 /// The address of the admin listener.
-fn address(proxy: &RunningServer) -> SocketAddr {
+pub(super) fn address(proxy: &RunningServer) -> SocketAddr {
     proxy.process.wait_for(|line| {
         let (_, rest) = line.split_once("metrics on http://")?;
         rest.strip_suffix("/metrics")?.parse().ok()
@@ -43,7 +43,7 @@ fn fetch(at: SocketAddr, path: &str) -> (u16, String) {
 }
 
 /// Waits until the metrics contain this line: the server may finish a request after its client.
-fn wait_for(at: SocketAddr, line: &str) -> String {
+pub(super) fn wait_for(at: SocketAddr, line: &str) -> String {
     let start_time = Instant::now();
     loop {
         let (status, text) = fetch(at, "/metrics");

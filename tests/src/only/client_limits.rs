@@ -1,4 +1,4 @@
-//! Limits on clients: head size, timeouts, number of connections.
+//! Limits on clients: head size and timeouts.
 
 use super::{Test, get, start};
 use crate::{adapter::Running as _, http2, raw_connection::RawConnection, tls::Authority, upstream::Upstream, wire};
@@ -14,7 +14,6 @@ pub(super) const TESTS: &[Test] = &[
     ("idle_connection_is_closed_but_busy_one_is_not", idle),
     ("idle_http2_connection_is_closed_but_busy_one_is_not", idle_http2),
     ("silent_http2_connection_times_out", silent_http2),
-    ("connections_beyond_the_maximum_wait", maximum),
 ];
 
 fn large_head() {
@@ -144,25 +143,4 @@ fn silent_http2() {
     let upstream = Upstream::start();
     let proxy = start(upstream.address(), &[("HEADER_TIMEOUT", "0.5")]);
     http2::Client::connect(proxy.address()).wait_closed();
-}
-
-fn maximum() {
-    let upstream = Upstream::start();
-    let proxy = start(upstream.address(), &[("MAX_CONNECTIONS", "1")]);
-    let mut first = RawConnection::connect(proxy.address());
-    first.send(get("/v1/models"));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
-    let mut second = RawConnection::connect(proxy.address());
-    second.send("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
-    first.until("\r\n\r\nok");
-    // In each of these exchanges the server would have had time for the second connection.
-    for _ in 0..100 {
-        first.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
-        first.until("ok\n");
-    }
-    assert!(!second.has_unread(), "the second connection must wait");
-    drop(first);
-    assert_eq!(second.head().status(), 200);
 }

@@ -1,4 +1,5 @@
-//! A client's socket that closes without losing the response.
+//! A client's socket: it reports what the client does, completes hyper's error responses, and closes without losing a
+//! response.
 
 use std::{
     io,
@@ -8,13 +9,15 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Buf as _, Bytes};
 use sparekey_net::{Stream, poll_write_coalesced};
+use sparekey_proxy::Proxy;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
 
-use super::idle::ConnectionState;
+use super::{connection_state::ConnectionState, refused_head};
 
 /// How long to read on after an early response: time for a client on a slow line to receive it. nginx reads on for up
 /// to 30 s ([`lingering_time`](https://nginx.org/en/docs/http/ngx_http_core_module.html#lingering_time)).
@@ -23,21 +26,23 @@ const LINGER: Duration = Duration::from_secs(10);
 /// Bytes of a discarded read.
 const DISCARD_BUFFER: usize = 8 * 1024;
 
-/// A client's socket. It reports when the client sends, and reads on after an early response: closing a socket with
-/// unread bytes resets the connection, and the client may lose the response
-/// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
+/// A client's socket. After an early response it reads on: closing a socket with unread bytes resets the connection, and
+/// the client may lose the response ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub(crate) struct ClientSocket {
     stream: Stream,
     connection: Arc<ConnectionState>,
+    proxy: Proxy,
     /// Whether the last write had to wait.
     is_blocked: bool,
+    /// The rest of the error response that replaces hyper's.
+    refusal: Bytes,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: Stream, connection: Arc<ConnectionState>) -> Self {
-        Self { stream, connection, is_blocked: false, lingering: None }
+impl ClientSocket {
+    pub(crate) fn new(stream: Stream, connection: Arc<ConnectionState>, proxy: Proxy) -> Self {
+        Self { stream, connection, proxy, is_blocked: false, refusal: Bytes::new(), lingering: None }
     }
 
     /// Reports whether the client takes data, when it changes.
@@ -48,22 +53,43 @@ impl Socket {
         }
         write
     }
+
+    /// Writes the error response of the proxy if these bytes are hyper's.
+    fn poll_write_refusal(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<Option<usize>>> {
+        if self.refusal.is_empty() {
+            let status = refused_head::status(bytes).filter(|_| self.connection.is_reading_head());
+            let Some(status) = status else { return Poll::Ready(Ok(None)) };
+            let response = self.proxy.refuse_unparsed(status, self.connection.peer());
+            self.refusal = refused_head::encode(&response);
+        }
+        while !self.refusal.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.refusal))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.refusal.advance(written);
+        }
+        Poll::Ready(Ok(Some(bytes.len())))
+    }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for ClientSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         if buffer.filled().len() > before {
-            self.connection.on_read();
+            self.connection.on_read(&buffer.filled()[before..]);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for ClientSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let write = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let write = match self.poll_write_refusal(cx, bytes) {
+            Poll::Ready(Ok(None)) => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            refusal => refusal.map_ok(Option::unwrap_or_default),
+        };
         self.after_write(write)
     }
 
@@ -72,7 +98,11 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let write = poll_write_coalesced(Pin::new(&mut self.stream), cx, buffers);
+        let first = buffers.iter().find(|buffer| !buffer.is_empty()).map_or(&[][..], |buffer| buffer);
+        let write = match self.poll_write_refusal(cx, first) {
+            Poll::Ready(Ok(None)) => poll_write_coalesced(Pin::new(&mut self.stream), cx, buffers),
+            refusal => refusal.map_ok(Option::unwrap_or_default),
+        };
         self.after_write(write)
     }
 

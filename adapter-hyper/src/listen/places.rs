@@ -1,0 +1,286 @@
+//! The places of client connections: how many, how many for one address, and which connection makes room for a new one.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+use super::{connection_state::ConnectionState, trusted_proxies::TrustedProxies};
+use crate::metrics::{Bound, ConnectionMetrics};
+
+/// The wait before another look for a connection that became idle: a new client is served within a second.
+const RECHECK: Duration = Duration::from_millis(250);
+/// Between two log lines about the same bound, which clients without a key can reach at any rate.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+/// The share of all places that makes room at once. A search looks at every connection, 0.3 ms for 10,000, so a flood of
+/// new connections must not cause a search for each.
+const EVICTED_SHARE: usize = 100;
+
+/// The bounds.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    /// Connections in all.
+    pub(crate) connections: usize,
+    /// Connections of one address; 0 is no limit.
+    pub(crate) per_address: usize,
+    /// Bytes of request heads that have not arrived completely.
+    pub(crate) unfinished_heads: usize,
+    /// Have no limit per address, like private addresses.
+    pub(crate) trusted_proxies: TrustedProxies,
+}
+
+/// All places.
+#[derive(Debug)]
+pub(crate) struct Places {
+    limits: Limits,
+    connections: Mutex<Connections>,
+    last_id: AtomicU64,
+    freed: Notify,
+    unfinished_heads: Arc<AtomicUsize>,
+    metrics: ConnectionMetrics,
+    /// When the log had the last line about each bound.
+    warned: Mutex<HashMap<&'static str, Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    by_id: HashMap<u64, Connection>,
+    /// How many each counted address has.
+    by_address: HashMap<IpAddr, usize>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    state: Weak<ConnectionState>,
+    /// `None` if its address is not counted.
+    address: Option<IpAddr>,
+}
+
+/// The place of one connection, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Arc<Places>,
+    id: u64,
+}
+
+/// Bytes of one connection that count as an unfinished request head.
+#[derive(Debug)]
+pub(crate) struct HeadBytes {
+    bytes: usize,
+    total: Arc<AtomicUsize>,
+}
+
+impl Places {
+    pub(crate) fn new(limits: Limits, metrics: ConnectionMetrics) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            connections: Mutex::default(),
+            last_id: AtomicU64::new(0),
+            freed: Notify::new(),
+            unfinished_heads: Arc::default(),
+            metrics,
+            warned: Mutex::default(),
+        })
+    }
+
+    /// Takes a place. If all are taken, the connection that was idle longest is closed; while none is idle, this waits.
+    /// `None` if the address has too many connections, and none of them is idle.
+    pub(crate) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+        let address = self.counted_address(peer);
+        loop {
+            let freed = self.freed.notified();
+            if address.is_some_and(|address| !self.make_room_for(address)) {
+                return None;
+            }
+            if let Some(place) = self.try_take(address) {
+                return Some(place);
+            }
+            let _ = timeout(RECHECK, freed).await;
+        }
+    }
+
+    fn try_take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        let is_full = |connections: &Connections| connections.by_id.len() >= self.limits.connections;
+        if is_full(&self.connections()) {
+            let count = self.limits.connections.div_ceil(EVICTED_SHARE);
+            let evicted = self.evict_idle(None, count, Bound::Connections);
+            let effect = if evicted { "idle connections make room" } else { "new connections wait" };
+            self.warn("MAX_CONNECTIONS", format_args!("all {} places are taken; {effect}", self.limits.connections));
+        }
+        let mut connections = self.connections();
+        if is_full(&connections) {
+            return None;
+        }
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed);
+        connections.by_id.insert(id, Connection { state: Weak::new(), address });
+        if let Some(address) = address {
+            *connections.by_address.entry(address).or_default() += 1;
+        }
+        self.metrics.open.inc();
+        drop(connections);
+        Some(Place { places: Arc::clone(self), id })
+    }
+
+    /// Whether the address may have another connection, after idle ones of it were closed if necessary.
+    fn make_room_for(&self, address: IpAddr) -> bool {
+        let count = self.connections().by_address.get(&address).copied().unwrap_or_default();
+        if count < self.limits.per_address {
+            return true;
+        }
+        let evicted = self.evict_idle(Some(address), 1, Bound::PerAddress);
+        if !evicted {
+            self.metrics.closed(Bound::PerAddress).inc();
+        }
+        self.warn("MAX_CONNECTIONS_PER_ADDRESS", format_args!("{address} has {count} connections"));
+        evicted
+    }
+
+    /// The address that a connection counts for: a /64 of IPv6, which one customer has. `None` if there is no limit:
+    /// behind a private address may be a reverse proxy.
+    fn counted_address(&self, peer: IpAddr) -> Option<IpAddr> {
+        let is_private = match peer {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        };
+        if self.limits.per_address == 0 || is_private || self.limits.trusted_proxies.contains(peer) {
+            return None;
+        }
+        Some(match peer {
+            IpAddr::V4(_) => peer,
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        })
+    }
+
+    /// Closes up to `count` connections without a forwarded request: first those that have shown no valid key, then those
+    /// that were idle longest. Returns whether there was one.
+    fn evict_idle(&self, address: Option<IpAddr>, count: usize, bound: Bound) -> bool {
+        let all = self.snapshot(address).into_iter();
+        let mut idle: Vec<_> = all.filter_map(|(id, state)| Some((state.idle_since()?, id, state))).collect();
+        let count = count.min(idle.len());
+        if count == 0 {
+            return false;
+        }
+        idle.select_nth_unstable_by_key(count - 1, |(since, ..)| *since);
+        for (_, id, state) in idle.drain(..count) {
+            self.evict(id, &state, bound);
+        }
+        true
+    }
+
+    /// Closes the connections with the oldest unfinished heads, until an eighth of the bound is free.
+    fn evict_unfinished_heads(&self) {
+        let all = self.snapshot(None).into_iter();
+        let mut unfinished: Vec<_> =
+            all.filter_map(|(id, state)| Some((state.unfinished_head_since()?, id, state))).collect();
+        unfinished.sort_unstable_by_key(|(since, ..)| *since);
+        let max = self.limits.unfinished_heads;
+        for (_, id, state) in &unfinished {
+            if self.unfinished_heads.load(Ordering::Relaxed) <= max - max / 8 {
+                break;
+            }
+            self.evict(*id, state, Bound::UnfinishedHeads);
+        }
+        self.warn("MAX_UNFINISHED_HEADS", format_args!("request heads of {max} bytes have not arrived completely"));
+    }
+
+    fn evict(&self, id: u64, state: &ConnectionState, bound: Bound) {
+        self.connections().remove(id);
+        state.evict();
+        self.metrics.closed(bound).inc();
+    }
+
+    /// The connections, of one address or all. They must be dropped without the lock, which a dropped place takes.
+    fn snapshot(&self, address: Option<IpAddr>) -> Vec<(u64, Arc<ConnectionState>)> {
+        let connections = self.connections();
+        let all = connections.by_id.iter();
+        let matching = all.filter(|(_, connection)| address.is_none() || connection.address == address);
+        matching.filter_map(|(id, connection)| Some((*id, connection.state.upgrade()?))).collect()
+    }
+
+    fn warn(&self, setting: &'static str, text: std::fmt::Arguments<'_>) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if warned.get(setting).is_none_or(|last| now.duration_since(*last) >= WARNING_INTERVAL) {
+            warned.insert(setting, now);
+            tracing::warn!("{setting} is reached: {text}");
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connections {
+    fn remove(&mut self, id: u64) {
+        let Some(address) = self.by_id.remove(&id).and_then(|connection| connection.address) else { return };
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Names the connection that has this place, so that it can make room.
+    pub(crate) fn assign(&self, state: &Weak<ConnectionState>) {
+        if let Some(connection) = self.places.connections().by_id.get_mut(&self.id) {
+            connection.state = Weak::clone(state);
+        }
+    }
+
+    /// Counts no bytes yet.
+    pub(crate) fn head_bytes(&self) -> HeadBytes {
+        HeadBytes { bytes: 0, total: Arc::clone(&self.places.unfinished_heads) }
+    }
+
+    /// Closes connections with unfinished heads if these take too much memory.
+    pub(crate) fn check_unfinished_heads(&self) {
+        if self.places.unfinished_heads.load(Ordering::Relaxed) > self.places.limits.unfinished_heads {
+            self.places.evict_unfinished_heads();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.connections().remove(self.id);
+        self.places.metrics.open.dec();
+        self.places.freed.notify_waiters();
+    }
+}
+
+impl HeadBytes {
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    pub(crate) fn clear(&mut self) {
+        if self.bytes > 0 {
+            self.total.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for HeadBytes {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
