@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admin,
-    config::{server_tls, settings::Settings, sources::Values, temporary_key},
+    config::{server_tls, settings::Settings, sources::Values, temporary_key, warnings},
     listen::{self, HttpServer, Limits, Places, Server},
     metrics::{ConnectionMetrics, Metrics},
     rlimits,
@@ -30,6 +30,7 @@ pub(crate) struct App {
     gate: Gate,
     upstream: String,
     temporary_key: Option<NewKey>,
+    warnings: Vec<String>,
 }
 
 impl App {
@@ -65,21 +66,36 @@ impl App {
         match config {
             Some(config) if problems.is_empty() => {
                 let upstream = config.api_base().to_string();
-                Ok(Self { settings, server_tls, client_tls, gate: Gate::new(config), upstream, temporary_key })
+                let names: Vec<_> = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+                let mut warnings = warnings::find(&settings, &names, values.secret_files());
+                warnings.extend(config.warnings().iter().map(ToString::to_string));
+                Ok(Self {
+                    settings,
+                    server_tls,
+                    client_tls,
+                    gate: Gate::new(config),
+                    upstream,
+                    temporary_key,
+                    warnings,
+                })
             }
             _ => Err(problems),
         }
     }
 
-    /// One line about the settings, for `sparekey check`.
+    /// The warnings and one line about the settings, for `sparekey check`.
     pub(crate) fn summary(&self) -> String {
-        format!("The settings are valid: {} to {}", self.settings.listen, self.upstream)
+        let warnings: String = self.warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
+        format!("{warnings}The settings are valid: {} to {}", self.settings.listen, self.upstream)
     }
 
     /// Serves until a signal ends the process.
     pub(crate) async fn run(self) -> Result<(), Box<dyn Error>> {
         let settings = self.settings;
         let log = log::start_queued(settings.log_format, settings.log);
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
         let listener =
             listen::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
         let address = listener.local_addr()?;

@@ -6,3 +6,4 @@ pub(crate) mod settings;
 pub(crate) mod sources;
 pub(crate) mod table;
 pub(crate) mod temporary_key;
+pub(crate) mod warnings;

@@ -70,6 +70,9 @@ impl Handler {
             return Err(problems.into());
         }
         let config = Config::from_lookup(|name| secrets.get(name).cloned().or_else(|| (self.get)(name)))?;
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
         let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
         let upstream = FreezeAwareUpstream::new(Arc::clone(&self.tls), settings.timeouts);
         let proxy = Proxy::new(gate, Sinks::new(vec![Arc::new(AccessLog)]), usize::MAX);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use sparekey_core::{Config, ConfigError, Gate, SETTINGS};
 use worker::{
-    Env, SecretStore,
+    Env, SecretStore, console_warn,
     js_sys::Reflect,
     wasm_bindgen::{JsCast as _, JsValue},
 };
@@ -25,6 +25,9 @@ pub(crate) async fn gate(env: &Env) -> Result<&'static Arc<Gate>, ConfigError> {
         settings.extend(value.map(|value| (setting.name, value)));
     }
     let config = Config::from_lookup(|name| settings.get(name).cloned())?;
+    for warning in config.warnings() {
+        console_warn!("{warning}");
+    }
     Ok(GATE.get_or_init(|| Arc::new(Gate::new(config))))
 }
 

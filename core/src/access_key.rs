@@ -103,6 +103,11 @@ impl<'a> AccessKey<'a> {
         self.user
     }
 
+    /// The length of the random part.
+    pub(crate) fn random_length(&self) -> usize {
+        self.whole.rsplit_once('-').map_or(0, |(_, random)| random.len())
+    }
+
     /// Returns the SHA-256 of the whole key.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {

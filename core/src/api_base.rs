@@ -1,6 +1,6 @@
 //! `API_BASE`: the base URL of the upstream.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use bytes::Bytes;
 use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
@@ -11,6 +11,14 @@ use crate::{path, percent};
 const AI_GATEWAY: &str = "gateway.ai.cloudflare.com";
 /// The host of [OpenAI's API](https://platform.openai.com/docs/api-reference/introduction).
 const OPENAI: &str = "api.openai.com";
+
+/// Ends of URLs that owners copy from an example of a request.
+const ENDPOINTS: [&str; 6] =
+    ["/completions", "/embeddings", "/images/generations", "/messages", "/models", "/responses"];
+/// Names that no public host has
+/// ([RFC 6761](https://www.rfc-editor.org/rfc/rfc6761), [RFC 6762](https://www.rfc-editor.org/rfc/rfc6762),
+/// [RFC 8375](https://www.rfc-editor.org/rfc/rfc8375), ICANN's `internal`), and those of many home routers.
+const PRIVATE_NAMES: [&str; 6] = [".localhost", ".local", ".internal", ".home.arpa", ".lan", ".svc"];
 
 /// The upstream's origin, and a path without a trailing slash.
 #[derive(Clone, Debug)]
@@ -40,6 +48,12 @@ pub enum ApiBaseError {
     /// A `#`.
     #[error("must not have a fragment (the part after #)")]
     Fragment,
+    /// The URL of one endpoint.
+    #[error("ends with an endpoint, which clients append; remove it")]
+    Endpoint,
+    /// Plain HTTP to OpenAI or an AI Gateway.
+    #[error("would send the API key unencrypted; begin it with https://")]
+    PlainHttp,
     /// A path that could resolve to another one.
     #[error("has a path with a '.' or '..' segment, a backslash or a control character")]
     Path,
@@ -81,7 +95,12 @@ impl ApiBase {
             "" => "/v1",
             given => given,
         };
-        Ok(Self { scheme, authority, path: path.to_owned() })
+        if ENDPOINTS.iter().any(|endpoint| path.ends_with(endpoint)) {
+            return Err(ApiBaseError::Endpoint);
+        }
+        let base = Self { scheme, authority, path: path.to_owned() };
+        let needs_tls = base.is_openai() || base.is_ai_gateway();
+        if needs_tls && !base.is_https() { Err(ApiBaseError::PlainHttp) } else { Ok(base) }
     }
 
     /// Appends a path and a query to the base; both keep every byte.
@@ -122,6 +141,23 @@ impl ApiBase {
     /// Whether the host is Cloudflare's AI Gateway.
     pub(crate) fn is_ai_gateway(&self) -> bool {
         self.authority.host().eq_ignore_ascii_case(AI_GATEWAY)
+    }
+
+    /// Whether the path of an AI Gateway has a provider after the account and the gateway:
+    /// `/v1/{account}/{gateway}/{provider}`.
+    pub(crate) fn has_provider(&self) -> bool {
+        self.path.split('/').filter(|segment| !segment.is_empty()).count() > 3
+    }
+
+    /// Whether the host may be on the Internet.
+    pub(crate) fn is_public(&self) -> bool {
+        let host = self.authority.host();
+        match host.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(IpAddr::V4(v4)) => !(v4.is_loopback() || v4.is_private() || v4.is_link_local()),
+            Ok(IpAddr::V6(v6)) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
+            // A name without a dot is one of the local network.
+            Err(_) => host.contains('.') && !PRIVATE_NAMES.iter().any(|name| host.ends_with(name)),
+        }
     }
 
     /// Whether the host is OpenAI's API.

@@ -4,8 +4,9 @@ use http::HeaderValue;
 
 use crate::{
     api_base::{ApiBase, ApiBaseError},
+    config_warning::{self, ConfigWarning},
     cors::AllowedOrigins,
-    keyring::{Keyring, KeyringError},
+    keyring::{ADMIN_KEY, Keyring, KeyringError},
     open_routes::{OpenRoutes, RoutesError},
     request_headers::PassHeaders,
     secret::Secret,
@@ -73,6 +74,7 @@ pub struct Config {
     pub(crate) origins: AllowedOrigins,
     pub(crate) routes: OpenRoutes,
     pub(crate) pass_headers: PassHeaders,
+    warnings: Vec<ConfigWarning>,
 }
 
 /// All problems of the settings; its `Display` prints one per line.
@@ -101,6 +103,15 @@ pub enum Problem {
         /// The setting.
         name: &'static str,
     },
+    /// A secret in quotes, as some tools pass them on.
+    #[error("{name} is in quotes, which would be a part of it; remove them")]
+    Quoted {
+        /// The setting.
+        name: &'static str,
+    },
+    /// A key that can only administer the account.
+    #[error("OPENAI_API_KEY is an admin key, which no model accepts; set a key of a project")]
+    AdminKey,
     /// See [`KeyringError`].
     #[error("ACCESS_KEYS {0}")]
     AccessKeys(KeyringError),
@@ -157,6 +168,12 @@ impl Config {
         if text("OPENAI_API_KEY").is_none() && text("AI_GATEWAY_TOKEN").is_none() {
             problems.push(Problem::NoApiKey);
         }
+        let secrets = SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name);
+        let quoted = secrets.filter(|name| text(name).is_some_and(|value| value.starts_with(['"', '\''])));
+        problems.extend(quoted.map(|name| Problem::Quoted { name }));
+        if text("OPENAI_API_KEY").is_some_and(|key| key.starts_with(ADMIN_KEY)) {
+            problems.push(Problem::AdminKey);
+        }
         let owner_keys: Vec<String> = ["OPENAI_API_KEY", "AI_GATEWAY_TOKEN"].into_iter().filter_map(text).collect();
         let owner_keys: Vec<&str> = owner_keys.iter().map(String::as_str).collect();
         let keys = Keyring::parse(&text("ACCESS_KEYS").unwrap_or_default(), &owner_keys).unwrap_or_else(|causes| {
@@ -184,11 +201,28 @@ impl Config {
             problems.extend(positions.into_iter().map(|position| Problem::PassHeaders { position }));
             PassHeaders::default()
         });
-        if problems.is_empty() {
-            Ok(Self { keys, api_base, api_key, gateway_token, organization, project, origins, routes, pass_headers })
-        } else {
-            Err(ConfigError { problems })
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
         }
+        let warnings = config_warning::find(&api_base, &text("ACCESS_KEYS").unwrap_or_default());
+        Ok(Self {
+            keys,
+            api_base,
+            api_key,
+            gateway_token,
+            organization,
+            project,
+            origins,
+            routes,
+            pass_headers,
+            warnings,
+        })
+    }
+
+    /// Returns the settings that are probably mistakes. The owner should see them at the start.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigWarning] {
+        &self.warnings
     }
 
     /// Returns the base URL of the upstream.
@@ -285,5 +319,42 @@ mod tests {
             problems(&[("AI_GATEWAY_TOKEN", "t"), ("ACCESS_KEYS", "sk-Tom-abcdefgh")]),
             ["AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI; set API_BASE to the gateway's URL"]
         );
+    }
+
+    #[test]
+    fn mistakes_of_owners() {
+        for (name, value, problem) in [
+            (
+                "OPENAI_API_KEY",
+                "\"sk-proj-abc\"",
+                "OPENAI_API_KEY is in quotes, which would be a part of it; remove them",
+            ),
+            ("ACCESS_KEYS", "'sk-Tom-abcdefgh'", "ACCESS_KEYS is in quotes, which would be a part of it; remove them"),
+            (
+                "OPENAI_API_KEY",
+                "sk-admin-abc",
+                "OPENAI_API_KEY is an admin key, which no model accepts; set a key of a project",
+            ),
+            (
+                "ACCESS_KEYS",
+                "sk-svcacct-abcdefgh",
+                "ACCESS_KEYS item 1 is an API key of OpenAI; give users keys made with `keygen NAME`",
+            ),
+            (
+                "API_BASE",
+                "http://api.openai.com/v1",
+                "API_BASE would send the API key unencrypted; begin it with https://",
+            ),
+            (
+                "API_BASE",
+                "https://api.openai.com/v1/chat/completions",
+                "API_BASE ends with an endpoint, which clients append; remove it",
+            ),
+        ] {
+            let valid = [("OPENAI_API_KEY", "sk-real"), ("ACCESS_KEYS", "sk-Tom-abcdefgh")];
+            let others = valid.into_iter().filter(|(other, _)| *other != name);
+            let found = problems(&others.chain([(name, value)]).collect::<Vec<_>>());
+            assert!(found.contains(&problem.to_owned()), "{name}: {found:?}");
+        }
     }
 }

@@ -12,6 +12,9 @@ use crate::{
 /// Prefix of a digest item: `sha256:{user}:{64 hexadecimal digits}`.
 const DIGEST_ITEM: &str = "sha256:";
 
+/// Prefix of OpenAI's [admin keys](https://platform.openai.com/docs/api-reference/administration).
+pub(crate) const ADMIN_KEY: &str = "sk-admin-";
+
 /// Compared for an unknown user, so that an unknown user and a wrong key take the same time.
 const UNKNOWN_USER: [KeyDigest; 1] = [KeyDigest::ZERO];
 
@@ -35,6 +38,12 @@ pub enum KeyringError {
         position: usize,
         /// Why it is invalid.
         cause: ItemError,
+    },
+    /// Another API key of OpenAI: its user may spend without this proxy.
+    #[error("item {position} is an API key of OpenAI; give users keys made with `keygen NAME`")]
+    OpenAiKey {
+        /// The item's position.
+        position: usize,
     },
     /// An item that occurs twice.
     #[error("item {position} repeats an earlier item")]
@@ -118,6 +127,9 @@ impl Keyring {
         if owner_keys.contains(&item) {
             return Err(KeyringError::ApiKey { position });
         }
+        if is_openai_key(item) {
+            return Err(KeyringError::OpenAiKey { position });
+        }
         let (user, digest) = read_item(item).map_err(|cause| KeyringError::Item { position, cause })?;
         if owner_keys.iter().any(|key| KeyDigest::of(key).ct_eq(&digest).into()) {
             return Err(KeyringError::ApiKey { position });
@@ -131,6 +143,11 @@ impl Keyring {
         digests.push(digest);
         Ok(())
     }
+}
+
+/// Whether a key looks like one of OpenAI's: their prefixes, or the Base64 of "OpenAI" within.
+fn is_openai_key(item: &str) -> bool {
+    ["sk-proj-", "sk-svcacct-", ADMIN_KEY].iter().any(|prefix| item.starts_with(prefix)) || item.contains("T3BlbkFJ")
 }
 
 fn read_item(item: &str) -> Result<(&str, KeyDigest), ItemError> {

@@ -33,6 +33,7 @@
 mod access_key;
 mod api_base;
 mod config;
+mod config_warning;
 mod cors;
 mod credential;
 mod front_page;
@@ -53,6 +54,7 @@ mod secret;
 pub use access_key::{AccessKey, KeyDigest, KeyError};
 pub use api_base::{ApiBase, ApiBaseError};
 pub use config::{Config, ConfigError, Problem, SETTINGS, Setting, setting};
+pub use config_warning::ConfigWarning;
 pub use gate::{Admission, Exchange, Forward, Gate};
 pub use keyring::{ItemError, Keyring, KeyringError};
 pub use open_routes::RoutesError;

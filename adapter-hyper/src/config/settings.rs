@@ -41,6 +41,9 @@ impl Settings {
         let listen = reader.read("LISTEN", address, "an address and a port, such as 127.0.0.1:8080");
         let optional = |text: &str| if text.is_empty() { Some(None) } else { address(text).map(Some) };
         let metrics_listen = reader.read("METRICS_LISTEN", optional, "an address and a port, such as 127.0.0.1:9090");
+        if metrics_listen.is_some_and(|address| address == listen && address.port() != 0) {
+            reader.problem::<()>("METRICS_LISTEN and LISTEN are the same address; use another port");
+        }
         let [response_head, body_idle] = Timeouts::SETTINGS.map(|name| reader.seconds(name));
         let header_read = reader.seconds("HEADER_TIMEOUT");
         let idle = reader.seconds("IDLE_TIMEOUT");
@@ -62,8 +65,8 @@ impl Settings {
         let tls = match (values.get("TLS_CERT"), values.get("TLS_KEY")) {
             (Some(cert), Some(key)) => Some((cert.into(), key.into())),
             (None, None) => None,
-            (Some(_), None) => reader.missing("TLS_CERT is set, but TLS_KEY is not; set both or neither"),
-            (None, Some(_)) => reader.missing("TLS_KEY is set, but TLS_CERT is not; set both or neither"),
+            (Some(_), None) => reader.problem("TLS_CERT is set, but TLS_KEY is not; set both or neither"),
+            (None, Some(_)) => reader.problem("TLS_KEY is set, but TLS_CERT is not; set both or neither"),
         };
         Self {
             listen,
@@ -103,7 +106,7 @@ impl Reader<'_> {
         self.read(name, parse_seconds, SECONDS)
     }
 
-    fn missing<T>(&mut self, problem: &str) -> Option<T> {
+    fn problem<T>(&mut self, problem: &str) -> Option<T> {
         self.problems.push(problem.to_owned());
         None
     }

@@ -9,7 +9,11 @@ use super::table::{SERVER_SETTINGS, flag_name};
 
 /// Values by the names of the settings. A blank value counts as not set.
 #[derive(Debug, Default)]
-pub(crate) struct Values(HashMap<&'static str, String>);
+pub(crate) struct Values {
+    by_name: HashMap<&'static str, String>,
+    /// The settings that name a file with a secret, and its path.
+    secret_files: Vec<(String, String)>,
+}
 
 impl Values {
     /// Reads the values of all settings; a value that cannot be read is added to `problems`.
@@ -24,7 +28,7 @@ impl Values {
         let mut values = Self::default();
         let public = SETTINGS.iter().filter(|setting| !setting.secret).map(|setting| setting.name);
         for name in SERVER_SETTINGS.iter().map(|setting| setting.name).chain(public) {
-            values.0.extend(from(&flag, name).or_else(|| from(&environment, name)).map(|value| (name, value)));
+            values.by_name.extend(from(&flag, name).or_else(|| from(&environment, name)).map(|value| (name, value)));
         }
         for name in SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name) {
             let file_name = format!("{name}_FILE");
@@ -35,8 +39,11 @@ impl Values {
             match (value, file) {
                 (Some(_), Some(_)) => problems.push(format!("{name} and {file_name} are both set; keep one")),
                 (Some(value), None) => values.set(name, value),
-                (None, Some(file)) => match fs::read_to_string(file) {
-                    Ok(value) => values.set(name, value),
+                (None, Some(file)) => match fs::read_to_string(&file) {
+                    Ok(value) => {
+                        values.set(name, value);
+                        values.secret_files.push((file_name, file));
+                    }
                     // Without the path, which may be the secret itself by mistake.
                     Err(error) => problems.push(format!("{file_name} names a file that cannot be read: {error}")),
                 },
@@ -47,20 +54,26 @@ impl Values {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.by_name.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     pub(crate) fn set(&mut self, name: &'static str, value: String) {
-        self.0.insert(name, value);
+        self.by_name.insert(name, value);
     }
 
     pub(crate) fn unset(&mut self, name: &str) {
-        self.0.remove(name);
+        self.by_name.remove(name);
+    }
+
+    /// The settings that name a file with a secret, and its path.
+    pub(crate) fn secret_files(&self) -> &[(String, String)] {
+        &self.secret_files
     }
 
     #[cfg(test)]
     pub(crate) fn of(values: &[(&'static str, &'static str)]) -> Self {
-        Self(values.iter().map(|&(name, value)| (name, value.to_owned())).collect())
+        let by_name = values.iter().map(|&(name, value)| (name, value.to_owned())).collect();
+        Self { by_name, secret_files: Vec::new() }
     }
 }
 

@@ -1,6 +1,14 @@
 //! Settings: their sources, and the reports on invalid ones.
 
-use std::{ffi::OsStr, fs, net::TcpListener, os::unix::ffi::OsStrExt as _, process::Command};
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    net::TcpListener,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::PathBuf,
+    process::Command,
+};
 
 use super::Test;
 use crate::{
@@ -21,6 +29,8 @@ pub(super) const TESTS: &[Test] = &[
     ("flags_override_the_environment", flags),
     ("port_in_use_is_reported", port_in_use),
     ("help_lists_every_setting", help),
+    ("probable_mistakes_are_warnings", mistakes),
+    ("one_address_for_two_listeners_is_rejected", same_address),
 ];
 
 pub(super) const LOOPBACK: &str = "127.0.0.1:0";
@@ -83,6 +93,9 @@ fn each_problem() {
         ("MAX_HEAD", "100", "MAX_HEAD must be"),
         ("LOG", "loud", "LOG must be"),
         ("SSL_CERT_FILE", "/not/there", "SSL_CERT_FILE"),
+        ("TRUSTED_PROXIES", "localhost", "TRUSTED_PROXIES must be"),
+        ("MAX_REQUESTS_PER_USER", "0", "MAX_REQUESTS_PER_USER must be"),
+        ("OPENAI_API_KEY", "sk-admin-abcdefgh", "OPENAI_API_KEY is an admin key"),
     ] {
         let mut list = vec![("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
         list.retain(|(listed, _)| *listed != name);
@@ -206,4 +219,54 @@ fn help() {
     for (name, default) in own {
         assert!(output.contains(&format!("[default: {default}] [env: {name}]")), "{name} is missing in {output}");
     }
+}
+
+/// A setting, its value, the start of the warning.
+const MISTAKES: [(&str, &str, &str); 8] = [
+    ("API_BASE", "http://llm.example.com/v1", "API_BASE is plain HTTP"),
+    ("API_BASE", "https://gateway.ai.cloudflare.com/v1/a/g", "API_BASE names no provider"),
+    ("ACCESS_KEYS", "sk-Tom-password", "ACCESS_KEYS item 1: its random part"),
+    ("LISTEN", ALL_INTERFACES, "LISTEN serves other machines without TLS"),
+    ("METRICS_LISTEN", "0.0.0.0:9090", "METRICS_LISTEN serves everybody"),
+    ("OPENAI_BASE_URL", "https://llm.example.com/v1", "OPENAI_BASE_URL is not a setting"),
+    ("ACCES_KEYS", "x", "ACCES_KEYS is not a setting of this server; use ACCESS_KEYS"),
+    ("HTTPS_PROXY", "http://127.0.0.1:1", "HTTPS_PROXY is set"),
+];
+
+fn mistakes() {
+    let check = |list: &[(&str, &str)]| {
+        let (code, output) = run(&["check"], list);
+        assert_eq!(code, Some(0), "{output}");
+        output
+    };
+    let valid = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
+    assert!(!check(&valid).contains("warning:"));
+    for (name, value, warning) in MISTAKES {
+        let others = valid.into_iter().filter(|(other, _)| *other != name);
+        let output = check(&others.chain([(name, value)]).collect::<Vec<_>>());
+        assert!(output.contains(&format!("warning: {warning}")), "{name}: {output}");
+    }
+    let key_file = write_key();
+    for (mode, is_readable) in [(0o600, false), (0o644, true)] {
+        fs::set_permissions(&key_file, fs::Permissions::from_mode(mode)).expect("set the mode");
+        let path = key_file.to_string_lossy().into_owned();
+        let output = check(&[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)]);
+        assert_eq!(output.contains("warning: OPENAI_API_KEY_FILE names a file"), is_readable, "{output}");
+    }
+    fs::remove_file(key_file).expect("remove the file");
+}
+
+/// A file with the API key.
+fn write_key() -> PathBuf {
+    let path = env::temp_dir().join(format!("sparekey-key-{}", std::process::id()));
+    fs::write(&path, API_KEY).expect("write a file");
+    path
+}
+
+fn same_address() {
+    let list = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LISTEN", "127.0.0.1:8080")];
+    assert_rejected(
+        &[&list[..], &[("METRICS_LISTEN", "127.0.0.1:8080")]].concat(),
+        &["METRICS_LISTEN and LISTEN are the same"],
+    );
 }

@@ -1,0 +1,110 @@
+//! Settings of the server that are valid, and probably a mistake.
+
+use std::{fs, net::IpAddr, os::unix::fs::MetadataExt as _};
+
+use sparekey_core::SETTINGS;
+
+use super::{settings::Settings, table::SERVER_SETTINGS};
+
+/// Variables of other programs, and the setting that was probably meant.
+const FOREIGN: [(&str, &str); 5] = [
+    ("OPENAI_BASE_URL", "API_BASE"),
+    ("OPENAI_API_BASE", "API_BASE"),
+    ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"),
+    ("OPENAI_PROJECT_ID", "OPENAI_PROJECT"),
+    ("OPENAI_KEY", "OPENAI_API_KEY"),
+];
+/// Variables of outbound proxies.
+const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
+
+/// The longest difference to a setting that is a misspelling, and the shortest name for which it is one.
+const MISSPELLING_MAX: usize = 2;
+const MISSPELLED_MIN: usize = 8;
+/// The permission of everybody to read
+/// ([chmod(2)](https://man7.org/linux/man-pages/man2/chmod.2.html)).
+const READABLE_BY_ALL: u32 = 0o004;
+
+/// Looks for mistakes, one sentence each, which begins with the name of the setting. `environment` has the names of all
+/// variables; `secret_files` are the files that were read.
+pub(crate) fn find(settings: &Settings, environment: &[String], secret_files: &[(String, String)]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !settings.listen.ip().is_loopback() && settings.tls.is_none() {
+        warnings.push(
+            "LISTEN serves other machines without TLS, so access keys pass unencrypted; set TLS_CERT and TLS_KEY, or put a \
+             reverse proxy with HTTPS in front"
+                .to_owned(),
+        );
+    }
+    if settings.metrics_listen.is_some_and(|address| is_public(address.ip())) {
+        warnings.push("METRICS_LISTEN serves everybody who reaches this machine; use a private address".to_owned());
+    }
+    let readable = secret_files.iter().filter(|(_, path)| {
+        fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & READABLE_BY_ALL != 0)
+    });
+    warnings.extend(
+        readable.map(|(name, _)| format!("{name} names a file that every user of this machine can read; chmod 600 it")),
+    );
+    warnings.extend(environment.iter().filter_map(|name| misnamed(name)));
+    warnings
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_private() || v4.is_link_local()),
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
+    }
+}
+
+/// A warning about a variable that is not a setting.
+fn misnamed(variable: &str) -> Option<String> {
+    if PROXIES.iter().any(|name| variable.eq_ignore_ascii_case(name)) {
+        return Some(format!("{variable} is set, but this server connects to the upstream without a proxy"));
+    }
+    if let Some((_, setting)) = FOREIGN.iter().find(|(name, _)| *name == variable) {
+        return Some(format!("{variable} is not a setting of this server; use {setting}"));
+    }
+    let settings = || SETTINGS.iter().map(|s| s.name).chain(SERVER_SETTINGS.iter().map(|s| s.name));
+    let name = variable.strip_suffix("_FILE").unwrap_or(variable);
+    if name.len() < MISSPELLED_MIN || settings().any(|setting| setting == name) {
+        return None;
+    }
+    let mut long = settings().filter(|setting| setting.len() >= MISSPELLED_MIN);
+    let meant = long.find(|setting| strsim::damerau_levenshtein(setting, name) <= MISSPELLING_MAX)?;
+    Some(format!("{variable} is not a setting of this server; use {meant}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sources::Values, *};
+
+    fn found(settings: &[(&'static str, &'static str)], environment: &[&str]) -> Vec<String> {
+        let settings = Settings::read(&Values::of(settings), &mut Vec::new());
+        find(&settings, &environment.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), &[])
+    }
+
+    #[test]
+    fn addresses() {
+        assert!(found(&[("LISTEN", "0.0.0.0:80")], &[])[0].starts_with("LISTEN "));
+        assert!(found(&[("METRICS_LISTEN", "[::]:80")], &[])[0].starts_with("METRICS_LISTEN "));
+        assert!(found(&[("METRICS_LISTEN", "10.0.0.1:80")], &[]).is_empty());
+        assert!(found(&[("LISTEN", "0.0.0.0:80"), ("TLS_CERT", "a"), ("TLS_KEY", "b")], &[]).is_empty());
+    }
+
+    #[test]
+    fn variables() {
+        for (name, meant) in [
+            ("OPENAI_BASE_URL", "use API_BASE"),
+            ("ACCESS_KEY", "use ACCESS_KEYS"),
+            ("OPENAI_APIKEY", "use OPENAI_API_KEY"),
+            ("ACESS_KEYS_FILE", "use ACCESS_KEYS"),
+            ("IDLE_TIMOUT", "use IDLE_TIMEOUT"),
+            ("https_proxy", "without a proxy"),
+        ] {
+            let warnings = found(&[], &[name]);
+            assert!(warnings.len() == 1 && warnings[0].contains(meant), "{name}: {warnings:?}");
+        }
+        for name in ["OPENAI_API_KEY", "ACCESS_KEYS_FILE", "LISTEN_FDS", "HOME", "LISTENER", "LOGNAME"] {
+            assert_eq!(found(&[], &[name]), [""; 0], "{name}");
+        }
+    }
+}
