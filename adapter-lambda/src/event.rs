@@ -26,6 +26,23 @@ pub struct EventSource {
     pub max_response: usize,
 }
 
+/// The body of a request as its event has it. Decoding takes memory and time, so it waits until the request is admitted.
+#[derive(Debug)]
+pub struct EncodedBody {
+    text: String,
+    is_base64: bool,
+}
+
+impl EncodedBody {
+    /// Decodes the body.
+    ///
+    /// # Errors
+    /// [`EventError::Body`].
+    pub fn decode(self) -> Result<Bytes, EventError> {
+        Ok(if self.is_base64 { Base64::decode_vec(&self.text)?.into() } else { self.text.into() })
+    }
+}
+
 /// An event that cannot be read as an HTTP request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -89,7 +106,7 @@ struct Http {
 ///
 /// # Errors
 /// See [`EventError`].
-pub fn read(json: &[u8]) -> Result<(Request<Bytes>, EventSource), EventError> {
+pub fn read(json: &[u8]) -> Result<(Request<EncodedBody>, EventSource), EventError> {
     let event: Event = serde_json::from_slice(json)?;
     let is_balancer = event.request_context.elb.is_some();
     let source = EventSource {
@@ -108,8 +125,7 @@ pub fn read(json: &[u8]) -> Result<(Request<Bytes>, EventSource), EventError> {
         let query = if is_balancer { target::join(query) } else { target::encoded_query(query) };
         target::uri(&event.path.unwrap_or_default(), &query)
     };
-    let body = event.body.unwrap_or_default();
-    let body = if event.is_base64_encoded { Base64::decode_vec(&body)?.into() } else { Bytes::from(body) };
+    let body = EncodedBody { text: event.body.unwrap_or_default(), is_base64: event.is_base64_encoded };
 
     let mut request = Request::new(body);
     *request.method_mut() = method.ok_or(EventError::NoMethod)?.parse::<Method>()?;

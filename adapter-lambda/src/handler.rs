@@ -1,9 +1,8 @@
 //! Handles one invocation: its event in, the response out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::Cell, collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use http::{Request, Response, response::Parts};
 use http_body_util::Full;
 use rustls::ClientConfig;
@@ -16,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    event::{self, EventError, EventSource},
+    event::{self, EncodedBody, EventError, EventSource},
     freeze::FreezeAwareUpstream,
     response::{self, LambdaResponse},
     runtime_api::Invocation,
@@ -30,10 +29,14 @@ pub(crate) struct Handler {
     /// Returns a setting by its name.
     get: fn(&str) -> Option<String>,
     tls: Arc<ClientConfig>,
-    /// Initialised with the first event, because the extension with the secrets does not respond earlier. A failure is
-    /// not stored: the next event tries again.
+    /// Initialised with the first event, because the extension with the secrets does not respond earlier.
     service: OnceCell<Service>,
+    /// When the last attempt failed. Requests without a key must not cause a lookup of the secrets each.
+    failed: Cell<Option<Instant>>,
 }
+
+/// How long a failure is remembered: short for an owner who has corrected a setting.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 struct Service {
     proxy: Proxy,
@@ -43,20 +46,30 @@ struct Service {
 
 impl Handler {
     pub(crate) fn new(get: fn(&str) -> Option<String>) -> std::io::Result<Self> {
-        Ok(Self { get, tls: sparekey_upstream::client_tls()?, service: OnceCell::new() })
+        Ok(Self { get, tls: sparekey_upstream::client_tls()?, service: OnceCell::new(), failed: Cell::new(None) })
     }
 
     /// Responds to an event. An error of its request is a response too.
     pub(crate) async fn handle(&self, invocation: &Invocation) -> Result<LambdaResponse, EventError> {
         let (request, source) = event::read(&invocation.event)?;
-        match self.service.get_or_try_init(|| self.init()).await {
-            Ok(service) => Ok(service.serve(request, source, invocation.deadline).await),
-            Err(error) => {
-                tracing::error!("invalid settings: {}", error.to_string().replace('\n', "; "));
-                let (head, body) = Rejection::misconfigured().to_response().into_parts();
-                Ok(LambdaResponse::Whole(response::whole(&head, &body, source)))
-            }
+        if let Some(service) = self.service().await {
+            return service.serve(request, source, invocation.deadline).await;
         }
+        let (head, body) = Rejection::misconfigured().to_response().into_parts();
+        Ok(LambdaResponse::Whole(response::whole(&head, &body, source)))
+    }
+
+    /// `None` while the settings are invalid.
+    async fn service(&self) -> Option<&Service> {
+        if self.failed.get().is_some_and(|failed| failed.elapsed() < RETRY_PAUSE) {
+            return None;
+        }
+        let service = self.service.get_or_try_init(|| self.init()).await;
+        self.failed.set(service.is_err().then(Instant::now));
+        let logged = |error: &ConfigError| {
+            tracing::error!("invalid settings: {}", error.to_string().replace('\n', "; "));
+        };
+        service.inspect_err(logged).ok()
     }
 
     async fn init(&self) -> Result<Service, ConfigError> {
@@ -81,11 +94,17 @@ impl Handler {
 }
 
 impl Service {
-    async fn serve(&self, request: Request<Bytes>, source: EventSource, deadline: Instant) -> LambdaResponse {
+    async fn serve(
+        &self,
+        request: Request<EncodedBody>,
+        source: EventSource,
+        deadline: Instant,
+    ) -> Result<LambdaResponse, EventError> {
         let (head, body) = request.into_parts();
         let (response, exchange) = match self.proxy.admit(head, |_| None) {
             Decision::Respond(response) => (response, None),
             Decision::Forward(admitted) => {
+                let body = body.decode()?;
                 let upstream = self.upstream.get();
                 // An idle connection may have closed during a freeze; its task must run before the connection is used.
                 yield_now().await;
@@ -96,14 +115,14 @@ impl Service {
                 }
             }
         };
-        match self.mode {
+        Ok(match self.mode {
             Mode::Stream => {
                 let (head, body) = response.into_parts();
                 let prelude = response::prelude(&head, source);
                 LambdaResponse::Stream(Box::new(StreamedResponse::new(prelude, body, deadline)))
             }
             Mode::Buffer => LambdaResponse::Whole(deliver_whole(response, exchange, source, deadline).await),
-        }
+        })
     }
 }
 
@@ -146,8 +165,6 @@ async fn collect(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use sparekey_upstream::Timeouts;
 
     use super::*;
@@ -169,9 +186,9 @@ mod tests {
         let last_used = service.upstream.last_used();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let request = Request::get("/healthz").body(Bytes::new()).unwrap();
-            let source = EventSource { multi_value_headers: false, max_response: 1024 };
-            service.serve(request, source, Instant::now() + Duration::from_secs(1)).await
+            let event = br#"{"rawPath":"/healthz","requestContext":{"http":{"method":"GET"}}}"#;
+            let (request, source) = event::read(event).unwrap();
+            service.serve(request, source, Instant::now() + Duration::from_secs(1)).await.unwrap()
         });
         assert_eq!(service.upstream.last_used(), last_used);
     }

@@ -21,7 +21,7 @@ async fn serve(request: Request, env: Env, _: Context) -> Result<Response> {
         Ok(gate) => gate,
         Err(error) => {
             // For the owner, in the Worker's logs.
-            console_error!("invalid settings: {error}");
+            console_error!("invalid settings: {}", error.to_string().replace('\n', "; "));
             return messages::whole(Rejection::misconfigured().to_response());
         }
     };

@@ -29,6 +29,8 @@ pub(crate) async fn send(head: &request::Parts, request: &Request, received: &Fi
     let init = RequestInit::new();
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
+    // A response belongs to one user, whatever the upstream's `cache-control` says. `web_sys` has no type for the mode.
+    js_sys::Reflect::set(&init, &"cache".into(), &"no-store".into())?;
     let global: WorkerGlobalScope = js_sys::global().unchecked_into();
     Ok(JsFuture::from(global.fetch_with_request_and_init(&outgoing, &init)).await?.unchecked_into())
 }

@@ -240,7 +240,9 @@ mod tests {
         {
             assert_eq!(fate("", name), Fate::Pass, "{name}");
         }
-        for name in ["cookie", "sec-fetch-mode", "openai-organization", "x-forwarded-for", "cf-aig-cache-ttl", "te"] {
+        for name in
+            ["cookie", "pragma", "sec-fetch-mode", "openai-organization", "x-forwarded-for", "cf-aig-cache-ttl", "te"]
+        {
             assert_eq!(fate("", name), Fate::Drop, "{name}");
         }
         for name in ["x-portkey-custom-host", "helicone-target-url", "x-original-url", "openai_beta", "x-stainless_os"]

@@ -145,7 +145,10 @@ const EVENTS: &[&str] = &[
 /// # Errors
 /// A difference that is not in [`TABLE`].
 pub(super) fn compare(event: &str) -> Result<BTreeSet<Difference>, String> {
-    let ours = sparekey_lambda::event::read(event.as_bytes()).map(|(request, _)| request);
+    let ours = sparekey_lambda::event::read(event.as_bytes()).and_then(|(request, _)| {
+        let (head, body) = request.into_parts();
+        Ok(Request::from_parts(head, body.decode()?))
+    });
     let json: Value = serde_json::from_str(event).unwrap_or_default();
     let result = match (&ours, read(event)) {
         (Ok(ours), Ok(theirs)) => compare_requests(&json, ours, &theirs),

@@ -25,7 +25,7 @@ type Test = (&'static str, fn(&Worker));
 #[must_use]
 pub fn trials(worker: &Worker) -> Vec<Trial> {
     let worker = Arc::new(worker.clone());
-    let tests: [Test; 15] = [
+    let tests: [Test; 16] = [
         ("size::is_bounded", size::is_bounded),
         ("size::source_has_no_policy", size::source_has_no_policy),
         ("size::deployed_wasm_is_the_tested_wasm", size::is_deployed),
@@ -38,6 +38,7 @@ pub fn trials(worker: &Worker) -> Vec<Trial> {
         ("settings::unavailable_secrets_store", settings::store_unavailable),
         ("runtime::normalizes_targets", runtime::targets),
         ("runtime::joins_repeated_fields", runtime::fields),
+        ("runtime::responses_are_not_cached", runtime::not_cached),
         ("runtime::rejects_unknown_methods", runtime::methods),
         ("runtime::get_may_have_a_body", runtime::get_with_body),
         ("runtime::client_reset_cancels", runtime::reset),

@@ -14,27 +14,28 @@ pub(super) const TESTS: &[Test] = &[
     ("bodies_are_unchanged", bodies),
     ("chunked_upload_is_complete", chunks),
     ("invalid_target_is_escaped_or_rejected", invalid_target),
-    ("invalid_settings_are_named", misconfigured),
+    ("invalid_settings_are_named_in_the_log", misconfigured),
 ];
 
 fn invalid_event() {
     let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(STREAMING, upstream.address(), &[]);
-    let bad = [
-        "{}",
-        "null",
-        r#"{"rawPath":"/v1/models"}"#,
-        r#"{"rawPath":"/","requestContext":{"http":{"method":"G T"}}}"#,
-        r#"{"path":"/","httpMethod":"POST","body":"?","isBase64Encoded":true}"#,
-    ];
+    let bad =
+        ["{}", "null", r#"{"rawPath":"/v1/models"}"#, r#"{"rawPath":"/","requestContext":{"http":{"method":"G T"}}}"#];
     let key = crate::case_files::KEY;
+    let bad_body = |head: &str| {
+        format!(r#"{{"path":"/v1/files","httpMethod":"POST","body":"?","isBase64Encoded":true,"headers":{{{head}}}}}"#)
+    };
+    let with_bad_body = bad_body(&format!(r#""authorization":"Bearer {key}""#));
     let with_key =
         format!(r#"{{"path":"/","httpMethod":"GET","multiValueHeaders":{{"authorization":"Bearer {key}"}}}}"#);
-    let bad = [&bad[..], &[&with_key]].concat();
+    let bad = [&bad[..], &[&with_bad_body, &with_key]].concat();
     for event in &bad {
         assert!(function.invoke(event).starts_with(b"HTTP/1.1 502"), "{event}");
     }
     assert_eq!(function.api.reports(), vec![Report::Failed("Event.NotHttp".into()); bad.len()]);
+    // Without a valid key, the body is not even decoded.
+    assert!(function.invoke(&bad_body("")).starts_with(b"HTTP/1.1 401"));
     let output = function.process.output();
     assert!(output.contains("not an event") && !output.contains(key), "{output}");
     let mut client = RawConnection::connect(function.address());
@@ -115,7 +116,9 @@ fn misconfigured() {
             assert_eq!(head.status(), 500);
             assert_eq!(wire::error_code(&body), "misconfigured");
             let text = String::from_utf8_lossy(&body).into_owned();
-            assert!(text.contains(word) && !text.contains("short"), "{text}");
+            assert!(!text.contains(word) && text.contains("log"), "{text}");
+            let line = function.process.wait_for(|line| line.contains(word).then(|| line.to_owned()));
+            assert!(!line.contains("short"), "{line}");
         }
         client.send(super::get("/v1/models"));
         assert_error(&mut client, 500, "misconfigured");

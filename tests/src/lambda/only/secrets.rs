@@ -73,7 +73,9 @@ fn assert_misconfigured(function: &RunningFunction, word: &str) {
     let (head, body) = read_response(&mut client);
     assert_eq!((head.status(), wire::error_code(&body).as_str()), (500, "misconfigured"));
     let body = String::from_utf8_lossy(&body).into_owned();
-    assert!(body.contains(word) && !body.contains("must not be shown") && !body.contains("/sparekey"), "{body}");
+    assert!(!body.contains("PARAMETER"), "{body}");
+    let line = function.process.wait_for(|line| line.contains(word).then(|| line.to_owned()));
+    assert!(!line.contains("must not be shown") && !line.contains("/sparekey"), "{line}");
 }
 
 fn parameters() {
@@ -108,6 +110,20 @@ fn error() {
     let upstream = RespondingUpstream::start(|_| OK.into());
     let function = start(&upstream, extension.address().port(), &BY_PARAMETER);
     assert_misconfigured(&function, "OPENAI_API_KEY_PARAMETER could not be read: the extension responded with 400");
+    let lookups = extension.take().len();
+    assert_eq!(lookups, 2);
+    // The failure is remembered, and then tried again.
+    let mut client = RawConnection::connect(function.address());
+    let mut misconfigured = 0;
+    while {
+        client.send(get("/v1/models"));
+        read_response(&mut client).0.status() == 500
+    } {
+        misconfigured += 1;
+    }
+    assert!(misconfigured > lookups, "{misconfigured}");
+    assert_eq!(extension.take().len(), lookups, "one lookup of each secret");
+    assert_eq!(upstream.take().len(), 1);
     assert_served(&function, &upstream);
 }
 

@@ -36,6 +36,15 @@ pub(super) fn fields(worker: &Worker) {
     assert_eq!(response.header("vary"), Some("a, b"));
 }
 
+/// Cloudflare's cache serves no response of one user to another. The runtime adds these headers to such a request.
+pub(super) fn not_cached(worker: &Worker) {
+    let (forwarded, _) = pass(worker, request("GET", "/v1/models", ""));
+    let forwarded = forwarded.expect("the request is forwarded");
+    assert_eq!((forwarded.header("cache-control"), forwarded.header("pragma")), (Some("no-cache"), Some("no-cache")));
+    let (forwarded, _) = pass(worker, request("GET", "/v1/models", "cache-control: no-transform\r\n"));
+    assert_eq!(forwarded.expect("the request is forwarded").header("cache-control"), Some("no-transform"));
+}
+
 pub(super) fn methods(worker: &Worker) {
     for method in ["HEAD2", "CONNECT"] {
         let (forwarded, response) = pass(worker, request(method, "/v1/models", ""));
