@@ -121,7 +121,8 @@ impl App {
         let limits = Limits {
             connections: max_connections,
             per_address: settings.max_connections_per_address,
-            unfinished_heads: settings.max_unfinished_heads,
+            // A single head of the longest size must not exceed the bound.
+            unfinished_heads: settings.max_unfinished_heads.max(2 * settings.max_head),
             trusted_proxies: settings.trusted_proxies.clone(),
         };
         let server = Server {

@@ -175,12 +175,12 @@ impl Gate {
 
     /// Whether the path or the query contains an access key or a secret of the owner, in any percent-encoding.
     fn target_contains_key(&self, head: &RequestHead) -> bool {
-        let query = head.parts().uri.query().unwrap_or_default().as_bytes();
-        let decoded_query = percent::decode_fully(query);
-        let texts = [head.decoded_path(), decoded_query.as_deref().unwrap_or(query)];
-        texts.into_iter().any(|text| {
+        let contains_key = |text: &[u8]| {
             self.config.keys.occurs_in(text) || self.secrets().any(|secret| headers::contains(text, secret))
-        })
+        };
+        let query = head.parts().uri.query().map(str::as_bytes);
+        contains_key(head.decoded_path())
+            || query.is_some_and(|query| contains_key(percent::decode_fully(query).as_deref().unwrap_or(query)))
     }
 
     fn find_user(&self, key: &str) -> Result<Arc<str>, RejectionKind> {

@@ -17,6 +17,7 @@ mod pool;
 mod request_body;
 mod response_body;
 mod timeouts;
+mod timers;
 mod upgrade;
 
 use std::{
@@ -30,7 +31,6 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, request};
 use http_body::Body;
 use rustls::ClientConfig;
-use sparekey_net::MovingDeadline;
 use tokio::time::Instant;
 
 pub use self::{
@@ -50,6 +50,7 @@ use self::{
     pool::Pool,
     request_body::{LastWrite, RequestBody},
     response_body::Incoming,
+    timers::Timers,
 };
 
 /// What the upstream sent. Exhaustive: a caller has to handle both.
@@ -70,6 +71,7 @@ pub struct Upstream {
     header_cache: Arc<Mutex<HeaderCache>>,
     http2: http2::Connections,
     timeouts: Timeouts,
+    timers: Arc<Timers>,
 }
 
 /// A [`Reply`] whose body has no timeout yet.
@@ -89,6 +91,7 @@ impl Upstream {
             header_cache: Arc::default(),
             http2: http2::Connections::default(),
             timeouts,
+            timers: Arc::default(),
         }
     }
 
@@ -111,7 +114,7 @@ impl Upstream {
         let request = Box::new(Request::from_parts(head, body));
         async move {
             let mut exchange = pin!(self.exchange(request, upgrade));
-            let mut timer = MovingDeadline::default();
+            let mut timer = self.timers.take();
             let reply = poll_fn(|cx| match exchange.as_mut().poll(cx) {
                 Poll::Ready(reply) => Poll::Ready(Some(reply)),
                 Poll::Pending => {

@@ -9,10 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use sparekey_net::MovingDeadline;
 use tokio::time::Instant;
 
-use crate::{http1::Http1Body, http2::Http2Body};
+use crate::{http1::Http1Body, http2::Http2Body, timers::Timer};
 
 /// A response body without its trailers. It ends with an error if the upstream sends nothing for
 /// [`Timeouts::body_idle`](crate::Timeouts::body_idle).
@@ -22,7 +21,7 @@ pub struct ResponseBody {
     idle_timeout: Duration,
     /// Since when the next bytes are awaited; `None` while none are.
     idle_since: Option<Instant>,
-    timer: MovingDeadline,
+    timer: Timer,
     /// The error that ended the body, until it is returned.
     error: Option<io::Error>,
 }
@@ -37,7 +36,7 @@ pub(crate) enum Incoming {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(incoming: Incoming, idle_timeout: Duration, timer: MovingDeadline) -> Self {
+    pub(crate) fn new(incoming: Incoming, idle_timeout: Duration, timer: Timer) -> Self {
         Self { incoming, idle_timeout, idle_since: None, timer, error: None }
     }
 }

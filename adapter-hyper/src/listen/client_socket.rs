@@ -2,7 +2,7 @@
 //! response.
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -33,6 +33,8 @@ pub(crate) struct ClientSocket {
     stream: Stream,
     connection: Arc<ConnectionState>,
     proxy: Proxy,
+    /// Whether bytes were read since the last read had to wait.
+    has_read: bool,
     /// Whether the last write had to wait.
     is_blocked: bool,
     /// The rest of the error response that replaces hyper's.
@@ -42,7 +44,7 @@ pub(crate) struct ClientSocket {
 
 impl ClientSocket {
     pub(crate) fn new(stream: Stream, connection: Arc<ConnectionState>, proxy: Proxy) -> Self {
-        Self { stream, connection, proxy, is_blocked: false, refusal: Bytes::new(), lingering: None }
+        Self { stream, connection, proxy, has_read: false, is_blocked: false, refusal: Bytes::new(), lingering: None }
     }
 
     /// Reports whether the client takes data, when it changes.
@@ -76,8 +78,15 @@ impl ClientSocket {
 impl AsyncRead for ClientSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buffer) else {
+            if mem::take(&mut self.has_read) {
+                self.connection.on_read_pending();
+            }
+            return Poll::Pending;
+        };
+        read?;
         if buffer.filled().len() > before {
+            self.has_read = true;
             self.connection.on_read(&buffer.filled()[before..]);
         }
         Poll::Ready(Ok(()))

@@ -3,7 +3,7 @@
 mod expiry;
 
 use std::{
-    fmt,
+    fmt, mem,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
@@ -14,8 +14,8 @@ use http::Version;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    head_scan::HeadScan,
     places::{HeadBytes, Place},
+    raw_head,
 };
 
 /// How long a connection may stay idle.
@@ -39,6 +39,9 @@ pub(crate) trait WatchedStream: fmt::Debug + Send + Sync {
 const OWN_RESPONSE_SEND: Duration = Duration::from_secs(10);
 /// Open requests on a connection that has shown no valid key. Each takes memory; browsers open six.
 const KEYLESS_REQUESTS_MAX: usize = 16;
+
+/// An unfinished head over HTTP/1.1 is in memory twice: in hyper's buffer and in [`State::head`].
+const HEAD_COPIES: usize = 2;
 
 /// The state of one connection.
 #[derive(Debug)]
@@ -76,7 +79,8 @@ struct State {
     body_open: bool,
     /// Whether a request got its response before its body was read.
     body_unread: bool,
-    head: HeadScan,
+    /// The bytes of the current head, over HTTP/1.1.
+    head: Vec<u8>,
     unfinished_head: HeadBytes,
 }
 
@@ -111,7 +115,7 @@ impl ConnectionState {
             is_http2: false,
             body_open: false,
             body_unread: false,
-            head: HeadScan::default(),
+            head: Vec::new(),
             unfinished_head: place.head_bytes(),
         };
         Arc::new_cyclic(|this| {
@@ -140,7 +144,7 @@ impl ConnectionState {
 
     /// Whether the current head has a `content-length` that hyper may have removed.
     pub(crate) fn has_content_length(&self) -> bool {
-        self.state().head.has_content_length()
+        raw_head::has_content_length(&self.state().head)
     }
 
     /// Records a request head, and whether the request is sent to the upstream. It lasts until the guard is dropped. `None`
@@ -158,8 +162,9 @@ impl ConnectionState {
         state.is_http2 = is_http2;
         state.body_open = true;
         state.phase = Phase::BodyOrIdle;
-        state.head = HeadScan::default();
+        let head = mem::take(&mut state.head);
         drop(state);
+        drop(head);
         Some(RequestGuard { connection: Arc::clone(self), is_http2, is_forwarded })
     }
 
@@ -194,7 +199,33 @@ impl ConnectionState {
     /// Records that the client has sent bytes.
     pub(crate) fn on_read(&self, bytes: &[u8]) {
         let mut state = self.state();
-        if state.count_unfinished_head(bytes) {
+        if state.is_http2 {
+            // Which bytes are a head is not visible here. A connection that has shown a key has no bound.
+            if !state.has_key {
+                state.count_unfinished_head(bytes.len());
+                drop(state);
+                self.place.check_unfinished_heads();
+            }
+            return;
+        }
+        // With pipelining (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2), the next head may start before the
+        // response ends.
+        if state.phase == Phase::BodyOrIdle && (state.requests == 0 || !state.body_open) {
+            state.phase = Phase::Head;
+            state.since = Instant::now();
+        }
+        if state.phase == Phase::Head {
+            state.head.extend_from_slice(bytes);
+        }
+    }
+
+    /// Records that hyper waits for more bytes. So a head that has begun is not complete.
+    pub(crate) fn on_read_pending(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Head && !state.head.is_empty() {
+            let length = state.head.len();
+            state.unfinished_head.clear();
+            state.count_unfinished_head(HEAD_COPIES * length);
             drop(state);
             self.place.check_unfinished_heads();
         }
@@ -250,24 +281,11 @@ impl ConnectionState {
 }
 
 impl State {
-    /// Counts bytes that belong to an unfinished head. Returns whether there are any.
-    fn count_unfinished_head(&mut self, bytes: &[u8]) -> bool {
-        let is_unfinished = if self.is_http2 {
-            // Which bytes are a head is not visible here. A connection that has shown a key has no bound.
-            !self.has_key
-        } else {
-            // With pipelining (https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2), the next head may start before the
-            // response ends.
-            if self.phase == Phase::BodyOrIdle && (self.requests == 0 || !self.body_open) {
-                self.phase = Phase::Head;
-                self.since = Instant::now();
-            }
-            self.phase == Phase::Head && !self.head.read(bytes)
-        };
-        if is_unfinished && !self.is_evicted {
-            self.unfinished_head.add(bytes.len());
+    /// Counts bytes of an unfinished head.
+    fn count_unfinished_head(&mut self, bytes: usize) {
+        if !self.is_evicted {
+            self.unfinished_head.add(bytes);
         }
-        is_unfinished
     }
 }
 

@@ -42,13 +42,13 @@ impl Service {
     ) -> impl Future<Output = Result<Response<GuardedBody>, h2::Error>> + Send + use<> {
         // A client that uses a `Content-Length` beside `Transfer-Encoding` would send its next request inside this body, so
         // the connection is closed after the response (https://www.rfc-editor.org/rfc/rfc9112#section-6.1).
-        let closes = request.headers().contains_key(TRANSFER_ENCODING);
+        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
         let client = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
         let version = head.version;
         let address = |headers: &_| Some(self.trusted_proxies.client(connection.peer(), headers));
         // Outside the future, which is stored for as long as the connection is open.
-        let decision = match self.head_failure(&head, connection) {
+        let decision = match self.head_failure(&head, is_chunked, connection) {
             Some(failure) => Decision::Respond(self.proxy.refuse(&head, failure, address)),
             None => self.proxy.admit(head, address),
         };
@@ -67,7 +67,7 @@ impl Service {
                     }
                 },
             };
-            if closes {
+            if is_chunked {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response.map(|body| GuardedBody::new(body, guard)))
@@ -75,11 +75,10 @@ impl Service {
     }
 
     /// Why a head is refused that hyper accepts.
-    fn head_failure(&self, head: &Parts, connection: &ConnectionState) -> Option<HeadFailure> {
+    fn head_failure(&self, head: &Parts, is_chunked: bool, connection: &ConnectionState) -> Option<HeadFailure> {
         match head.version {
             Version::HTTP_2 => (list_size(head) > self.max_head).then_some(HeadFailure::HeadersTooLarge),
-            _ => (head.headers.contains_key(TRANSFER_ENCODING) && connection.has_content_length())
-                .then_some(HeadFailure::ConflictingFraming),
+            _ => (is_chunked && connection.has_content_length()).then_some(HeadFailure::ConflictingFraming),
         }
     }
 }

@@ -26,7 +26,7 @@ const READ_HEAD: usize = 8 * 1024;
 /// The fewest bytes reserved to read a body: a stream of small events gets buffers that the allocator reuses.
 const READ_MIN: usize = 1024;
 /// The most bytes reserved to read a body: it bounds the memory of a download whose client is slow.
-const READ_MAX: usize = 64 * 1024;
+const READ_MAX: usize = 96 * 1024;
 /// Interim responses ([RFC 9110 §15.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.2)) before the final one.
 /// Servers send one or two; more than 32 are an attack.
 const INTERIM_MAX: usize = 32;

@@ -1,0 +1,30 @@
+//! A request head over HTTP/1.1 as it arrived, because hyper removes `content-length` beside `transfer-encoding`.
+
+/// Whether a head has the header `content-length`. Bytes after the head are ignored.
+pub(crate) fn has_content_length(head: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-length:";
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    // Empty lines before the request line are ignored (https://www.rfc-editor.org/rfc/rfc9112#section-2.2).
+    let _request_line = lines.find(|line| !line.is_empty());
+    let mut fields = lines.take_while(|line| !line.is_empty());
+    fields.any(|line| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_length_is_found_in_the_head_only() {
+        for (head, expected) in [
+            ("POST / HTTP/1.1\r\nHost: x\r\nContent-LENGTH: 3\r\n\r\n", true),
+            ("\r\n\nPOST / HTTP/1.1\ncontent-length:3\n\n", true),
+            ("POST / HTTP/1.1\r\nx-content-length: 3\r\n\r\n", false),
+            ("POST / HTTP/1.1\r\nhost: x\r\n\r\ncontent-length: 3\r\n", false),
+            ("content-length: / HTTP/1.1\r\n\r\n", false),
+            ("", false),
+        ] {
+            assert_eq!(has_content_length(head.as_bytes()), expected, "{head:?}");
+        }
+    }
+}
