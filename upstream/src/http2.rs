@@ -48,9 +48,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Bytes of a response that may wait for a slow client, per stream
-/// ([RFC 9113 §6.9](https://www.rfc-editor.org/rfc/rfc9113#section-6.9)): a client that reads nothing costs 115 KiB with all
-/// buffers. It limits one response to 20 MB/s at a round trip of 2 ms.
-const STREAM_WINDOW: u32 = 40 << 10;
+/// ([RFC 9113 §6.9](https://www.rfc-editor.org/rfc/rfc9113#section-6.9)): with all buffers, a client that reads nothing costs
+/// at most 128 KiB. It limits one response to 16 MB/s at a round trip of 2 ms.
+const STREAM_WINDOW: u32 = 32 << 10;
 /// The maximum in bytes ([RFC 9113 §6.9.1](https://www.rfc-editor.org/rfc/rfc9113#section-6.9.1)), so that waiting
 /// responses never block the others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;

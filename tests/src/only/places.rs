@@ -132,7 +132,7 @@ fn unfinished_heads() {
         client
     };
     let mut first = open();
-    let more: Vec<_> = (0..20).map(|_| open()).collect();
+    let more: Vec<_> = (0..40).map(|_| open()).collect();
     first.rest();
     let line = proxy.process.wait_for(|line| line.contains("MAX_UNFINISHED_HEADS is reached").then(|| line.to_owned()));
     assert!(line.contains("WARN"), "{line}");
@@ -150,7 +150,7 @@ fn unfinished_http2_heads() {
         client
     };
     let mut first = open();
-    let more: Vec<_> = (0..20).map(|_| open()).collect();
+    let more: Vec<_> = (0..40).map(|_| open()).collect();
     while first.receive().is_some() {}
     drop(more);
 }
