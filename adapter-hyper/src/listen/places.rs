@@ -284,3 +284,63 @@ impl Drop for HeadBytes {
         self.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listen::ClientTimeouts;
+
+    fn places(connections: usize, per_address: usize) -> Arc<Places> {
+        let trusted_proxies = TrustedProxies::parse("198.51.100.0/24").unwrap();
+        let limits = Limits { connections, per_address, unfinished_heads: 0, trusted_proxies };
+        Places::new(limits, ConnectionMetrics::default())
+    }
+
+    async fn connect(places: &Arc<Places>, peer: &str) -> Option<Arc<ConnectionState>> {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let peer = peer.parse().unwrap();
+        let timeouts = ClientTimeouts { header_read: HOUR, idle: HOUR, send: HOUR };
+        Some(ConnectionState::new(timeouts, peer, places.take(peer).await?))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connection_of_the_same_address_makes_room() {
+        let places = places(100, 2);
+        let other = connect(&places, "203.0.113.1").await.unwrap();
+        let mut of_one = Vec::new();
+        for last in ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"] {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            of_one.push(connect(&places, last).await.unwrap());
+        }
+        assert_eq!(of_one.iter().map(|one| one.is_evicted()).collect::<Vec<_>>(), [true, false, false]);
+        assert!(!other.is_evicted());
+        assert!(connect(&places, "2001:db8:0:1::1").await.is_some_and(|next| !next.is_evicted()));
+    }
+
+    #[tokio::test]
+    async fn busy_address_is_refused() {
+        let places = places(100, 1);
+        let first = connect(&places, "203.0.113.1").await.unwrap();
+        let request = first.start_request(http::Version::HTTP_11, true);
+        assert!(connect(&places, "203.0.113.1").await.is_none());
+        drop(request);
+        assert!(connect(&places, "203.0.113.1").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn private_and_trusted_addresses_have_no_limit() {
+        let places = places(100, 1);
+        for peer in ["127.0.0.1", "::1", "10.0.0.1", "192.168.0.1", "fd00::1", "198.51.100.7"] {
+            let both = [connect(&places, peer).await.unwrap(), connect(&places, peer).await.unwrap()];
+            assert!(both.iter().all(|one| !one.is_evicted()), "{peer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_is_free_again_after_its_connection() {
+        let places = places(1, 0);
+        drop(connect(&places, "203.0.113.1").await);
+        assert!(places.connections().by_id.is_empty() && places.connections().by_address.is_empty());
+        assert!(connect(&places, "203.0.113.1").await.is_some());
+    }
+}
