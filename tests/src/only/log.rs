@@ -13,6 +13,7 @@ use crate::{
 pub(super) const TESTS: &[Test] = &[
     ("one_line_per_request", line),
     ("rejection_is_logged_with_its_code", rejection),
+    ("client_behind_a_trusted_proxy_is_logged", forwarded_for),
     ("key_in_the_path_is_hidden", key_in_path),
     ("key_within_a_path_segment_is_hidden", key_in_segment),
     ("key_in_a_rejected_path_is_hidden", key_in_rejected_path),
@@ -62,6 +63,16 @@ fn rejection() {
         assert!(line.contains(part), "{part} is missing in {line}");
     }
     assert!(!proxy.process.output().contains("wrongwrong"));
+}
+
+fn forwarded_for() {
+    let request = "GET /v1/models HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 6.6.6.6, 203.0.113.7\r\n\r\n";
+    for (trusted, client) in [("127.0.0.1", "client=203.0.113.7"), ("10.0.0.1", "client=127.0.0.1")] {
+        let proxy = start(ok_upstream().address(), &[("TRUSTED_PROXIES", trusted)]);
+        exchange(&proxy, request);
+        let line = access_line(&proxy);
+        assert!(line.contains(client), "{client} is missing in {line}");
+    }
 }
 
 /// [`Process`](crate::process::Process) searches the log for the keys.

@@ -31,6 +31,7 @@ pub(super) const TESTS: &[Test] = &[
     ("oldest_unfinished_heads_are_closed", unfinished_heads),
     ("unfinished_http2_heads_are_closed", unfinished_http2_heads),
     ("requests_without_a_key_are_limited_per_connection", keyless_streams),
+    ("requests_without_a_key_use_little_memory", keyless_memory),
     ("incomplete_preface_costs_no_cpu", incomplete_preface),
     ("preface_in_pieces_is_http2", split_preface),
 ];
@@ -184,6 +185,33 @@ fn keyless_streams() {
     client.send(rejected(stream(KEYLESS_STREAMS + 2))).unwrap();
     assert_eq!(client.outcome(stream(KEYLESS_STREAMS + 2)), Outcome::Status(401));
     client.send(frame(RST_STREAM, 0, 1, &[0, 0, 0, 8])).unwrap();
+}
+
+/// Connections without a key, the requests on each, and the memory for all, at most, in KiB.
+const FLOOD: (usize, u32) = (50, 200);
+const FLOOD_MEMORY: u64 = 16 << 10;
+
+fn keyless_memory() {
+    let proxy = start(Upstream::start().address(), &[("LOG", "info")]);
+    let process = proxy.process.id();
+    // The longest host that the front page shows, and a head that is close to the limit.
+    let (host, padding) = ("h".repeat(261), "x".repeat(10_000));
+    let fields = [(":method", "GET"), (":scheme", "http"), (":authority", &*host), (":path", "/"), ("x", &*padding)];
+    let request = |number: u32| frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &block(fields));
+    let before = procfs::resident(process);
+    let clients: Vec<_> = (0..FLOOD.0)
+        .map(|_| {
+            let mut client = Frames::client(RawConnection::connect(proxy.address()));
+            client.send(no_window()).unwrap();
+            (0..FLOOD.1).for_each(|number| client.send(request(number)).unwrap());
+            // The server has read the last request once it refuses it.
+            assert_eq!(client.outcome(2 * FLOOD.1 - 1), Outcome::Reset(REFUSED_STREAM));
+            client
+        })
+        .collect();
+    let grown = procfs::resident_peak(process).saturating_sub(before);
+    println!("{} connections with {} requests each: {grown} KiB more at most (RSS)", clients.len(), FLOOD.1);
+    assert!(grown <= FLOOD_MEMORY, "{grown} KiB");
 }
 
 /// The time over which the server's CPU use is measured, and the most that it may use: ten ticks of the kernel. Polling
