@@ -127,7 +127,7 @@ impl Keyring {
         if owner_keys.contains(&item) {
             return Err(KeyringError::ApiKey { position });
         }
-        if is_openai_key(item) {
+        if !item.starts_with(DIGEST_ITEM) && is_openai_key(item) {
             return Err(KeyringError::OpenAiKey { position });
         }
         let (user, digest) = read_item(item).map_err(|cause| KeyringError::Item { position, cause })?;

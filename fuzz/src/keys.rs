@@ -19,7 +19,10 @@ pub(crate) fn access_keys(input: &[u8]) {
     let items: Vec<&str> = text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty()).collect();
     let (_, api_key) = parse_item(API_KEY).expect("the API key has the form of an access key");
     let mut entries = HashSet::new();
-    let is_valid = |item: &str| parse_item(item).is_some_and(|entry| entry.1 != api_key && entries.insert(entry));
+    let is_valid = |item: &str| {
+        let entry = parse_item(item).filter(|entry| entry.1 != api_key && !is_openai_key(item));
+        entry.is_some_and(|entry| entries.insert(entry))
+    };
     let invalid = items.len() - items.iter().copied().map(is_valid).filter(|valid| *valid).count();
     match Keyring::parse(text, &[API_KEY]) {
         Ok(keyring) => {
@@ -53,6 +56,13 @@ fn parse_user(text: &str) -> Option<&str> {
         && random.len() <= 128
         && random.chars().all(|c| c.is_ascii_alphanumeric());
     is_valid.then_some(user)
+}
+
+/// Whether a key, not a digest item, looks like one of OpenAI's.
+fn is_openai_key(item: &str) -> bool {
+    let prefixes = ["sk-proj-", "sk-svcacct-", "sk-admin-"];
+    !item.starts_with("sha256:")
+        && (item.contains("T3BlbkFJ") || prefixes.iter().any(|prefix| item.starts_with(prefix)))
 }
 
 /// Returns the user and the digest of a valid item of `ACCESS_KEYS`.
