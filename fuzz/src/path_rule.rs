@@ -19,7 +19,7 @@ const ADMINISTRATION: [&str; 13] = [
 
 /// Returns the path and query that the gate appends to the API base, or the status of its rejection.
 pub(crate) fn relative_path(path: &str, query: Option<&str>) -> Result<String, u16> {
-    if !path.starts_with('/') || !path.is_ascii() {
+    if !path.starts_with('/') || !path.is_ascii() || query.is_some_and(|query| !query.is_ascii()) {
         return Err(400);
     }
     let mut decoded = path.as_bytes().to_vec();
