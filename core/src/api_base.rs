@@ -1,11 +1,11 @@
 //! `API_BASE`: the base URL of the upstream.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use bytes::Bytes;
 use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
 
-use crate::{path, percent};
+use crate::{path, percent, private_address::is_private_address};
 
 /// The host of [Cloudflare's AI Gateway](https://developers.cloudflare.com/ai-gateway/usage/providers/openai/).
 const AI_GATEWAY: &str = "gateway.ai.cloudflare.com";
@@ -152,12 +152,11 @@ impl ApiBase {
     /// Whether the host may be on the Internet.
     pub(crate) fn is_public(&self) -> bool {
         let host = self.authority.host();
-        match host.trim_start_matches('[').trim_end_matches(']').parse() {
-            Ok(IpAddr::V4(v4)) => !(v4.is_loopback() || v4.is_private() || v4.is_link_local()),
-            Ok(IpAddr::V6(v6)) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
+        host.trim_start_matches('[').trim_end_matches(']').parse().map_or_else(
             // A name without a dot is one of the local network.
-            Err(_) => host.contains('.') && !PRIVATE_NAMES.iter().any(|name| host.ends_with(name)),
-        }
+            |_| host.contains('.') && !PRIVATE_NAMES.iter().any(|name| host.ends_with(name)),
+            |address| !is_private_address(address),
+        )
     }
 
     /// Whether the host is OpenAI's API.

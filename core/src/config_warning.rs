@@ -2,7 +2,7 @@
 
 use crate::{access_key::AccessKey, api_base::ApiBase, list};
 
-/// Characters of a random part that nobody can guess; `keygen` makes 32.
+/// Characters of a random part that cannot be guessed; `keygen` makes 32.
 const RANDOM_MIN: usize = 16;
 
 /// A setting that is probably a mistake. Its `Display` says what to do, and contains no value.

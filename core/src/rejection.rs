@@ -285,6 +285,18 @@ impl RejectionKind {
     }
 }
 
+impl HeadFailure {
+    /// Returns the failure for which an HTTP library responds with this status.
+    #[must_use]
+    pub fn from_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::URI_TOO_LONG => Self::UriTooLong,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadersTooLarge,
+            _ => Self::Malformed,
+        }
+    }
+}
+
 impl From<HeadFailure> for RejectionKind {
     fn from(failure: HeadFailure) -> Self {
         match failure {

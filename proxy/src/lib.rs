@@ -19,7 +19,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode, request};
+use http::{HeaderMap, Method, Response, request};
 use sparekey_core::{Admission, Exchange, Forward, Gate, HeadFailure, Rejection, RequestHead, UpstreamFailure};
 use sparekey_upstream::{ErrorKind, Reply, Upgrade, Upstream};
 use tokio::time::{Instant, timeout_at};
@@ -126,15 +126,9 @@ impl Proxy {
         Body::rejection(&self.gate.load().reject_head(failure, Some(&head.headers)), log)
     }
 
-    /// Records a request whose head could not be parsed, and returns the error response in place of an HTTP library's,
-    /// which has this status.
+    /// Records a request whose head could not be parsed, and returns the error response in place of an HTTP library's.
     #[must_use]
-    pub fn refuse_unparsed(&self, status: StatusCode, client: IpAddr) -> Response<Bytes> {
-        let failure = match status {
-            StatusCode::URI_TOO_LONG => HeadFailure::UriTooLong,
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => HeadFailure::HeadersTooLarge,
-            _ => HeadFailure::Malformed,
-        };
+    pub fn refuse_unparsed(&self, failure: HeadFailure, client: IpAddr) -> Response<Bytes> {
         let mut log = RequestLog::start(&self.sinks, || {
             let no_method = Method::from_bytes(b"-").unwrap_or_default();
             RequestRecord::new(&no_method, NO_PATH, Some(client))

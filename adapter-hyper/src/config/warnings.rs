@@ -1,8 +1,8 @@
 //! Settings of the server that are valid, and probably a mistake.
 
-use std::{fs, net::IpAddr, os::unix::fs::MetadataExt as _};
+use std::{fs, os::unix::fs::MetadataExt as _};
 
-use sparekey_core::SETTINGS;
+use sparekey_core::{SETTINGS, is_private_address};
 
 use super::{settings::Settings, table::SERVER_SETTINGS};
 
@@ -35,7 +35,7 @@ pub(crate) fn find(settings: &Settings, environment: &[String], secret_files: &[
                 .to_owned(),
         );
     }
-    if settings.metrics_listen.is_some_and(|address| is_public(address.ip())) {
+    if settings.metrics_listen.is_some_and(|address| !is_private_address(address.ip())) {
         warnings.push("METRICS_LISTEN serves everybody who reaches this machine; use a private address".to_owned());
     }
     let readable = secret_files.iter().filter(|(_, path)| {
@@ -46,13 +46,6 @@ pub(crate) fn find(settings: &Settings, environment: &[String], secret_files: &[
     );
     warnings.extend(environment.iter().filter_map(|name| misnamed(name)));
     warnings
-}
-
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_private() || v4.is_link_local()),
-        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
-    }
 }
 
 /// A warning about a variable that is not a setting.
@@ -69,7 +62,11 @@ fn misnamed(variable: &str) -> Option<String> {
         return None;
     }
     let mut long = settings().filter(|setting| setting.len() >= MISSPELLED_MIN);
-    let meant = long.find(|setting| strsim::damerau_levenshtein(setting, name) <= MISSPELLING_MAX)?;
+    // The difference in length is checked first: it is a lower bound, and most variables have another length.
+    let meant = long.find(|setting| {
+        setting.len().abs_diff(name.len()) <= MISSPELLING_MAX
+            && strsim::damerau_levenshtein(setting, name) <= MISSPELLING_MAX
+    })?;
     Some(format!("{variable} is not a setting of this server; use {meant}"))
 }
 

@@ -59,9 +59,9 @@ impl ClientSocket {
     /// Writes the error response of the proxy if these bytes are hyper's.
     fn poll_write_refusal(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<Option<usize>>> {
         if self.refusal.is_empty() {
-            let status = refused_head::status(bytes).filter(|_| self.connection.is_reading_head());
-            let Some(status) = status else { return Poll::Ready(Ok(None)) };
-            let response = self.proxy.refuse_unparsed(status, self.connection.peer());
+            let failure = refused_head::failure(bytes).filter(|_| self.connection.is_reading_head());
+            let Some(failure) = failure else { return Poll::Ready(Ok(None)) };
+            let response = self.proxy.refuse_unparsed(failure, self.connection.peer());
             self.refusal = refused_head::encode(&response);
         }
         while !self.refusal.is_empty() {

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use http::Version;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -149,8 +148,7 @@ impl ConnectionState {
 
     /// Records a request head, and whether the request is sent to the upstream. It lasts until the guard is dropped. `None`
     /// if a connection without a valid key has too many requests open.
-    pub(crate) fn start_request(self: &Arc<Self>, version: Version, is_forwarded: bool) -> Option<RequestGuard> {
-        let is_http2 = version == Version::HTTP_2;
+    pub(crate) fn start_request(self: &Arc<Self>, is_forwarded: bool) -> Option<RequestGuard> {
         let mut state = self.state();
         state.has_key |= is_forwarded;
         state.unfinished_head.clear();
@@ -159,10 +157,9 @@ impl ConnectionState {
         }
         state.requests += 1;
         state.forwarded += usize::from(is_forwarded);
-        state.is_http2 = is_http2;
         state.body_open = true;
         state.phase = Phase::BodyOrIdle;
-        let head = mem::take(&mut state.head);
+        let (is_http2, head) = (state.is_http2, mem::take(&mut state.head));
         drop(state);
         drop(head);
         Some(RequestGuard { connection: Arc::clone(self), is_http2, is_forwarded })

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use sparekey_core::is_private_address;
 use tokio::{
     sync::Notify,
     time::{Instant, timeout},
@@ -148,11 +149,7 @@ impl Places {
     /// The address that a connection counts for: a /64 of IPv6, which one customer has. `None` if there is no limit:
     /// behind a private address may be a reverse proxy.
     fn counted_address(&self, peer: IpAddr) -> Option<IpAddr> {
-        let is_private = match peer {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-        };
-        if self.limits.per_address == 0 || is_private || self.limits.trusted_proxies.contains(peer) {
+        if self.limits.per_address == 0 || is_private_address(peer) || self.limits.trusted_proxies.contains(peer) {
             return None;
         }
         Some(match peer {
@@ -321,7 +318,7 @@ mod tests {
     async fn busy_address_is_refused() {
         let places = places(100, 1);
         let first = connect(&places, "203.0.113.1").await.unwrap();
-        let request = first.start_request(http::Version::HTTP_11, true);
+        let request = first.start_request(true);
         assert!(connect(&places, "203.0.113.1").await.is_none());
         drop(request);
         assert!(connect(&places, "203.0.113.1").await.is_some());

@@ -4,12 +4,14 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use sparekey_core::HeadFailure;
 
-/// The status of hyper's own error response; `None` for other bytes. hyper writes it in one piece, with an empty body.
-pub(crate) fn status(bytes: &[u8]) -> Option<StatusCode> {
+/// The failure that hyper's own error response is about; `None` for other bytes. hyper writes it in one piece, with an
+/// empty body.
+pub(crate) fn failure(bytes: &[u8]) -> Option<HeadFailure> {
     let head = bytes.strip_prefix(b"HTTP/1.").filter(|rest| rest.get(2) == Some(&b'4'))?;
     let is_empty = memchr::memmem::find(head, b"content-length: 0\r\n").is_some();
-    StatusCode::from_bytes(head.get(2..5)?).ok().filter(|_| is_empty)
+    StatusCode::from_bytes(head.get(2..5)?).ok().filter(|_| is_empty).map(HeadFailure::from_status)
 }
 
 /// Encodes a response that closes the connection

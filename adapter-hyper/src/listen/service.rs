@@ -45,14 +45,13 @@ impl Service {
         let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
         let client = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
-        let version = head.version;
         let address = |headers: &_| Some(self.trusted_proxies.client(connection.peer(), headers));
         // Outside the future, which is stored for as long as the connection is open.
         let decision = match self.head_failure(&head, is_chunked, connection) {
             Some(failure) => Decision::Respond(self.proxy.refuse(&head, failure, address)),
             None => self.proxy.admit(head, address),
         };
-        let guard = connection.start_request(version, matches!(decision, Decision::Forward(_)));
+        let guard = connection.start_request(matches!(decision, Decision::Forward(_)));
         // After the start of the request, which its end follows.
         let body = guard.as_ref().map(|guard| RequestBody::new(body, guard, self.proxy.sinks().clone()));
         async move {
