@@ -10,4 +10,5 @@ COPY --from=build /source/target/release/sparekey /sparekey
 USER 65532:65532
 ENV LISTEN=0.0.0.0:8080
 EXPOSE 8080
+HEALTHCHECK --start-period=5s CMD ["/sparekey", "health"]
 ENTRYPOINT ["/sparekey"]

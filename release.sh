@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# Builds a release in release/: static programs for Linux, the Lambda function, bills of materials, checksums.
+# Builds a release for this machine in release/: programs (static on Linux), bills of materials, checksums. On Linux also the
+# Lambda function.
 #
 # The server is compiled twice, the second time with a profile of its run under the bench's load, which saves up to a tenth
 # of its CPU time (docs/decisions/pgo.md). The profile is part of the release: the same sources, rustc and profile, in the
 # variable PROFILE, give the same bytes in any folder.
 set -euo pipefail
 cd "$(dirname "$0")"
-target=x86_64-unknown-linux-musl
+host=$(rustc -vV | sed -n 's/^host: //p')
+target=${host/-linux-gnu/-linux-musl}
 folder=${CARGO_TARGET_DIR:-target}
 # mimalloc's C code contains its compile time.
 export SOURCE_DATE_EPOCH=0
-# ring's C code uses no libc, so the machine's compiler works for musl.
+# The machine's compiler works for musl: ring's C code uses no libc, and SQLite's only functions that musl has too
+# (.cargo/config.toml).
 export CC_x86_64_unknown_linux_musl=${CC_x86_64_unknown_linux_musl:-cc}
+export CC_aarch64_unknown_linux_musl=${CC_aarch64_unknown_linux_musl:-cc}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -32,7 +36,8 @@ compile() {
   done
 }
 
-compile "" keygen sparekey-lambda
+compile "" keygen
+case $target in *linux*) compile "" sparekey-lambda ;; esac
 profile=$scratch/sparekey-$target.profdata
 if [ -n "${PROFILE:-}" ]; then
   cp "$PROFILE" "$profile"
@@ -49,13 +54,13 @@ rm -rf release
 mkdir release
 mv "$scratch"/*-"$target"* release
 if ! command -v cargo-cyclonedx >/dev/null; then
-  cargo install cargo-cyclonedx --version 0.5.9 --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
+  cargo install cargo-cyclonedx --version 0.5.9 --locked --target "$host"
 fi
 # It writes one for each member, with the folder in it.
 cargo cyclonedx --target "$target" --format json --override-filename sbom
 for package in adapter-hyper keygen adapter-lambda; do
-  sed "s|file://$PWD|file:///sparekey|g" "$package/sbom.json" >"release/sbom-$package.json"
+  sed "s|file://$PWD|file:///sparekey|g" "$package/sbom.json" >"release/sbom-$package-$target.json"
 done
 rm -- */sbom.json
 cd release
-sha256sum -- * >SHA256SUMS
+if command -v sha256sum >/dev/null; then sha256sum -- *; else shasum -a 256 -- *; fi >"SHA256SUMS-$target"

@@ -1,10 +1,28 @@
 #!/usr/bin/env bash
-# All checks: formatting, lints, docs, the core for wasm, all tests, OpenAI's own clients.
-# Needs Rust, Python 3 and Node 20. Installs other tools, pinned, in ~/.cache/sparekey.
+# All checks: formatting, lints, docs, the core and the policy for wasm, all tests, OpenAI's own clients. `./test.sh quick`
+# runs what finds most mistakes: formatting, lints, unit tests, and the core's and the server's suites without programs that
+# must be installed.
+# Needs Rust, Python 3 and Node 20. Installs other tools, pinned, in ~/.cache/sparekey. Caddy, Chromium, nginx and promtool
+# are those of PATH or of the Debian or Ubuntu release (Chromium: of Debian's); a test that finds none is ignored, and its
+# line says so.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 step() { printf '\n== %s\n' "$*"; }
+
+if [ "${1:-}" = quick ]; then
+  step "Formatting"
+  cargo fmt --all --check
+  step "Lints"
+  cargo clippy --workspace --all-targets --quiet -- -D warnings
+  step "Unit tests"
+  cargo test --workspace --exclude conformance --exclude bench --quiet
+  step "Cases"
+  cargo test --package conformance --test core --quiet -- --skip core::instructions
+  cargo test --package conformance --test server --quiet -- --skip server::clients --skip server::reverse_proxies \
+    --skip server::front_page_in_a_browser
+  exit
+fi
 
 if command -v rustup >/dev/null; then
   step "Rust components"
@@ -23,8 +41,9 @@ cargo clippy --package sparekey-worker --target wasm32-unknown-unknown --all-fea
 step "Docs"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
-step "Core for wasm"
-cargo build --package sparekey-core --target wasm32-unknown-unknown --quiet
+step "Pure crates for wasm"
+cargo build --package sparekey-core --package sparekey-metering --target wasm32-unknown-unknown --quiet
+cargo build --package sparekey-policy --no-default-features --target wasm32-unknown-unknown --quiet
 
 step "Sources of the container image"
 image=$(mktemp -d)

@@ -13,5 +13,5 @@ grep --quiet 'set_nodelay(true)' "$without/source/adapter-lambda/src/loopback.rs
 sed -i 's/set_nodelay(true)/set_nodelay(false)/' "$without/source/adapter-lambda/src/loopback.rs"
 (cd "$without/source" && cargo build --quiet --release --package sparekey-lambda --target-dir "$without")
 
-cargo run --quiet --release --package conformance --example lambda_figures -- \
+cargo run --quiet --release --package bench --example lambda_figures -- \
   "$target/release/sparekey-lambda" "$without/release/sparekey-lambda"

@@ -1,6 +1,6 @@
 //! The admin address: metrics, liveness, readiness. It is for the owner only.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, slice, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
@@ -12,10 +12,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{
-    listen,
-    metrics::{self, Metrics},
-};
+use crate::{listen, metrics::Metrics};
 
 /// The time for a client to send its request headers: the same as the default of `HEADER_TIMEOUT`.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,17 +22,17 @@ const TEXT: &str = "text/plain; charset=utf-8";
 #[derive(Clone)]
 struct Admin {
     metrics: Arc<Metrics>,
-    draining: watch::Receiver<bool>,
+    ready: watch::Receiver<bool>,
 }
 
 /// Listens and serves on the current runtime until it ends, also during a drain.
-pub(crate) fn start(address: SocketAddr, metrics: Arc<Metrics>, draining: watch::Receiver<bool>) -> io::Result<()> {
-    let listener = TcpListener::from_std(listen::bind(address)?)?;
+pub(crate) fn start(address: SocketAddr, metrics: Arc<Metrics>, ready: watch::Receiver<bool>) -> io::Result<()> {
+    let listener = TcpListener::from_std(listen::bind(address, false)?)?;
     tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
-    let admin = Admin { metrics, draining };
+    let admin = Admin { metrics, ready };
     tokio::spawn(async move {
         loop {
-            let (stream, _) = sparekey_net::accept(&listener).await;
+            let (stream, _) = sparekey_net::accept(slice::from_ref(&listener)).await;
             let admin = admin.clone();
             let service = service_fn(move |request| {
                 let response = admin.respond(&request);
@@ -52,9 +49,12 @@ pub(crate) fn start(address: SocketAddr, metrics: Arc<Metrics>, draining: watch:
 impl Admin {
     fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let (status, content_type, text) = match (request.method(), request.uri().path()) {
-            (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, metrics::CONTENT_TYPE, self.metrics.text()),
+            (&Method::GET | &Method::HEAD, "/metrics") => {
+                let (content_type, text) = self.metrics.text(request.headers());
+                (StatusCode::OK, content_type, text)
+            }
             (&Method::GET | &Method::HEAD, "/healthz") => (StatusCode::OK, TEXT, "ok\n".to_owned()),
-            (&Method::GET | &Method::HEAD, "/readyz") if *self.draining.borrow() => {
+            (&Method::GET | &Method::HEAD, "/readyz") if !*self.ready.borrow() => {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".to_owned())
             }
             (&Method::GET | &Method::HEAD, "/readyz") => (StatusCode::OK, TEXT, "ready\n".to_owned()),

@@ -1,36 +1,38 @@
 //! From valid settings to a running server.
 
-use std::{error::Error, pin::pin, sync::Arc};
-
-use arc_swap::ArcSwap;
-use clap::ArgMatches;
-use keygen::NewKey;
-use sparekey_core::{Config, Gate};
-use sparekey_proxy::{AccessLog, Proxy, Sink, Sinks, log};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
-use tokio_rustls::TlsAcceptor;
+use std::{error::Error, mem, net::TcpListener, pin::pin, sync::Arc, time::SystemTime};
 
 use crate::{
     admin,
-    config::{server_tls, settings::Settings, sources::Values, temporary_key, warnings},
-    listen::{self, HttpServer, Limits, Places, Server},
-    metrics::{ConnectionMetrics, Metrics},
+    config::{
+        loaded::{Loaded, Unvalidated},
+        sources::Sources,
+        temporary_key,
+    },
+    listen::{self, HttpServer, PlaceLimits, Places, Server},
+    metrics::{ConnectionMetrics, Metrics, ReloadMetrics},
+    reload::Reloader,
     rlimits,
+    shutdown::Shutdown,
 };
+use arc_swap::ArcSwap;
+use clap::ArgMatches;
+use jiff::Timestamp;
+use keygen::NewKey;
+use sparekey_core::Gate;
+use sparekey_proxy::{
+    Bounds, Proxy, Sink, Sinks, log,
+    online_check::{self, Finding},
+};
+use sparekey_upstream::Upstream;
 
 /// A server whose settings are all valid.
 pub(crate) struct App {
-    settings: Settings,
-    server_tls: Option<TlsAcceptor>,
+    sources: Sources,
+    loaded: Loaded,
     /// `None` if the upstream is plain HTTP.
     client_tls: Option<Arc<rustls::ClientConfig>>,
-    gate: Gate,
-    upstream: String,
     temporary_key: Option<NewKey>,
-    warnings: Vec<String>,
 }
 
 impl App {
@@ -38,78 +40,93 @@ impl App {
     ///
     /// # Errors
     /// All problems, one sentence each.
-    pub(crate) async fn load(arguments: Option<&ArgMatches>) -> Result<Self, Vec<String>> {
-        let mut problems = Vec::new();
-        let demo = arguments.is_some_and(|arguments| arguments.get_flag("demo"));
-        let is_account = |name: &str| account_settings().any(|a| a == name.strip_suffix("_FILE").unwrap_or(name));
-        // A value that is not UTF-8 gets replacement characters, which no setting accepts, so that it is reported.
-        let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let environment = |name: &str| variable(name).filter(|_| !(demo && is_account(name)));
-        let mut values = Values::read(arguments, environment, &mut problems);
+    pub(crate) async fn load(flags: Option<ArgMatches>) -> Result<Self, Vec<String>> {
+        let demo = flags.as_ref().is_some_and(|flags| flags.get_flag("demo"));
+        let mut sources = Sources::new(flags);
         if demo {
-            use_demo(&mut values).await.map_err(|error| vec![format!("--demo: {error}")])?;
+            use_demo(&mut sources).await.map_err(|error| vec![format!("--demo: {error}")])?;
         }
-        let settings = Settings::read(&values, &mut problems);
-        let mut temporary_key = None;
-        if values.get("ACCESS_KEYS").is_none() && settings.listen.ip().is_loopback() && problems.is_empty() {
-            let key = temporary_key::generate().map_err(|error| vec![error.to_string()])?;
-            values.set("ACCESS_KEYS", key.expose().to_owned());
-            temporary_key = Some(key);
+        let mut read = Unvalidated::read(&sources);
+        let temporary_key = temporary_key::generate_if_missing(&read.values, &read.settings, demo);
+        let temporary_key = temporary_key.map_err(|problem| vec![problem])?;
+        if let Some(key) = &temporary_key {
+            sources.fix("ACCESS_KEYS", key.expose().to_owned());
+            read.values.set("ACCESS_KEYS", key.expose().to_owned());
         }
-        let config = Config::from_lookup(|name| values.get(name).map(str::to_owned));
-        let config = config.map_err(|error| problems.extend(error.problems().iter().map(ToString::to_string))).ok();
-        let server_tls = settings.tls.as_ref().map(|(cert, key)| server_tls::acceptor(cert, key)).transpose();
-        let server_tls = server_tls.map_err(|problem| problems.push(problem)).ok().flatten();
-        let is_plain = config.as_ref().is_some_and(|config| !config.api_base().is_https());
-        let client_tls = (!is_plain).then(sparekey_upstream::client_tls).transpose();
-        let client_tls = client_tls.map_err(|error| problems.push(error.to_string())).ok().flatten();
-        match config {
-            Some(config) if problems.is_empty() => {
-                let upstream = config.api_base().to_string();
-                let names: Vec<_> = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
-                let mut warnings = warnings::find(&settings, &names, values.secret_files());
-                warnings.extend(config.warnings().iter().map(ToString::to_string));
-                Ok(Self {
-                    settings,
-                    server_tls,
-                    client_tls,
-                    gate: Gate::new(config),
-                    upstream,
-                    temporary_key,
-                    warnings,
-                })
-            }
-            _ => Err(problems),
+        let mut loaded = read.validate(false)?;
+        for (setting, value) in mem::take(&mut loaded.unrepeatable) {
+            sources.fix(setting, value);
         }
+        let client_tls = loaded.config.api_base().is_https().then(sparekey_upstream::client_tls).transpose();
+        let client_tls = client_tls.map_err(|error| vec![error.to_string()])?;
+        Ok(Self { sources, loaded, client_tls, temporary_key })
     }
 
-    /// The warnings and one line about the settings, for `sparekey check`.
+    /// The warnings and what is in force, for `sparekey check`.
     pub(crate) fn summary(&self) -> String {
-        let warnings: String = self.warnings.iter().flat_map(|warning| ["warning: ", warning, "\n"]).collect();
-        format!("{warnings}The settings are valid: {} to {}", self.settings.listen, self.upstream)
+        let Loaded { settings, config, server_tls, outbound_proxy, warnings, .. } = &self.loaded;
+        let mut lines: Vec<_> = warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+        let (users, keys) = config.keys().count();
+        let scheme = if server_tls.is_some() { "https" } else { "http" };
+        let listen: Vec<_> = settings.listen.iter().map(|address| format!("{scheme}://{address}")).collect();
+        lines.push("The settings are valid:".to_owned());
+        lines.push(format!("  upstream        {}", config.api_base()));
+        if let Some(proxy) = outbound_proxy {
+            lines.push(format!("  outbound proxy  {proxy}"));
+        }
+        let limited = config.keys().limited_users().count();
+        let limits = if limited == 0 { "no limits".to_owned() } else { format!("limits for {limited} of them") };
+        lines.push(format!("  users           {users}, with {keys} access keys; {limits}"));
+        lines.push(format!("  listening on    {}", join(&listen)));
+        if let Some(tls) = server_tls {
+            let expires =
+                Timestamp::from_second(tls.expires).map_or_else(|_| "unknown".to_owned(), |at| at.to_string());
+            lines.push(format!("  certificate     expires {expires}"));
+        }
+        if let Some(address) = settings.metrics_listen {
+            lines.push(format!("  metrics on      http://{address}/metrics"));
+        }
+        lines.join("\n")
+    }
+
+    /// Asks the upstream about the API keys, for `sparekey check --online`.
+    pub(crate) async fn check_online(self) -> Vec<Finding> {
+        let Loaded { settings, config, outbound_proxy, .. } = self.loaded;
+        let upstream = Upstream::new(self.client_tls.as_deref(), outbound_proxy, settings.upstream_timeouts);
+        online_check::run(&Gate::new(config), &upstream).await
     }
 
     /// Serves until a signal ends the process.
     pub(crate) async fn run(self) -> Result<(), Box<dyn Error>> {
-        let settings = self.settings;
-        let log = log::start_queued(settings.log_format, settings.log);
-        for warning in &self.warnings {
+        let Loaded { settings, config, server_tls, outbound_proxy, warnings, files, .. } = self.loaded;
+        let (access_log, log) = log::start_queued(settings.log_format, settings.log);
+        for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let listener =
-            listen::bind(settings.listen).map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
-        let address = listener.local_addr()?;
-        let (drain, draining) = watch::channel(false);
-        let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(AccessLog)];
-        let connection_metrics = ConnectionMetrics::default();
+        let listeners = match listen::inherited()? {
+            inherited if !inherited.is_empty() => inherited,
+            _ => listen::bind_all(&settings.listen, settings.reuse_port)
+                .map_err(|error| format!("cannot listen on {}: {error}", join(&settings.listen)))?,
+        };
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        let (shutdown, state) = Shutdown::new(settings.shutdown_delay)?;
+        let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(access_log)];
+        let (connection_metrics, reload_metrics) = (ConnectionMetrics::default(), ReloadMetrics::default());
+        reload_metrics.succeeded(SystemTime::now());
+        reload_metrics.users_expire(config.keys());
+        let server_tls = server_tls.map(|tls| {
+            reload_metrics.certificate_expires(tls.expires);
+            Arc::new(ArcSwap::from_pointee(tls))
+        });
         if let Some(address) = settings.metrics_listen {
-            let metrics = Arc::new(Metrics::new(log.dropped_lines(), &connection_metrics));
-            admin::start(address, Arc::clone(&metrics), draining.clone())
+            let metrics = Arc::new(Metrics::new(log.dropped_lines(), &connection_metrics, &reload_metrics));
+            admin::start(address, Arc::clone(&metrics), state.ready.clone())
                 .map_err(|error| format!("cannot listen on {address}, METRICS_LISTEN: {error}"))?;
             sinks.push(metrics);
         }
-        let scheme = if self.server_tls.is_some() { "https" } else { "http" };
-        let gate = Arc::new(ArcSwap::from_pointee(self.gate));
+        let scheme = if server_tls.is_some() { "https" } else { "http" };
+        let upstream = config.api_base().to_string();
+        let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
         let max_connections = settings.max_connections.min(rlimits::max_clients());
         if max_connections < settings.max_connections {
             tracing::warn!(
@@ -117,61 +134,61 @@ impl App {
                 settings.max_connections
             );
         }
-        let max_requests_per_user = settings.max_requests_per_user.unwrap_or(max_connections.div_ceil(4));
-        let limits = Limits {
+        let requests_per_user = settings.max_requests_per_user.unwrap_or(max_connections.div_ceil(4));
+        let bounds = Bounds { requests_per_user, bodies: settings.bodies };
+        let limits = PlaceLimits {
             connections: max_connections,
             per_address: settings.max_connections_per_address,
-            // A single head of the longest size must not exceed the bound.
-            unfinished_heads: settings.max_unfinished_heads.max(2 * settings.max_head),
+            unfinished_heads: settings.max_unfinished_heads,
             trusted_proxies: settings.trusted_proxies.clone(),
         };
+        let places = Places::new(limits, connection_metrics);
+        let reload = Reloader {
+            sources: self.sources,
+            files,
+            gate: Arc::clone(&gate),
+            server_tls: server_tls.clone(),
+            places: Arc::clone(&places),
+            metrics: reload_metrics,
+        }
+        .start();
         let server = Server {
-            proxy: Proxy::new(gate, Sinks::new(sinks), max_requests_per_user),
-            http: HttpServer::new(self.server_tls, settings.client_timeouts, settings.max_head),
+            proxy: Proxy::new(gate, Sinks::new(sinks), bounds),
+            http: HttpServer::new(server_tls, settings.client_timeouts, settings.max_head),
             upstream_timeouts: settings.upstream_timeouts,
             client_tls: self.client_tls,
-            places: Places::new(limits, connection_metrics),
+            outbound_proxy,
+            places: Arc::clone(&places),
             trusted_proxies: settings.trusted_proxies,
             drain_timeout: settings.drain_timeout,
         };
-        let mut stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut serving = pin!(server.run(listener, draining));
+        let mut serving = pin!(server.run(listeners, state.draining));
 
-        tracing::info!("listening on {scheme}://{address}, upstream {}", self.upstream);
-        if let Some(key) = &self.temporary_key {
-            println!("{}", temporary_key::Commands { key, scheme, address });
+        let listening: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
+        tracing::info!("listening on {}, upstream {upstream}", join(&listening));
+        if let (Some(key), Some(address)) = (&self.temporary_key, addresses.first()) {
+            println!("{}", temporary_key::Commands { key, scheme, address: *address });
         }
-        let [terminate, interrupt] = &mut stop;
-        loop {
-            tokio::select! {
-                result = &mut serving => return Ok(result?),
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                // Ignored: without this, a hangup would end the process.
-                _ = hangup.recv() => continue,
-            }
-            if drain.send_replace(true) {
-                return Err("ended by a second signal".into());
-            }
-            tracing::info!("draining: no new connections; a second signal ends at once");
-        }
+        Ok(shutdown.run(serving.as_mut(), reload, places).await?)
     }
 }
 
-/// The settings of the owner's account at the upstream, which the demo ignores.
+fn join(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The settings of the owner's account at the upstream, which the demo ignores. Those of users count: a limit is never
+/// ignored.
 fn account_settings() -> impl Iterator<Item = &'static str> {
-    sparekey_core::SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "ACCESS_KEYS")
+    sparekey_core::SETTINGS.iter().map(|setting| setting.name).filter(|name| !["ACCESS_KEYS", "USERS"].contains(name))
 }
 
 /// Starts the stand-in for OpenAI and makes it the upstream.
-async fn use_demo(values: &mut Values) -> Result<(), Box<dyn Error>> {
+async fn use_demo(sources: &mut Sources) -> Result<(), Box<dyn Error>> {
     let api_key = keygen::access_key("demo", keygen::DEFAULT_LENGTH)?;
     let address = sparekey_demo::start(api_key.expose()).await?;
-    for name in account_settings() {
-        values.unset(name);
-    }
-    values.set("OPENAI_API_KEY", api_key.expose().to_owned());
-    values.set("API_BASE", format!("http://{address}"));
+    account_settings().for_each(|name| sources.ignore(name));
+    sources.fix("OPENAI_API_KEY", api_key.expose().to_owned());
+    sources.fix("API_BASE", format!("http://{address}"));
     Ok(())
 }

@@ -8,13 +8,19 @@
 mod admin;
 mod app;
 mod config;
+mod health;
 mod listen;
 mod metrics;
+mod reload;
 mod rlimits;
+mod shutdown;
+mod users;
 
-use std::{error::Error, process::ExitCode};
+use std::{fmt, process::ExitCode};
 
+use clap::ArgMatches;
 use mimalloc::MiMalloc;
+use sparekey_proxy::online_check::Finding;
 
 use crate::{app::App, config::command_line};
 
@@ -28,32 +34,66 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     rlimits::set();
     let arguments = command_line::parse();
+    if let Some(code) = arguments.as_ref().and_then(run_without_server) {
+        return code;
+    }
     // This thread serves requests too, besides signals, the demo and the admin address.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let app = match runtime.block_on(App::load(arguments.as_ref())) {
+    if let Some(flags) = arguments.clone().filter(|flags| flags.subcommand_matches("health").is_some()) {
+        return runtime.block_on(health::ask(flags)).map_or_else(|reason| fail(&reason), |()| ExitCode::SUCCESS);
+    }
+    let check = arguments.as_ref().and_then(|flags| flags.subcommand_matches("check"));
+    let (is_check, is_online) = (check.is_some(), check.is_some_and(|check| check.get_flag("online")));
+    let app = match runtime.block_on(App::load(arguments)) {
         Ok(app) => app,
         Err(problems) => {
             eprintln!("sparekey: invalid settings:\n  {}", problems.join("\n  "));
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    if arguments.is_some_and(|arguments| arguments.subcommand_matches("check").is_some()) {
+    if is_check {
         println!("{}", app.summary());
-        return ExitCode::SUCCESS;
+        return if is_online { report(runtime.block_on(app.check_online())) } else { ExitCode::SUCCESS };
     }
     let result = runtime.block_on(app.run());
     // Dropping the runtime would wait for name lookups.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&*error),
+        Err(error) => fail(&error),
     }
 }
 
-fn fail(error: &dyn Error) -> ExitCode {
+/// Runs a subcommand that needs no runtime; `None` for others.
+fn run_without_server(arguments: &ArgMatches) -> Option<ExitCode> {
+    let (name, own) = arguments.subcommand()?;
+    Some(match name {
+        "users" => users::run(arguments.clone(), own),
+        "keygen" => keygen::command_line::run(own),
+        "completions" => {
+            command_line::print_completions(*own.get_one("shell")?);
+            ExitCode::SUCCESS
+        }
+        "man" => command_line::print_man_page().map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
+        _ => return None,
+    })
+}
+
+fn report(findings: Vec<Finding>) -> ExitCode {
+    let is_ok = findings.iter().all(Result::is_ok);
+    for finding in findings {
+        match finding {
+            Ok(text) => println!("  online          {text}"),
+            Err(text) => eprintln!("sparekey: {text}"),
+        }
+    }
+    if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn fail(error: &dyn fmt::Display) -> ExitCode {
     eprintln!("sparekey: {error}");
     ExitCode::FAILURE
 }

@@ -1,4 +1,9 @@
-//! Metrics in the [OpenMetrics format](https://prometheus.io/docs/specs/om/open_metrics_spec/), for Prometheus.
+//! Metrics for Prometheus, in the [OpenMetrics format](https://prometheus.io/docs/specs/om/open_metrics_spec/) or the older
+//! text format.
+
+mod classic_text;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -7,18 +12,20 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode, header::ACCEPT};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use sparekey_core::Keyring;
 use sparekey_proxy::{End, RequestRecord, Sink};
 
-/// The content type of [`Metrics::text`].
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Upper bounds of the buckets, in seconds: from an immediate rejection to a model that reasons for minutes.
 const HEAD_SECONDS: [f64; 12] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0];
@@ -29,6 +36,7 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     rejections: Family<RejectionLabels, Counter>,
     open: Gauge,
+    open_by_user: Family<UserLabels, Gauge>,
     received: Counter,
     dropped_headers: Counter,
     log_lines_dropped: Counter,
@@ -46,6 +54,7 @@ struct RequestLabels {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct RejectionLabels {
+    user: Option<Arc<str>>,
     code: &'static str,
 }
 
@@ -64,6 +73,16 @@ pub(crate) struct ConnectionMetrics {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ClosedLabels {
     reason: &'static str,
+}
+
+/// The metrics of reloads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReloadMetrics {
+    successful: Gauge,
+    last_success: Gauge,
+    /// 0 without a certificate.
+    certificate_expiry: Gauge,
+    user_expiry: Family<UserLabels, Gauge>,
 }
 
 /// The bound for which a connection was closed.
@@ -86,19 +105,65 @@ impl ConnectionMetrics {
     }
 }
 
+impl ReloadMetrics {
+    pub(crate) fn succeeded(&self, now: SystemTime) {
+        self.successful.set(1);
+        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs());
+        self.last_success.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn failed(&self) {
+        self.successful.set(0);
+    }
+
+    /// Records when the last key of each user ends.
+    pub(crate) fn users_expire(&self, keys: &Keyring) {
+        self.user_expiry.clear();
+        for (user, at) in keys.expiries() {
+            self.user_expiry.get_or_create(&UserLabels { user: Some(Arc::clone(user)) }).set(at.as_seconds());
+        }
+    }
+
+    /// Records when the certificate expires, in seconds since 1970.
+    pub(crate) fn certificate_expires(&self, seconds: i64) {
+        self.certificate_expiry.set(seconds);
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let help = "Whether the last reload succeeded; the start counts as one";
+        registry.register("last_reload_successful", help, self.successful.clone());
+        let name = "last_reload_success_timestamp";
+        registry.register_with_unit(
+            name,
+            "Time of the last successful reload",
+            Unit::Seconds,
+            self.last_success.clone(),
+        );
+        let (name, help) = ("user_expiry_timestamp", "When the last access key of a user ends, if all end");
+        registry.register_with_unit(name, help, Unit::Seconds, self.user_expiry.clone());
+        if self.certificate_expiry.get() > 0 {
+            let (name, help) = ("certificate_expiry_timestamp", "When the certificate of TLS_CERT expires");
+            registry.register_with_unit(name, help, Unit::Seconds, self.certificate_expiry.clone());
+        }
+    }
+}
+
 impl Metrics {
     /// Creates all metrics, at 0.
-    pub(crate) fn new(dropped_lines: Arc<AtomicU64>, connections: &ConnectionMetrics) -> Self {
+    pub(crate) fn new(dropped_lines: Arc<AtomicU64>, connections: &ConnectionMetrics, reloads: &ReloadMetrics) -> Self {
         let mut registry = Registry::with_prefix("sparekey");
+        reloads.register(&mut registry);
         registry.register("connections_open", "Open connections of clients", connections.open.clone());
         let help = "Connections of clients that were closed to keep a bound, by the setting";
         registry.register("connections_closed", help, connections.closed.clone());
         let requests = Family::default();
         registry.register("requests", "Finished requests, by user and status class", requests.clone());
         let rejections = Family::default();
-        registry.register("rejections", "Error responses of the proxy itself, by code", rejections.clone());
+        registry.register("rejections", "Error responses of the proxy itself, by user and code", rejections.clone());
         let open = Gauge::default();
         registry.register("requests_open", "Open requests, including streams and WebSockets", open.clone());
+        let open_by_user = Family::default();
+        registry.register("user_requests_open", "Open requests, by user", open_by_user.clone());
         let received = Counter::default();
         let bytes = || Unit::Bytes;
         registry.register_with_unit("received", "Bytes of request bodies", bytes(), received.clone());
@@ -123,6 +188,7 @@ impl Metrics {
             requests,
             rejections,
             open,
+            open_by_user,
             received,
             dropped_headers,
             log_lines_dropped,
@@ -132,8 +198,18 @@ impl Metrics {
         }
     }
 
-    /// Returns all metrics as text.
-    pub(crate) fn text(&self) -> String {
+    /// Returns the content type and all metrics, as `OpenMetrics` for a client that accepts it.
+    pub(crate) fn text(&self, headers: &HeaderMap) -> (&'static str, String) {
+        let accepts = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains("openmetrics-text"));
+        let text = self.open_metrics();
+        if headers.get_all(ACCEPT).iter().any(accepts) {
+            (OPEN_METRICS, text)
+        } else {
+            (CLASSIC_TEXT, classic_text::from_open_metrics(&text))
+        }
+    }
+
+    fn open_metrics(&self) -> String {
         let dropped = self.dropped_lines.load(Ordering::Relaxed);
         self.log_lines_dropped.inc_by(dropped.saturating_sub(self.log_lines_dropped.get()));
         let mut text = String::new();
@@ -152,6 +228,10 @@ impl Sink for Metrics {
         self.open.inc();
     }
 
+    fn authenticated(&self, user: &Arc<str>) {
+        self.open_by_user.get_or_create(&UserLabels { user: Some(Arc::clone(user)) }).inc();
+    }
+
     fn received(&self, bytes: usize) {
         self.received.inc_by(bytes as u64);
     }
@@ -162,12 +242,15 @@ impl Sink for Metrics {
 
     fn finished(&self, request: &RequestRecord, _: End) {
         self.open.dec();
+        if let Some(user) = &request.user {
+            self.open_by_user.get_or_create(&UserLabels { user: Some(Arc::clone(user)) }).dec();
+        }
         let user = || request.user.clone();
         let class = request.response.map_or("none", |(status, _)| class(status));
         self.requests.get_or_create(&RequestLabels { user: user(), class }).inc();
         self.sent.get_or_create(&UserLabels { user: user() }).inc_by(request.bytes);
         if let Some(code) = request.rejection {
-            self.rejections.get_or_create(&RejectionLabels { code }).inc();
+            self.rejections.get_or_create(&RejectionLabels { user: user(), code }).inc();
         } else if let Some((_, head)) = request.response.filter(|_| request.user.is_some()) {
             self.upstream_head.observe(head.as_secs_f64());
         }

@@ -6,15 +6,14 @@ use rlimit::{Resource, increase_nofile_limit};
 const RESERVED: usize = 64;
 
 /// The number of clients that the limit of file descriptors allows; at least one. A quarter is kept back for connections to
-/// the upstream, which is as many as one user may have requests.
+/// the upstream: requests over HTTP/2 share one, and clients that wait need none.
 pub(crate) fn max_clients() -> usize {
     let descriptors = Resource::NOFILE.get_soft().ok().and_then(|limit| limit.try_into().ok()).unwrap_or(usize::MAX);
     let connections = descriptors.saturating_sub(RESERVED);
     (connections - connections / 4).max(1)
 }
 
-/// Raises the limit of file descriptors to its maximum, because each client needs two: its own
-/// connection and one to the upstream. Disables core dumps, because they would contain the API key. If the system
+/// Raises the limit of file descriptors to its maximum, because each client needs one or two. Disables core dumps, because they would contain the API key. If the system
 /// refuses, the limits stay as they are.
 pub(crate) fn set() {
     let _ = increase_nofile_limit(u64::MAX);

@@ -7,6 +7,8 @@
 //! [v1]: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 //! [alb]: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
 
+use std::net::{IpAddr, SocketAddr};
+
 use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, method::InvalidMethod, uri::InvalidUri};
@@ -17,13 +19,15 @@ use crate::{
     target,
 };
 
-/// The response format that the sender of an event accepts.
+/// What an event says beside the request: the response format that its sender accepts, and the client.
 #[derive(Clone, Copy, Debug)]
 pub struct EventSource {
     /// Headers are sent as `multiValueHeaders`.
     pub multi_value_headers: bool,
     /// The largest buffered response: bytes of its JSON, inclusive.
     pub max_response: usize,
+    /// The address of the client, as the sender sees it.
+    pub client: Option<IpAddr>,
 }
 
 /// The body of a request as its event has it. Decoding takes memory and time, so it waits until the request is admitted.
@@ -95,11 +99,20 @@ struct Context {
     http: Option<Http>,
     stage: Option<String>,
     elb: Option<IgnoredAny>,
+    identity: Option<Identity>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    source_ip: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Http {
     method: String,
+    source_ip: Option<String>,
 }
 
 /// Reads an event.
@@ -109,12 +122,12 @@ struct Http {
 pub fn read(json: &[u8]) -> Result<(Request<EncodedBody>, EventSource), EventError> {
     let event: Event = serde_json::from_slice(json)?;
     let is_balancer = event.request_context.elb.is_some();
-    let source = EventSource {
-        multi_value_headers: event.multi_value_headers.is_some(),
-        max_response: if is_balancer { MAX_BALANCER_RESPONSE } else { MAX_RESPONSE },
-    };
+    let has_lists = event.multi_value_headers.is_some();
 
-    let method = event.request_context.http.map(|http| http.method).or(event.http_method);
+    let (method, source_ip) = match (event.request_context.http, event.request_context.identity) {
+        (Some(http), _) => (Some(http.method), http.source_ip),
+        (None, identity) => (event.http_method, identity.and_then(|identity| identity.source_ip)),
+    };
     let target = if let Some(path) = &event.raw_path {
         // `rawPath` includes the stage of an HTTP API. A Function URL's stage, `$default`, is not in it.
         let stage = event.request_context.stage.as_deref().unwrap_or_default();
@@ -133,7 +146,25 @@ pub fn read(json: &[u8]) -> Result<(Request<EncodedBody>, EventSource), EventErr
     *request.headers_mut() = headers(pairs::flatten(event.multi_value_headers, event.headers));
     // HTTP/1.1 would allow an upgrade, which an event cannot carry.
     *request.version_mut() = Version::HTTP_2;
+    let source = EventSource {
+        multi_value_headers: has_lists,
+        max_response: if is_balancer { MAX_BALANCER_RESPONSE } else { MAX_RESPONSE },
+        client: if is_balancer { appended_address(request.headers()) } else { source_ip.as_deref().and_then(address) },
+    };
     Ok((request, source))
+}
+
+/// The address that a load balancer [has appended][append]; all before it is the client's.
+///
+/// [append]: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
+fn appended_address(headers: &HeaderMap) -> Option<IpAddr> {
+    let value = headers.get_all("x-forwarded-for").iter().next_back()?;
+    address(value.to_str().ok()?.rsplit(',').next()?.trim())
+}
+
+/// An address, or an address with its port.
+fn address(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip()))
 }
 
 /// Invalid names and values are skipped: the sender has parsed HTTP and does not forward any.

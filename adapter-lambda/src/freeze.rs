@@ -24,7 +24,7 @@ pub(crate) struct FreezeAwareUpstream {
 
 impl FreezeAwareUpstream {
     pub(crate) fn new(tls: Arc<ClientConfig>, timeouts: Timeouts) -> Self {
-        let current = RefCell::new((Rc::new(Upstream::new(Some(&tls), timeouts)), SystemTime::now()));
+        let current = RefCell::new((Rc::new(Upstream::new(Some(&tls), None, timeouts)), SystemTime::now()));
         Self { tls, timeouts, current }
     }
 
@@ -42,7 +42,7 @@ impl FreezeAwareUpstream {
         let mut current = self.current.borrow_mut();
         // An error means that the clock was set back, which is no sign of a freeze.
         if now.duration_since(current.1).is_ok_and(|idle| idle > IDLE_TIMEOUT) {
-            current.0 = Rc::new(Upstream::new(Some(&self.tls), self.timeouts));
+            current.0 = Rc::new(Upstream::new(Some(&self.tls), None, self.timeouts));
         }
         current.1 = now;
         Rc::clone(&current.0)

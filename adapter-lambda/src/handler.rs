@@ -1,13 +1,13 @@
 //! Handles one invocation: its event in, the response out.
 
-use std::{cell::Cell, collections::HashMap, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::HashMap, convert::Infallible, sync::Arc, time::SystemTime};
 
-use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::{Request, Response, response::Parts};
 use http_body_util::Full;
 use rustls::ClientConfig;
-use sparekey_core::{Config, ConfigError, Exchange, Gate, Rejection, UpstreamFailure};
-use sparekey_proxy::{AccessLog, Body, Decision, Outcome, Proxy, Sinks};
+use sparekey_core::{ConfigError, Exchange, Rejection, UpstreamFailure};
+use sparekey_proxy::{AccessLog, Admitted, Body, BodySizes, Bounds, Decision, Outcome, Proxy, Sinks};
 use tokio::{
     sync::OnceCell,
     task::yield_now,
@@ -20,14 +20,16 @@ use crate::{
     response::{self, LambdaResponse},
     runtime_api::Invocation,
     secrets,
-    settings::{Mode, Settings},
+    settings::{self, Mode, Settings},
     stream::StreamedResponse,
+    users::{self, RETRY_PAUSE, ReloadedUsers},
 };
 
 /// Handles the invocations of an environment.
 pub(crate) struct Handler {
     /// Returns a setting by its name.
     get: fn(&str) -> Option<String>,
+    sinks: Sinks,
     tls: Arc<ClientConfig>,
     /// Initialised with the first event, because the extension with the secrets does not respond earlier.
     service: OnceCell<Service>,
@@ -35,24 +37,29 @@ pub(crate) struct Handler {
     failed: Cell<Option<Instant>>,
 }
 
-/// How long a failure is remembered: short for an owner who has corrected a setting.
-const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// The platform bounds an event, of which there is one at a time.
+const BOUNDS: Bounds =
+    Bounds { requests_per_user: usize::MAX, bodies: BodySizes { body: usize::MAX, total: usize::MAX } };
 
 struct Service {
+    users: ReloadedUsers,
     proxy: Proxy,
     upstream: FreezeAwareUpstream,
     mode: Mode,
 }
 
 impl Handler {
-    pub(crate) fn new(get: fn(&str) -> Option<String>) -> std::io::Result<Self> {
-        Ok(Self { get, tls: sparekey_upstream::client_tls()?, service: OnceCell::new(), failed: Cell::new(None) })
+    pub(crate) fn new(get: fn(&str) -> Option<String>, access_log: AccessLog) -> std::io::Result<Self> {
+        let sinks = Sinks::new(vec![Arc::new(access_log)]);
+        let tls = sparekey_upstream::client_tls()?;
+        Ok(Self { get, sinks, tls, service: OnceCell::new(), failed: Cell::new(None) })
     }
 
     /// Responds to an event. An error of its request is a response too.
     pub(crate) async fn handle(&self, invocation: &Invocation) -> Result<LambdaResponse, EventError> {
         let (request, source) = event::read(&invocation.event)?;
         if let Some(service) = self.service().await {
+            service.users.refresh(SystemTime::now()).await;
             return service.serve(request, source, invocation.deadline).await;
         }
         let (head, body) = Rejection::misconfigured().to_response().into_parts();
@@ -66,30 +73,24 @@ impl Handler {
         }
         let service = self.service.get_or_try_init(|| self.init()).await;
         self.failed.set(service.is_err().then(Instant::now));
-        let logged = |error: &ConfigError| {
-            tracing::error!("invalid settings: {}", error.to_string().replace('\n', "; "));
-        };
-        service.inspect_err(logged).ok()
+        service.inspect_err(users::log).ok()
     }
 
     async fn init(&self) -> Result<Service, ConfigError> {
         let mut problems = Vec::new();
         let settings = Settings::read(self.get, &mut problems);
-        let secrets = secrets::fetch(self.get).await.unwrap_or_else(|found| {
+        let secrets = secrets::fetch_all(self.get).await.unwrap_or_else(|found| {
             problems.extend(found);
             HashMap::new()
         });
         if !problems.is_empty() {
             return Err(problems.into());
         }
-        let config = Config::from_lookup(|name| secrets.get(name).cloned().or_else(|| (self.get)(name)))?;
-        for warning in config.warnings() {
-            tracing::warn!("{warning}");
-        }
-        let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
+        settings::unused(self.get).for_each(|warning| tracing::warn!("{warning}"));
+        let users = ReloadedUsers::init(self.get, secrets, SystemTime::now()).await?;
         let upstream = FreezeAwareUpstream::new(Arc::clone(&self.tls), settings.timeouts);
-        let proxy = Proxy::new(gate, Sinks::new(vec![Arc::new(AccessLog)]), usize::MAX);
-        Ok(Service { proxy, upstream, mode: settings.mode })
+        let proxy = Proxy::new(users.gate(), self.sinks.clone(), BOUNDS);
+        Ok(Service { users, proxy, upstream, mode: settings.mode })
     }
 }
 
@@ -101,19 +102,13 @@ impl Service {
         deadline: Instant,
     ) -> Result<LambdaResponse, EventError> {
         let (head, body) = request.into_parts();
-        let (response, exchange) = match self.proxy.admit(head, |_| None) {
+        let (response, exchange) = match self.proxy.admit(head, |_| source.client) {
             Decision::Respond(response) => (response, None),
-            Decision::Forward(admitted) => {
-                let body = body.decode()?;
-                let upstream = self.upstream.get();
-                // An idle connection may have closed during a freeze; its task must run before the connection is used.
-                yield_now().await;
-                match admitted.send(&upstream, Full::new(body), Some(deadline)).await {
-                    Outcome::Response(response, exchange) => (response, exchange),
-                    // Never sent: an event cannot ask for a WebSocket.
-                    Outcome::Tunnel(_, tunnel) => (tunnel.refuse(), None),
-                }
-            }
+            Decision::Forward(admitted) => self.send(admitted, Full::new(body.decode()?), deadline).await,
+            Decision::Read(unread) => match self.proxy.read(unread, Full::new(body.decode()?)).await {
+                Ok((admitted, body)) => self.send(admitted, body, deadline).await,
+                Err(response) => (*response, None),
+            },
         };
         Ok(match self.mode {
             Mode::Stream => {
@@ -123,6 +118,22 @@ impl Service {
             }
             Mode::Buffer => LambdaResponse::Whole(deliver_whole(response, exchange, source, deadline).await),
         })
+    }
+}
+
+impl Service {
+    async fn send<B>(&self, admitted: Admitted, body: B, deadline: Instant) -> (Response<Body>, Option<Exchange>)
+    where
+        B: http_body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
+        let upstream = self.upstream.get();
+        // An idle connection may have closed during a freeze; its task must run before the connection is used.
+        yield_now().await;
+        match admitted.send(&upstream, body, Some(deadline)).await {
+            Outcome::Response(response, exchange) => (response, exchange),
+            // Never sent: an event cannot ask for a WebSocket.
+            Outcome::Tunnel(_, tunnel) => (tunnel.refuse(), None),
+        }
     }
 }
 
@@ -165,26 +176,29 @@ async fn collect(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use sparekey_upstream::Timeouts;
 
     use super::*;
 
     #[test]
     fn health_checks_do_not_hide_a_freeze() {
-        let settings = |name: &str| match name {
+        let settings: fn(&str) -> Option<String> = |name| match name {
             "OPENAI_API_KEY" => Some("sk-proj-abcdef".to_owned()),
             "ACCESS_KEYS" => Some("sk-Tom-abcdefgh".to_owned()),
             _ => None,
         };
-        let gate = Gate::new(Config::from_lookup(settings).unwrap());
-        let timeouts = Timeouts { response_head: Timeouts::DEFAULT, body_idle: Timeouts::DEFAULT };
+        let timeouts = Timeouts { response_head: Duration::from_secs(1), body_idle: Duration::from_secs(1) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let users = runtime.block_on(ReloadedUsers::init(settings, HashMap::new(), SystemTime::now())).unwrap();
         let service = Service {
-            proxy: Proxy::new(Arc::new(ArcSwap::from_pointee(gate)), Sinks::new(Vec::new()), usize::MAX),
+            proxy: Proxy::new(users.gate(), Sinks::new(Vec::new()), BOUNDS),
+            users,
             upstream: FreezeAwareUpstream::new(sparekey_upstream::client_tls().unwrap(), timeouts),
             mode: Mode::Buffer,
         };
         let last_used = service.upstream.last_used();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let event = br#"{"rawPath":"/healthz","requestContext":{"http":{"method":"GET"}}}"#;
             let (request, source) = event::read(event).unwrap();

@@ -14,6 +14,7 @@ mod runtime_api;
 mod secrets;
 mod settings;
 mod stream;
+mod users;
 
 use std::{env, error::Error, process::ExitCode, rc::Rc};
 
@@ -34,10 +35,10 @@ fn main() -> ExitCode {
 
 /// Polls for events until the environment ends.
 fn run() -> Result<(), Box<dyn Error>> {
-    settings::start_log();
+    let access_log = settings::start_log();
     let api = env::var("AWS_LAMBDA_RUNTIME_API").map_err(|_| "AWS_LAMBDA_RUNTIME_API is not set; Lambda sets it")?;
     let concurrency = env::var("AWS_LAMBDA_MAX_CONCURRENCY").ok().and_then(|number| number.parse().ok()).unwrap_or(1);
-    let handler = Rc::new(Handler::new(|name| env::var(name).ok())?);
+    let handler = Rc::new(Handler::new(|name| env::var(name).ok(), access_log)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let mut pollers = JoinSet::new();

@@ -9,9 +9,12 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 use sparekey_core::{Problem, SETTINGS};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{loopback::Loopback, target};
+
+/// Read apart from the other settings, because it is read again.
+pub(crate) const USERS: &str = "USERS";
 
 /// A service that stores secrets.
 struct SecretStore {
@@ -34,47 +37,66 @@ const STORES: [SecretStore; 2] = [
 
 /// The extension starts together with the function and serves only after the first event has arrived. Three seconds
 /// are many times its start, and a tenth of the shortest limit of an event source.
-const START_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(3);
+/// The extension asks AWS, which responds within a fraction of a second.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Short against the extension's start, long against one request to it.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Reads every secret setting that is given by name.
+/// Reads every secret setting that is given by name, but for `USERS`.
 ///
 /// # Errors
 /// All problems. None contains the name, because an owner may have put the secret there by mistake.
-pub(crate) async fn fetch(get: impl Fn(&str) -> Option<String>) -> Result<HashMap<&'static str, String>, Vec<Problem>> {
-    let text = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-    let port = text("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT").unwrap_or_else(|| "2773".to_owned());
-    let token = text("AWS_SESSION_TOKEN").unwrap_or_default();
+pub(crate) async fn fetch_all(
+    get: impl Fn(&str) -> Option<String>,
+) -> Result<HashMap<&'static str, String>, Vec<Problem>> {
     let (mut values, mut problems) = (HashMap::new(), Vec::new());
-    for setting in SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name) {
-        let given: Vec<_> =
-            STORES.iter().filter_map(|store| Some((store, text(&format!("{setting}{}", store.suffix))?))).collect();
-        let [(store, secret_name)] = given.as_slice() else {
-            if !given.is_empty() {
-                problems.push(format!("{setting}_PARAMETER and {setting}_SECRET are both set; keep one"));
-            }
-            continue;
-        };
-        if text(setting).is_some() {
-            problems.push(format!("{setting} and {setting}{} are both set; keep one", store.suffix));
-            continue;
-        }
-        match fetch_one(&port, &token, store, secret_name).await {
-            Ok(value) => {
-                values.insert(setting, value);
-            }
-            Err(reason) => problems.push(format!("{setting}{} could not be read: {reason}", store.suffix)),
+    for setting in SETTINGS.iter().filter(|setting| setting.secret && setting.name != USERS) {
+        match fetch(&get, setting.name, START_TIMEOUT).await {
+            Ok(value) => values.extend(value.map(|value| (setting.name, value))),
+            Err(problem) => problems.push(Problem::Adapter(problem)),
         }
     }
-    if problems.is_empty() { Ok(values) } else { Err(problems.into_iter().map(Problem::Adapter).collect()) }
+    if problems.is_empty() { Ok(values) } else { Err(problems) }
 }
 
-async fn fetch_one(port: &str, token: &str, store: &SecretStore, name: &str) -> Result<String, String> {
+/// Reads a setting that is given by name; `None` if it is not. The extension may take `start_timeout` to start.
+///
+/// # Errors
+/// The problem, without the name.
+pub(crate) async fn fetch(
+    get: impl Fn(&str) -> Option<String>,
+    setting: &str,
+    start_timeout: Duration,
+) -> Result<Option<String>, String> {
+    let text = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    let given: Vec<_> =
+        STORES.iter().filter_map(|store| Some((store, text(&format!("{setting}{}", store.suffix))?))).collect();
+    let [(store, secret_name)] = given.as_slice() else {
+        let both = format!("{setting}_PARAMETER and {setting}_SECRET are both set; keep one");
+        return if given.is_empty() { Ok(None) } else { Err(both) };
+    };
+    if text(setting).is_some() {
+        return Err(format!("{setting} and {setting}{} are both set; keep one", store.suffix));
+    }
+    let port = text("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT").unwrap_or_else(|| "2773".to_owned());
+    let token = text("AWS_SESSION_TOKEN").unwrap_or_default();
+    let value = fetch_one(&port, &token, store, secret_name, start_timeout).await;
+    value.map(Some).map_err(|reason| format!("{setting}{} could not be read: {reason}", store.suffix))
+}
+
+async fn fetch_one(
+    port: &str,
+    token: &str,
+    store: &SecretStore,
+    name: &str,
+    start_timeout: Duration,
+) -> Result<String, String> {
     let path = format!("{}{}", store.target, target::encode(name));
-    let give_up = Instant::now() + START_TIMEOUT;
+    let give_up = Instant::now() + start_timeout;
     loop {
-        let reason = match send(port, token, &path).await {
+        let response = timeout(RESPONSE_TIMEOUT, send(port, token, &path)).await;
+        let reason = match response.map_err(|_| "the extension did not respond in time")? {
             Ok((200, body)) => {
                 let body: Value = serde_json::from_slice(&body).unwrap_or_default();
                 let value = body.pointer(store.pointer).and_then(Value::as_str);

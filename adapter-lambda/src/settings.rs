@@ -1,11 +1,18 @@
 //! The settings that only the function has.
 
-use std::{env, str::FromStr as _};
+use std::{env, str::FromStr as _, time::Duration};
 
 use sparekey_core::{Problem, setting};
-use sparekey_proxy::log::{self, Format};
+use sparekey_proxy::{
+    AccessLog,
+    log::{self, Format},
+};
 use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
 use tracing_subscriber::filter::{LevelFilter, Targets};
+
+/// Variables that name a proxy for the way to the upstream. The function does not use them: it runs in AWS's network or in a
+/// VPC, whose routes the owner sets.
+const PROXIES: [&str; 3] = ["HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY"];
 
 /// How responses are delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,7 +31,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads the settings. Each problem is added to `problems`, and the default is used in its place.
+    /// Reads the settings. Each problem is added to `problems`; then the result must not be used.
     pub(crate) fn read(get: impl Fn(&str) -> Option<String>, problems: &mut Vec<Problem>) -> Self {
         let read = |name: &str| setting(&get, name);
         let mut problem = |sentence: String| problems.push(Problem::Adapter(sentence));
@@ -36,18 +43,26 @@ impl Settings {
                 Mode::Stream
             }
         };
-        let [response_head, body_idle] = Timeouts::SETTINGS.map(|name| {
-            read(name).map_or(Some(Timeouts::DEFAULT), |text| parse_seconds(&text)).unwrap_or_else(|| {
+        let [response_head, body_idle] = Timeouts::SETTINGS.map(|(name, default)| {
+            let text = read(name);
+            parse_seconds(text.as_deref().unwrap_or(default)).unwrap_or_else(|| {
                 problem(format!("{name} must be {SECONDS}"));
-                Timeouts::DEFAULT
+                Duration::ZERO
             })
         });
         Self { mode, timeouts: Timeouts { response_head, body_idle } }
     }
 }
 
+/// Returns a warning for each variable that the function does not use although programs usually do.
+pub(crate) fn unused(get: impl Fn(&str) -> Option<String>) -> impl Iterator<Item = String> {
+    let names = PROXIES.into_iter().flat_map(|name| [name.to_owned(), name.to_ascii_lowercase()]);
+    let set = names.filter(move |name| get(name).is_some_and(|value| !value.trim().is_empty()));
+    set.map(|name| format!("{name} is set, but this function connects to the upstream without a proxy"))
+}
+
 /// Starts the log. Each line is a JSON object, which `CloudWatch` can search.
-pub(crate) fn start_log() {
+pub(crate) fn start_log() -> AccessLog {
     let level = env::var("LOG").ok().and_then(|text| LevelFilter::from_str(text.trim()).ok());
-    log::start(Format::Json, Targets::new().with_default(level.unwrap_or(LevelFilter::INFO)));
+    log::start(Format::Json, Targets::new().with_default(level.unwrap_or(LevelFilter::INFO)))
 }

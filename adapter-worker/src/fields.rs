@@ -1,7 +1,7 @@
 //! Header fields between the runtime and the core.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use worker::{Result, js_sys::Array, web_sys::Headers};
+use worker::{js_sys::Array, wasm_bindgen::JsValue, web_sys::Headers};
 
 /// The fields of a message, read across the wasm boundary once.
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl Fields {
     }
 
     /// Changes `headers`, which has these fields, to `wanted`. Unchanged fields keep their bytes and their lines.
-    pub(crate) fn write(&self, headers: &Headers, wanted: &HeaderMap) -> Result<()> {
+    pub(crate) fn write(&self, headers: &Headers, wanted: &HeaderMap) -> Result<(), JsValue> {
         let is_unchanged = |name: &str| wanted.contains_key(name) && self.map.get_all(name) == wanted.get_all(name);
         for name in self.names.iter().filter(|name| !is_unchanged(name)) {
             headers.delete(name)?;
@@ -44,7 +44,7 @@ impl Fields {
 
 /// [Isomorphic encode](https://infra.spec.whatwg.org/#isomorphic-encode); UTF-8 if the runtime has decoded UTF-8.
 fn isomorphic_encode(text: &str) -> Vec<u8> {
-    text.chars().map(u8::try_from).collect::<std::result::Result<_, _>>().unwrap_or_else(|_| text.as_bytes().to_vec())
+    text.chars().map(u8::try_from).collect::<Result<_, _>>().unwrap_or_else(|_| text.as_bytes().to_vec())
 }
 
 /// [Isomorphic decode](https://infra.spec.whatwg.org/#isomorphic-decode).

@@ -2,9 +2,8 @@
 
 use http::{HeaderMap, request, response};
 use worker::{
-    Result,
     js_sys::{self, Uint8Array},
-    wasm_bindgen::JsCast as _,
+    wasm_bindgen::{JsCast as _, JsValue},
     wasm_bindgen_futures::JsFuture,
     web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope},
 };
@@ -12,7 +11,7 @@ use worker::{
 use crate::fields::Fields;
 
 /// A request's head, and its fields as received. `Err` if the target is not a URI.
-pub(crate) fn request_head(request: &Request) -> std::result::Result<(request::Parts, Fields), HeaderMap> {
+pub(crate) fn request_head(request: &Request) -> Result<(request::Parts, Fields), HeaderMap> {
     let fields = Fields::read(&request.headers());
     let head = http::Request::builder().method(&*request.method()).uri(request.url()).body(());
     let Ok((mut head, ())) = head.map(http::Request::into_parts) else { return Err(fields.map) };
@@ -20,12 +19,22 @@ pub(crate) fn request_head(request: &Request) -> std::result::Result<(request::P
     Ok((head, fields))
 }
 
-/// Sends an admitted head with the body of the request, whose fields are `received`.
-pub(crate) async fn send(head: &request::Parts, request: &Request, received: &Fields) -> Result<Response> {
+/// Sends an admitted head with the body of the request, whose fields are `received`; or with `body`, if that was read.
+pub(crate) async fn send(
+    head: &request::Parts,
+    request: &Request,
+    received: &Fields,
+    body: Option<&Uint8Array>,
+) -> Result<Response, JsValue> {
     let headers = Headers::new_with_headers(&request.headers())?;
     received.write(&headers, &head.headers)?;
+    let own = RequestInit::new();
+    own.set_method(head.method.as_str());
     // Created from the client's request, it keeps the method, and a body with any method.
-    let outgoing = Request::new_with_str_and_init(&head.uri.to_string(), request.unchecked_ref())?;
+    let source = if body.is_some() { &own } else { request.unchecked_ref() };
+    // A GET with a body is refused here.
+    own.set_body_opt_u8_array(body.filter(|body| body.length() > 0));
+    let outgoing = Request::new_with_str_and_init(&head.uri.to_string(), source)?;
     let init = RequestInit::new();
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
@@ -36,7 +45,7 @@ pub(crate) async fn send(head: &request::Parts, request: &Request, received: &Fi
 }
 
 /// The head of the upstream's response, and its fields as received.
-pub(crate) fn response_head(upstream: &Response) -> Result<(response::Parts, Fields)> {
+pub(crate) fn response_head(upstream: &Response) -> Result<(response::Parts, Fields), JsValue> {
     let head = http::Response::builder().status(upstream.status()).body(());
     let (mut head, ()) = head.map_err(|error| error.to_string())?.into_parts();
     let fields = Fields::read(&upstream.headers());
@@ -45,7 +54,7 @@ pub(crate) fn response_head(upstream: &Response) -> Result<(response::Parts, Fie
 }
 
 /// The upstream's response, whose fields are `received`, with the head from the core. Its WebSocket, if any, is kept.
-pub(crate) fn streamed(head: &response::Parts, upstream: &Response, received: &Fields) -> Result<Response> {
+pub(crate) fn streamed(head: &response::Parts, upstream: &Response, received: &Fields) -> Result<Response, JsValue> {
     let init = upstream.unchecked_ref();
     let response = Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), init)?;
     received.write(&response.headers(), &head.headers)?;
@@ -53,7 +62,7 @@ pub(crate) fn streamed(head: &response::Parts, upstream: &Response, received: &F
 }
 
 /// A response of the core; one without a body may have a [null body status](https://fetch.spec.whatwg.org/#null-body-status).
-pub(crate) fn whole(reply: http::Response<impl AsRef<[u8]>>) -> Result<Response> {
+pub(crate) fn whole(reply: http::Response<impl AsRef<[u8]>>) -> Result<Response, JsValue> {
     let (head, body) = reply.into_parts();
     let init = ResponseInit::new();
     init.set_status(head.status.as_u16());

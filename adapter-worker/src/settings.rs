@@ -1,39 +1,102 @@
-//! Settings from variables, secrets and Secrets Store bindings, read once per isolate.
+//! The settings of the isolate, and when they are read again.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::{cell::RefCell, sync::Arc};
 
-use sparekey_core::{Config, ConfigError, Gate, SETTINGS};
+use sparekey_core::{CompiledUsers, Config, Gate, read_env_key};
+use sparekey_policy::{Timestamp, UserField};
 use worker::{
-    Env, SecretStore, console_warn,
-    js_sys::Reflect,
-    wasm_bindgen::{JsCast as _, JsValue},
+    Env, console_error, console_warn,
+    js_sys::Date,
+    wasm_bindgen::JsValue,
+    wasm_bindgen_futures::{JsFuture, future_to_promise},
+    worker_sys::Context,
 };
 
-static GATE: OnceLock<Arc<Gate>> = OnceLock::new();
+use crate::bindings::{self, Values};
 
-/// The gate of the isolate. After an error, the next request reads again: a Secrets Store may have been unreachable.
-pub(crate) async fn gate(env: &Env) -> Result<&'static Arc<Gate>, ConfigError> {
-    if let Some(gate) = GATE.get() {
-        return Ok(gate);
-    }
-    let mut settings = BTreeMap::new();
-    for setting in SETTINGS {
-        let binding = Reflect::get(env, &JsValue::from(setting.name)).unwrap_or_default();
-        // A binding that cannot be read must not count as a setting that is not set.
-        let value = value(binding).await.map_err(|_| ConfigError::unreadable(setting.name))?;
-        settings.extend(value.map(|value| (setting.name, value)));
-    }
-    let config = Config::from_lookup(|name| settings.get(name).cloned())?;
-    for warning in config.warnings() {
-        console_warn!("{warning}");
-    }
-    Ok(GATE.get_or_init(|| Arc::new(Gate::new(config))))
+/// For how many milliseconds the values are used. A Secrets Store or a KV namespace may have others then.
+const MAX_AGE: f64 = 30_000.0;
+/// The same for settings that are invalid or cannot be read. Requests without a key must not cause a read each.
+const RETRY_PAUSE: f64 = 5_000.0;
+
+/// The settings of the isolate.
+struct Loaded {
+    /// `None`: no settings were valid yet.
+    gate: Option<Arc<Gate>>,
+    /// The last valid ones; `None`: the users are unknown.
+    values: Option<Values>,
+    /// Infinite before the first read has ended.
+    read_at: f64,
 }
 
-async fn value(binding: JsValue) -> worker::Result<Option<String>> {
-    match binding.as_string() {
-        None if !binding.is_undefined() => SecretStore::unchecked_from_js(binding).get().await,
-        text => Ok(text),
+thread_local! {
+    static LOADED: RefCell<Loaded> = const { RefCell::new(Loaded { gate: None, values: None, read_at: f64::INFINITY }) };
+}
+
+/// The gate for the next request. After an error, the last one.
+pub(crate) async fn gate(env: &Env, context: &Context) -> Option<Arc<Gate>> {
+    let now = Date::now();
+    let is_due = LOADED.with_borrow_mut(|loaded| {
+        let max_age = if loaded.values.is_some() { MAX_AGE } else { RETRY_PAUSE };
+        // A clock that was set back counts as too old.
+        let is_due = !(0.0..max_age).contains(&(now - loaded.read_at));
+        if is_due && loaded.read_at.is_finite() {
+            // Other requests don't read meanwhile.
+            loaded.read_at = now;
+        }
+        is_due
+    });
+    if is_due {
+        let env = env.clone();
+        let reading = future_to_promise(async move {
+            load(&env, now).await;
+            Ok(JsValue::UNDEFINED)
+        });
+        // A client that leaves must not stop it: the last settings would be used for as long again.
+        let _ = context.wait_until(&reading);
+        let _ = JsFuture::from(reading).await;
     }
+    LOADED.with_borrow(|loaded| loaded.gate.clone())
+}
+
+/// Reads the settings again. After an error, the last ones stay.
+async fn load(env: &Env, now: f64) {
+    let (values, failure) = bindings::read(env).await;
+    let (is_unchanged, has_last) = LOADED
+        .with_borrow(|loaded| (failure.is_none() && loaded.values.as_ref() == Some(&values), loaded.values.is_some()));
+    if is_unchanged {
+        return;
+    }
+    let get = |name: &str| values.iter().find(|(set, _)| *set == name).map(|(_, value)| value.clone());
+    let users = CompiledUsers {
+        enforced: &UserField::STATELESS,
+        allows_keyless_users: has_last,
+        read_key: |source: &_| read_env_key(source, |name| bindings::get(env, name).as_string()),
+    };
+    let has_users = failure.is_some() || get("USERS").is_some();
+    let (config, values) = match failure.map_or_else(|| Config::with_users(get, &users), Err) {
+        Ok(config) => {
+            for warning in config.warnings() {
+                console_warn!("{warning}");
+            }
+            (config, Some(values))
+        }
+        Err(error) => {
+            // For the owner, in the Worker's logs.
+            console_error!("invalid settings: {}", error.to_string().replace('\n', "; "));
+            LOADED.with_borrow_mut(|loaded| loaded.read_at = now);
+            if has_last || !has_users {
+                return;
+            }
+            let Ok(config) = Config::with_unknown_users(get) else { return };
+            (config, None)
+        }
+    };
+    LOADED.set(Loaded { gate: Some(Arc::new(Gate::new(config))), values, read_at: now });
+}
+
+/// The time, for the gate.
+#[allow(clippy::cast_possible_truncation, reason = "milliseconds until the year 287396 are exact")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_micros((Date::now() * 1e3) as i64)
 }

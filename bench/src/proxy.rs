@@ -48,6 +48,23 @@ pub(crate) fn valid_key() -> String {
     key(KEYS - 1)
 }
 
+/// The access key of a user with limits that depend on earlier requests.
+pub(crate) fn rates_key() -> String {
+    key(0)
+}
+
+/// The access key of a user who may use some models only.
+pub(crate) fn models_key() -> String {
+    key(1)
+}
+
+/// Limits that no load reaches.
+fn users() -> String {
+    "[users.user0]\nrequests_per_minute = 1000000\nconcurrent_requests = 1000\n\
+     [users.user1]\nmodels = [\"gpt-5*\", \"text-embedding-3-*\"]\n"
+        .to_owned()
+}
+
 /// Returns the command of a program: the variable `NGINX` or `HAPROXY`, or its name.
 pub(crate) fn command_line(name: &str) -> Vec<String> {
     let words = env::var(name.to_uppercase()).unwrap_or_else(|_| name.to_owned());
@@ -153,6 +170,7 @@ impl ProxyConfig<'_> {
             ("LOG", "off".to_owned()),
             // The upstream's routes are not those of OpenAI's API.
             ("ROUTES", "all".to_owned()),
+            ("USERS", users()),
         ]);
     }
 

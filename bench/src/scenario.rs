@@ -9,7 +9,7 @@ use std::{
 use crate::{
     load::{Expected, LoadGenerator, Workload, request},
     payload::{self, Checksum},
-    proxy::{ProxyProcess, key, valid_key},
+    proxy::{ProxyProcess, key, models_key, rates_key, valid_key},
     upstream::UpstreamProtocol,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Scenario {
     requests: usize,
 }
 
-pub(crate) const SCENARIOS: [Scenario; 6] = [
+pub(crate) const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "json",
         unit: "CPU µs per request",
@@ -52,6 +52,11 @@ pub(crate) const SCENARIOS: [Scenario; 6] = [
         clients: 16,
         requests: 4000,
     },
+    chats("chat 1 KiB", || chat(&valid_key(), 1)),
+    chats("chat 1 KiB, user with rates", || chat(&rates_key(), 1)),
+    chats("chat 1 KiB, user with models", || chat(&models_key(), 1)),
+    chats("chat 100 KiB", || chat(&valid_key(), 100)),
+    chats("chat 100 KiB, user with models", || chat(&models_key(), 100)),
     Scenario {
         name: "burst",
         unit: "CPU µs per stream of 100 chunks",
@@ -89,6 +94,19 @@ pub(crate) const SCENARIOS: [Scenario; 6] = [
         requests: 24,
     },
 ];
+
+/// A chat completion of one client in turn. nginx and haproxy read no body and have no rates.
+const fn chats(name: &'static str, workload: fn() -> Workload) -> Scenario {
+    Scenario {
+        name,
+        unit: "CPU µs per request",
+        units_per_request: 1,
+        plain_only: true,
+        workload,
+        clients: 16,
+        requests: 4000,
+    }
+}
 
 /// The result of one run.
 pub(crate) struct Measurement {
@@ -158,6 +176,14 @@ fn json() -> Workload {
 
 fn refused() -> Workload {
     single(request("POST", "/v1/json/1024", &key(usize::MAX), &[b'x'; 1024]), Expected::Status(401))
+}
+
+/// A request body of this many KiB, with its model last.
+fn chat(key: &str, kibibytes: usize) -> Workload {
+    let text = r#"Tell me about \"quotes\" in JSON. "#.repeat(kibibytes * 1024 / 36);
+    let body = format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}],"stream":false,"model":"gpt-5-mini"}}"#);
+    let response = checksum(payload::json(1024).as_bytes());
+    single(request("POST", "/v1/chat/completions", key, body.as_bytes()), Expected::Body(response))
 }
 
 fn burst() -> Workload {

@@ -3,6 +3,7 @@
 //! | request | response |
 //! |---|---|
 //! | `POST /v1/json/{bytes}` | JSON |
+//! | `POST /v1/chat/completions` | JSON, 1024 bytes |
 //! | `POST /v1/stream/{events}/{pause in ms}` | events; without a pause all at once |
 //! | `GET /v1/bytes/{bytes}` | a body of that size |
 //! | `POST /v1/upload` | size and hash of the request body |
@@ -130,6 +131,8 @@ async fn respond(request: Request<Incoming>) -> Result<Response<ResponseBody>, I
     let parts: Vec<&str> = head.uri.path().split('/').skip(2).collect();
     let number = |text: &str| text.parse().unwrap_or(0);
     let body = match parts[..] {
+        // A route of OpenAI's API, for users with limits.
+        ["chat", "completions"] => ResponseBody::whole(payload::json(1024)),
         ["json", size] => ResponseBody::whole(payload::json(number(size))),
         ["stream", events, pause] => ResponseBody::stream(number(events), Duration::from_millis(number(pause) as u64)),
         ["bytes", size] => ResponseBody::Blocks {

@@ -134,12 +134,24 @@ impl KeyDigest {
         Self(Sha256::digest(key.as_bytes()).into())
     }
 
+    /// The first bytes, which logs show.
+    pub(crate) fn prefix(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.0;
+        [a, b, c, d]
+    }
+
     /// Parses 64 hexadecimal digits, in either case.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         base16ct::mixed::decode(text, &mut bytes).ok().filter(|read| read.len() == 32)?;
         Some(Self(bytes))
+    }
+}
+
+impl From<[u8; 32]> for KeyDigest {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 }
 

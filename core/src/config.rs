@@ -1,15 +1,17 @@
 //! Reads the settings: a validated [`Config`], or all problems at once.
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, header};
 
 use crate::{
-    api_base::{ApiBase, ApiBaseError},
+    api_base::ApiBase,
+    config_problem::{ConfigError, Problem},
     config_warning::{self, ConfigWarning},
     cors::AllowedOrigins,
     keyring::{ADMIN_KEY, Keyring, KeyringError},
-    open_routes::{OpenRoutes, RoutesError},
-    request_headers::PassHeaders,
+    open_routes::OpenRoutes,
+    request_headers::{self, PassHeaders},
     secret::Secret,
+    users::{self, NoUsers, ReadUsers},
 };
 
 /// A setting that all adapters have.
@@ -24,7 +26,7 @@ pub struct Setting {
 }
 
 /// Every setting that [`Config::from_lookup`] reads.
-pub const SETTINGS: [Setting; 9] = [
+pub const SETTINGS: [Setting; 11] = [
     Setting {
         name: "OPENAI_API_KEY",
         secret: true,
@@ -37,9 +39,20 @@ pub const SETTINGS: [Setting; 9] = [
                them, or sha256:{user}:{digest}",
     },
     Setting {
+        name: "USERS",
+        secret: true,
+        help: "Limits of users, and keys: a users file in TOML (for the Worker: as `sparekey users compile` writes it)",
+    },
+    Setting {
         name: "API_BASE",
         secret: false,
         help: "The upstream's base URL: OpenAI, an AI Gateway, or a compatible service [default: https://api.openai.com/v1]",
+    },
+    Setting {
+        name: "API_KEY_HEADER",
+        secret: false,
+        help: "Header that has the API key in requests to the upstream: api-key for Azure's classic endpoint [default: \
+               authorization, with Bearer]",
     },
     Setting { name: "AI_GATEWAY_TOKEN", secret: true, help: "The token of an authenticated Cloudflare AI Gateway" },
     Setting { name: "OPENAI_ORGANIZATION", secret: false, help: "Sent upstream as openai-organization" },
@@ -68,88 +81,47 @@ pub struct Config {
     pub(crate) keys: Keyring,
     pub(crate) api_base: ApiBase,
     pub(crate) api_key: Option<Secret>,
+    pub(crate) api_key_header: HeaderName,
     pub(crate) gateway_token: Option<Secret>,
     pub(crate) organization: Option<HeaderValue>,
     pub(crate) project: Option<HeaderValue>,
     pub(crate) origins: AllowedOrigins,
     pub(crate) routes: OpenRoutes,
     pub(crate) pass_headers: PassHeaders,
+    /// `USERS` has no valid value, so that any key may have limits. `keys` is empty.
+    pub(crate) has_unknown_users: bool,
     warnings: Vec<ConfigWarning>,
 }
 
-/// All problems of the settings; its `Display` prints one per line.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct ConfigError {
-    problems: Vec<Problem>,
-}
-
-/// One problem of the settings.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Problem {
-    /// Neither an API key nor a gateway token.
-    #[error("OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set; set the API key")]
-    NoApiKey,
-    /// A value that the secret store does not return.
-    #[error("{name} is set, but its secret store returns no value")]
-    Unreadable {
-        /// The setting.
-        name: &'static str,
-    },
-    /// A value that is not a header value.
-    #[error("{name} must consist of visible ASCII characters, without spaces")]
-    NotAHeader {
-        /// The setting.
-        name: &'static str,
-    },
-    /// A secret in quotes, as some tools pass them on.
-    #[error("{name} is in quotes, which would be a part of it; remove them")]
-    Quoted {
-        /// The setting.
-        name: &'static str,
-    },
-    /// A key that can only administer the account.
-    #[error("OPENAI_API_KEY is an admin key, which no model accepts; set a key of a project")]
-    AdminKey,
-    /// See [`KeyringError`].
-    #[error("ACCESS_KEYS {0}")]
-    AccessKeys(KeyringError),
-    /// See [`ApiBaseError`].
-    #[error("API_BASE {0}")]
-    ApiBase(ApiBaseError),
-    /// The token would be sent to OpenAI, which does not use it.
-    #[error("AI_GATEWAY_TOKEN is set, but API_BASE is OpenAI; set API_BASE to the gateway's URL")]
-    TokenWithoutGateway,
-    /// An item that is not an origin.
-    #[error("ALLOWED_ORIGINS item {position} is not an origin such as https://chat.example.com")]
-    AllowedOrigins {
-        /// The item's position, counted from 1.
-        position: usize,
-    },
-    /// See [`RoutesError`].
-    #[error("ROUTES {0}")]
-    Routes(RoutesError),
-    /// An item that is not a header name or prefix, or names a header that never passes.
-    #[error(
-        "PASS_HEADERS item {position} is not a header name or prefix-*, or it names a header that never passes: keys, \
-         cookies, connection headers, Host, X-Forwarded-*, CF-*, organization or project"
-    )]
-    PassHeaders {
-        /// The item's position, counted from 1.
-        position: usize,
-    },
-    /// A problem that only one adapter can have, as a sentence.
-    #[error("{0}")]
-    Adapter(String),
-}
-
 impl Config {
-    /// Reads the settings of [`SETTINGS`]. `get` returns a value by name, as [`setting`] reads it.
+    /// Reads the settings of [`SETTINGS`]. `get` returns a value by name, as [`setting`] reads it. `USERS` is refused.
     ///
     /// # Errors
     /// [`ConfigError`] with all problems; no message contains a value.
     pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::with_users(get, &NoUsers)
+    }
+
+    /// Reads the settings of [`SETTINGS`], and the users with `reader`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all problems; no message contains a value.
+    pub fn with_users(get: impl Fn(&str) -> Option<String>, reader: &dyn ReadUsers) -> Result<Self, ConfigError> {
+        Self::read(get, Some(reader))
+    }
+
+    /// Reads the settings of [`SETTINGS`] without `USERS`, which has no valid value, on a platform that reads it again
+    /// later. Until then each request with a key is refused: limits reach the keys of `ACCESS_KEYS` by name, and the
+    /// names are unknown.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all problems of other settings; no message contains a value.
+    pub fn with_unknown_users(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::read(|name| if name == "USERS" { None } else { get(name) }, None)
+    }
+
+    /// `reader` is `None` if the users are unknown.
+    fn read(get: impl Fn(&str) -> Option<String>, reader: Option<&dyn ReadUsers>) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let text = |name: &str| setting(&get, name);
         let mut visible_ascii = |name: &'static str| {
@@ -168,18 +140,33 @@ impl Config {
         if text("OPENAI_API_KEY").is_none() && text("AI_GATEWAY_TOKEN").is_none() {
             problems.push(Problem::NoApiKey);
         }
-        let secrets = SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name);
-        let quoted = secrets.filter(|name| text(name).is_some_and(|value| value.starts_with(['"', '\''])));
+        // A users file may begin with a quoted key.
+        let secrets = SETTINGS.iter().filter(|setting| setting.secret && setting.name != "USERS");
+        let quoted = secrets
+            .map(|setting| setting.name)
+            .filter(|name| text(name).is_some_and(|value| value.starts_with(['"', '\''])));
         problems.extend(quoted.map(|name| Problem::Quoted { name }));
         if text("OPENAI_API_KEY").is_some_and(|key| key.starts_with(ADMIN_KEY)) {
             problems.push(Problem::AdminKey);
         }
         let owner_keys: Vec<String> = ["OPENAI_API_KEY", "AI_GATEWAY_TOKEN"].into_iter().filter_map(text).collect();
         let owner_keys: Vec<&str> = owner_keys.iter().map(String::as_str).collect();
-        let keys = Keyring::parse(&text("ACCESS_KEYS").unwrap_or_default(), &owner_keys).unwrap_or_else(|causes| {
-            problems.extend(causes.into_iter().map(Problem::AccessKeys));
+        let users = text("USERS");
+        if users.is_none() && reader.is_some() && get("USERS").is_some() {
+            // The file or the store lost its content: users without limits would not be noticed.
+            problems.push(Problem::Users("is blank: list users, or remove the setting".to_owned()));
+        }
+        let mut keys = Keyring::parse(&text("ACCESS_KEYS").unwrap_or_default(), &owner_keys).unwrap_or_else(|causes| {
+            let may_be_empty = users.is_some() || reader.is_none();
+            let causes = causes.into_iter().filter(|cause| !may_be_empty || *cause != KeyringError::Empty);
+            problems.extend(causes.map(Problem::AccessKeys));
             Keyring::default()
         });
+        let has_users = users.is_some();
+        if let (Some(users), Some(reader)) = (users, reader) {
+            let found = users::add(&users, reader, &owner_keys, &mut keys);
+            problems.extend(found.into_iter().map(Problem::Users));
+        }
         let api_base = text("API_BASE").map_or_else(|| Ok(ApiBase::default()), |text| ApiBase::parse(&text));
         let api_base = api_base.unwrap_or_else(|cause| {
             problems.push(Problem::ApiBase(cause));
@@ -197,24 +184,35 @@ impl Config {
             problems.extend(errors.into_iter().map(Problem::Routes));
             OpenRoutes::default()
         });
-        let pass_headers = PassHeaders::parse(&text("PASS_HEADERS").unwrap_or_default()).unwrap_or_else(|positions| {
+        let api_key_header =
+            text("API_KEY_HEADER").map_or(Some(header::AUTHORIZATION), |name| request_headers::parse_key_header(&name));
+        let api_key_header = api_key_header.unwrap_or_else(|| {
+            problems.push(Problem::ApiKeyHeader);
+            header::AUTHORIZATION
+        });
+        let pass_headers = PassHeaders::parse(&text("PASS_HEADERS").unwrap_or_default(), &api_key_header);
+        let pass_headers = pass_headers.unwrap_or_else(|positions| {
             problems.extend(positions.into_iter().map(|position| Problem::PassHeaders { position }));
             PassHeaders::default()
         });
         if !problems.is_empty() {
             return Err(ConfigError { problems });
         }
-        let warnings = config_warning::find(&api_base, &text("ACCESS_KEYS").unwrap_or_default());
+        let access_keys = text("ACCESS_KEYS").unwrap_or_default();
+        let warnings = config_warning::find(&api_base, &access_keys, has_users, &keys);
+        let has_unknown_users = reader.is_none();
         Ok(Self {
-            keys,
+            keys: if has_unknown_users { Keyring::default() } else { keys },
             api_base,
             api_key,
+            api_key_header,
             gateway_token,
             organization,
             project,
             origins,
             routes,
             pass_headers,
+            has_unknown_users,
             warnings,
         })
     }
@@ -223,6 +221,12 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> &[ConfigWarning] {
         &self.warnings
+    }
+
+    /// Returns the access keys of all users.
+    #[must_use]
+    pub fn keys(&self) -> &Keyring {
+        &self.keys
     }
 
     /// Returns the base URL of the upstream.
@@ -240,26 +244,6 @@ pub fn setting(get: impl Fn(&str) -> Option<String>, name: &str) -> Option<Strin
 impl From<Vec<Problem>> for ConfigError {
     fn from(problems: Vec<Problem>) -> Self {
         Self { problems }
-    }
-}
-
-impl ConfigError {
-    /// Creates the error of an adapter that cannot read a setting that exists: it must not count as not set.
-    #[must_use]
-    pub fn unreadable(name: &'static str) -> Self {
-        Self { problems: vec![Problem::Unreadable { name }] }
-    }
-
-    /// Returns the problems. Each is a sentence that begins with the setting's name.
-    #[must_use]
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-}
-
-impl Problem {
-    fn is_api_base(&self) -> bool {
-        matches!(self, Self::ApiBase(_))
     }
 }
 
@@ -356,5 +340,18 @@ mod tests {
             let found = problems(&others.chain([(name, value)]).collect::<Vec<_>>());
             assert!(found.contains(&problem.to_owned()), "{name}: {found:?}");
         }
+    }
+
+    #[test]
+    fn users_may_be_unknown() {
+        let read = |settings: &[(&str, &str)]| {
+            let get = |name: &str| settings.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            Config::with_unknown_users(get).map_err(|error| error.to_string())
+        };
+        let config =
+            read(&[("OPENAI_API_KEY", "sk-real"), ("ACCESS_KEYS", "sk-Tom-abcdefgh"), ("USERS", "'")]).unwrap();
+        assert_eq!(config.keys().count(), (0, 0));
+        assert!(read(&[("OPENAI_API_KEY", "sk-real"), ("USERS", "{")]).is_ok(), "the keys may be there");
+        assert!(read(&[("OPENAI_API_KEY", "sk-real"), ("ACCESS_KEYS", "sk-Tom")]).is_err());
     }
 }

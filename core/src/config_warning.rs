@@ -1,19 +1,26 @@
 //! Settings that are valid, and probably a mistake.
 
-use crate::{access_key::AccessKey, api_base::ApiBase, list};
+use std::sync::Arc;
+
+use crate::{
+    access_key::AccessKey,
+    api_base::ApiBase,
+    keyring::Keyring,
+    list::{self, Position},
+};
 
 /// Characters of a random part that cannot be guessed; `keygen` makes 32.
 const RANDOM_MIN: usize = 16;
 
-/// A setting that is probably a mistake. Its `Display` says what to do, and contains no value.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+/// A setting that is probably a mistake. Its `Display` says what to do, and contains no value but names of users.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigWarning {
     /// A random part that can be guessed.
-    #[error("ACCESS_KEYS item {position}: its random part has fewer than 16 characters; make keys with `keygen NAME`")]
+    #[error("ACCESS_KEYS {position}: its random part has fewer than 16 characters; make keys with `keygen NAME`")]
     ShortKey {
-        /// The item's position, counted from 1.
-        position: usize,
+        /// The item's position.
+        position: Position,
     },
     /// Plain HTTP to a host on the Internet.
     #[error("API_BASE is plain HTTP to a public host, so the API key passes unencrypted; use https://")]
@@ -24,10 +31,27 @@ pub enum ConfigWarning {
          /compat"
     )]
     NoProvider,
+    /// Users without entries.
+    #[error("USERS lists no user, and limits are for listed users only; add [users.NAME]")]
+    NoUser,
+    /// A user who is not listed, beside one whose name differs in case only.
+    #[error("USERS lists {listed}, and ACCESS_KEYS has a key of {user}, who has no limits; write both names alike")]
+    UserCase {
+        /// The user of the users file.
+        listed: Arc<str>,
+        /// The user of `ACCESS_KEYS`.
+        user: Arc<str>,
+    },
+    /// A user who lost the last key while the proxy runs, so that a key can be removed at any time.
+    #[error("USERS user {user} has no key: remove its entry, or add a key")]
+    UserWithoutKey {
+        /// The user.
+        user: Arc<str>,
+    },
 }
 
 /// Looks for mistakes.
-pub(crate) fn find(api_base: &ApiBase, access_keys: &str) -> Vec<ConfigWarning> {
+pub(crate) fn find(api_base: &ApiBase, access_keys: &str, has_users: bool, keys: &Keyring) -> Vec<ConfigWarning> {
     let short = list::items(access_keys)
         .filter(|(_, item)| AccessKey::parse(item).is_ok_and(|key| key.random_length() < RANDOM_MIN));
     let mut warnings: Vec<_> = short.map(|(position, _)| ConfigWarning::ShortKey { position }).collect();
@@ -37,22 +61,36 @@ pub(crate) fn find(api_base: &ApiBase, access_keys: &str) -> Vec<ConfigWarning> 
     if api_base.is_ai_gateway() && !api_base.has_provider() {
         warnings.push(ConfigWarning::NoProvider);
     }
+    if has_users && keys.limited_users().next().is_none() {
+        warnings.push(ConfigWarning::NoUser);
+    }
+    warnings.extend(keys.limited_users().flat_map(|listed| {
+        let others = keys.unlimited_users().filter(|user| user.eq_ignore_ascii_case(listed));
+        others.map(|user| ConfigWarning::UserCase { listed: Arc::clone(listed), user: Arc::clone(user) })
+    }));
+    warnings.extend(keys.users_without_key().map(|user| ConfigWarning::UserWithoutKey { user: Arc::clone(user) }));
     warnings
 }
 
 #[cfg(test)]
 mod tests {
+    use sparekey_policy::{KeySource, UserField};
+
     use super::*;
+    use crate::{config::Config, users::CompiledUsers};
 
     #[track_caller]
     fn found(api_base: &str, keys: &str) -> Vec<ConfigWarning> {
-        find(&ApiBase::parse(api_base).unwrap(), keys)
+        find(&ApiBase::parse(api_base).unwrap(), keys, false, &Keyring::default())
     }
 
     #[test]
     fn short_keys() {
         let keys = "sk-Tom-0123456789abcdef, sk-Tom-password\nsha256:Ann:00";
-        assert_eq!(found("https://api.openai.com", keys), [ConfigWarning::ShortKey { position: 2 }]);
+        assert_eq!(
+            found("https://api.openai.com", keys),
+            [ConfigWarning::ShortKey { position: Position { number: 2, line: Some(1) } }]
+        );
     }
 
     #[test]
@@ -71,5 +109,40 @@ mod tests {
         assert_eq!(found("https://gateway.ai.cloudflare.com/v1/a/g", ""), [ConfigWarning::NoProvider]);
         assert_eq!(found("https://gateway.ai.cloudflare.com/v1/a/g/openai", ""), []);
         assert_eq!(found("https://gateway.ai.cloudflare.com/v1/a/g/compat/", ""), []);
+    }
+
+    #[test]
+    fn compiled_name_that_no_key_has() {
+        let users = r#"{"version":1,"timezone":{"name":"UTC","offset":0,"transitions":[]},"users":[{"name":"T\"m"}]}"#;
+        let setting = |name: &str| match name {
+            "OPENAI_API_KEY" => Some("sk-proj-abcdef".to_owned()),
+            "USERS" => Some(users.to_owned()),
+            _ => None,
+        };
+        let read_key = |_: &KeySource| Err(String::new());
+        let reader = CompiledUsers { enforced: &UserField::STATELESS, allows_keyless_users: true, read_key };
+        let error = Config::with_users(setting, &reader).unwrap_err().to_string();
+        assert!(error.contains("USERS users has a name that no key can have"), "{error}");
+    }
+
+    #[test]
+    fn users_without_a_key() {
+        let users = r#"{"version":1,"timezone":{"name":"UTC","offset":0,"transitions":[]},"users":[{"name":"Eve"},{"name":"Tom"}]}"#;
+        let setting = |name: &str| match name {
+            "OPENAI_API_KEY" => Some("sk-proj-abcdef".to_owned()),
+            "ACCESS_KEYS" => Some("sk-Tom-0123456789abcdef".to_owned()),
+            "USERS" => Some(users.to_owned()),
+            _ => None,
+        };
+        let read = |allows_keyless_users| {
+            let read_key = |_: &KeySource| Err(String::new());
+            Config::with_users(
+                setting,
+                &CompiledUsers { enforced: &UserField::STATELESS, allows_keyless_users, read_key },
+            )
+        };
+        let warnings: Vec<_> = read(true).unwrap().warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(warnings, ["USERS user Eve has no key: remove its entry, or add a key"]);
+        assert_eq!(read(false).unwrap_err().to_string(), "USERS users.Eve has no key, here or in ACCESS_KEYS");
     }
 }

@@ -3,22 +3,27 @@
 //! There is no credentials mode: the page sets the key in a header, so `*` is enough and safe.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request};
 
 use crate::list;
 
 /// The response headers that a page may read, besides the
-/// [safelisted ones](https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name).
+/// [safelisted ones](https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name): all. Older browsers do not read
+/// `*`, so the most used names stand before it.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "location, openai-processing-ms, openai-version, retry-after, retry-after-ms, x-request-id, x-should-retry, \
      x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, \
-     x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens",
+     x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens, *",
 );
 /// The methods of OpenAI's API, and the other common ones.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 /// Seconds that a browser may cache a preflight: a day, the maximum of Firefox; Chromium's is two hours
 /// ([MDN](https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Access-Control-Max-Age)).
 const MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
+/// [Private Network Access](https://wicg.github.io/private-network-access/#headers): a public page asks before it uses a
+/// server in a private network.
+const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
+const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
 /// `ALLOWED_ORIGINS`: the origins whose pages may read responses.
@@ -51,7 +56,7 @@ impl AllowedOrigins {
             return Ok(Self::Any);
         }
         match items().find(|(_, item)| !is_origin(item)) {
-            Some((position, _)) => Err(position),
+            Some((position, _)) => Err(position.number),
             None => Ok(Self::Listed(items().map(|(_, item)| item.to_ascii_lowercase()).collect())),
         }
     }
@@ -103,6 +108,10 @@ impl Cors {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+            // Only for origins that the owner has listed: `*` includes every page that a user opens.
+            if *origin != ANY && request.contains_key(REQUEST_PRIVATE_NETWORK) {
+                headers.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
+            }
             // Echoed, because a fixed list would reject the next header that an SDK adds.
             if let Some(requested) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, requested.clone());

@@ -3,23 +3,42 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header, request};
 
-use crate::json;
+use crate::{
+    client_info::{self, ClientInfo, SHOWING_BASE_URL},
+    json,
+    reply_body::{BASE_URL, ReplyBody},
+};
 
 const HTML: &str = include_str!("front_page.html");
 
+/// How often the page has the base URL. A test counts; to count at run time costs the Worker 0.2 KB.
+const BASE_URLS: usize = 3;
+/// The bytes of the page without its base URLs.
+const HTML_LENGTH: usize = HTML.len() - BASE_URLS * BASE_URL.len();
+
+/// The page has one style sheet, one script and one image. A test compares the digests with the page's
+/// ([CSP](https://www.w3.org/TR/CSP3/#match-element-to-source-list)).
+const CONTENT_SECURITY_POLICY: &str = concat!(
+    "default-src 'none'; style-src 'sha256-Fxe7ZIzv3itoAoKFCdEFwAo9ZjZL5JEyZ05sm0urpRY='; ",
+    "script-src 'sha256-qUkeVac45Snx67g+N0ViyEM38atfn2ijeC+t/8iOpA4='; ",
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+);
+
 /// The longest host, in bytes: a name of 253 ([RFC 1035 §2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)), two
-/// brackets and a port of six. Each byte is written into the page several times.
+/// brackets and a port of six. Each byte is written into the JSON several times.
 const HOST_MAX: usize = 261;
 
-/// The response to `GET` and `HEAD` of `/` and `/healthz`.
-pub(crate) fn reply(head: &request::Parts) -> Option<Response<Bytes>> {
+/// The response to `GET` and `HEAD` of `/` and `/healthz`, and to a browser's of `/v1`.
+pub(crate) fn reply(head: &request::Parts) -> Option<Response<ReplyBody>> {
     if head.method != Method::GET && head.method != Method::HEAD {
         return None;
     }
     match head.uri.path() {
-        "/healthz" => Some(page("text/plain; charset=utf-8", "ok\n".to_owned())),
-        "/" if accepts_html(head) => {
-            Some(page("text/html; charset=utf-8", HTML.replace("{base_url}", &base_url(head))))
+        "/healthz" => Some(page("text/plain; charset=utf-8", Bytes::from_static(b"ok\n").into(), 3)),
+        path if SHOWING_BASE_URL.contains(&path) && accepts_html(head) => {
+            let base_url = base_url(head);
+            let length = base_url.len().saturating_mul(BASE_URLS).saturating_add(HTML_LENGTH);
+            Some(page("text/html; charset=utf-8", ReplyBody::with_base_url(HTML, base_url), length))
         }
         "/" => {
             let base_url = base_url(head);
@@ -31,7 +50,8 @@ pub(crate) fn reply(head: &request::Parts) -> Option<Response<Bytes>> {
                 json::string_literal(&format!("new OpenAI({{ baseURL: \"{base_url}\", apiKey: \"YOUR_KEY\" }})")),
                 json::string_literal(&format!("curl {base_url}/models -H \"Authorization: Bearer YOUR_KEY\"")),
             );
-            Some(page("application/json", body))
+            let length = body.len();
+            Some(page("application/json", Bytes::from(body).into(), length))
         }
         _ => None,
     }
@@ -42,30 +62,77 @@ fn accepts_html(head: &request::Parts) -> bool {
     accept.filter_map(|value| value.to_str().ok()).any(|list| list.contains("text/html"))
 }
 
-/// The base URL for clients, from the request and `X-Forwarded-Proto` of a reverse proxy
-/// ([MDN](https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-Proto)).
+/// The base URL for clients, from the request, its connection, and `X-Forwarded-Proto`
+/// ([MDN](https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-Proto)) and `X-Forwarded-Prefix`
+/// of a reverse proxy.
 fn base_url(head: &request::Parts) -> String {
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let host = head.uri.authority().map(http::uri::Authority::as_str).or_else(|| text("host"));
     // The client chose the host, and it is written into a page.
     let host = host.filter(|host| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-_[]".contains(&b)));
     let host = host.filter(|host| (1..=HOST_MAX).contains(&host.len())).unwrap_or("localhost");
-    let scheme = text("x-forwarded-proto").or(head.uri.scheme_str()).filter(|s| ["http", "https"].contains(s));
-    format!("{}://{host}/v1", scheme.unwrap_or("http"))
+    let own_scheme = ClientInfo::of(head).is_https.then_some("https").or(head.uri.scheme_str());
+    let scheme = text("x-forwarded-proto").or(own_scheme).filter(|s| ["http", "https"].contains(s));
+    format!("{}://{host}{}/v1", scheme.unwrap_or("http"), client_info::prefix(head))
 }
 
-fn page(content_type: &'static str, body: String) -> Response<Bytes> {
-    let length = body.len();
-    let mut response = Response::new(Bytes::from(body));
+fn page(content_type: &'static str, body: ReplyBody, length: usize) -> Response<ReplyBody> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     // The page contains the `host` of one request.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
-    );
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use base64ct::{Base64, Encoding as _};
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    /// The only element of this name.
+    fn content(name: &str) -> &'static str {
+        let (start, end) = (format!("<{name}>"), format!("</{name}>"));
+        assert_eq!((HTML.matches(&*start).count(), HTML.matches(&format!("<{name}")).count()), (1, 1), "{name}");
+        HTML.split_once(&start).unwrap().1.split_once(&end).unwrap().0
+    }
+
+    #[test]
+    fn policy_has_the_digests_of_the_page() {
+        for name in ["style", "script"] {
+            let content = content(name);
+            // The base URL would change the digest.
+            assert!(!content.contains(BASE_URL), "{name}");
+            let digest = Base64::encode_string(&Sha256::digest(content));
+            let directive = format!("; {name}-src 'sha256-{digest}';");
+            assert!(CONTENT_SECURITY_POLICY.contains(&directive), "{directive}");
+        }
+    }
+
+    #[test]
+    fn length_is_that_of_the_body() {
+        for (path, accept) in [("/", "text/html"), ("/v1", "text/html"), ("/", "*/*"), ("/healthz", "*/*")] {
+            for host in ["x", "sparekey.example:8080"] {
+                let request = http::Request::get(path).header("accept", accept).header("host", host);
+                let page = reply(&request.body(()).unwrap().into_parts().0).unwrap();
+                let length = page.headers()["content-length"].to_str().unwrap().parse();
+                assert_eq!(length, Ok(page.into_body().into_bytes().len()), "{path}, {accept}, {host}");
+            }
+        }
+    }
+
+    #[test]
+    fn page_has_nothing_that_the_policy_blocks() {
+        let markup = HTML.replace(content("style"), "").replace(content("script"), "");
+        for blocked in
+            [" style=", " onclick=", " src=\"http", " src=\"/", "<form", "<base", "<iframe", "href=\"http", "href=\"/"]
+        {
+            assert!(!markup.contains(blocked), "{blocked}");
+        }
+    }
 }

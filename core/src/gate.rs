@@ -1,21 +1,32 @@
-//! The decision about a request head: forward a rewritten one, respond, or reject. And the filter of response heads.
+//! The decision about a request head: forward a rewritten one, respond, or reject.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-use bytes::Bytes;
-use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request, response,
-};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, Version, header, request};
+use sparekey_policy::{ModelSource, Rates, Timestamp};
 
 use crate::{
     access_key::AccessKey,
+    api_base::ApiBase,
+    client_info,
     config::Config,
     cors::{self, Cors},
-    credential, front_page, headers, path, percent,
-    rejection::{HeadFailure, Rejection, RejectionKind, UpstreamFailure},
+    credential,
+    exchange::Exchange,
+    failure::HeadFailure,
+    front_page,
+    grant::Grant,
+    headers,
+    keyring::{self, Keyring, UserKey},
+    limit_rejection::LimitRejection,
+    limited::{self, Limited, ModelCheck, UsageRequest},
+    path, percent,
+    rejection::{Rejection, RejectionKind},
+    reply_body::ReplyBody,
     request_head::RequestHead,
-    routes::METHODS,
+    routes::{self, METHODS},
     secret::Secret,
+    usage,
 };
 
 /// Authorization of an
@@ -38,13 +49,18 @@ pub struct Gate {
     sends_user: bool,
 }
 
-/// What happens to a request that is not rejected. Exhaustive: an adapter has to handle both.
+/// What happens to a request that is not rejected. Exhaustive: an adapter has to handle each.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most requests are the large variant; on wasm it is smaller")]
 pub enum Admission {
     /// Send this request to the upstream.
     Forward(Forward),
+    /// The user has limits: more must be read or asked before the request is admitted.
+    Limited(Box<Limited>),
+    /// The user asks for its own limits.
+    Usage(Box<UsageRequest>),
     /// Send this response to the client: a preflight, the front page, the health check.
-    Reply(Response<Bytes>),
+    Reply(Response<ReplyBody>),
 }
 
 /// An admitted request. Only [`Gate::admit`] creates one.
@@ -55,14 +71,10 @@ pub struct Forward {
     dropped: Vec<HeaderName>,
 }
 
-/// An admitted request that waits for its response. It holds the gate that admitted the request, so that a reload of
-/// the settings between request and response changes nothing for it.
-#[derive(Debug)]
-pub struct Exchange {
-    gate: Arc<Gate>,
-    user: Arc<str>,
-    cors: Cors,
-    is_websocket: bool,
+/// The access key of a request, which is valid, and its user.
+struct Caller {
+    key: String,
+    user: UserKey,
 }
 
 impl Gate {
@@ -70,12 +82,12 @@ impl Gate {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let sends_user = config.gateway_token.is_some() || config.api_base.is_ai_gateway();
-        let bearers =
-            [(header::AUTHORIZATION, &config.api_key), (GATEWAY_AUTHORIZATION, &config.gateway_token)].into_iter();
-        let bearers = bearers.filter_map(|(name, secret)| Some((name, secret.as_ref()?.bearer()?)));
+        let api_key = config.api_key.as_ref().and_then(|key| key.upstream_value(&config.api_key_header));
+        let api_key = api_key.map(|value| (config.api_key_header.clone(), value));
+        let token = config.gateway_token.as_ref().and_then(Secret::bearer).map(|value| (GATEWAY_AUTHORIZATION, value));
         let account = [(headers::ORGANIZATION, &config.organization), (headers::PROJECT, &config.project)].into_iter();
         let account = account.filter_map(|(name, value)| Some((name, value.clone()?)));
-        let injected = bearers.chain(account).collect();
+        let injected = api_key.into_iter().chain(token).chain(account).collect();
         Self { config, injected, sends_user }
     }
 
@@ -85,9 +97,16 @@ impl Gate {
     /// set, the version is HTTP/1.1, the extensions are dropped. The method and every byte of the query and of the path
     /// (without leading `/v1` segments) are unchanged.
     ///
+    /// For a user with limits only, `client` is called for the address of the client, and `now` for the time.
+    ///
     /// # Errors
     /// A [`Rejection`]: send nothing of the request anywhere.
-    pub fn admit(self: &Arc<Self>, head: RequestHead) -> Result<Admission, Rejection> {
+    pub fn admit(
+        self: &Arc<Self>,
+        head: RequestHead,
+        client: impl FnOnce(&HeaderMap) -> Option<IpAddr>,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<Admission, Rejection> {
         let parts = head.parts();
         let cors = self.config.origins.for_request(&parts.headers);
         if !METHODS.contains(&parts.method) {
@@ -102,13 +121,43 @@ impl Gate {
             return Err(Rejection::new(RejectionKind::InvalidPath, cors));
         }
         if cors::is_preflight(parts) {
-            return Ok(Admission::Reply(cors.preflight(&parts.headers)));
+            return Ok(Admission::Reply(cors.preflight(&parts.headers).map(ReplyBody::from)));
         }
         if let Some(mut page) = front_page::reply(parts) {
             cors.apply(page.headers_mut());
             return Ok(Admission::Reply(page));
         }
-        self.forward(head, &cors).map(Admission::Forward).map_err(|kind| Rejection::new(kind, cors))
+        let reject = |kind| Rejection::new(kind, cors.clone());
+        let caller = self.authenticate(&head).map_err(reject)?;
+        if usage::is_request(head.parts()) {
+            let headers = &head.parts().headers;
+            return match caller.user.grant.clone() {
+                None => Ok(Admission::Reply(usage::reply(&caller.user, None, None, &cors).map(ReplyBody::from))),
+                Some(grant) => UsageRequest::new(caller.user, grant, cors, || client(headers)).map(Admission::Usage),
+            };
+        }
+        if let Some(grant) = caller.user.grant.clone() {
+            return self.admit_limited(head, caller, &grant, &cors, client, now);
+        }
+        self.forward(head, caller, &cors).map(Admission::Forward)
+    }
+
+    /// Returns the access keys of all users.
+    #[must_use]
+    pub fn keys(&self) -> &Keyring {
+        &self.config.keys
+    }
+
+    /// Returns whether this gate still accepts a key that another one has accepted.
+    #[must_use]
+    pub fn accepts(&self, key: &UserKey) -> bool {
+        self.config.keys.contains(key)
+    }
+
+    /// Returns the instant at which a key ends, and open WebSockets of its user must be closed.
+    #[must_use]
+    pub fn expires(&self, key: &UserKey) -> Option<Timestamp> {
+        self.config.keys.expires(key)
     }
 
     /// Returns the error response to a request that has no head to admit. `headers` is `None` if they could not be read.
@@ -122,36 +171,49 @@ impl Gate {
     /// Returns the path as logs may show it: hidden if it may contain a key.
     #[must_use]
     pub fn loggable_path<'a>(&self, head: &'a RequestHead) -> &'a str {
-        let path = head.decoded_path();
-        // `sk-` within a word such as `task-` hides the path too: a missing path is better than a logged key.
-        let contains = |secret: &str| headers::contains(path, secret);
-        if contains(AccessKey::PREFIX) || self.secrets().any(contains) {
-            "(hidden: it contains a key)"
-        } else {
-            head.parts().uri.path()
-        }
+        if self.is_loggable(head.decoded_path()) { head.parts().uri.path() } else { "(hidden: it contains a key)" }
     }
 
-    fn forward(self: &Arc<Self>, head: RequestHead, cors: &Cors) -> Result<Forward, RejectionKind> {
+    /// Whether logs may show a text of a client: it contains no key.
+    pub(crate) fn is_loggable(&self, text: &[u8]) -> bool {
+        // `sk-` within a word such as `task-` counts too: a missing text is better than a logged key.
+        let contains = |secret: &str| headers::contains(text, secret);
+        !(contains(AccessKey::PREFIX) || self.secrets().any(contains))
+    }
+
+    /// Finds the access key and its user.
+    #[inline]
+    fn authenticate(&self, head: &RequestHead) -> Result<Caller, RejectionKind> {
         let parts = head.parts();
         if parts.headers.len() > HEADERS_MAX {
             return Err(RejectionKind::Headers);
         }
         let key = credential::find_key(&parts.headers);
-        if key == Err(RejectionKind::MissingKey) && self.target_contains_key(&head) {
+        if key == Err(RejectionKind::MissingKey) && self.target_contains_key(head) {
             return Err(RejectionKind::KeyInTarget);
         }
         let key = key?;
         let user = self.find_user(&key)?;
-        if self.target_contains_key(&head) {
+        if self.target_contains_key(head) {
             return Err(RejectionKind::KeyInTarget);
         }
         // Copied only once it is valid, so that a rejection costs less.
-        let key = key.into_owned();
-        let relative_path = path::relative_path(parts.uri.path(), head.decoded_path())?;
-        self.config.routes.check(&parts.method, relative_path, head.decoded_path())?;
-        let uri = self.config.api_base.join(relative_path, parts.uri.query()).ok_or(RejectionKind::InvalidPath)?;
+        Ok(Caller { key: key.into_owned(), user })
+    }
+
+    /// Rewrites a request.
+    #[inline]
+    fn forward(self: &Arc<Self>, head: RequestHead, caller: Caller, cors: &Cors) -> Result<Forward, Rejection> {
+        let Caller { key, user } = caller;
+        let parts = head.parts();
+        let reject = |kind| Rejection::new(kind, cors.clone()).with_key(user.clone());
+        let relative_path = path::relative_path(parts.uri.path(), head.decoded_path()).map_err(|e| reject(e.into()))?;
+        let route = self.config.routes.check(&parts.method, relative_path, head.decoded_path());
+        route.map_err(|error| reject(error.into()))?;
+        let uri = self.config.api_base.join(relative_path, parts.uri.query());
+        let uri = uri.ok_or_else(|| reject(RejectionKind::InvalidPath))?;
         let is_websocket = is_websocket_handshake(parts);
+        let prefix = client_info::prefix(parts).into();
 
         let mut parts = head.into_parts();
         parts.uri = uri;
@@ -160,16 +222,26 @@ impl Gate {
         if is_websocket {
             headers::upgrade_to_websocket(&mut parts.headers);
         }
-        for (name, value) in &self.injected {
-            parts.headers.insert(name, value.clone());
+        self.set_credentials(&mut parts.headers);
+        if let Some(grant) = &user.grant {
+            grant.set_credentials(&mut parts.headers, &self.config.api_key_header);
         }
         if self.sends_user {
-            let metadata = format!(r#"{{"user":"{user}"}}"#);
-            parts.headers.insert(GATEWAY_METADATA, metadata.try_into().map_err(|_| RejectionKind::InvalidKey)?);
+            let metadata = format!(r#"{{"user":"{}"}}"#, user.user);
+            let metadata = metadata.try_into().map_err(|_| reject(RejectionKind::InvalidKey))?;
+            parts.headers.insert(GATEWAY_METADATA, metadata);
         }
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        let exchange = Exchange { gate: Arc::clone(self), user, cors: cors.clone(), is_websocket };
+        let exchange = Exchange {
+            gate: Arc::clone(self),
+            key: user,
+            cors: cors.clone(),
+            prefix,
+            is_websocket,
+            rates: None,
+            lists_models: None,
+        };
         Ok(Forward { head: parts, exchange, dropped })
     }
 
@@ -183,21 +255,73 @@ impl Gate {
             || query.is_some_and(|query| contains_key(percent::decode_fully(query).as_deref().unwrap_or(query)))
     }
 
-    fn find_user(&self, key: &str) -> Result<Arc<str>, RejectionKind> {
-        let key = AccessKey::parse(key).map_err(|_| RejectionKind::InvalidKey)?;
-        self.config.keys.user_of(&key).cloned().ok_or(RejectionKind::InvalidKey)
+    /// The first decision about a request of a user with limits.
+    #[cold]
+    fn admit_limited(
+        self: &Arc<Self>,
+        head: RequestHead,
+        caller: Caller,
+        grant: &Arc<Grant>,
+        cors: &Cors,
+        client: impl FnOnce(&HeaderMap) -> Option<IpAddr>,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<Admission, Rejection> {
+        let reject = |kind| Rejection::new(kind, cors.clone()).with_key(caller.user.clone());
+        let parts = head.parts();
+        let path = path::relative_path(parts.uri.path(), head.decoded_path()).map_err(|error| reject(error.into()))?;
+        self.config.routes.check(&parts.method, path, head.decoded_path()).map_err(|error| reject(error.into()))?;
+        let is_responses_websocket = is_websocket_handshake(parts) && routes::is_responses(path);
+        let is_refused = is_responses_websocket && grant.refuses_responses_websocket();
+        let allowed = grant
+            .check_address(|| client(&parts.headers))
+            .and_then(|()| grant.check_expiry(&caller.user.digest, now))
+            .and(if is_refused { Err(LimitRejection::WebSocket) } else { Ok(()) })
+            .and_then(|()| grant.check_route(parts, path, head.decoded_path()));
+        let source = allowed.map_err(|limit| {
+            limited::rejection(limit, is_responses_websocket, cors.clone()).with_key(caller.user.clone())
+        })?;
+        let filters_models = grant.filters_models(path);
+        let may_have_body = may_have_body(parts);
+        let path = Box::from(if source == Some(ModelSource::Path) { path } else { "" });
+        let mut forward = self.forward(head, caller, cors)?;
+        if filters_models {
+            forward.filter_models();
+        }
+        let grant = Arc::clone(grant);
+        let check = ModelCheck { forward, grant, source, path, is_responses_websocket, may_have_body };
+        Ok(Admission::Limited(Box::new(Limited::new(check))))
     }
 
-    /// Rewrites a `location` below the API base to the same route on the proxy.
-    fn rewrite_location(&self, head: &mut response::Parts) {
-        let location = head.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let relative = location.and_then(|location| self.config.api_base.strip_base(location));
-        if let Some(Ok(local)) = relative.map(|relative| HeaderValue::try_from(format!("/v1{relative}"))) {
-            head.headers.insert(header::LOCATION, local);
+    fn find_user(&self, key: &str) -> Result<UserKey, RejectionKind> {
+        let user = AccessKey::parse(key).ok().and_then(|key| self.config.keys.user_of(&key));
+        user.ok_or_else(|| {
+            if self.config.has_unknown_users {
+                RejectionKind::UnknownUsers
+            } else if keyring::is_openai_key(key) {
+                RejectionKind::OpenAiKey
+            } else {
+                RejectionKind::InvalidKey
+            }
+        })
+    }
+
+    /// Sets the owner's credentials, in place of any value that the client sent.
+    pub(crate) fn set_credentials(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.injected {
+            headers.insert(name, value.clone());
         }
     }
 
-    fn secrets(&self) -> impl Iterator<Item = &str> + Clone {
+    pub(crate) fn api_key_header(&self) -> &HeaderName {
+        &self.config.api_key_header
+    }
+
+    /// The base URL of the upstream.
+    pub(crate) fn api_base(&self) -> &ApiBase {
+        &self.config.api_base
+    }
+
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> + Clone {
         [&self.config.api_key, &self.config.gateway_token].into_iter().flatten().map(Secret::expose)
     }
 }
@@ -213,13 +337,43 @@ impl Forward {
     /// Returns the error response to a user with too many open requests. Drop this request then.
     #[must_use]
     pub fn reject_too_many_requests(&self) -> Rejection {
-        Rejection::new(RejectionKind::TooManyRequests, self.exchange.cors.clone())
+        Rejection::new(RejectionKind::TooManyRequests, self.exchange.cors.clone()).with_key(self.key().clone())
     }
 
-    /// Returns the user of the access key.
+    /// Returns the access key's digest and its user.
     #[must_use]
-    pub fn user(&self) -> &Arc<str> {
-        &self.exchange.user
+    pub fn key(&self) -> &UserKey {
+        &self.exchange.key
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.exchange.gate
+    }
+
+    pub(crate) fn head(&self) -> &request::Parts {
+        &self.head
+    }
+
+    pub(crate) fn cors(&self) -> &Cors {
+        &self.exchange.cors
+    }
+
+    /// Makes the response a whole list of models without an encoding, which is read.
+    fn filter_models(&mut self) {
+        self.exchange.lists_models = Some(self.head.method.clone());
+        self.head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        for name in [header::RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
+            self.head.headers.remove(name);
+        }
+    }
+
+    pub(crate) fn with_rates(mut self, rates: Rates) -> Self {
+        self.exchange.rates = Some(Box::new(rates));
+        self
+    }
+
+    pub(crate) fn add_rates(&self, rejection: Rejection) -> Rejection {
+        self.exchange.add_rates(rejection)
     }
 
     /// Returns the head to send, with an absolute URI, and the state that its response needs.
@@ -229,70 +383,12 @@ impl Forward {
     }
 }
 
-impl Exchange {
-    /// Returns whether the client requests a WebSocket, so that the upstream may switch protocols.
-    #[must_use]
-    pub fn is_websocket(&self) -> bool {
-        self.is_websocket
-    }
-
-    /// Filters the head of the upstream's response; the body follows unchanged. The result is never a status 101.
-    ///
-    /// # Errors
-    /// A [`Rejection`] replaces the response if the upstream rejected the API key, or switched protocols without a
-    /// request for it. Drop the response's body then.
-    pub fn admit_response(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
-        match head.status {
-            StatusCode::UNAUTHORIZED => Err(Rejection::new(RejectionKind::ApiKeyRefused, self.cors.clone())),
-            StatusCode::SWITCHING_PROTOCOLS => Err(self.reject(UpstreamFailure::Unreachable)),
-            _ => Ok(self.filter(head)),
-        }
-    }
-
-    /// Filters the head of a response with status 101. Call it only if the connection to the upstream has switched
-    /// protocols; bytes pass in both directions after it.
-    ///
-    /// # Errors
-    /// A [`Rejection`] replaces the response if it does not open the WebSocket that the client requested. Close the
-    /// connection then.
-    pub fn admit_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
-        let opens_websocket = head.status == StatusCode::SWITCHING_PROTOCOLS
-            && headers::has_token(&head.headers, header::UPGRADE, "websocket");
-        if !(self.is_websocket && opens_websocket) {
-            return Err(self.reject(UpstreamFailure::Unreachable));
-        }
-        let mut head = self.filter(head);
-        headers::upgrade_to_websocket(&mut head.headers);
-        Ok(head)
-    }
-
-    /// Filters a response head with [`admit_upgrade`](Self::admit_upgrade) if its status is 101, else with
-    /// [`admit_response`](Self::admit_response). For a platform whose responses with status 101 always have their
-    /// connection, such as Cloudflare's runtime.
-    ///
-    /// # Errors
-    /// Those of the two functions.
-    pub fn admit_response_or_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            self.admit_upgrade(head)
-        } else {
-            self.admit_response(head)
-        }
-    }
-
-    /// Returns the error response to send if the upstream sent no response.
-    #[must_use]
-    pub fn reject(&self, failure: UpstreamFailure) -> Rejection {
-        Rejection::new(failure.into(), self.cors.clone())
-    }
-
-    fn filter(&self, mut head: response::Parts) -> response::Parts {
-        headers::strip_response(&mut head.headers, &self.gate.secrets());
-        self.gate.rewrite_location(&mut head);
-        self.cors.apply(&mut head.headers);
-        head.version = Version::HTTP_11;
-        head
-    }
+/// Whether a request may have a body: over HTTP/2, only its end shows that it has none.
+fn may_have_body(head: &request::Parts) -> bool {
+    let is_announced = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    ![Method::GET, Method::HEAD].contains(&head.method)
+        || head.version == Version::HTTP_2
+        || is_announced.iter().any(|name| head.headers.contains_key(name))
 }
 
 fn has_one_host(headers: &HeaderMap) -> bool {

@@ -1,7 +1,8 @@
 //! Writes JSON strings.
 
 /// A JSON string literal, quotes included ([RFC 8259 §7](https://www.rfc-editor.org/rfc/rfc8259#section-7)).
-pub(crate) fn string_literal(text: &str) -> String {
+#[must_use]
+pub fn string_literal(text: &str) -> String {
     // Nearly all texts need no escape: one copy instead of one push per character (32,100 user instructions per
     // rejected request instead of 36,900).
     if text.bytes().all(|byte| matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~')) {

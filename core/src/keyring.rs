@@ -2,11 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use sparekey_policy::{Limits, Timestamp};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
     access_key::{AccessKey, KeyDigest, KeyError},
-    headers, list,
+    grant::Grant,
+    headers,
+    list::{self, Position},
 };
 
 /// Prefix of a digest item: `sha256:{user}:{64 hexadecimal digits}`.
@@ -15,16 +18,36 @@ const DIGEST_ITEM: &str = "sha256:";
 /// Prefix of OpenAI's [admin keys](https://platform.openai.com/docs/api-reference/administration).
 pub(crate) const ADMIN_KEY: &str = "sk-admin-";
 
+/// Texts in a URL that are hashed because they may be keys. Each costs about 1 µs without SHA instructions; a URL has none.
+const CANDIDATES_MAX: usize = 16;
+
 /// Compared for an unknown user, so that an unknown user and a wrong key take the same time.
 const UNKNOWN_USER: [KeyDigest; 1] = [KeyDigest::ZERO];
 
 /// The access keys by user. It stores digests only.
 #[derive(Debug, Default)]
 pub struct Keyring {
-    users: HashMap<Arc<str>, Vec<KeyDigest>>,
+    users: HashMap<Arc<str>, Entry>,
 }
 
-/// Why `ACCESS_KEYS` is invalid. Positions count from 1 and skip empty items.
+#[derive(Debug, Default)]
+struct Entry {
+    digests: Vec<KeyDigest>,
+    /// `None` for a user without limits.
+    grant: Option<Arc<Grant>>,
+    is_disabled: bool,
+}
+
+/// A user and the digest of the access key that was sent.
+#[derive(Clone, Debug)]
+pub struct UserKey {
+    pub(crate) user: Arc<str>,
+    pub(crate) digest: KeyDigest,
+    /// `None` for a user without limits.
+    pub(crate) grant: Option<Arc<Grant>>,
+}
+
+/// Why `ACCESS_KEYS` is invalid. Positions skip empty items.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyringError {
@@ -32,30 +55,30 @@ pub enum KeyringError {
     #[error("contains no key; make one with `keygen NAME`")]
     Empty,
     /// An item that is neither a key nor a digest item.
-    #[error("item {position}: {cause}")]
+    #[error("{position}: {cause}")]
     Item {
         /// The item's position.
-        position: usize,
+        position: Position,
         /// Why it is invalid.
         cause: ItemError,
     },
     /// Another API key of OpenAI: its user may spend without this proxy.
-    #[error("item {position} is an API key of OpenAI; give users keys made with `keygen NAME`")]
+    #[error("{position} is an API key of OpenAI; give users keys made with `keygen NAME`")]
     OpenAiKey {
         /// The item's position.
-        position: usize,
+        position: Position,
     },
     /// An item that occurs twice.
-    #[error("item {position} repeats an earlier item")]
+    #[error("{position} repeats an earlier item")]
     Duplicate {
         /// The item's position.
-        position: usize,
+        position: Position,
     },
     /// The owner's API key or gateway token, which must stay secret.
-    #[error("item {position} is the API key itself; give users keys made with `keygen NAME`")]
+    #[error("{position} is the API key itself; give users keys made with `keygen NAME`")]
     ApiKey {
         /// The item's position.
-        position: usize,
+        position: Position,
     },
 }
 
@@ -66,9 +89,32 @@ pub enum ItemError {
     /// Not an access key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Several keys.
+    #[error("keys are separated by commas or newlines")]
+    Separator,
     /// It begins with `sha256:`, but is not a digest item.
     #[error("a digest item is sha256:{{user}}:{{64 hexadecimal digits}}")]
     Digest,
+}
+
+impl UserKey {
+    /// Returns the start of the digest, by which logs tell a user's keys apart.
+    #[must_use]
+    pub fn digest_prefix(&self) -> [u8; 4] {
+        self.digest.prefix()
+    }
+
+    /// Returns the user's name.
+    #[must_use]
+    pub fn user(&self) -> &Arc<str> {
+        &self.user
+    }
+
+    /// Returns the limits of the user's state, if it has one.
+    #[must_use]
+    pub fn limits(&self) -> Option<&Limits> {
+        self.grant.as_ref().map(|grant| grant.limits()).filter(|limits| limits.needs_state())
+    }
 }
 
 impl Keyring {
@@ -91,38 +137,121 @@ impl Keyring {
         if problems.is_empty() { Ok(ring) } else { Err(problems) }
     }
 
-    /// Returns the user of this key, or `None`. An unknown user and a wrong key take the same time.
+    /// Returns the number of users, and of their keys.
     #[must_use]
-    pub fn user_of(&self, key: &AccessKey<'_>) -> Option<&Arc<str>> {
-        let given = key.digest();
-        let known = self.users.get_key_value(key.user());
-        let digests = known.map_or(&UNKNOWN_USER[..], |(_, digests)| digests);
-        let found = digests.iter().fold(Choice::from(0), |found, digest| found | digest.ct_eq(&given));
-        known.map(|(user, _)| user).filter(|_| found.into())
+    pub fn count(&self) -> (usize, usize) {
+        (self.users.len(), self.users.values().map(|entry| entry.digests.len()).sum())
     }
 
-    /// Whether a text contains one of these keys.
-    pub(crate) fn occurs_in(&self, text: &[u8]) -> bool {
-        headers::positions(text, AccessKey::PREFIX)
-            .any(|start| self.is_prefix_key(text.get(start..).unwrap_or_default()))
+    /// Whether there is such a user. One of the users file may have lost its last key.
+    #[must_use]
+    pub fn has_user(&self, name: &str) -> bool {
+        self.users.contains_key(name)
     }
 
-    /// Whether a text begins with one of these keys.
-    fn is_prefix_key(&self, text: &[u8]) -> bool {
-        const MAX: usize = AccessKey::PREFIX.len() + AccessKey::USER_MAX + 1 + AccessKey::RANDOM_MAX;
-        let text = text.get(..MAX).unwrap_or(text);
-        let length = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte)).count();
-        let text = text.get(..length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default();
-        // The user may contain dashes, so each one may be the last.
-        text.match_indices('-').skip(1).any(|(dash, _)| {
-            let random = text.get(dash..).unwrap_or_default().bytes().skip(1).take_while(u8::is_ascii_alphanumeric);
-            let end = dash.saturating_add(1).saturating_add(random.count());
-            let key = AccessKey::parse(text.get(..end).unwrap_or_default());
-            key.is_ok_and(|key| self.user_of(&key).is_some())
+    /// Returns the users of the users file.
+    pub fn limited_users(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.grants().map(|(user, _)| user)
+    }
+
+    /// Returns the users of `ACCESS_KEYS` that are not in the users file.
+    pub fn unlimited_users(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.users.iter().filter(|(_, entry)| entry.grant.is_none()).map(|(user, _)| user)
+    }
+
+    /// Returns the users of the users file that have no key.
+    pub(crate) fn users_without_key(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.users.iter().filter(|(_, entry)| entry.digests.is_empty()).map(|(user, _)| user)
+    }
+
+    pub(crate) fn grants(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Grant>)> {
+        self.users.iter().filter_map(|(user, entry)| Some((user, entry.grant.as_ref()?)))
+    }
+
+    /// Returns the users all of whose keys end, and when the last one does.
+    pub fn expiries(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp)> {
+        self.users.iter().filter_map(|(user, entry)| {
+            let grant = entry.grant.as_ref()?;
+            let all: Option<Vec<_>> = entry.digests.iter().map(|digest| grant.expires(digest)).collect();
+            Some((user, all?.into_iter().max()?))
         })
     }
 
-    fn add(&mut self, item: &str, position: usize, owner_keys: &[&str]) -> Result<(), KeyringError> {
+    /// Adds the keys and the limits of a user of the users file.
+    pub(crate) fn add_user(&mut self, name: &str, grant: Grant) {
+        let entry = self.users.entry(name.into()).or_default();
+        for listed in &grant.user().keys {
+            let digest = KeyDigest::from(listed.digest);
+            if !entry.digests.iter().any(|known| known.ct_eq(&digest).into()) {
+                entry.digests.push(digest);
+            }
+        }
+        entry.is_disabled = grant.user().disabled;
+        entry.grant = Some(Arc::new(grant));
+    }
+
+    /// Returns the user of this key, or `None`. An unknown user and a wrong key take the same time.
+    #[must_use]
+    pub fn user_of(&self, key: &AccessKey<'_>) -> Option<UserKey> {
+        let digest = key.digest();
+        let (user, entry) = self.find(key.user(), &digest)?;
+        Some(UserKey { user: Arc::clone(user), digest, grant: entry.grant.clone() })
+    }
+
+    /// Whether the key is still one of these.
+    pub(crate) fn contains(&self, key: &UserKey) -> bool {
+        self.find(&key.user, &key.digest).is_some()
+    }
+
+    /// The instant at which the key ends.
+    pub(crate) fn expires(&self, key: &UserKey) -> Option<Timestamp> {
+        self.users.get(&key.user)?.grant.as_ref()?.expires(&key.digest)
+    }
+
+    /// The user of a key, unless it is disabled.
+    fn find(&self, user: &str, given: &KeyDigest) -> Option<(&Arc<str>, &Entry)> {
+        self.find_any(user, given).filter(|(_, entry)| !entry.is_disabled)
+    }
+
+    /// The user of a key, also of one who is disabled.
+    fn find_any(&self, user: &str, given: &KeyDigest) -> Option<(&Arc<str>, &Entry)> {
+        let known = self.users.get_key_value(user);
+        let digests = known.map_or(&UNKNOWN_USER[..], |(_, entry)| &entry.digests);
+        let found = digests.iter().fold(Choice::from(0), |found, digest| found | digest.ct_eq(given));
+        known.filter(|_| bool::from(found))
+    }
+
+    /// Whether a text contains one of these keys, or more than [`CANDIDATES_MAX`] texts that may be keys.
+    pub(crate) fn occurs_in(&self, text: &[u8]) -> bool {
+        const START_MAX: usize = AccessKey::PREFIX.len() + AccessKey::USER_MAX;
+        if !text.contains(&b'-') {
+            return false;
+        }
+        let mut candidates = 0_usize;
+        // The user may contain dashes, so each dash may be the last.
+        headers::positions(text, "-").any(|dash| {
+            let (before, after) = text.split_at_checked(dash).unwrap_or_default();
+            let random = after.iter().skip(1).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            if !(AccessKey::RANDOM_MIN..=AccessKey::RANDOM_MAX).contains(&random) {
+                return false;
+            }
+            let is_key_byte = |byte: &&u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+            let length = before.iter().rev().take(START_MAX).take_while(is_key_byte).count();
+            let earliest = dash.saturating_sub(length);
+            headers::positions(before.get(earliest..).unwrap_or_default(), AccessKey::PREFIX).any(|position| {
+                candidates = candidates.saturating_add(1);
+                let key = earliest.saturating_add(position)..=dash.saturating_add(random);
+                candidates > CANDIDATES_MAX || self.is_key(text.get(key).unwrap_or_default())
+            })
+        })
+    }
+
+    fn is_key(&self, text: &[u8]) -> bool {
+        let key = str::from_utf8(text).ok().and_then(|text| AccessKey::parse(text).ok());
+        key.is_some_and(|key| self.find_any(key.user(), &key.digest()).is_some())
+    }
+
+    fn add(&mut self, item: &str, position: Position, owner_keys: &[&str]) -> Result<(), KeyringError> {
         // Checked before the grammar, which most API keys don't follow, so that the error states the true reason.
         if owner_keys.contains(&item) {
             return Err(KeyringError::ApiKey { position });
@@ -134,7 +263,7 @@ impl Keyring {
         if owner_keys.iter().any(|key| KeyDigest::of(key).ct_eq(&digest).into()) {
             return Err(KeyringError::ApiKey { position });
         }
-        let digests = self.users.entry(user.into()).or_default();
+        let digests = &mut self.users.entry(user.into()).or_default().digests;
         if digests.iter().any(|known| known.ct_eq(&digest).into()) {
             return Err(KeyringError::Duplicate { position });
         }
@@ -146,11 +275,15 @@ impl Keyring {
 }
 
 /// Whether a key looks like one of OpenAI's: their prefixes, or the Base64 of "OpenAI" within.
-fn is_openai_key(item: &str) -> bool {
-    ["sk-proj-", "sk-svcacct-", ADMIN_KEY].iter().any(|prefix| item.starts_with(prefix)) || item.contains("T3BlbkFJ")
+pub(crate) fn is_openai_key(key: &str) -> bool {
+    ["sk-proj-", "sk-svcacct-", ADMIN_KEY].iter().any(|prefix| key.starts_with(prefix)) || key.contains("T3BlbkFJ")
 }
 
 fn read_item(item: &str) -> Result<(&str, KeyDigest), ItemError> {
+    let is_separator = |c: char| c.is_whitespace() || c == ';' || c == '|';
+    if item.split(is_separator).filter(|part| !part.is_empty()).count() > 1 {
+        return Err(ItemError::Separator);
+    }
     let Some(rest) = item.strip_prefix(DIGEST_ITEM) else {
         let key = AccessKey::parse(item)?;
         return Ok((key.user(), key.digest()));
@@ -168,7 +301,7 @@ mod tests {
 
     fn user_of(list: &str, key: &str) -> Option<String> {
         let ring = Keyring::parse(list, &[]).unwrap();
-        ring.user_of(&AccessKey::parse(key).unwrap()).map(ToString::to_string)
+        ring.user_of(&AccessKey::parse(key).unwrap()).map(|key| key.user.to_string())
     }
 
     #[track_caller]
@@ -227,13 +360,26 @@ mod tests {
         is_rejected(
             &format!("{TOM},,sk-Tom-short, {TOM}\nsk-real-realreal,sha256:Tom:00,sha256:Tom:{digest},sk-re_al"),
             &[
-                "item 2: the random part has 8 to 128 characters, this one 5",
-                "item 3 repeats an earlier item",
-                "item 4 is the API key itself; give users keys made with `keygen NAME`",
-                "item 5: a digest item is sha256:{user}:{64 hexadecimal digits}",
-                "item 6 repeats an earlier item",
-                "item 7 is the API key itself; give users keys made with `keygen NAME`",
+                "item 2 (line 1): the random part has 8 to 128 characters, this one 5",
+                "item 3 (line 1) repeats an earlier item",
+                "item 4 (line 2) is the API key itself; give users keys made with `keygen NAME`",
+                "item 5 (line 2): a digest item is sha256:{user}:{64 hexadecimal digits}",
+                "item 6 (line 2) repeats an earlier item",
+                "item 7 (line 2) is the API key itself; give users keys made with `keygen NAME`",
             ],
         );
+        for list in ["sk-Tom-abcdefgh sk-Ann-abcdefgh", "sk-Tom-abcdefgh;sk-Ann-abcdefgh"] {
+            is_rejected(list, &["item 1: keys are separated by commas or newlines"]);
+        }
+    }
+
+    #[test]
+    fn search_is_bounded() {
+        let ring = Keyring::parse(TOM, &[]).unwrap();
+        let candidate = "sk-Ann-abcdefgh,";
+        assert!(!ring.occurs_in(candidate.repeat(CANDIDATES_MAX).as_bytes()));
+        assert!(ring.occurs_in(candidate.repeat(CANDIDATES_MAX + 1).as_bytes()));
+        assert!(ring.occurs_in(format!("{}abcdefgh", "sk-".repeat(CANDIDATES_MAX + 2)).as_bytes()));
+        assert!(!ring.occurs_in("task-abcdefgh/".repeat(1000).as_bytes()));
     }
 }

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::{
-    list,
+    list::{self, Position},
     routes::{self, Family, Route},
 };
 
@@ -68,7 +68,7 @@ impl OpenRoutes {
     pub(crate) fn parse(list: Option<&str>, is_openai: bool) -> Result<Self, Vec<RoutesError>> {
         let mut open = Self::default();
         let mut errors = Vec::new();
-        for (position, item) in list::items(list.unwrap_or(DEFAULT)) {
+        for (Position { number: position, .. }, item) in list::items(list.unwrap_or(DEFAULT)) {
             let family = FAMILIES.iter().find(|(name, _)| *name == item);
             match (family, item) {
                 (Some((_, family)), _) => open.families.push(*family),
@@ -97,10 +97,10 @@ impl OpenRoutes {
         decoded: &[u8],
     ) -> Result<Option<&'static Route>, RouteError> {
         let route = routes::find(method, path);
-        match route.map(|route| route.family) {
+        let is_literal = route.is_some_and(Route::is_literal);
+        let closed = if is_literal { None } else { routes::closed_reading(method, decoded) };
+        match closed.or(route.map(|route| route.family)) {
             Some(Family::Administration) => Err(RouteError::Administration),
-            // Their table rows are exact only in the first segments.
-            None | Some(Family::Compatible) if routes::is_administration(decoded) => Err(RouteError::Administration),
             Some(family) if self.all || self.families.contains(&family) => Ok(route),
             None if self.all => Ok(None),
             _ if self.patterns.iter().any(|pattern| matches(pattern, path)) => Ok(route),

@@ -7,24 +7,53 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{cors::Cors, json, open_routes::RouteError, path::AmbiguousPath, routes::METHODS};
+use sparekey_policy::Rates;
+
+use crate::{
+    cors::Cors,
+    failure::{HeadFailure, UpstreamFailure},
+    json,
+    keyring::UserKey,
+    limit_rejection::LimitRejection,
+    open_routes::RouteError,
+    path::AmbiguousPath,
+    rate_headers,
+    routes::METHODS,
+};
 
 /// OpenAI's SDKs repeat a request or not by this header, whatever the status
 /// ([openai-python](https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py)).
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An error response, ready to be sent.
 #[derive(Debug)]
 pub struct Rejection {
     kind: RejectionKind,
     cors: Cors,
+    /// Parts that few error responses have.
+    details: Option<Box<Details>>,
+}
+
+#[derive(Debug, Default)]
+struct Details {
+    /// `x-request-id` of the upstream's response, so that the owner can ask OpenAI about it.
+    request_id: Option<HeaderValue>,
+    /// The user's remaining rates.
+    rates: Option<Rates>,
+    /// The access key, where it is valid and limits refuse the request.
+    key: Option<UserKey>,
 }
 
 /// One row of the table of rejections.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum RejectionKind {
+    /// Because of a user's limits.
+    Limit(Box<LimitRejection>),
     MissingKey,
     InvalidKey,
+    OpenAiKey,
     AmbiguousKey,
     InvalidPath,
     MalformedHead,
@@ -39,65 +68,67 @@ pub(crate) enum RejectionKind {
     Headers,
     TooManyRequests,
     Unreachable,
+    Interrupted,
+    InvalidBody,
     ApiKeyRefused,
     Timeout,
     TooLarge,
+    NoModelList,
     Misconfigured,
-}
-
-/// Why a request has no head that the gate could admit.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum HeadFailure {
-    /// The target is not a URI.
-    Target,
-    /// Not valid HTTP.
-    Malformed,
-    /// Both `content-length` and `transfer-encoding`
-    /// ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
-    ConflictingFraming,
-    /// The target is longer than the adapter allows.
-    UriTooLong,
-    /// More headers, or longer ones, than the adapter allows.
-    HeadersTooLarge,
-}
-
-/// Why an admitted request has no response head.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum UpstreamFailure {
-    /// No connection, or it broke before the response head.
-    Unreachable,
-    /// No response head in time.
-    Timeout,
-    /// The response is larger than the adapter's platform allows.
-    TooLarge,
+    UnknownUsers,
 }
 
 /// A row of the table.
-struct Spec {
-    status: StatusCode,
+pub(crate) struct Spec {
+    pub(crate) status: StatusCode,
     /// `error.type`.
-    error_type: &'static str,
+    pub(crate) error_type: &'static str,
     /// `error.code`, and the code in logs and metrics.
-    code: &'static str,
-    message: &'static str,
+    pub(crate) code: &'static str,
+    pub(crate) message: Cow<'static, str>,
+    /// `error.param`.
+    pub(crate) param: Option<String>,
     /// A header of this kind only.
-    header: Option<(HeaderName, HeaderValue)>,
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
     /// Whether the same request may succeed later.
-    retry: bool,
+    pub(crate) retry: bool,
+}
+
+impl Spec {
+    /// An error that a repetition does not help.
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        let error_type = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
+        Self { status, error_type, code, message: message.into(), param: None, header: None, retry: false }
+    }
 }
 
 impl Rejection {
     pub(crate) fn new(kind: RejectionKind, cors: Cors) -> Self {
-        Self { kind, cors }
+        Self { kind, cors, details: None }
     }
 
-    /// Creates the error response of an adapter that serves requests although its settings are invalid. Its text is for
-    /// anybody; the adapter logs the problems for the owner.
+    pub(crate) fn with_key(mut self, key: UserKey) -> Self {
+        self.details.get_or_insert_default().key = Some(key);
+        self
+    }
+
+    /// Returns the error response with the user's remaining rates.
+    #[must_use]
+    pub fn with_rates(mut self, rates: Rates) -> Self {
+        self.details.get_or_insert_default().rates = Some(rates);
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, request_id: Option<HeaderValue>) -> Self {
+        self.details.get_or_insert_default().request_id = request_id;
+        self
+    }
+
+    /// Creates the error response of an adapter that serves requests although its settings are invalid. Its text names
+    /// no setting; the adapter logs the problems for the owner.
     #[must_use]
     pub fn misconfigured() -> Self {
-        Self { kind: RejectionKind::Misconfigured, cors: Cors::any_origin() }
+        Self::new(RejectionKind::Misconfigured, Cors::any_origin())
     }
 
     /// Returns the code for logs and metrics: `error.code`, or `missing_api_key` where that is null.
@@ -106,20 +137,35 @@ impl Rejection {
         self.kind.spec().code
     }
 
+    /// Returns the access key of the request, if it is valid, and limits of its user refuse the request.
+    #[must_use]
+    pub fn key(&self) -> Option<&UserKey> {
+        self.details.as_ref()?.key.as_ref()
+    }
+
     /// Returns the response to the client.
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
-        let Spec { status, error_type, code, message, header, retry } = self.kind.spec();
+        let Spec { status, error_type, code, message, param, header, retry } = self.kind.spec();
         // OpenAI sends a null code to a request without a key.
         let code = if self.kind == RejectionKind::MissingKey {
             Cow::Borrowed("null")
         } else {
             Cow::Owned(json::string_literal(code))
         };
-        let message = json::string_literal(message);
-        let body =
-            [r#"{"error":{"message":"#, &message, r#","type":""#, error_type, r#"","param":null,"code":"#, &code, "}}"]
-                .concat();
+        let message = json::string_literal(&message);
+        let param = param.map_or(Cow::Borrowed("null"), |param| Cow::Owned(json::string_literal(&param)));
+        let parts = [
+            r#"{"error":{"message":"#,
+            &message,
+            r#","type":""#,
+            error_type,
+            r#"","param":"#,
+            &param,
+            r#","code":"#,
+            &code,
+        ];
+        let body = parts.concat() + "}}\n";
 
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -128,6 +174,12 @@ impl Rejection {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         headers.extend(header);
+        if let Some(details) = &self.details {
+            headers.extend(details.request_id.clone().map(|id| (REQUEST_ID, id)));
+            if let Some(rates) = &details.rates {
+                rate_headers::set(&mut headers, rates);
+            }
+        }
         self.cors.apply(&mut headers);
 
         let mut response = Response::new(Bytes::from(body));
@@ -139,14 +191,12 @@ impl Rejection {
 
 impl RejectionKind {
     #[expect(clippy::too_many_lines, reason = "a table")]
-    fn spec(self) -> Spec {
-        let spec = |status: StatusCode, code, message| {
-            let error_type = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
-            Spec { status, error_type, code, message, header: None, retry: false }
-        };
+    fn spec(&self) -> Spec {
+        let spec = |status, code, message: &'static str| Spec::new(status, code, message);
         // RFC 6750 §3: https://www.rfc-editor.org/rfc/rfc6750#section-3
         let challenge = |value| Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(value)));
         match self {
+            Self::Limit(limit) => limit.spec(),
             Self::MissingKey => Spec {
                 header: challenge("Bearer"),
                 ..spec(
@@ -161,9 +211,16 @@ impl RejectionKind {
                 ..spec(
                     StatusCode::UNAUTHORIZED,
                     "invalid_api_key",
-                    "This access key is not valid here. Look for a missing or added character, or ask the owner of \
-                     this proxy for a new key.",
+                    "Incorrect API key provided. This access key is not valid here: look for a missing or added \
+                     character, or ask the owner of this proxy for a new key.",
                 )
+            },
+            Self::OpenAiKey => Spec {
+                message:
+                    "Incorrect API key provided. This is an API key of OpenAI, which this proxy does not accept. Use \
+                          the access key that the owner of this proxy gave you."
+                        .into(),
+                ..Self::InvalidKey.spec()
             },
             Self::AmbiguousKey => spec(
                 StatusCode::BAD_REQUEST,
@@ -196,24 +253,24 @@ impl RejectionKind {
             Self::Administration => spec(
                 StatusCode::FORBIDDEN,
                 "route_not_allowed",
-                "This route administers the owner's account and is always closed. Ask the person who runs this proxy.",
+                "This route administers the owner's account and is always closed. Use another route.",
             ),
             Self::RouteClosed => spec(
                 StatusCode::FORBIDDEN,
                 "route_not_allowed",
-                "This route is closed. The person who runs this proxy can open it with the setting ROUTES.",
+                "This route is closed. The owner of this proxy can open it with the setting ROUTES.",
             ),
             Self::UnknownRoute => spec(
                 StatusCode::NOT_FOUND,
                 "unknown_url",
-                "Unknown route. Check method and path, such as POST /v1/responses. The person who runs this proxy can \
-                 open other routes with the setting ROUTES.",
+                "Unknown route. Check method and path, such as POST /v1/responses. The owner of this proxy can open other \
+                 routes with the setting ROUTES.",
             ),
             Self::KeyInTarget => spec(
                 StatusCode::BAD_REQUEST,
                 "key_in_url",
                 "The URL of this request contains a key. URLs are written to logs: send the key only in the header \
-                 'Authorization: Bearer YOUR_KEY', and ask the person who runs this proxy for a new one.",
+                 'Authorization: Bearer YOUR_KEY', and ask the owner of this proxy for a new one.",
             ),
             Self::Host => spec(
                 StatusCode::BAD_REQUEST,
@@ -252,47 +309,57 @@ impl RejectionKind {
                 ..spec(
                     StatusCode::BAD_GATEWAY,
                     "upstream_unreachable",
-                    "The proxy received no response from the upstream API. Try again. If the error persists, contact \
-                     the owner of this proxy.",
+                    "The proxy could not reach the upstream API, so nothing of this request was sent. Try again. If the \
+                     error persists, contact the owner of this proxy.",
                 )
             },
+            Self::Interrupted => spec(
+                StatusCode::BAD_GATEWAY,
+                "upstream_failed",
+                "The upstream API broke off after the request was sent, and may have processed it. Send it again only if it \
+                 may run twice.",
+            ),
+            Self::InvalidBody => spec(
+                StatusCode::BAD_REQUEST,
+                "invalid_body",
+                "The body of this request ended early, is longer or shorter than its 'Content-Length', or has a malformed \
+                 chunk. Send the whole body.",
+            ),
             Self::ApiKeyRefused => spec(
                 StatusCode::BAD_GATEWAY,
                 "upstream_auth_failed",
-                "The upstream API rejected the owner's API key. Your access key is valid. Ask the owner of this proxy to \
-                 check OPENAI_API_KEY.",
+                "The upstream API refused the owner's credentials for this request: the API key, its scopes, the \
+                 organization, the project or the address. Your access key is valid. Ask the owner of this proxy, whose log \
+                 has the reason.",
             ),
-            Self::Timeout => Spec {
-                retry: true,
-                ..spec(
-                    StatusCode::GATEWAY_TIMEOUT,
-                    "upstream_timeout",
-                    "The upstream API sent no response in time. Try again, or send a smaller request.",
-                )
-            },
+            Self::Timeout => spec(
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                "The upstream API sent no response in time, and may have processed the request. Send a smaller request, or \
+                 stream the response.",
+            ),
             Self::TooLarge => spec(
                 StatusCode::BAD_GATEWAY,
                 "answer_too_large",
                 "The upstream API's response is larger than this proxy can forward. Request less at once, or ask the \
                  owner of this proxy to enable streaming.",
             ),
+            Self::NoModelList => spec(
+                StatusCode::BAD_GATEWAY,
+                "upstream_failed",
+                "The upstream API sent no list of models that this proxy can read, so it cannot show those of your access \
+                 key. Name a model without the list, or contact the owner of this proxy.",
+            ),
             Self::Misconfigured => spec(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "misconfigured",
                 "The settings of this proxy are invalid. Its owner finds the reason in its log.",
             ),
-        }
-    }
-}
-
-impl HeadFailure {
-    /// Returns the failure for which an HTTP library responds with this status.
-    #[must_use]
-    pub fn from_status(status: StatusCode) -> Self {
-        match status {
-            StatusCode::URI_TOO_LONG => Self::UriTooLong,
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::HeadersTooLarge,
-            _ => Self::Malformed,
+            Self::UnknownUsers => spec(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "misconfigured",
+                "The list of users of this proxy is invalid or cannot be read. Its owner finds the reason in its log.",
+            ),
         }
     }
 }
@@ -313,8 +380,11 @@ impl From<UpstreamFailure> for RejectionKind {
     fn from(failure: UpstreamFailure) -> Self {
         match failure {
             UpstreamFailure::Unreachable => Self::Unreachable,
+            UpstreamFailure::Interrupted => Self::Interrupted,
+            UpstreamFailure::InvalidBody => Self::InvalidBody,
             UpstreamFailure::Timeout => Self::Timeout,
             UpstreamFailure::TooLarge => Self::TooLarge,
+            UpstreamFailure::NoModelList => Self::NoModelList,
         }
     }
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::{
     headers::{self, HOP_BY_HOP, KEY_HEADERS, ORGANIZATION, PROJECT},
-    list,
+    list::{self, Position},
 };
 
 /// How a row of [`RULES`] applies.
@@ -96,7 +96,7 @@ static RULES: [(&str, Rule); 63] = [
 enum Fate {
     Pass,
     Drop,
-    /// Dropped, and the owner should know once.
+    /// Dropped, and logged once.
     DropAndReport,
 }
 
@@ -105,6 +105,17 @@ enum Fate {
 pub(crate) struct PassHeaders {
     names: Vec<HeaderName>,
     prefixes: Vec<String>,
+    /// `API_KEY_HEADER` with `-` for `_`, which never passes.
+    key_header: String,
+}
+
+/// Parses `API_KEY_HEADER`: `authorization`, another header of keys, or one that never passes and that no client, reverse
+/// proxy or connection uses.
+pub(crate) fn parse_key_header(text: &str) -> Option<HeaderName> {
+    let name = HeaderName::from_bytes(text.as_bytes()).ok()?;
+    let is_of_keys = name == header::AUTHORIZATION || KEY_HEADERS.contains(&name);
+    let is_unused = || find_rule(name.as_str()).is_none() && !is_protected(&name);
+    (is_of_keys || is_unused()).then_some(name)
 }
 
 impl PassHeaders {
@@ -112,12 +123,13 @@ impl PassHeaders {
     ///
     /// # Errors
     /// The positions of the invalid items, counted from 1: not a header name or prefix, or one that never passes.
-    pub(crate) fn parse(list: &str) -> Result<Self, Vec<usize>> {
-        let (mut pass, mut invalid) = (Self::default(), Vec::new());
-        for (position, item) in list::items(list) {
+    pub(crate) fn parse(list: &str, key_header: &HeaderName) -> Result<Self, Vec<usize>> {
+        let mut pass = Self { key_header: hyphenated(key_header), ..Self::default() };
+        let mut invalid = Vec::new();
+        for (Position { number: position, .. }, item) in list::items(list) {
             let text = item.strip_suffix('*').unwrap_or(item);
             match HeaderName::from_bytes(text.as_bytes()) {
-                Ok(name) if is_protected(&name) => invalid.push(position),
+                Ok(name) if pass.is_protected(&name) => invalid.push(position),
                 Ok(name) if text.len() < item.len() => pass.prefixes.push(name.as_str().to_owned()),
                 Ok(name) => pass.names.push(name),
                 Err(_) => invalid.push(position),
@@ -127,7 +139,7 @@ impl PassHeaders {
     }
 
     /// Removes from a request all headers that do not pass, and every header whose value contains this access key.
-    /// Returns the names of those that the owner should know of.
+    /// Returns the names of those that are logged.
     pub(crate) fn strip(&self, headers: &mut HeaderMap, key: &str) -> Vec<HeaderName> {
         let mut reported = Vec::new();
         headers::strip(headers, |name, value| match self.fate(name) {
@@ -147,11 +159,16 @@ impl PassHeaders {
             Some((Name, _)) => Fate::Pass,
             // The prefixes contain no `_`: a gateway may read `_` as `-`.
             Some((Prefix, rest)) if rest.iter().all(|byte| *byte != b'_') => Fate::Pass,
-            _ if self.contains(name) && !is_protected(name) => Fate::Pass,
+            _ if self.contains(name) && !self.is_protected(name) => Fate::Pass,
             Some((Silent | SilentPrefix, _)) => Fate::Drop,
-            _ if is_protected(name) => Fate::Drop,
+            _ if self.is_protected(name) => Fate::Drop,
             _ => Fate::DropAndReport,
         }
+    }
+
+    /// Whether a header never passes; a gateway may read `_` as `-`.
+    fn is_protected(&self, name: &HeaderName) -> bool {
+        is_protected(name) || hyphenated(name) == self.key_header
     }
 
     fn contains(&self, name: &HeaderName) -> bool {
@@ -213,6 +230,10 @@ fn is_protected_twin(text: &str) -> bool {
     HeaderName::from_bytes(text.replace('_', "-").as_bytes()).is_ok_and(|twin| is_protected(&twin))
 }
 
+fn hyphenated(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -221,7 +242,7 @@ mod tests {
 
     #[track_caller]
     fn fate(pass: &str, name: &'static str) -> Fate {
-        PassHeaders::parse(pass).unwrap().fate(&HeaderName::from_static(name))
+        PassHeaders::parse(pass, &header::AUTHORIZATION).unwrap().fate(&HeaderName::from_static(name))
     }
 
     #[test]
@@ -262,9 +283,29 @@ mod tests {
         assert_eq!(fate("x-*", "x-api-key"), Fate::Drop);
         assert_eq!(fate("x-*", "x-forwarded-for"), Fate::Drop);
         assert_eq!(
-            PassHeaders::parse("a, cookie, x_api_key, b c, cf-*, openai-project, *").unwrap_err(),
+            PassHeaders::parse("a, cookie, x_api_key, b c, cf-*, openai-project, *", &header::AUTHORIZATION)
+                .unwrap_err(),
             [2, 3, 4, 5, 6, 7]
         );
+    }
+
+    #[test]
+    fn key_header() {
+        for name in ["Authorization", "api-key", "X-API-Key", "ocp-apim-subscription-key", "my_key"] {
+            assert!(parse_key_header(name).is_some(), "{name}");
+        }
+        for name in
+            ["", "a b", "content-type", "Host", "te", "cf-aig-authorization", "x-codex-key", "api_key", "expect"]
+        {
+            assert_eq!(parse_key_header(name), None, "{name}");
+        }
+        let key_header = HeaderName::from_static("x-my-key");
+        let pass = PassHeaders::parse("x-*, x_*", &key_header).unwrap();
+        for name in ["x-my-key", "x_my_key", "x-my_key"] {
+            assert_eq!(pass.fate(&HeaderName::from_static(name)), Fate::Drop, "{name}");
+        }
+        assert_eq!(pass.fate(&HeaderName::from_static("x-my-keys")), Fate::Pass);
+        assert_eq!(PassHeaders::parse("x-my-keys, X-My_Key", &key_header).unwrap_err(), [2]);
     }
 
     #[test]
@@ -277,7 +318,7 @@ mod tests {
             headers.append(name, HeaderValue::from_static("1"));
             headers.append(name, HeaderValue::from_static("2"));
         }
-        let pass = PassHeaders::parse("x-*").unwrap();
+        let pass = PassHeaders::parse("x-*", &header::AUTHORIZATION).unwrap();
         assert!(pass.strip(&mut headers, "key").is_empty());
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-four"]);
         assert_eq!(headers.get_all("x-four").iter().collect::<Vec<_>>(), ["1", "2"]);

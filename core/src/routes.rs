@@ -1,7 +1,8 @@
 //! The routes of the API, by family, and which of them are open.
 //!
 //! A literal segment matches byte for byte, so that an upstream cannot read another route than the gate. Escapes may stand
-//! in variable segments only. A path with one trailing slash is the same route.
+//! in variable segments only; a path that a tolerant upstream may read as a closed route is closed. A path with one trailing
+//! slash is the same route.
 //!
 //! Source: [OpenAI's API reference](https://platform.openai.com/docs/api-reference); `tests/routes` lists the routes of its
 //! SDKs.
@@ -65,10 +66,9 @@ pub(crate) struct Route {
     /// The pattern before its first `{` or `*`.
     literal: &'static str,
     pub(crate) family: Family,
-    #[expect(dead_code, reason = "for limits and budgets")]
+    #[expect(dead_code, reason = "for budgets")]
     pub(crate) cost: Cost,
-    #[expect(dead_code, reason = "for limits and budgets")]
-    pub(crate) model: ModelSource,
+    model: ModelSource,
 }
 
 const fn row(method: &'static str, pattern: &'static str, family: Family, cost: Cost, model: ModelSource) -> Route {
@@ -85,7 +85,7 @@ const fn literal_prefix(pattern: &str) -> &str {
 }
 
 /// The table, sorted by the first segment of the pattern. The first matching row counts.
-static ROUTES: [Route; 103] = [
+static ROUTES: [Route; 104] = [
     row("*", "/agents", Administration, Unbounded, Hidden),
     row("*", "/agents/*", Administration, Unbounded, Hidden),
     row("*", "/assistants", Data, Free, Hidden),
@@ -144,7 +144,6 @@ static ROUTES: [Route; 103] = [
     row("POST", "/openai/deployments/{}/chat/completions", Compatible, Bounded, Path),
     row("POST", "/openai/deployments/{}/completions", Compatible, Bounded, Path),
     row("POST", "/openai/deployments/{}/embeddings", Compatible, Bounded, Path),
-    row("*", "/openai/realtimeapi/*", Ephemeral, Unbounded, Hidden),
     row("*", "/openai/*", Compatible, Unbounded, Hidden),
     row("*", "/organization", Administration, Unbounded, Hidden),
     row("*", "/organization/*", Administration, Unbounded, Hidden),
@@ -163,6 +162,8 @@ static ROUTES: [Route; 103] = [
     row("POST", "/realtime/calls/{}/refer", Inference, Free, NoneNeeded),
     row("POST", "/realtime/calls/{}/reject", Inference, Free, NoneNeeded),
     row("*", "/realtime/*", Ephemeral, Unbounded, Hidden),
+    row("*", "/realtimeapi", Ephemeral, Unbounded, Hidden),
+    row("*", "/realtimeapi/*", Ephemeral, Unbounded, Hidden),
     row("POST", "/rerank", Compatible, Unbounded, Body),
     row("GET", "/responses", Inference, Unbounded, Hidden),
     row("POST", "/responses", Inference, Bounded, Body),
@@ -191,23 +192,8 @@ static ROUTES: [Route; 103] = [
     row("*", "/webhook_event_types", Administration, Unbounded, Hidden),
 ];
 
-/// Finds the row of a path below the API base. Behind the prefixes of Azure, a route that is closed elsewhere is too.
+/// Finds the row of a path below the API base.
 pub(crate) fn find(method: &Method, path: &str) -> Option<&'static Route> {
-    let inner = without_azure_prefix(path).and_then(|inner| find_row(method, inner));
-    let closed = inner.filter(|route| matches!(route.family, Ephemeral | Administration));
-    closed.or_else(|| find_row(method, path))
-}
-
-/// `/openai/v1/x`, `/openai/x` and `/openai/deployments/{}/x` are routes `/x` at
-/// [Azure](https://learn.microsoft.com/azure/ai-foundry/openai/reference).
-fn without_azure_prefix(path: &str) -> Option<&str> {
-    let path = path.strip_prefix("/openai")?;
-    let path = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-    let deployment = path.strip_prefix("/deployments/").and_then(|rest| rest.find('/').and_then(|at| rest.get(at..)));
-    Some(deployment.unwrap_or(path))
-}
-
-fn find_row(method: &Method, path: &str) -> Option<&'static Route> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let letter = path.as_bytes().get(1).copied().map(usize::from)?;
     let (start, end) = RANGES.get(letter).copied()?;
@@ -233,17 +219,34 @@ const fn ranges() -> [(usize, usize); 128] {
     ranges
 }
 
-/// Whether an administration route may be meant by this path, however it is spelled: an upstream may decode escapes,
-/// ignore empty segments, a `v1` segment, parameters or case. `decoded` is the path with all escapes decoded.
-pub(crate) fn is_administration(decoded: &[u8]) -> bool {
-    let is_prefix = |segment: &[u8]| {
-        segment.is_empty() || segment.eq_ignore_ascii_case(b"v1") || segment.eq_ignore_ascii_case(b"openai")
-    };
-    let segments = decoded.split(|byte| *byte == b'/');
-    let mut segments = segments.filter_map(|segment| segment.split(|byte| *byte == b';').next());
-    let Some(first) = segments.find(|segment| !is_prefix(segment)) else { return false };
-    let mut rows = ROUTES.iter().filter(|route| first.eq_ignore_ascii_case(first_segment(route.pattern).as_bytes()));
-    rows.any(|route| route.family == Administration && route.is_whole_segment())
+/// The family of a closed route that an upstream may read in a path, however it is spelled: it may ignore escapes, case,
+/// empty segments, `;parameters`, or the prefixes `/v1`, `/openai` and `/deployments/{}` of
+/// [Azure](https://learn.microsoft.com/azure/ai-foundry/openai/reference). `decoded` is the path with all escapes decoded.
+pub(crate) fn closed_reading(method: &Method, decoded: &[u8]) -> Option<Family> {
+    let mut families = tolerant_readings(method, decoded).map(|route| route.family);
+    families.find(|family| matches!(family, Ephemeral | Administration))
+}
+
+/// The rows that a tolerant upstream may find: it decodes escapes, ignores case and empty segments, and removes parameters or
+/// not.
+pub(crate) fn tolerant_readings(method: &Method, decoded: &[u8]) -> impl Iterator<Item = &'static Route> {
+    let decoded = String::from_utf8_lossy(decoded).to_ascii_lowercase();
+    let with_parameters = decoded.contains(';').then_some(true);
+    let readings = [Some(false), with_parameters].into_iter().flatten();
+    readings.filter_map(move |with_parameters| tolerant_reading(method, &decoded, with_parameters))
+}
+
+fn tolerant_reading(method: &Method, decoded: &str, with_parameters: bool) -> Option<&'static Route> {
+    let name = |segment| if with_parameters { Some(segment) } else { str::split(segment, ';').next() };
+    let segments = decoded.split('/').filter_map(name);
+    let mut segments = segments.filter(|segment| !segment.is_empty()).peekable();
+    while let Some(prefix) = segments.next_if(|segment| ["v1", "openai", "deployments"].contains(segment)) {
+        if prefix == "deployments" {
+            let _name = segments.next();
+        }
+    }
+    let path = segments.fold(String::new(), |path, segment| path + "/" + segment);
+    find(method, &path)
 }
 
 impl Route {
@@ -261,11 +264,31 @@ impl Route {
             || self.literal.len() < self.pattern.len() && path.starts_with(self.literal) && matches(self.pattern, path)
     }
 
-    /// Whether the pattern has one literal segment, and at most a `*` after it.
-    fn is_whole_segment(&self) -> bool {
-        let pattern = self.pattern.strip_suffix("/*").unwrap_or(self.pattern);
-        pattern.bytes().filter(|byte| *byte == b'/').count() == 1
+    /// Whether a request does not show which model it uses.
+    pub(crate) fn hides_model(&self) -> bool {
+        self.model == Hidden
     }
+
+    /// Where a request names its model. `None` if it uses none, or hides it.
+    pub(crate) fn model_source(&self) -> Option<sparekey_policy::ModelSource> {
+        match self.model {
+            Body => Some(sparekey_policy::ModelSource::Body),
+            Multipart => Some(sparekey_policy::ModelSource::Multipart),
+            Query => Some(sparekey_policy::ModelSource::Query),
+            Path => Some(sparekey_policy::ModelSource::Path),
+            NoneNeeded | Hidden => None,
+        }
+    }
+
+    /// Whether the pattern matches one path only.
+    pub(crate) fn is_literal(&self) -> bool {
+        self.literal.len() == self.pattern.len()
+    }
+}
+
+/// Whether a path is that of the Responses API, which is also opened as a WebSocket.
+pub(crate) fn is_responses(path: &str) -> bool {
+    path.strip_suffix('/').unwrap_or(path) == "/responses"
 }
 
 /// Whether a path matches a pattern: literal segments, `{}` for one segment, a last `*` for one or more.
@@ -280,12 +303,6 @@ fn matches(pattern: &str, path: &str) -> bool {
             _ => return false,
         }
     }
-}
-
-/// The first segment of a path that begins with a slash.
-fn first_segment(path: &str) -> &str {
-    let path = path.strip_prefix('/').unwrap_or_default();
-    path.find('/').and_then(|end| path.get(..end)).unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -322,7 +339,7 @@ mod tests {
 
     #[test]
     fn table_is_sorted() {
-        assert!(ROUTES.is_sorted_by_key(|route| first_segment(route.pattern)));
+        assert!(ROUTES.is_sorted_by_key(|route| route.pattern.split('/').nth(1)));
     }
 
     #[test]
@@ -355,11 +372,6 @@ mod tests {
             ("POST /deployments/d/chat/completions", Some(Compatible)),
             ("POST /openai/deployments/d/embeddings", Some(Compatible)),
             ("POST /openai/v1/responses", Some(Compatible)),
-            ("POST /openai/v1/realtime/client_secrets", Some(Ephemeral)),
-            ("POST /openai/realtime/sessions", Some(Ephemeral)),
-            ("POST /openai/realtimeapi/sessions", Some(Ephemeral)),
-            ("GET /openai/organization/users", Some(Administration)),
-            ("POST /openai/deployments/d/fine_tuning/checkpoints/c/permissions", Some(Administration)),
             ("GET /", None),
             ("GET ", None),
             ("GET /nowhere", None),
@@ -369,12 +381,29 @@ mod tests {
     }
 
     #[test]
-    fn administration_in_every_spelling() {
-        for path in ["/organization", "/v1/Organization/x", "//projects;a=b", "/V1//me", "/usage/"] {
-            assert!(is_administration(path.as_bytes()), "{path}");
-        }
-        for path in ["/organizations2", "/models/organization", "/fine_tuning/jobs", ""] {
-            assert!(!is_administration(path.as_bytes()), "{path}");
+    fn closed_routes_in_every_spelling() {
+        for (path, expected) in [
+            ("/organization", Some(Administration)),
+            ("/v1/Organization/x", Some(Administration)),
+            ("//projects;a=b", Some(Administration)),
+            ("/V1//me", Some(Administration)),
+            ("/usage/", Some(Administration)),
+            ("/openai/organization/users", Some(Administration)),
+            ("/fine_tuning/checkpoints/x//Permissions;a", Some(Administration)),
+            ("/openai/v1/deployments/d/fine_tuning/checkpoints/x/permissions/y", Some(Administration)),
+            ("/openai/v1/Realtime/client_secrets", Some(Ephemeral)),
+            ("/openai/realtime/sessions", Some(Ephemeral)),
+            ("/openai/RealtimeAPI;a/sessions", Some(Ephemeral)),
+            ("/openai/v1/deployments/d/realtimeapi/sessions", Some(Ephemeral)),
+            ("/deployments/d/chatkit/sessions", Some(Ephemeral)),
+            ("/organizations2", None),
+            ("/models/organization", None),
+            ("/fine_tuning/jobs", None),
+            ("/deployments/me", None),
+            ("/deployments/me/chat/completions", None),
+            ("", None),
+        ] {
+            assert_eq!(closed_reading(&Method::POST, path.as_bytes()), expected, "{path}");
         }
     }
 }

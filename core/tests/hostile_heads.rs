@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Request, Uri, uri::PathAndQuery};
 use proptest::{collection::vec, prelude::*, sample::select};
 use sparekey_core::{Admission, Config, Gate};
+use sparekey_policy::Timestamp;
 
 const API_KEY: &str = "sk-proj-RealRealRealReal";
 const TOM: &str = "sk-Tom-abcdefgh12345678";
@@ -136,8 +137,8 @@ proptest! {
         // Without it, the gate rejects every request over HTTP/1.1.
         request.headers_mut().entry("host").or_insert(HeaderValue::from_static("proxy"));
         let (sent, ()) = request.into_parts();
-        let Ok(Admission::Forward(forward)) = gate(base).admit(sent.clone().into()) else { return Ok(()) };
-        prop_assert_eq!(&**forward.user(), "Tom");
+        let Ok(Admission::Forward(forward)) = gate(base).admit(sent.clone().into(), |_| None, Timestamp::default) else { return Ok(()) };
+        prop_assert_eq!(&**forward.key().user(), "Tom");
         let (head, _) = forward.into_parts();
 
         // The target is below the base, and every byte of path and query is unchanged.

@@ -36,7 +36,7 @@ use self::{
 };
 
 /// The models in the list. A request may name any other model too.
-const MODELS: [&str; 3] = ["gpt-demo", "gpt-5-mini", "gpt-4o-mini"];
+const MODELS: [&str; 3] = ["gpt-demo", "gpt-5.4-mini", "gpt-4o-mini"];
 
 struct Demo {
     authorization: String,
@@ -61,7 +61,7 @@ pub async fn start(api_key: &str) -> io::Result<SocketAddr> {
 
 async fn accept(listener: TcpListener, demo: Arc<Demo>) {
     loop {
-        let (stream, _) = sparekey_net::accept(&listener).await;
+        let (stream, _) = sparekey_net::accept(std::slice::from_ref(&listener)).await;
         tokio::spawn(serve(stream, Arc::clone(&demo)));
     }
 }

@@ -79,7 +79,8 @@ async fn post(path: &str, body: impl Into<Bytes>) -> Reply {
 }
 
 fn chat(more: &Value) -> String {
-    let mut request = json!({"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Is \"this\" on, Zoë?"}]});
+    let mut request =
+        json!({"model": "gpt-5.4-mini", "messages": [{"role": "user", "content": "Is \"this\" on, Zoë?"}]});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     request.to_string()
 }
@@ -115,7 +116,7 @@ async fn openai_headers_on_every_response() {
 async fn chat_completion() {
     let completion = post("/v1/chat/completions", chat(&json!({}))).await.json();
     assert_eq!(completion["object"], "chat.completion");
-    assert_eq!(completion["model"], "gpt-5-mini");
+    assert_eq!(completion["model"], "gpt-5.4-mini");
     assert_eq!(completion["choices"][0]["finish_reason"], "stop");
     assert!(completion["choices"][0]["message"]["content"].as_str().unwrap().contains(QUOTE));
     assert_eq!(completion["usage"]["prompt_tokens"], 4);
@@ -156,7 +157,7 @@ async fn usage_in_the_last_event_if_requested() {
 
 #[tokio::test]
 async fn response() {
-    let request = json!({"model": "gpt-5-mini", "input": "Is \"this\" on, Zoë?"}).to_string();
+    let request = json!({"model": "gpt-5.4-mini", "input": "Is \"this\" on, Zoë?"}).to_string();
     let response = post("/v1/responses", request).await.json();
     assert_eq!(response["status"], "completed");
     assert!(response["output"][0]["content"][0]["text"].as_str().unwrap().contains(QUOTE));
@@ -166,7 +167,7 @@ async fn response() {
 #[tokio::test]
 async fn response_stream() {
     let input = json!([{"role": "user", "content": [{"type": "input_text", "text": "Is \"this\" on, Zoë?"}]}]);
-    let request = json!({"model": "gpt-5-mini", "stream": true, "input": input}).to_string();
+    let request = json!({"model": "gpt-5.4-mini", "stream": true, "input": input}).to_string();
     let reply = post("/v1/responses", request).await;
     let mut names = Vec::new();
     let mut text = String::new();

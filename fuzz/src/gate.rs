@@ -6,6 +6,7 @@ use http::{
     request,
 };
 use sparekey_core::{Admission, Exchange};
+use sparekey_policy::Timestamp;
 
 use crate::{
     fixtures::{API_KEY, GATES, Settings, TOKEN, TOM, TOM_BASIC},
@@ -24,11 +25,14 @@ pub(crate) fn gate(input: &[u8]) {
         // The gate may return a secret that the client itself sent.
         let sent_by_client = |secret: &&str| head.headers.values().any(|value| contains(value.as_bytes(), secret));
         let hidden: Vec<&str> = secrets.iter().copied().filter(|secret| !sent_by_client(secret)).collect();
-        match gate.admit(head.clone().into()) {
+        match gate.admit(head.clone().into(), |_| None, Timestamp::default) {
             Ok(Admission::Forward(forward)) => {
                 let (forwarded, exchange) = forward.into_parts();
                 check_forwarded(settings, &head, &forwarded);
                 check_responses(&exchange, &head.headers, &secrets);
+            }
+            Ok(admission @ (Admission::Limited(_) | Admission::Usage(_))) => {
+                panic!("no user has limits: {admission:?}")
             }
             Ok(Admission::Reply(reply)) => assert_none_in(reply.headers(), &hidden),
             Err(rejection) => {
@@ -74,7 +78,7 @@ fn check_forwarded(settings: &Settings, received: &request::Parts, forwarded: &r
     let mut key_values = KEY_HEADERS.iter().flat_map(|name| received.headers.get_all(*name)).map(HeaderValue::as_bytes);
     assert!(key_values.any(|value| contains(value, TOM) || contains(value, TOM_BASIC)), "{received:?}");
 
-    let path = relative_path(received.uri.path(), received.uri.query());
+    let path = relative_path(received.uri.path(), received.uri.query(), settings.api_key.unwrap_or(TOKEN), TOM);
     assert_eq!(Ok(forwarded.uri.to_string()), path.map(|path| format!("{}{path}", settings.api_base)));
     assert_eq!(forwarded.method, received.method);
 

@@ -16,7 +16,10 @@ pub(crate) fn access_key(input: &[u8]) {
 /// key in the messages.
 pub(crate) fn access_keys(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let items: Vec<&str> = text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty()).collect();
+    // A `#` begins a comment.
+    let lines = text.split('\n').map(|line| line.split_once('#').map_or(line, |(keys, _)| keys));
+    let items: Vec<&str> =
+        lines.flat_map(|line| line.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect();
     let (_, api_key) = parse_item(API_KEY).expect("the API key has the form of an access key");
     let mut entries = HashSet::new();
     let is_valid = |item: &str| {
@@ -28,7 +31,7 @@ pub(crate) fn access_keys(input: &[u8]) {
         Ok(keyring) => {
             assert!(!items.is_empty() && invalid == 0, "accepted: {text:?}");
             for key in items.iter().filter_map(|item| AccessKey::parse(item).ok()) {
-                assert_eq!(keyring.user_of(&key).map(|user| &**user), Some(key.user()));
+                assert_eq!(keyring.user_of(&key).as_ref().map(|found| &**found.user()), Some(key.user()));
                 let other = format!("sk-{}-NobodyHasThisKey1234567", key.user());
                 let admitted = AccessKey::parse(&other).is_ok_and(|other| keyring.user_of(&other).is_some());
                 assert_eq!(admitted, parse_item(&other).is_some_and(|entry| entries.contains(&entry)), "{other}");

@@ -17,32 +17,58 @@ const ADMINISTRATION: [&str; 13] = [
     "webhook_event_types",
 ];
 
-/// Returns the path and query that the gate appends to the API base, or the status of its rejection.
-pub(crate) fn relative_path(path: &str, query: Option<&str>) -> Result<String, u16> {
+/// Returns the path and query that the gate appends to the API base, or the status of its rejection. `secret` must not occur, and
+/// neither must `access_key`, as a whole.
+pub(crate) fn relative_path(path: &str, query: Option<&str>, secret: &str, access_key: &str) -> Result<String, u16> {
     if !path.starts_with('/') || !path.is_ascii() || query.is_some_and(|query| !query.is_ascii()) {
         return Err(400);
     }
-    let mut decoded = path.as_bytes().to_vec();
-    while let Some(next) = decode_first_escape(&decoded) {
-        decoded = next;
+    let decoded = decode(path.as_bytes());
+    let decoded_query = query.map(|query| decode(query.as_bytes())).unwrap_or_default();
+    if [&decoded, &decoded_query].into_iter().any(|text| contains_key(text, secret, access_key)) {
+        return Err(400);
     }
     if decoded.iter().any(|&byte| byte < 0x20 || byte == 0x7f || byte == b'\\') {
         return Err(400);
     }
     let decoded = String::from_utf8_lossy(&decoded).to_ascii_lowercase();
-    let segments: Vec<&str> = decoded.split('/').map(|s| s.split_once(';').map_or(s, |(name, _)| name)).collect();
-    if segments.contains(&".") || segments.contains(&"..") {
+    let name = |segment: &'_ str| segment.split(';').next().unwrap_or_default().len();
+    let names = || decoded.split('/').map(|segment| &segment[..name(segment)]);
+    if names().any(|name| name == "." || name == "..") {
         return Err(400);
     }
-    let first = segments.into_iter().find(|s| !["", "v1", "openai"].contains(s));
-    if first.is_some_and(|first| ADMINISTRATION.contains(&first)) {
+    // A server may remove parameters, or not.
+    let whole: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
+    let stripped: Vec<&str> = names().filter(|name| !name.is_empty()).collect();
+    if is_administration(&whole) || is_administration(&stripped) {
         return Err(403);
     }
-    let relative = without_version(path);
-    if is_permissions(&relative) {
-        return Err(403);
+    Ok(without_version(path) + &query.map_or_else(String::new, |query| format!("?{query}")))
+}
+
+fn contains_key(text: &[u8], secret: &str, access_key: &str) -> bool {
+    // A longer key is another one.
+    let is_whole = |at: usize| !text.get(at + access_key.len()).is_some_and(u8::is_ascii_alphanumeric);
+    let mut access_keys = positions(text, access_key).filter(|at| is_whole(*at));
+    positions(text, secret).next().is_some() || access_keys.next().is_some()
+}
+
+fn positions(text: &[u8], key: &str) -> impl Iterator<Item = usize> {
+    text.windows(key.len()).enumerate().filter(move |(_, window)| *window == key.as_bytes()).map(|(at, _)| at)
+}
+
+/// Whether these lower-case segments may be read as an administration route.
+fn is_administration(segments: &[&str]) -> bool {
+    let mut segments = segments.to_vec();
+    loop {
+        match *segments {
+            ["v1" | "openai", ..] => segments.drain(..1),
+            ["deployments", _, ..] => segments.drain(..2),
+            ["fine_tuning", "checkpoints", _, "permissions", ..] => return true,
+            [first, ..] => return ADMINISTRATION.contains(&first),
+            [] => return false,
+        };
     }
-    Ok(relative + &query.map_or_else(String::new, |query| format!("?{query}")))
 }
 
 /// Removes `v1` segments at the start, and the empty segments beside them.
@@ -61,23 +87,13 @@ fn without_version(path: &str) -> String {
     format!("{slash}{}", segments.join("/"))
 }
 
-/// The one administration route that is not known by its first segment, also behind the prefixes of Azure.
-fn is_permissions(path: &str) -> bool {
-    let mut segments: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').skip(1).collect();
-    if segments.first() == Some(&"openai") {
-        segments.remove(0);
-        if segments.first() == Some(&"v1") && segments.len() > 1 {
-            segments.remove(0);
-        }
-        if segments.first() == Some(&"deployments") && segments.len() > 2 {
-            segments.drain(..2);
-        }
+/// Decodes all escapes, also those that decoding brings about.
+fn decode(text: &[u8]) -> Vec<u8> {
+    let mut decoded = text.to_vec();
+    while let Some(next) = decode_first_escape(&decoded) {
+        decoded = next;
     }
-    let is_exact =
-        matches!(*segments, ["fine_tuning", "checkpoints", checkpoint, "permissions"] if !checkpoint.is_empty());
-    let is_below = matches!(*segments, ["fine_tuning", "checkpoints", checkpoint, "permissions", below, ..]
-        if !checkpoint.is_empty() && !below.is_empty());
-    is_exact || is_below
+    decoded
 }
 
 /// Decodes the first percent-escape ([RFC 3986 §2.1](https://www.rfc-editor.org/rfc/rfc3986#section-2.1)); `None` without

@@ -1,8 +1,6 @@
 //! Replays the corpus, with random mutations of each input.
 
-use std::{fs, path::PathBuf};
-
-use fuzz::TARGETS;
+use fuzz::{TARGETS, corpus};
 use proptest::{
     prelude::RngExt as _,
     test_runner::{RngAlgorithm, TestRng},
@@ -16,19 +14,15 @@ fn corpus_and_mutations() {
     // A fixed seed, so that a failure is reproducible.
     let mut rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     for (name, target) in TARGETS {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-        let mut files: Vec<_> =
-            fs::read_dir(&folder).expect("a corpus folder").map(|file| file.unwrap().path()).collect();
-        files.sort();
-        assert!(files.len() > 2, "the corpus of {name} is too small");
-        for file in &files {
-            let input = fs::read(file).expect("a readable file");
-            target(&input);
+        let inputs = corpus::read(name).expect("a corpus");
+        assert!(inputs.len() > 2, "the corpus of {name} is too small");
+        for input in &inputs {
+            target(input);
             for _ in 0..MUTATIONS {
-                target(&mutate(&input, &mut rng));
+                target(&mutate(input, &mut rng));
             }
         }
-        println!("{name}: {} inputs", files.len() * (MUTATIONS + 1));
+        println!("{name}: {} inputs", inputs.len() * (MUTATIONS + 1));
     }
 }
 

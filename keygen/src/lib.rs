@@ -1,6 +1,7 @@
 //! Generates access keys.
 //!
-//! In scope: a new key from the operating system's random source, and its item for `ACCESS_KEYS`.
+//! In scope: a new key from the operating system's random source, its item for `ACCESS_KEYS`, and the command line of both
+//! `keygen` and `sparekey keygen`.
 //! Out of scope: the syntax of a key, which `sparekey_core` defines, and the storage of keys.
 //!
 //! ```
@@ -9,6 +10,8 @@
 //! assert!(key.item().starts_with("sha256:Tom:"));
 //! # Ok::<(), keygen::KeygenError>(())
 //! ```
+
+pub mod command_line;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -75,6 +78,12 @@ pub enum KeygenError {
     Randomness(#[from] SysError),
 }
 
+/// Returns the item of an existing key for `ACCESS_KEYS` or a users file: `sha256:{user}:{hex}`.
+#[must_use]
+pub fn digest_item(key: &AccessKey<'_>) -> String {
+    format!("sha256:{}:{}", key.user(), key.digest())
+}
+
 fn access_key_from<R: TryCryptoRng<Error = SysError>>(
     source: &mut R,
     user: &str,
@@ -85,7 +94,7 @@ fn access_key_from<R: TryCryptoRng<Error = SysError>>(
         return Err(KeygenError::Length(length));
     }
     let key = format!("{}{user}-{}", AccessKey::PREFIX, random_part(source, length)?);
-    let item = format!("sha256:{user}:{}", AccessKey::parse(&key)?.digest());
+    let item = digest_item(&AccessKey::parse(&key)?);
     Ok(NewKey { key, item })
 }
 

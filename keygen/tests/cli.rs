@@ -1,6 +1,9 @@
 //! Runs the binary as a shell does.
 
-use std::process::{Command, Output};
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
 
 use sparekey_core::AccessKey;
 
@@ -28,6 +31,17 @@ fn assert_rejected(arguments: &[&str], message: &str) {
     assert!(errors.contains(message), "{errors}");
 }
 
+/// The exit code, the output and the errors of `keygen --digest-of`.
+fn digest_of(input: &str) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keygen"));
+    command.arg("--digest-of").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let [text, errors] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code(), text, errors)
+}
+
 fn users(lines: &[String]) -> Vec<&str> {
     lines.iter().map(|line| AccessKey::parse(line).unwrap().user()).collect()
 }
@@ -42,6 +56,19 @@ fn prints_one_key() {
 #[test]
 fn one_line_per_name_in_order() {
     assert_eq!(users(&run(&["Tom", "anna-maria.k_2", "Tom"])), ["Tom", "anna-maria.k_2", "Tom"]);
+}
+
+#[test]
+fn items_of_existing_keys() {
+    let lines = run(&["--digest", "Tom", "Anna"]);
+    let (keys, items): (Vec<_>, Vec<_>) = lines.iter().map(|line| line.split_once('\t').unwrap()).unzip();
+    let input = format!("\n{}\r\n  {}", keys[0], keys[1]);
+    assert_eq!(digest_of(&input), (Some(0), format!("{}\n{}\n", items[0], items[1]), String::new()));
+    let (code, output, errors) = digest_of(&format!("{}\nnot-a-key-{}\n", keys[0], "secret"));
+    assert_eq!((code, &*output), (Some(1), ""));
+    assert!(errors.contains("line 2") && !errors.contains("secret") && !errors.contains(keys[0]), "{errors}");
+    assert_eq!(digest_of("\n").0, Some(1));
+    assert_rejected(&["--digest-of", "Tom"], "--digest-of");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Connections without HTTP, for the server's listeners, the upstream client and the demo.
 //!
 //! **In scope:** accepting, one stream type for plain and TLS connections, small writes, timers and wake-ups that cost
-//! little per stream.
+//! little per stream, suspends of the machine.
 //!
 //! **Out of scope:** HTTP, name lookup, certificates.
 
@@ -10,7 +10,10 @@ mod coalesce;
 mod deadline;
 mod poll_on_wake;
 mod stream;
+mod suspend;
+mod tls_socket;
 
 pub use self::{
     accept::accept, coalesce::poll_write_coalesced, deadline::MovingDeadline, poll_on_wake::PollOnWake, stream::Stream,
+    suspend::SuspendMark, tls_socket::TlsSocket,
 };

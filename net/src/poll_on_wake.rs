@@ -2,12 +2,15 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Wake, Waker},
 };
+
+#[cfg(not(sparekey_loom))]
+use std::sync::{Mutex, MutexGuard};
+
+#[cfg(sparekey_loom)]
+use loom::sync::{Mutex, MutexGuard};
 
 /// Polls a future only after it was woken, so that the frequent wake-ups of a task don't poll its rarely needed part.
 #[derive(Debug)]
@@ -17,20 +20,20 @@ pub struct PollOnWake<F> {
 }
 
 #[derive(Debug)]
-struct WakeFlag {
-    woken: AtomicBool,
+struct WakeFlag(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    woken: bool,
     /// The task that polled last.
-    task: Mutex<Waker>,
+    task: Waker,
 }
 
 impl<F> PollOnWake<F> {
     /// Wraps a future. Its first poll always polls the future.
     #[must_use]
     pub fn new(future: F) -> Self {
-        Self {
-            future,
-            flag: Arc::new(WakeFlag { woken: AtomicBool::new(true), task: Mutex::new(Waker::noop().clone()) }),
-        }
+        Self { future, flag: Arc::new(WakeFlag::new(true)) }
     }
 }
 
@@ -39,9 +42,7 @@ impl<F: Future + Unpin> Future for PollOnWake<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        // Stored before the flag is read, so that a later wake-up reaches this task.
-        this.flag.task().clone_from(cx.waker());
-        if !this.flag.woken.swap(false, Ordering::AcqRel) {
+        if !this.flag.take(cx.waker()) {
             return Poll::Pending;
         }
         let waker = Waker::from(Arc::clone(&this.flag));
@@ -50,8 +51,19 @@ impl<F: Future + Unpin> Future for PollOnWake<F> {
 }
 
 impl WakeFlag {
-    fn task(&self) -> MutexGuard<'_, Waker> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new(woken: bool) -> Self {
+        Self(Mutex::new(State { woken, task: Waker::noop().clone() }))
+    }
+
+    /// Returns whether there was a wake-up since the last call. The next one wakes `task`.
+    fn take(&self, task: &Waker) -> bool {
+        let mut state = self.state();
+        state.task.clone_from(task);
+        std::mem::take(&mut state.woken)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,14 +73,57 @@ impl Wake for WakeFlag {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.task().wake_by_ref();
+        let mut state = self.state();
+        state.woken = true;
+        state.task.wake_by_ref();
     }
 }
 
-#[cfg(test)]
+/// `RUSTFLAGS="--cfg sparekey_loom" cargo test --package sparekey-net --lib poll_on_wake`
+#[cfg(all(test, sparekey_loom))]
+mod every_interleaving {
+    use loom::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    /// Stores whether it was woken.
+    struct Task(AtomicBool);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+
+    #[test]
+    fn no_wake_up_is_lost() {
+        loom::model(|| {
+            let flag = Arc::new(WakeFlag::new(false));
+            let task = Arc::new(Task(AtomicBool::new(false)));
+            let waker = Waker::from(Arc::clone(&task));
+            let waking = {
+                let flag = Arc::clone(&flag);
+                thread::spawn(move || flag.wake_by_ref())
+            };
+            let seen = flag.take(&waker);
+            waking.join().unwrap();
+            // The task is polled again if it was woken, and sees the flag then.
+            let seen_later = task.0.load(Ordering::Acquire) && flag.take(&waker);
+
+            assert!(seen || seen_later);
+        });
+    }
+}
+
+#[cfg(all(test, not(sparekey_loom)))]
 mod tests {
-    use std::{future::poll_fn, sync::atomic::AtomicUsize};
+    use std::{
+        future::poll_fn,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
 

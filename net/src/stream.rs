@@ -16,13 +16,15 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
+use crate::TlsSocket;
+
 /// A connection. Exhaustive: callers create the variants.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP.
     Plain(TcpStream),
     /// TLS over TCP, as the client or as the server.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<TlsSocket>>),
     /// The reading half; another task writes.
     Half(ReadHalf<Box<Stream>>),
 }
@@ -57,7 +59,7 @@ impl Stream {
         match self {
             Self::Plain(tcp) => Some(tcp),
             // TLS may have read bytes from the kernel and buffered them.
-            Self::Tls(tls) => Some(tls.get_ref().0).filter(|_| tls.get_ref().1.wants_read()),
+            Self::Tls(tls) => Some(tls.get_ref().0.tcp()).filter(|_| tls.get_ref().1.wants_read()),
             Self::Half(_) => None,
         }
     }

@@ -5,17 +5,18 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    vec,
 };
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
-use sparekey_core::{Rejection, UpstreamFailure};
+use sparekey_core::{Rejection, ReplyBody, UpstreamFailure};
 use sparekey_upstream::ResponseBody;
 
 use crate::{
+    Permits,
     record::{End, RequestLog},
-    user_requests::OpenRequest,
 };
 
 /// The body of a response. It finishes the request's record.
@@ -23,30 +24,33 @@ use crate::{
 pub struct Body {
     content: Content,
     log: RequestLog,
-    _open: Option<OpenRequest>,
+    permits: Permits,
 }
 
 #[derive(Debug)]
 enum Content {
-    /// The proxy's own; `None` once it was read.
-    Own(Option<Bytes>),
+    /// The proxy's own: the parts that were not read.
+    Own(vec::IntoIter<Bytes>),
     Upstream(ResponseBody),
 }
 
 impl Body {
-    pub(crate) fn upstream(body: ResponseBody, log: RequestLog, open: OpenRequest) -> Self {
-        Self { content: Content::Upstream(body), log, _open: Some(open) }
+    pub(crate) fn upstream(body: ResponseBody, log: RequestLog, permits: Permits) -> Self {
+        Self { content: Content::Upstream(body), log, permits }
     }
 
-    pub(crate) fn own(response: Response<Bytes>, mut log: RequestLog) -> Response<Self> {
-        log.response(response.status());
+    pub(crate) fn own(response: Response<impl Into<ReplyBody>>, mut log: RequestLog) -> Response<Self> {
+        log.response(response.status(), response.headers());
         response.map(|body| {
-            let content = Content::Own(Some(body).filter(|body| !body.is_empty()));
-            Self { content, log, _open: None }
+            let content = Content::Own(body.into().into_parts().into_iter());
+            Self { content, log, permits: Permits::default() }
         })
     }
 
     pub(crate) fn rejection(rejection: &Rejection, mut log: RequestLog) -> Response<Self> {
+        if let Some(key) = rejection.key() {
+            log.key(key);
+        }
         log.rejection(rejection.code());
         Self::own(rejection.to_response(), log)
     }
@@ -55,11 +59,11 @@ impl Body {
     /// [`replace`](Self::replace).
     ///
     /// # Errors
-    /// [`UpstreamFailure::TooLarge`] above `max` bytes, [`UpstreamFailure::Unreachable`] if the body is cut.
+    /// [`UpstreamFailure::TooLarge`] above `max` bytes, [`UpstreamFailure::Interrupted`] if the body is cut.
     pub async fn collect(&mut self, max: usize) -> Result<Bytes, UpstreamFailure> {
         let mut collected = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| self.poll_content(cx)).await {
-            let data = frame.map_err(|_| UpstreamFailure::Unreachable)?.into_data().unwrap_or_default();
+            let data = frame.map_err(|_| UpstreamFailure::Interrupted)?.into_data().unwrap_or_default();
             if data.len() > max - collected.len() {
                 return Err(UpstreamFailure::TooLarge);
             }
@@ -74,15 +78,26 @@ impl Body {
         self.log.finish(End::Complete);
     }
 
+    /// Drops this body and sends another response instead.
+    pub(crate) fn replace_by(mut self, response: Response<Bytes>) -> Response<Self> {
+        Self::own(response, std::mem::take(&mut self.log))
+    }
+
     /// Drops this body and sends an error response instead, for a platform that cannot deliver the response.
     #[must_use]
     pub fn replace(mut self, rejection: &Rejection) -> Response<Self> {
         Self::rejection(rejection, std::mem::take(&mut self.log))
     }
 
+    /// Before the client gets the last bytes, so that its next request finds the place free.
+    fn finish(&mut self, end: End) {
+        self.permits.slot = None;
+        self.log.finish(end);
+    }
+
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut self.content {
-            Content::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Content::Own(parts) => Poll::Ready(parts.next().map(|part| Ok(Frame::data(part)))),
             Content::Upstream(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -96,25 +111,25 @@ impl http_body::Body for Body {
         let frame = ready!(self.poll_content(cx));
         match &frame {
             Some(Ok(frame)) => self.log.sent(frame.data_ref().map_or(0, Bytes::len) as u64),
-            Some(Err(_)) => self.log.finish(End::Cut),
-            None => self.log.finish(End::Complete),
+            Some(Err(_)) => self.finish(End::Cut),
+            None => self.finish(End::Complete),
         }
         if self.is_end_stream() {
-            self.log.finish(End::Complete);
+            self.finish(End::Complete);
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Own(body) => body.is_none(),
+            Content::Own(parts) => parts.as_slice().is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Own(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
+            Content::Own(parts) => SizeHint::with_exact(parts.as_slice().iter().map(|part| part.len() as u64).sum()),
             Content::Upstream(body) => body.size_hint(),
         }
     }

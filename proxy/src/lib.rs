@@ -8,31 +8,51 @@
 
 mod access_log;
 mod body;
+mod clock;
 mod dropped_headers;
 pub mod log;
 mod log_queue;
+pub mod online_check;
 mod record;
+mod refused_credentials;
+mod request_id;
+mod throttle;
 mod tunnel;
+mod unread;
+mod upstream_error;
 mod user_requests;
+mod user_states;
+pub mod users;
 
 use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, request};
-use sparekey_core::{Admission, Exchange, Forward, Gate, HeadFailure, Rejection, RequestHead, UpstreamFailure};
+use sparekey_core::{
+    Admission, Exchange, Forward, Gate, HeadFailure, Rejection, RequestHead, UpstreamFailure, UserKey,
+};
+pub use sparekey_metering::BodySizes;
+use sparekey_metering::{BodyMemory, MODEL_LIST_MAX, filter_models};
 use sparekey_upstream::{ErrorKind, Reply, Upgrade, Upstream};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::{
     access_log::AccessLog,
     body::Body,
+    clock::now,
     record::{End, RequestLog, RequestRecord, Sink, Sinks},
+    request_id::RequestId,
+    throttle::Throttle,
     tunnel::Tunnel,
+    unread::{ReadBody, Unread},
+    user_requests::OpenRequest,
 };
 use self::{
     dropped_headers::DroppedHeaders,
-    user_requests::{OpenRequest, UserRequests},
+    refused_credentials::RefusedCredentials,
+    user_requests::UserRequests,
+    user_states::{Slot, UserStates},
 };
 
 /// In the record of a request whose path is not known, or must not be shown.
@@ -48,13 +68,27 @@ pub struct Proxy {
     sinks: Sinks,
     dropped_headers: Arc<DroppedHeaders>,
     user_requests: UserRequests,
+    user_states: UserStates,
+    body_memory: Arc<BodyMemory>,
+    refused_credentials: Arc<RefusedCredentials>,
 }
 
-/// What happens to a request. Exhaustive: an adapter has to handle both.
+/// The bounds of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Open requests of a user.
+    pub requests_per_user: usize,
+    /// Memory for the bodies of requests that must be read.
+    pub bodies: BodySizes,
+}
+
+/// What happens to a request. Exhaustive: an adapter has to handle each.
 #[derive(Debug)]
 pub enum Decision {
     /// Send it to the upstream.
     Forward(Admitted),
+    /// Read the body with [`Proxy::read`].
+    Read(Unread),
     /// Send this response to the client: a rejection, or one that needs no upstream.
     Respond(Response<Body>),
 }
@@ -64,7 +98,15 @@ pub enum Decision {
 pub struct Admitted {
     forward: Forward,
     log: RequestLog,
-    open: OpenRequest,
+    permits: Permits,
+    refused_credentials: Arc<RefusedCredentials>,
+}
+
+/// What a request holds until its response has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Permits {
+    open: Option<OpenRequest>,
+    slot: Option<Box<Slot>>,
 }
 
 /// What the client gets for an admitted request. Exhaustive: an adapter has to handle both.
@@ -77,11 +119,24 @@ pub enum Outcome {
 }
 
 impl Proxy {
-    /// Creates a proxy. `gate` may be replaced at any time. A user may have `max_requests_per_user` requests open.
+    /// Creates a proxy. `gate` may be replaced at any time.
     #[must_use]
-    pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks, max_requests_per_user: usize) -> Self {
-        let user_requests = UserRequests::new(max_requests_per_user);
-        Self { gate, sinks, dropped_headers: Arc::default(), user_requests }
+    pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks, bounds: Bounds) -> Self {
+        Self {
+            gate,
+            sinks,
+            dropped_headers: Arc::default(),
+            user_requests: UserRequests::new(bounds.requests_per_user),
+            user_states: UserStates::default(),
+            body_memory: BodyMemory::new(bounds.bodies),
+            refused_credentials: Arc::default(),
+        }
+    }
+
+    /// Returns the gate that decides about the next request.
+    #[must_use]
+    pub fn gate(&self) -> Arc<Gate> {
+        self.gate.load_full()
     }
 
     /// Returns the sinks of the request records.
@@ -92,26 +147,37 @@ impl Proxy {
 
     /// Records a request and decides about it. `client` returns the address of the client, if known.
     #[must_use]
-    pub fn admit(&self, head: request::Parts, client: impl FnOnce(&HeaderMap) -> Option<IpAddr>) -> Decision {
+    pub fn admit(&self, head: request::Parts, client: impl Fn(&HeaderMap) -> Option<IpAddr>) -> Decision {
         let gate = self.gate.load();
         let head = RequestHead::from(head);
         let mut log = RequestLog::start(&self.sinks, || {
             let parts = head.parts();
             RequestRecord::new(&parts.method, gate.loggable_path(&head), client(&parts.headers))
         });
-        match gate.admit(head) {
+        match gate.admit(head, &client, now) {
             Ok(Admission::Forward(forward)) => {
-                log.user(forward.user());
-                let Some(open) = self.user_requests.start(forward.user()) else {
+                log.key(forward.key());
+                let Some(open) = self.user_requests.start(forward.key().user()) else {
                     return Decision::Respond(Body::rejection(&forward.reject_too_many_requests(), log));
                 };
-                self.dropped_headers.warn_once(forward.dropped_headers());
-                self.sinks.dropped_headers(forward.dropped_headers().len());
-                Decision::Forward(Admitted { forward, log, open })
+                Decision::Forward(self.admitted(forward, log, Permits { open: Some(open), slot: None }))
+            }
+            Ok(Admission::Limited(limited)) => self.admit_limited(limited, log),
+            Ok(Admission::Usage(request)) => {
+                log.key(request.key());
+                let report = self.user_states.report(request.user(), request.limits());
+                Decision::Respond(Body::own(request.reply(report.as_ref()), log))
             }
             Ok(Admission::Reply(reply)) => Decision::Respond(Body::own(reply, log)),
-            Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
+            Err(rejection) => Decision::Respond(Body::rejection(&self.user_states.add_rates(rejection), log)),
         }
+    }
+
+    fn admitted(&self, forward: Forward, log: RequestLog, permits: Permits) -> Admitted {
+        self.dropped_headers.warn_once(forward.dropped_headers());
+        self.sinks.dropped_headers(forward.dropped_headers().len());
+        let refused_credentials = Arc::clone(&self.refused_credentials);
+        Admitted { forward, log, permits, refused_credentials }
     }
 
     /// Records a request that the gate cannot admit, and returns its error response.
@@ -136,7 +202,7 @@ impl Proxy {
         let rejection = self.gate.load().reject_head(failure, None);
         let response = rejection.to_response();
         log.rejection(rejection.code());
-        log.response(response.status());
+        log.response(response.status(), response.headers());
         log.sent(response.body().len() as u64);
         log.finish(End::Complete);
         response
@@ -144,6 +210,18 @@ impl Proxy {
 }
 
 impl Admitted {
+    /// Takes the count of the request for its user, which ends when it is dropped. Without this call, it ends with the
+    /// response's body.
+    pub fn take_open(&mut self) -> Option<OpenRequest> {
+        self.permits.open.take()
+    }
+
+    /// Returns the access key of the request.
+    #[must_use]
+    pub fn key(&self) -> &UserKey {
+        self.forward.key()
+    }
+
     /// Sends the request to the upstream and filters the response head. After `deadline`, the error response is that of
     /// an upstream timeout.
     pub fn send<B>(
@@ -155,22 +233,29 @@ impl Admitted {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { forward, mut log, open } = self;
+        let Self { forward, mut log, permits, refused_credentials } = self;
         let (head, exchange) = forward.into_parts();
         let upgrade = if exchange.is_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
         // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async
         // block, which would reserve room for the head.
         let sending = Box::pin(upstream.send(head, body, upgrade));
         async move {
-            match receive(sending, &exchange, deadline).await {
+            match receive(sending, &exchange, &mut log, &refused_credentials, deadline).await {
                 Ok(Reply::Response(response)) => {
-                    log.response(response.status());
-                    Outcome::Response(response.map(|body| Body::upstream(body, log, open)), Some(exchange))
+                    let (head, body) = response.into_parts();
+                    if exchange.filters_models(&head) {
+                        // Boxed, so that other requests don't reserve room for it.
+                        let response = Box::pin(model_list(&exchange, head, body, log)).await;
+                        return Outcome::Response(response, Some(exchange));
+                    }
+                    let response = Response::from_parts(head, body);
+                    log.response(response.status(), response.headers());
+                    Outcome::Response(response.map(|body| Body::upstream(body, log, permits)), Some(exchange))
                 }
                 Ok(Reply::Upgraded(response)) => {
-                    log.response(response.status());
+                    log.response(response.status(), response.headers());
                     let (head, connection) = response.into_parts();
-                    Outcome::Tunnel(Response::from_parts(head, ()), Tunnel::new(connection, exchange, log, open))
+                    Outcome::Tunnel(Response::from_parts(head, ()), Tunnel::new(connection, exchange, log, permits))
                 }
                 Err(rejection) => Outcome::Response(Body::rejection(&rejection, log), None),
             }
@@ -178,26 +263,54 @@ impl Admitted {
     }
 }
 
+/// Reads a list of models, and returns those that the user may use.
+async fn model_list(
+    exchange: &Exchange,
+    head: http::response::Parts,
+    body: sparekey_upstream::ResponseBody,
+    log: RequestLog,
+) -> Response<Body> {
+    let mut body = Body::upstream(body, log, Permits::default());
+    let list = body.collect(MODEL_LIST_MAX).await;
+    let list = list.map(|list| filter_models(&list, |model| exchange.allows_model(model)));
+    match list.map_err(|failure| exchange.reject(failure)).and_then(|list| exchange.filtered_models(head, list)) {
+        Ok(response) => body.replace_by(response),
+        Err(rejection) => body.replace(&rejection),
+    }
+}
+
 /// Waits for the reply and filters its head.
 async fn receive(
     sending: impl Future<Output = Result<Reply, sparekey_upstream::Error>>,
     exchange: &Exchange,
+    log: &mut RequestLog,
+    refused_credentials: &RefusedCredentials,
     deadline: Option<Instant>,
 ) -> Result<Reply, Rejection> {
     let reply = match deadline {
         None => sending.await,
         Some(deadline) => timeout_at(deadline, sending).await.map_err(|_| {
-            tracing::warn!("upstream request cancelled: the platform's deadline is near");
+            let (user, request_id) = (exchange.user(), log.id());
+            tracing::warn!(user, %request_id, "upstream request cancelled: the platform's deadline is near");
             exchange.reject(UpstreamFailure::Timeout)
         })?,
     };
     let reply = reply.map_err(|error| {
-        tracing::warn!("{error}");
+        let (user, request_id) = (exchange.user(), log.id());
+        if error.kind() == ErrorKind::RequestBody {
+            tracing::info!(user, %request_id, "{error}");
+        } else {
+            tracing::warn!(user, %request_id, "{error}");
+        }
         exchange.reject(failure(error.kind()))
     })?;
     Ok(match reply {
         Reply::Response(response) => {
-            let (head, body) = response.into_parts();
+            let (head, mut body) = response.into_parts();
+            if exchange.refuses_credentials(&head) {
+                // Boxed, so that other requests don't reserve room for it.
+                Box::pin(refused_credentials.log(&head, &mut body, exchange, log)).await;
+            }
             Reply::Response(Response::from_parts(exchange.admit_response(head)?, body))
         }
         Reply::Upgraded(response) => {
@@ -210,8 +323,8 @@ async fn receive(
 fn failure(kind: ErrorKind) -> UpstreamFailure {
     match kind {
         ErrorKind::Timeout => UpstreamFailure::Timeout,
-        ErrorKind::NotSent | ErrorKind::RequestBody | ErrorKind::Interrupted | ErrorKind::InvalidResponse => {
-            UpstreamFailure::Unreachable
-        }
+        ErrorKind::NotSent => UpstreamFailure::Unreachable,
+        ErrorKind::RequestBody => UpstreamFailure::InvalidBody,
+        ErrorKind::Interrupted | ErrorKind::InvalidResponse => UpstreamFailure::Interrupted,
     }
 }

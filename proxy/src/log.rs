@@ -1,7 +1,8 @@
 //! The log: its format and its filter.
 
-use std::io;
+use std::io::{self, Write as _};
 
+use tracing::Level;
 use tracing_subscriber::{
     Layer as _,
     filter::{Targets, filter_fn},
@@ -11,6 +12,7 @@ use tracing_subscriber::{
 };
 
 pub use crate::log_queue::LogQueue;
+use crate::{AccessLog, access_log};
 
 /// The start of the targets of all crates of the project.
 const TARGET_PREFIX: &str = "sparekey";
@@ -38,16 +40,28 @@ impl Format {
 }
 
 /// Starts the log on standard error, written at once: for a platform that may stop the process after a response.
-pub fn start(format: Format, targets: Targets) {
+#[must_use]
+pub fn start(format: Format, targets: Targets) -> AccessLog {
+    let access_log = AccessLog::new(logs_access(&targets), format, |line| {
+        // If standard error is closed, there is no place to report it.
+        let _ = io::stderr().write_all(line.as_bytes());
+    });
     init(format, targets, io::stderr);
+    access_log
 }
 
 /// Starts the log on standard error, written by a thread.
 #[must_use]
-pub fn start_queued(format: Format, targets: Targets) -> LogQueue {
+pub fn start_queued(format: Format, targets: Targets) -> (AccessLog, LogQueue) {
     let queue = LogQueue::start();
+    let writer = queue.writer();
+    let access_log = AccessLog::new(logs_access(&targets), format, move |line| writer.send(line.into()));
     init(format, targets, queue.writer());
-    queue
+    (access_log, queue)
+}
+
+fn logs_access(targets: &Targets) -> bool {
+    targets.would_enable(access_log::TARGET, &Level::INFO)
 }
 
 fn init(format: Format, targets: Targets, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {

@@ -78,12 +78,19 @@ impl<'a> MakeWriter<'a> for LogWriter {
     }
 }
 
+impl LogWriter {
+    /// Puts a line into the queue, or drops it.
+    pub(crate) fn send(&self, line: Vec<u8>) {
+        if self.messages.try_send(Message::Line(line)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Each call has one whole line.
 impl io::Write for &LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.messages.try_send(Message::Line(line.to_vec())).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.send(line.to_vec());
         Ok(line.len())
     }
 
@@ -130,9 +137,9 @@ mod tests {
     use super::*;
 
     /// Blocks until the test lets it write.
-    struct Gate(Receiver<()>, Sender<Vec<u8>>);
+    struct BlockedWriter(Receiver<()>, Sender<Vec<u8>>);
 
-    impl io::Write for Gate {
+    impl io::Write for BlockedWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.recv().map_err(io::Error::other)?;
             self.1.send(bytes.to_vec()).map_err(io::Error::other)?;
@@ -148,7 +155,7 @@ mod tests {
     fn stalled_reader_drops_lines_and_delays_nothing() {
         let ((open, gate), (written, lines)) = (channel(), channel());
         let (tx, rx) = sync_channel(QUEUE_MAX);
-        thread::spawn(move || write_all(&rx, Gate(gate, written)));
+        thread::spawn(move || write_all(&rx, BlockedWriter(gate, written)));
         let writer = LogWriter { messages: tx, dropped: Arc::default() };
         let total = 10 * QUEUE_MAX;
         for _ in 0..total {

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use sparekey_core::UserKey;
+
+use crate::request_id::RequestId;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +24,18 @@ pub enum End {
     ClientLeft,
 }
 
+impl End {
+    /// Returns the text for logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Cut => "cut",
+            Self::ClientLeft => "client left",
+        }
+    }
+}
+
 /// Receives the records: the access log, the metrics.
 pub trait Sink: fmt::Debug + Send + Sync {
     /// Returns whether the sink needs records at the moment.
@@ -28,6 +43,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
 
     /// Called when a request has started.
     fn started(&self) {}
+
+    /// Called when the access key of a request was accepted.
+    fn authenticated(&self, user: &Arc<str>) {
+        let _ = user;
+    }
 
     /// Called when bytes of a request body were received.
     fn received(&self, bytes: usize) {
@@ -53,11 +73,19 @@ const METHOD_MAX: usize = 20;
 const PATH_MAX: usize = 200;
 /// The same without a valid key: over HTTP/2, a request of 15 bytes can repeat a long path.
 const KEYLESS_PATH_MAX: usize = 100;
+/// Characters of a model. OpenAI's names have less than 80, those of fine-tuned models included.
+const MODEL_MAX: usize = 100;
+
+/// The upstream's id of a request
+/// ([OpenAI](https://platform.openai.com/docs/api-reference/debugging-requests)).
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The recorded facts of a request. No key, no query, no body.
 #[derive(Debug)]
 pub struct RequestRecord {
     started: Instant,
+    /// The id, once a log line needed it.
+    pub id: Option<RequestId>,
     /// The method.
     pub method: Method,
     /// The path, as [`sparekey_core::Gate::loggable_path`] returns it.
@@ -66,8 +94,14 @@ pub struct RequestRecord {
     pub client: Option<IpAddr>,
     /// The user, once the access key was accepted.
     pub user: Option<Arc<str>>,
+    /// The start of the digest of the access key.
+    pub key: Option<[u8; 4]>,
+    /// The model, where the request was read.
+    pub model: Option<Box<str>>,
     /// The response's status, and the time from the request head to the response head.
     pub response: Option<(StatusCode, Duration)>,
+    /// The upstream's id of the request, as the client gets it.
+    pub upstream_id: Option<HeaderValue>,
     /// The code of the proxy's own error response.
     pub rejection: Option<&'static str>,
     /// Bytes of the response body, or of both directions of a tunnel.
@@ -106,11 +140,15 @@ impl RequestRecord {
     pub(crate) fn new(method: &Method, path: &str, client: Option<IpAddr>) -> Self {
         Self {
             started: Instant::now(),
+            id: None,
             method: shortened_method(method),
             path: shortened(path, PATH_MAX),
             client,
             user: None,
+            key: None,
+            model: None,
             response: None,
+            upstream_id: None,
             rejection: None,
             bytes: 0,
         }
@@ -133,8 +171,19 @@ impl RequestLog {
         Self(Some(Box::new((record(), sinks.clone()))))
     }
 
-    pub(crate) fn user(&mut self, user: &Arc<str>) {
-        self.update(|record| record.user = Some(Arc::clone(user)));
+    /// Records the access key, once it was accepted. The first call counts.
+    pub(crate) fn key(&mut self, key: &UserKey) {
+        if let Some((record, sinks)) = self.0.as_deref_mut().filter(|open| open.0.user.is_none()) {
+            record.user = Some(Arc::clone(key.user()));
+            record.key = Some(key.digest_prefix());
+            sinks.0.iter().for_each(|sink| sink.authenticated(key.user()));
+        }
+    }
+
+    pub(crate) fn model(&mut self, model: Option<&str>) {
+        if let Some(model) = model {
+            self.update(|record| record.model = Some(shortened(model, MODEL_MAX).into()));
+        }
     }
 
     pub(crate) fn rejection(&mut self, code: &'static str) {
@@ -146,8 +195,20 @@ impl RequestLog {
         });
     }
 
-    pub(crate) fn response(&mut self, status: StatusCode) {
-        self.update(|record| record.response = Some((status, record.elapsed())));
+    /// Returns the id of the request, for a log line that is written before the end.
+    pub(crate) fn id(&mut self) -> RequestId {
+        match &mut self.0 {
+            Some(open) => *open.0.id.get_or_insert_with(RequestId::next),
+            None => RequestId::next(),
+        }
+    }
+
+    /// Records the head of the response, without secrets.
+    pub(crate) fn response(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.update(|record| {
+            record.response = Some((status, record.elapsed()));
+            record.upstream_id = headers.get(UPSTREAM_REQUEST_ID).cloned();
+        });
     }
 
     pub(crate) fn sent(&mut self, bytes: u64) {
@@ -250,10 +311,10 @@ mod tests {
 
         drop(start());
         let mut log = start();
-        log.response(StatusCode::OK);
+        log.response(StatusCode::OK, &HeaderMap::new());
         drop(log);
         let mut log = start();
-        log.response(StatusCode::OK);
+        log.response(StatusCode::OK, &HeaderMap::new());
         log.finish(End::Complete);
         log.finish(End::Cut);
         drop(log);

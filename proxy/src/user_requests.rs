@@ -18,7 +18,7 @@ pub(crate) struct UserRequests {
 
 /// An open request, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct OpenRequest(Arc<AtomicUsize>);
+pub struct OpenRequest(Arc<AtomicUsize>);
 
 impl UserRequests {
     pub(crate) fn new(max: usize) -> Self {

@@ -57,6 +57,12 @@ pub enum Feature {
     Cancel,
     /// The proxy pools its upstream connections.
     Pool,
+    /// A failed connection to the upstream is known to have sent nothing.
+    ConnectErrors,
+    /// `USERS`: users with limits.
+    Users,
+    /// Limits that depend on earlier requests.
+    Rates,
     /// `SSL_CERT_FILE`, so that the suite can run TLS upstreams with its own certificates.
     PrivateAuthority,
     /// A client that closes without a reset is detected before anything is sent to it.

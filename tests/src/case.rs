@@ -217,6 +217,8 @@ pub struct Error {
     pub r#type: String,
     /// `error.code`; `null` by default.
     pub code: Option<String>,
+    /// `error.param`; `null` by default.
+    pub param: Option<String>,
 }
 
 /// Decodes the `\xNN` escapes of a text.

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use base64ct::{Base64, Encoding};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use toml::{Table, Value};
 
 use crate::case::Case;
@@ -16,6 +17,12 @@ pub const ANN: &str = "sk-ann.b_c-d-Yp83KdqWm2VtRz6HcXb9";
 pub const API_KEY: &str = "sk-proj-Q7fT3BlbkFJz0wNeR4kVhXy2LmC";
 /// The owner's token for an AI Gateway, for cases that set it: `{token}`.
 pub const GATEWAY_TOKEN: &str = "gwToken0Vb3nQx7LpRt5";
+
+/// The item of a users file for an access key.
+#[must_use]
+pub fn digest(key: &str) -> String {
+    format!("sha256:{}", base16ct::lower::encode_string(&Sha256::digest(key)))
+}
 
 /// The schema of a file of `cases/`.
 #[derive(Deserialize)]

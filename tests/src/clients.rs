@@ -1,4 +1,4 @@
-//! Runs OpenAI's Python and Node SDKs against an adapter in front of the stand-in.
+//! Runs the Python and Node clients, OpenAI's SDKs and others, against an adapter in front of the stand-in.
 
 use std::{
     env,
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     adapter::{Adapter, Feature},
-    case_files::{API_KEY, KEY},
+    case_files::{self, API_KEY, KEY},
     stand_in::{RecordedRequest, StandIn},
     wire,
     wiretap::Wiretap,
@@ -43,11 +43,15 @@ fn run_clients(
 ) -> Result<(), Failed> {
     let stand_in = StandIn::start(API_KEY);
     let upstream_tap = Wiretap::start(stand_in.address());
-    let proxy = wire::start(adapter, upstream_tap.address(), &[]);
+    let has_limits = [Feature::Users, Feature::Rates].iter().all(|feature| adapter.supports(*feature));
+    let users = users();
+    let settings = [("USERS", &*users)];
+    let proxy = wire::start(adapter, upstream_tap.address(), if has_limits { &settings } else { &[] });
     let client_tap = Wiretap::start(proxy.address());
     command
         .env("BASE_URL", format!("http://{}/v1", client_tap.address()))
         .env("ACCESS_KEY", KEY)
+        .env("LIMITS", if has_limits { "yes" } else { "no" })
         .env("STAND_IN", format!("http://{}", stand_in.address()))
         .env("WEBSOCKETS", if adapter.supports(Feature::WebSocket) { "yes" } else { "no" });
     let output = run(&mut command)?;
@@ -76,6 +80,24 @@ fn run_clients(
         Some(request) => Err(format!("not exactly one authorization with the API key: {request:?}").into()),
         None => Ok(()),
     }
+}
+
+/// Users with one limit each, and a key that the clients know.
+fn users() -> String {
+    let limits = [
+        ("expired", "expires = 2020-01-01"),
+        ("disabled", "disabled = true"),
+        ("elsewhere", "networks = [\"203.0.113.0/24\"]"),
+        ("student", "models = [\"gpt-one\", \"gated-*\"]"),
+        ("rated", "requests_per_minute = 60"),
+        ("single", "concurrent_requests = 1"),
+        ("single_node", "concurrent_requests = 1"),
+    ];
+    let entry = |(user, limit): (&str, &str)| {
+        let digest = case_files::digest(&format!("sk-{user}-limited0limited0"));
+        format!("[users.{user}]\nkeys = [\"{digest}\"]\n{limit}\n")
+    };
+    limits.into_iter().map(entry).collect()
 }
 
 /// The timeout of a single test, longer than any needs: a stalled stream fails in its own test.
@@ -155,7 +177,7 @@ fn with_clean_env(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         let upper = name.to_string_lossy().to_uppercase();
-        let starts = ["NODE_", "OPENAI_", "PYTEST_", "PYTHON"];
+        let starts = ["LANGCHAIN_", "LANGSMITH_", "NODE_", "OPENAI_", "PYTEST_", "PYTHON"];
         if upper.ends_with("_PROXY") || starts.iter().any(|start| upper.starts_with(start)) {
             command.env_remove(name);
         }
@@ -166,7 +188,11 @@ fn with_clean_env(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// A cached folder for exactly this lock file, created once.
-fn installed(name: &str, lock: &Path, install: impl FnOnce(&Path) -> Result<(), Failed>) -> Result<PathBuf, Failed> {
+pub(crate) fn installed(
+    name: &str,
+    lock: &Path,
+    install: impl FnOnce(&Path) -> Result<(), Failed>,
+) -> Result<PathBuf, Failed> {
     let digest = base16ct::lower::encode_string(&Sha256::digest(fs::read(lock)?));
     let home = cache().join(format!("{name}-{}", &digest[..16]));
     if !home.exists() {
@@ -185,7 +211,8 @@ fn installed(name: &str, lock: &Path, install: impl FnOnce(&Path) -> Result<(), 
     Ok(home)
 }
 
-fn cache() -> PathBuf {
+/// The folder for installed programs and packages.
+pub(crate) fn cache() -> PathBuf {
     let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let caches = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
     variable("SPAREKEY_CACHE").unwrap_or_else(|| caches().unwrap_or_else(env::temp_dir).join("sparekey"))

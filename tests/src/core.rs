@@ -1,27 +1,34 @@
 //! Runs the cases against the core, without sockets and clock.
 
+mod instructions;
+mod users;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, request};
 use libtest_mimic::{Failed, Trial};
-use sparekey_core::{Admission, Config, Exchange, Forward, Gate, Rejection, UpstreamFailure};
+use sparekey_core::{Admission, Config, Exchange, Forward, Gate, Rejection, ReplyBody, UpstreamFailure};
+use sparekey_metering::filter_models;
 
 use crate::{
     case::{self, Case, bytes},
     case_files::{self, API_KEY, GATEWAY_TOKEN, KEY},
     expectations::{self, ClientResponse, Message, UpstreamRequest},
+    programs,
 };
 
 const UPSTREAM: &str = "upstream.test:8080";
 
-/// One trial per case.
+/// One trial per case, and one for the cost.
 #[must_use]
 pub fn trials() -> Vec<Trial> {
     let trial = |template: case_files::Template| {
         let case = template.at(UPSTREAM);
         Trial::test(format!("core::{}::{}", template.file, template.name), move || run(&case))
     };
-    case_files::load().into_iter().map(trial).collect()
+    let (name, program, measure) = instructions::TEST;
+    let instructions = programs::trial(name.to_owned(), program, measure);
+    case_files::load().into_iter().map(trial).chain([instructions]).collect()
 }
 
 /// The settings of a case, on top of those that all cases share.
@@ -38,7 +45,7 @@ pub fn settings(case: &Case, authority: &str) -> BTreeMap<String, String> {
 
 fn run(case: &Case) -> Result<(), Failed> {
     let settings = settings(case, UPSTREAM);
-    let config = Config::from_lookup(|name| settings.get(name).cloned());
+    let config = Config::with_users(|name| settings.get(name).cloned(), &users::reader(&settings));
     let mismatches = match config {
         Ok(_) if !case.rejected.is_empty() => vec!["the settings must be rejected".to_owned()],
         Ok(config) => {
@@ -64,10 +71,18 @@ fn check_reason(case: &Case, reason: &str) -> Vec<String> {
 }
 
 fn exchange(case: &Case, gate: &Arc<Gate>) -> Result<(Vec<UpstreamRequest>, ClientResponse), Failed> {
-    match gate.admit(head(case)?.into()) {
+    match gate.admit(head(case)?.into(), users::client, sparekey_proxy::now) {
         Err(rejection) => Ok((Vec::new(), rejected(case, &rejection))),
-        Ok(Admission::Reply(response)) => Ok((Vec::new(), whole(case, response))),
+        Ok(Admission::Reply(response)) => Ok((Vec::new(), whole(case, response.map(ReplyBody::into_bytes)))),
         Ok(Admission::Forward(forward)) => forwarded(case, forward),
+        Ok(Admission::Limited(limited)) => match users::admit(limited, &bytes(&case.request.body)) {
+            Ok(forward) => forwarded(case, forward),
+            Err(rejection) => Ok((Vec::new(), rejected(case, &rejection))),
+        },
+        Ok(Admission::Usage(request)) => {
+            let report = users::report(request.limits());
+            Ok((Vec::new(), whole(case, request.reply(Some(&report)))))
+        }
     }
 }
 
@@ -91,6 +106,13 @@ fn filtered(case: &Case, exchange: &Exchange, upstream: &case::ResponseSpec) -> 
         Ok(head) => head,
         Err(rejection) => return Ok(rejected(case, &rejection)),
     };
+    if exchange.filters_models(&head) {
+        let list = filter_models(&body, |model| exchange.allows_model(model));
+        return Ok(match exchange.filtered_models(head, list) {
+            Ok(response) => whole(case, response),
+            Err(rejection) => rejected(case, &rejection),
+        });
+    }
     Ok(ClientResponse { status: head.status.as_u16(), message: Message { headers: fields(&head.headers), body } })
 }
 

@@ -75,9 +75,15 @@ fn upstream(case: &Case, request: &UpstreamRequest, mismatches: &mut Vec<String>
     if request.message.body != bytes(&case.request.body) {
         mismatch(format!("body is {}, must be {}", show(&request.message.body), case.request.body));
     }
-    let bearer = setting(case, "OPENAI_API_KEY").map(|api_key| format!("Bearer {api_key}").into_bytes());
-    if request.message.values("authorization") != Vec::from_iter(bearer.as_deref()) {
-        mismatch(format!("not exactly one correct authorization: {}", request.message.show("authorization")));
+    let key_header = setting(case, "API_KEY_HEADER").unwrap_or("authorization");
+    for name in BTreeSet::from(["authorization", key_header]) {
+        // Of the user's own, where the case sets it.
+        let api_key = setting(case, "TOM_KEY").or(setting(case, "OPENAI_API_KEY")).filter(|_| name == key_header);
+        let scheme = if name.eq_ignore_ascii_case("authorization") { "Bearer " } else { "" };
+        let value = api_key.map(|api_key| format!("{scheme}{api_key}").into_bytes());
+        if request.message.values(name) != Vec::from_iter(value.as_deref()) {
+            mismatch(format!("not exactly one correct {name}: {}", request.message.show(name)));
+        }
     }
     for key in key_like_texts(case) {
         if contains(&request.target, key.as_bytes()) || request.message.head_contains(key.as_bytes()) {
@@ -144,6 +150,9 @@ fn rejection(expected: &Error, response: &ClientResponse, mismatch: &mut impl Fn
     let Ok(body) = serde_json::from_slice::<Value>(&response.message.body) else {
         return mismatch("the body is not JSON".into());
     };
+    if !response.message.body.ends_with(b"}\n") {
+        mismatch("the body does not end in a newline".into());
+    }
     let keys =
         |value: &Value| value.as_object().map(|o| o.keys().cloned().collect::<BTreeSet<_>>()).unwrap_or_default();
     let error = &body["error"];
@@ -156,7 +165,8 @@ fn rejection(expected: &Error, response: &ClientResponse, mismatch: &mut impl Fn
         mismatch("error.message is empty".into());
     }
     let code = expected.code.clone().map_or(Value::Null, Value::String);
-    for (name, expected) in [("type", Value::from(&*expected.r#type)), ("param", Value::Null), ("code", code)] {
+    let param = expected.param.as_deref().map_or(Value::Null, Value::from);
+    for (name, expected) in [("type", Value::from(&*expected.r#type)), ("param", param), ("code", code)] {
         if error[name] != expected {
             mismatch(format!("error.{name} is {}, must be {expected}", error[name]));
         }

@@ -117,8 +117,12 @@ impl Adapter for Lambda {
             | Feature::RawTarget
             | Feature::AnyMethod
             | Feature::Pool
+            | Feature::ConnectErrors
+            | Feature::Users
             | Feature::PrivateAuthority => true,
+            // Rates need a store.
             Feature::WebSocket
+            | Feature::Rates
             | Feature::Http2
             | Feature::StreamingUpload
             | Feature::Continue

@@ -1,6 +1,7 @@
 //! The conformance suite that every adapter passes.
 
 pub mod adapter;
+mod browser;
 pub mod case;
 pub mod case_files;
 pub mod cases;
@@ -13,6 +14,7 @@ pub mod load;
 pub mod only;
 pub mod process;
 pub mod procfs;
+mod programs;
 pub mod raw_connection;
 pub mod server;
 pub mod stand_in;

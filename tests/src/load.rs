@@ -1,5 +1,5 @@
 //! Load tests: memory per connection, isolation between connections, and behaviour over time. The suite runs
-//! them at a size that takes seconds; `cargo run --release -p conformance --example load` runs the full size.
+//! them at a size that takes seconds; `cargo run --release -p bench --example load` runs the full size.
 
 mod descriptors;
 mod idle;

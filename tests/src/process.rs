@@ -88,7 +88,20 @@ impl Process {
     /// If it can't be started.
     #[must_use]
     pub fn start_with_inherited_env(command: &mut Command, settings: &Settings) -> Self {
-        command.envs(settings).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(command.stdin(Stdio::null()), settings)
+    }
+
+    /// [`start`](Self::start) with something as standard input.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    #[must_use]
+    pub fn start_with_stdin(command: &mut Command, settings: &Settings, stdin: Stdio) -> Self {
+        Self::spawn(command.env_clear().stdin(stdin), settings)
+    }
+
+    fn spawn(command: &mut Command, settings: &Settings) -> Self {
+        command.envs(settings).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
         let output = Arc::new(Output::default());
         output.lines().open_streams = 2;

@@ -90,6 +90,19 @@ impl RawConnection {
         Self::over(TcpStream::connect_timeout(&address, STEP_TIMEOUT).expect("the connection is accepted"))
     }
 
+    /// Connects as a client with a receive buffer of this size, so that unread bytes wait in the server.
+    ///
+    /// # Panics
+    /// If the connection cannot be made.
+    #[must_use]
+    pub fn connect_with_buffer(address: SocketAddr, bytes: usize) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)
+            .expect("create a socket");
+        socket.set_recv_buffer_size(bytes).expect("set the socket option");
+        socket.connect(&address.into()).expect("the connection is accepted");
+        Self::over(TcpStream::from(socket))
+    }
+
     /// Uses an existing connection.
     #[must_use]
     pub fn over(transport: impl Transport + 'static) -> Self {

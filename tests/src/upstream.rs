@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, PoisonError, Weak, mpsc},
     thread,
 };
@@ -11,6 +11,10 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::raw_connection::{Head, RawConnection, STEP_TIMEOUT, Shared, wait_until};
 
+/// For a test that takes a port twice: other tests, on 127.0.0.1, cannot take it meanwhile
+/// ([RFC 6890](https://www.rfc-editor.org/rfc/rfc6890#section-2.2.2): all of 127.0.0.0/8 is loopback).
+pub const OWN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0);
+
 /// A listening socket; the test accepts its connections one by one.
 pub struct Upstream(TcpListener);
 
@@ -18,7 +22,13 @@ impl Upstream {
     /// Listens on a free port of the loopback address.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind a free port");
+        Self::start_on(Ipv4Addr::LOCALHOST)
+    }
+
+    /// Listens on a free port of this address.
+    #[must_use]
+    pub fn start_on(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).expect("bind a free port");
         socket2::SockRef::from(&listener).set_read_timeout(Some(STEP_TIMEOUT)).expect("set the socket timeout");
         Self(listener)
     }
@@ -148,7 +158,7 @@ impl RespondingUpstream {
         Self { address, received, open }
     }
 
-    /// Starts at the address of a stopped one.
+    /// Starts at [`OWN_ADDRESS`], or at the address of a stopped one there.
     #[must_use]
     pub fn start_at(
         address: SocketAddr,

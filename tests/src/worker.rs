@@ -11,6 +11,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use sparekey_policy::{Checks, Timestamp, UserField, Users};
+
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
     process::Process,
@@ -53,10 +55,22 @@ impl Worker {
     /// Starts the Worker; `more` are bindings other than texts.
     #[must_use]
     pub fn serve(&self, settings: &Settings, more: &str) -> RunningWorker {
+        self.serve_with(settings, more, "")
+    }
+
+    /// Starts the Worker with a KV namespace that this server implements.
+    #[must_use]
+    pub fn serve_with_kv(&self, settings: &Settings, name: &str, namespace: SocketAddr) -> RunningWorker {
+        let service = format!(r#"(name = "namespace", external = (address = "{namespace}", http = ())),"#);
+        self.serve_with(settings, &format!(r#"(name = "{name}", kvNamespace = "namespace")"#), &service)
+    }
+
+    fn serve_with(&self, settings: &Settings, more: &str, services: &str) -> RunningWorker {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = self.build.join(format!("{}-{number}.capnp", std::process::id()));
-        fs::write(&file, self.config(settings, more)).expect("write into the build folder");
+        fs::write(&file, self.config(settings, more).replace("{services}", services))
+            .expect("write into the build folder");
         let mut workerd = Command::new(&self.workerd);
         workerd.args(["serve", "--verbose", "--control-fd=1", "--import-path=/"]).arg(&file);
         let process = Process::start(&mut workerd, settings);
@@ -88,13 +102,17 @@ impl Adapter for Worker {
     }
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
-        Box::new(self.serve(settings, ""))
+        let compile = |(name, value): (&String, &String)| {
+            let value = if name == "USERS" { compiled(value) } else { value.clone() };
+            (name.clone(), value)
+        };
+        Box::new(self.serve(&settings.iter().map(compile).collect(), ""))
     }
 
     fn supports(&self, feature: Feature) -> bool {
-        use Feature::{Backpressure, Cancel, StreamingUpload, Unbounded, WebSocket};
-        // The runtime implements the other features itself, in its own way.
-        [Backpressure, Cancel, StreamingUpload, Unbounded, WebSocket].contains(&feature)
+        use Feature::{Backpressure, Cancel, StreamingUpload, Unbounded, Users, WebSocket};
+        // The runtime implements the other features itself, in its own way; rates need a store.
+        [Backpressure, Cancel, StreamingUpload, Unbounded, Users, WebSocket].contains(&feature)
     }
 }
 
@@ -115,6 +133,17 @@ impl Running for RunningWorker {
     fn process(&self) -> Option<u32> {
         Some(self.process.id())
     }
+}
+
+/// The users file in the form that the Worker reads.
+///
+/// # Panics
+/// If it is invalid.
+#[must_use]
+pub fn compiled(users: &str) -> String {
+    let checks = Checks { user_name: &|_| Ok(()), route: &|_| Ok(()), has_key: &|_| true, enforced: &UserField::ALL };
+    let users = Users::from_toml(users, Timestamp::default(), &checks);
+    users.expect("the users file is valid").to_json()
 }
 
 /// Reads a line such as `{"event":"listen","socket":"proxy","port":1234}`.

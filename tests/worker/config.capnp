@@ -13,6 +13,7 @@ const config :Workerd.Config = (
       compatibilityDate = "{date}",
       bindings = [{bindings}],
     )),
+    {services}
     # The upstream is on loopback.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],

@@ -1,43 +1,51 @@
 //! One attempt to connect at a time, while the upstream may choose HTTP/2: then the requests that wait share its
 //! connection.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Gives the turn to one request after the other.
 #[derive(Debug)]
 pub(crate) struct ConnectTurn {
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
     /// The upstream uses HTTP/1.1: each request needs a connection of its own.
     in_parallel: AtomicBool,
     /// Whether the last attempt failed. Those who waited for it try at once, so that a timeout is not waited for in turn.
     has_failed: AtomicBool,
 }
 
+/// The turn ends when it is dropped.
+pub(crate) type TurnGuard = OwnedMutexGuard<()>;
+
 /// Whether a request may connect.
 #[derive(Debug)]
-pub(crate) enum Turn<'a> {
-    /// It may. The turn ends when the guard is dropped.
-    Connect(Option<MutexGuard<'a, ()>>),
-    /// Another request has tried meanwhile: look for its connection.
-    Waited,
+pub(crate) enum Turn {
+    /// It may.
+    Connect(Option<TurnGuard>),
+    /// Another request has tried meanwhile: look for its connection, and connect if it has no free stream.
+    Waited(TurnGuard),
 }
 
 impl ConnectTurn {
     pub(crate) fn new(in_parallel: bool) -> Self {
-        Self { turn: Mutex::default(), in_parallel: in_parallel.into(), has_failed: AtomicBool::new(false) }
+        Self { turn: Arc::default(), in_parallel: in_parallel.into(), has_failed: AtomicBool::new(false) }
     }
 
-    pub(crate) async fn take(&self) -> Turn<'_> {
+    pub(crate) async fn take(&self) -> Turn {
         if self.in_parallel.load(Ordering::Relaxed) {
             return Turn::Connect(None);
         }
-        if let Ok(turn) = self.turn.try_lock() {
+        if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() {
             return Turn::Connect(Some(turn));
         }
-        drop(self.turn.lock().await);
-        if self.has_failed.load(Ordering::Relaxed) { Turn::Connect(None) } else { Turn::Waited }
+        // The lock is fair: who gave it back to look for a connection would find it taken by the next one that waits.
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let all_may = self.has_failed.load(Ordering::Relaxed) || self.in_parallel.load(Ordering::Relaxed);
+        if all_may { Turn::Connect(None) } else { Turn::Waited(turn) }
     }
 
     /// Records the end of an attempt.
@@ -56,7 +64,7 @@ mod tests {
     use super::*;
 
     /// What a request may do that waited for an attempt.
-    async fn after_attempt(has_failed: bool) -> Turn<'static> {
+    async fn after_attempt(has_failed: bool) -> Turn {
         let turn: &'static ConnectTurn = Box::leak(Box::new(ConnectTurn::new(false)));
         let Turn::Connect(first @ Some(_)) = turn.take().await else { panic!("the first request connects") };
         let waiting = tokio::spawn(turn.take());
@@ -69,7 +77,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_attempt_at_a_time() {
-        assert!(matches!(after_attempt(false).await, Turn::Waited));
+        assert!(matches!(after_attempt(false).await, Turn::Waited(_)));
     }
 
     #[tokio::test]

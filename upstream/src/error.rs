@@ -22,7 +22,7 @@ pub enum ErrorKind {
     Interrupted,
     /// The upstream's response is not valid HTTP.
     InvalidResponse,
-    /// The upstream sent no response head in time. The request may have been sent, or not even a connection opened.
+    /// The upstream sent no response head in time. The request was sent, or a part of it.
     Timeout,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             ErrorKind::NotSent => "upstream request not sent",
-            ErrorKind::RequestBody => "upstream request cancelled: invalid request body",
+            ErrorKind::RequestBody => "the client sent an invalid request body",
             ErrorKind::Interrupted | ErrorKind::Timeout => "upstream request failed",
             ErrorKind::InvalidResponse => "upstream sent an invalid response",
         })?;

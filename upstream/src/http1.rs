@@ -26,7 +26,11 @@ use bytes::Bytes;
 use http_body::Body;
 
 pub use self::upgraded_stream::UpgradedStream;
-pub(crate) use self::{body::Http1Body, header_cache::HeaderCache, send::SendRequest};
+pub(crate) use self::{
+    body::Http1Body,
+    header_cache::HeaderCache,
+    send::{SendRequest, is_safe},
+};
 use self::{connection::Connection, head::Head, send::SendError};
 use crate::error::BoxError;
 

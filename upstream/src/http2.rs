@@ -11,6 +11,7 @@ mod stream_counts;
 
 use std::{
     future::{Future as _, poll_fn},
+    mem,
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -24,10 +25,10 @@ use h2::{
 };
 use http::{Request, Response};
 use http_body::Body;
-use sparekey_net::{PollOnWake, Stream};
+use sparekey_net::{PollOnWake, Stream, SuspendMark};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 pub(crate) use self::body::Http2Body;
@@ -36,6 +37,7 @@ use self::{
     stream_counts::{CountedStream, StreamCounts},
 };
 use crate::{
+    connect_turn::TurnGuard,
     error::{BoxError, Error, ErrorKind},
     http1::head,
     request_body::RequestBody,
@@ -49,8 +51,15 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Bytes of a response that may wait for a slow client, per stream
 /// ([RFC 9113 §6.9](https://www.rfc-editor.org/rfc/rfc9113#section-6.9)): with all buffers, a client that reads nothing costs
-/// at most 128 KiB. It limits one response to 16 MB/s at a round trip of 2 ms.
+/// at most 128 KiB.
 const STREAM_WINDOW: u32 = 32 << 10;
+/// The windows of all streams of a connection together, once its clients take more than the small windows let through: a
+/// response gets no more than its window in a round trip, 0.5 MB/s at 60 ms with the small one, 17 MB/s with this one.
+const SHARED_WINDOW: u32 = 1 << 20;
+/// Between two looks at what the clients take. It is longer than a round trip.
+const WINDOW_INTERVAL: Duration = Duration::from_millis(250);
+/// How much a window grows at once.
+const WINDOW_GROWTH: u32 = 8;
 /// The maximum in bytes ([RFC 9113 §6.9.1](https://www.rfc-editor.org/rfc/rfc9113#section-6.9.1)), so that waiting
 /// responses never block the others.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
@@ -60,9 +69,12 @@ const OVERHEAD_MAX: usize = 32 << 20;
 /// The longest response head, in bytes, as `SETTINGS_MAX_HEADER_LIST_SIZE` counts it
 /// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)). OpenAI's heads have about 2 KB.
 const HEAD_MAX: u32 = 16 << 10;
-/// Concurrent requests on a connection before the upstream's SETTINGS have arrived: the recommended minimum
-/// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)).
-const INITIAL_MAX_STREAMS: usize = 100;
+/// Concurrent requests on a connection before the upstream's SETTINGS have arrived
+/// ([RFC 9113 §6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)): it refuses more than it allows. The others
+/// wait, for a round trip at most.
+const INITIAL_MAX_STREAMS: usize = 1;
+/// How long they wait.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests that may be cancelled before a connection gets no new ones: upstreams close a connection with many resets
 /// (CVE-2023-44487), and with it the requests of other users. A new connection costs two round trips.
 const CANCELLED_MAX: usize = 20;
@@ -76,6 +88,7 @@ pub(crate) struct Connections(Mutex<Vec<Shared>>);
 struct Shared {
     requests: SendRequest<Bytes>,
     streams: Arc<StreamCounts>,
+    opened: SuspendMark,
 }
 
 /// The right to open one stream on a connection.
@@ -86,15 +99,26 @@ pub(crate) struct StreamPermit {
 }
 
 impl Connections {
-    /// A permit on an open connection.
+    /// A permit on an open connection that is not older than a suspend of the machine. Requests on an older one go on; if it
+    /// is dead, a ping shows it.
     pub(crate) fn permit(&self) -> Option<StreamPermit> {
+        self.permit_at(SuspendMark::now)
+    }
+
+    fn permit_at(&self, now: impl FnOnce() -> SuspendMark) -> Option<StreamPermit> {
         let mut all = self.all();
-        all.retain_mut(Shared::is_open);
+        // An upstream with HTTP/1.1 pays for no look at the clocks.
+        if all.is_empty() {
+            return None;
+        }
+        let now = now();
+        all.retain_mut(|shared| !shared.opened.was_suspended_until(now) && shared.is_open());
         all.iter().find(|shared| shared.has_free_stream()).map(Shared::permit)
     }
 
-    /// Starts HTTP/2 on a new connection, unless another request has opened one meanwhile.
-    pub(crate) async fn open(&self, stream: Stream) -> Result<StreamPermit, Error> {
+    /// Starts HTTP/2 on a new connection, unless another request has opened one meanwhile. The turn to connect ends when the
+    /// upstream has said how many streams it allows.
+    pub(crate) async fn open(&self, stream: Stream, turn: Option<TurnGuard>) -> Result<StreamPermit, Error> {
         if let Some(permit) = self.permit() {
             return Ok(permit);
         }
@@ -108,9 +132,9 @@ impl Connections {
             .handshake(stream)
             .await
             .map_err(Error::not_sent)?;
-        let shared = Shared { requests, streams: Arc::default() };
+        let shared = Shared { requests, streams: Arc::default(), opened: SuspendMark::now() };
         let permit = shared.permit();
-        tokio::spawn(drive(connection, Arc::clone(&shared.streams)));
+        tokio::spawn(drive(connection, Arc::clone(&shared.streams), turn));
         self.all().push(shared);
         Ok(permit)
     }
@@ -138,7 +162,7 @@ impl Shared {
 }
 
 /// Drives a connection until it ends or a ping gets no response.
-async fn drive<S>(mut connection: Connection<S, Bytes>, streams: Arc<StreamCounts>)
+async fn drive<S>(mut connection: Connection<S, Bytes>, streams: Arc<StreamCounts>, turn: Option<TurnGuard>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -146,11 +170,54 @@ where
     let dead = pin!(ping_timeout(pings, &streams));
     tokio::select! {
         biased;
-        ended = connection => if let Err(error) = ended {
+        ended = drive_windows(connection, &streams, turn) => if let Err(error) = ended {
             tracing::debug!("upstream connection ended: {error}");
         },
         () = PollOnWake::new(dead) => tracing::warn!("upstream connection closed: no response to a ping"),
     }
+}
+
+/// Drives a connection, and sets the windows of its streams by what the clients take.
+async fn drive_windows<S>(
+    mut connection: Connection<S, Bytes>,
+    streams: &StreamCounts,
+    mut turn: Option<TurnGuard>,
+) -> Result<(), h2::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut window, mut last_taken) = (STREAM_WINDOW, 0);
+    let mut look = pin!(sleep(WINDOW_INTERVAL));
+    let mut settings = pin!(sleep(SETTINGS_TIMEOUT));
+    poll_fn(|cx| {
+        // Without streams, nothing is to be done until a new one wakes this task.
+        while streams.open() > 0 && look.as_mut().poll(cx).is_ready() {
+            look.as_mut().reset(Instant::now() + WINDOW_INTERVAL);
+            let taken = streams.take_received();
+            // A client that reads nothing still takes what its buffers hold, once.
+            let next = next_window(window, streams.open(), taken.min(mem::replace(&mut last_taken, taken)));
+            // An error means that the upstream has not acknowledged the last change yet.
+            if next != window && connection.set_initial_window_size(next).is_ok() {
+                window = next;
+            }
+        }
+        let ended = Pin::new(&mut connection).poll(cx);
+        let has_settings = connection.max_concurrent_send_streams() != INITIAL_MAX_STREAMS;
+        if turn.is_some() && (has_settings || settings.as_mut().poll(cx).is_ready()) {
+            turn = None;
+        }
+        ended
+    })
+    .await
+}
+
+/// The window of each stream, after the clients of so many have steadily taken so many bytes.
+fn next_window(window: u32, streams: usize, taken: usize) -> u32 {
+    if taken < window as usize {
+        return STREAM_WINDOW;
+    }
+    let share = SHARED_WINDOW / u32::try_from(streams).unwrap_or(u32::MAX).max(1);
+    (window * WINDOW_GROWTH).min(share).max(STREAM_WINDOW)
 }
 
 /// Returns once a ping gets no response. Idle connections are not pinged.
@@ -192,9 +259,29 @@ impl StreamPermit {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::duplex;
+    use tokio::{
+        io::{AsyncReadExt as _, duplex},
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
+
+    #[test]
+    fn windows_follow_what_clients_take() {
+        const KIB: u32 = 1 << 10;
+        for (window, streams, taken, next) in [
+            (32, 1, 31, 32),
+            (32, 1, 32, 256),
+            (256, 1, 300, 1024),
+            (1024, 1, 2000, 1024),
+            (1024, 1, 100, 32),
+            (256, 8, 2000, 128),
+            (32, 100, 9000, 32),
+            (32, 0, 50, 256),
+        ] {
+            assert_eq!(next_window(window * KIB, streams, taken << 10), next * KIB, "{window} {streams} {taken}");
+        }
+    }
 
     /// Whether a connection with this many streams is closed within an hour. The paused clock jumps to the next timer.
     async fn is_closed(streams: usize, responds: bool) -> bool {
@@ -210,9 +297,22 @@ mod tests {
         });
         let counts = Arc::new(StreamCounts::default());
         let _open: Vec<_> = (0..streams).map(|_| CountedStream::new(&counts)).collect();
-        let ended = timeout(Duration::from_secs(3600), drive(connection, counts)).await;
+        let ended = timeout(Duration::from_secs(3600), drive(connection, counts, None)).await;
         upstream.abort();
         ended.is_ok()
+    }
+
+    #[tokio::test]
+    async fn connection_from_before_a_suspend_gets_no_request() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut upstream, _) = listener.accept().await.unwrap();
+        let connections = Connections::default();
+        drop(connections.open(Stream::Plain(stream), None).await.unwrap());
+        assert!(connections.permit().is_some());
+        assert!(connections.permit_at(|| SuspendMark::now().after(3600)).is_none());
+        // It is closed.
+        upstream.read_to_end(&mut Vec::new()).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,19 +5,21 @@
 //! **Out of scope:** which request is sent, with which headers, and what an error means to the client. This crate uses
 //! no type of `sparekey-core`.
 //!
-//! A request is sent once. It is repeated on a new connection only if the old one closed before a byte was written.
+//! A request is sent once. It is sent again only if a connection that was used before closed before a byte was written, or,
+//! for GET and HEAD without a body, before a byte of the response arrived.
 
 mod client_tls;
 mod connect;
 mod connect_turn;
+mod deadlines;
 mod error;
 pub mod http1;
 mod http2;
+mod outbound_proxy;
 mod pool;
 mod request_body;
 mod response_body;
 mod timeouts;
-mod timers;
 mod upgrade;
 
 use std::{
@@ -37,6 +39,7 @@ pub use self::{
     client_tls::client_tls,
     error::{Error, ErrorKind},
     http1::UpgradedStream,
+    outbound_proxy::OutboundProxy,
     response_body::ResponseBody,
     timeouts::{SECONDS, Timeouts, parse_seconds},
     upgrade::Upgrade,
@@ -44,13 +47,13 @@ pub use self::{
 use self::{
     connect::{Connector, Negotiated},
     connect_turn::{ConnectTurn, Turn},
+    deadlines::Deadlines,
     error::BoxError,
     http1::{HeaderCache, Http1Body, SendRequest, connection::Connection},
     http2::Http2Body,
     pool::Pool,
     request_body::{LastWrite, RequestBody},
     response_body::Incoming,
-    timers::Timers,
 };
 
 /// What the upstream sent. Exhaustive: a caller has to handle both.
@@ -71,7 +74,7 @@ pub struct Upstream {
     header_cache: Arc<Mutex<HeaderCache>>,
     http2: http2::Connections,
     timeouts: Timeouts,
-    timers: Arc<Timers>,
+    deadlines: Arc<Deadlines>,
 }
 
 /// A [`Reply`] whose body has no timeout yet.
@@ -83,15 +86,15 @@ enum Exchanged {
 impl Upstream {
     /// Creates a client without opening a connection. An upstream with `https` needs `tls`; see [`client_tls`].
     #[must_use]
-    pub fn new(tls: Option<&ClientConfig>, timeouts: Timeouts) -> Self {
+    pub fn new(tls: Option<&ClientConfig>, proxy: Option<OutboundProxy>, timeouts: Timeouts) -> Self {
         Self {
-            connector: Connector::new(tls),
+            connector: Connector::new(tls, proxy),
             connect_turn: ConnectTurn::new(tls.is_none()),
             idle: Arc::default(),
             header_cache: Arc::default(),
             http2: http2::Connections::default(),
             timeouts,
-            timers: Arc::default(),
+            deadlines: Arc::default(),
         }
     }
 
@@ -114,17 +117,17 @@ impl Upstream {
         let request = Box::new(Request::from_parts(head, body));
         async move {
             let mut exchange = pin!(self.exchange(request, upgrade));
-            let mut timer = self.timers.take();
+            let mut deadline = self.deadlines.take();
             let reply = poll_fn(|cx| match exchange.as_mut().poll(cx) {
                 Poll::Ready(reply) => Poll::Ready(Some(reply)),
                 Poll::Pending => {
-                    let deadline = last_write.get() + self.timeouts.response_head;
-                    timer.poll(Instant::now(), deadline, cx).map(|()| None)
+                    let at = last_write.get() + self.timeouts.response_head;
+                    deadline.poll(Instant::now(), at, cx).map(|()| None)
                 }
             });
             match reply.await {
                 Some(Ok(Exchanged::Response(head, incoming))) => {
-                    let body = ResponseBody::new(incoming, self.timeouts.body_idle, timer);
+                    let body = ResponseBody::new(incoming, self.timeouts.body_idle, deadline);
                     Ok(Reply::Response(head.map(|()| body)))
                 }
                 Some(Ok(Exchanged::Upgraded(head, connection))) => Ok(Reply::Upgraded(head.map(|()| connection))),
@@ -139,19 +142,28 @@ impl Upstream {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let http1_only = upgrade == Upgrade::WebSocket;
+        let mut request = request;
+        let mut waited = None;
         let turn = loop {
             if !http1_only && let Some(permit) = self.http2.permit() {
-                return Ok(Box::pin(permit.exchange(*request)).await?.into());
+                drop(waited);
+                let copy = copy(&request);
+                match (Box::pin(permit.exchange(*request)).await, copy) {
+                    (Err(error), Some(copy)) if error.kind() == ErrorKind::Interrupted => request = Box::new(copy),
+                    (result, _) => return Ok(result?.into()),
+                }
+                break None;
             }
             if let Some(connection) = self.idle.take() {
+                drop(waited);
                 return self.exchange_http1(connection, true, request, upgrade).await;
             }
-            if http1_only {
-                break None;
+            if http1_only || waited.is_some() {
+                break waited;
             }
             match self.connect_turn.take().await {
                 Turn::Connect(turn) => break turn,
-                Turn::Waited => {}
+                Turn::Waited(turn) => waited = Some(turn),
             }
         };
         let negotiated = self.connect(request.uri(), http1_only).await;
@@ -167,8 +179,7 @@ impl Upstream {
             }
             Negotiated::Http2(stream) => {
                 let exchange = async {
-                    let permit = self.http2.open(stream).await?;
-                    drop(turn);
+                    let permit = self.http2.open(stream, turn).await?;
                     permit.exchange(*request).await
                 };
                 Ok(Box::pin(exchange).await?.into())
@@ -197,15 +208,23 @@ impl Upstream {
             (head.uri, request)
         };
         let response = loop {
-            match http1::exchange(&mut connection, &mut request).await {
+            let error = match http1::exchange(&mut connection, &mut request).await {
                 Ok(response) => break response,
-                Err(error) if !reused || request.any_written() || error.is_request_body() => {
-                    return Err(error.into_error(request.any_written()));
-                }
-                Err(_) => {}
+                Err(error) => error,
+            };
+            let may_repeat = if request.any_written() {
+                request.may_repeat() && error.is_connection() && !connection.has_unread()
+            } else {
+                !error.is_request_body()
+            };
+            // The upstream has closed the pooled connection.
+            if !(reused && may_repeat) {
+                return Err(error.into_error(request.any_written()));
             }
-            // The upstream closed the pooled connection before a byte was written.
-            (connection, reused) = match self.idle.take() {
+            // Another pooled connection may be closed too, so a request that was written gets a new one.
+            let idle = if request.any_written() { None } else { self.idle.take() };
+            request.restart();
+            (connection, reused) = match idle {
                 Some(idle) => (idle, true),
                 None => match self.connect(&uri, true).await? {
                     Negotiated::Http1(stream) => (Connection::new(stream, &self.header_cache), false),
@@ -223,6 +242,18 @@ impl Upstream {
             Exchanged::Response(head, Incoming::Http1(Http1Body::while_sending(connection, decoder, request)))
         })
     }
+}
+
+/// A copy of a request that may be sent again.
+fn copy<B: Body<Data = Bytes> + Unpin>(request: &Request<RequestBody<B>>) -> Option<Request<RequestBody<B>>> {
+    let may_repeat = http1::is_safe(request.method()) && request.body().is_end_stream();
+    may_repeat.then(|| {
+        let mut copy = Request::new(RequestBody::empty(Arc::clone(request.body().last_write())));
+        *copy.method_mut() = request.method().clone();
+        *copy.uri_mut() = request.uri().clone();
+        *copy.headers_mut() = request.headers().clone();
+        copy
+    })
 }
 
 impl From<Response<Http2Body>> for Exchanged {

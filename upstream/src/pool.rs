@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use sparekey_net::SuspendMark;
 use tokio::time::sleep;
 
 use crate::http1::connection::Connection;
@@ -31,11 +32,15 @@ struct PoolState {
 }
 
 impl Pool {
-    /// Takes a connection that the upstream has not closed.
+    /// Takes a connection that the upstream has not closed, and that is not older than a suspend of the machine.
     pub(crate) fn take(&self) -> Option<Connection> {
+        self.take_at(SuspendMark::now())
+    }
+
+    fn take_at(&self, now: SuspendMark) -> Option<Connection> {
         let mut state = self.state();
         while let Some((connection, since)) = state.idle.pop() {
-            if connection.is_reusable(since < state.sweep) {
+            if !connection.has_outlived_suspend(now) && connection.is_reusable(since < state.sweep) {
                 return Some(connection);
             }
         }
@@ -66,14 +71,38 @@ async fn sweep(pool: Weak<Pool>) {
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.state();
         state.sweep += 1;
-        let sweep = state.sweep;
+        let (sweep, now) = (state.sweep, SuspendMark::now());
         state.idle.retain_mut(|(connection, since)| {
             connection.release_read_buffer();
-            sweep - *since < IDLE_SWEEPS && connection.is_reusable(false)
+            sweep - *since < IDLE_SWEEPS && !connection.has_outlived_suspend(now) && connection.is_reusable(false)
         });
         if state.idle.is_empty() {
             state.is_sweeping = false;
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sparekey_net::Stream;
+    use tokio::{
+        io::AsyncReadExt as _,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connection_from_before_a_suspend_is_closed() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut upstream, _) = listener.accept().await.unwrap();
+        let pool = Arc::new(Pool::default());
+        pool.put(Connection::new(Stream::Plain(stream), &Arc::default()));
+        let connection = pool.take().expect("no suspend");
+        pool.put(connection);
+        assert!(pool.take_at(SuspendMark::now().after(3600)).is_none());
+        assert_eq!(upstream.read(&mut [0]).await.unwrap(), 0);
     }
 }

@@ -32,13 +32,18 @@ impl LastWrite {
 /// ([RFC 9110 §6.5.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1)).
 #[derive(Debug)]
 pub(crate) struct RequestBody<B> {
-    body: B,
+    /// `None` is empty.
+    body: Option<B>,
     last_write: Arc<LastWrite>,
 }
 
 impl<B> RequestBody<B> {
     pub(crate) fn new(body: B, last_write: Arc<LastWrite>) -> Self {
-        Self { body, last_write }
+        Self { body: Some(body), last_write }
+    }
+
+    pub(crate) fn empty(last_write: Arc<LastWrite>) -> Self {
+        Self { body: None, last_write }
     }
 
     pub(crate) fn last_write(&self) -> &Arc<LastWrite> {
@@ -51,16 +56,17 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
         self.last_write.set_now();
         Poll::Ready(frame.filter(|frame| !matches!(frame, Ok(frame) if frame.is_trailers())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

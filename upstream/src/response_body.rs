@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::{http1::Http1Body, http2::Http2Body, timers::Timer};
+use crate::{deadlines::ReusedDeadline, http1::Http1Body, http2::Http2Body};
 
 /// A response body without its trailers. It ends with an error if the upstream sends nothing for
 /// [`Timeouts::body_idle`](crate::Timeouts::body_idle).
@@ -21,7 +21,7 @@ pub struct ResponseBody {
     idle_timeout: Duration,
     /// Since when the next bytes are awaited; `None` while none are.
     idle_since: Option<Instant>,
-    timer: Timer,
+    deadline: ReusedDeadline,
     /// The error that ended the body, until it is returned.
     error: Option<io::Error>,
 }
@@ -36,8 +36,8 @@ pub(crate) enum Incoming {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(incoming: Incoming, idle_timeout: Duration, timer: Timer) -> Self {
-        Self { incoming, idle_timeout, idle_since: None, timer, error: None }
+    pub(crate) fn new(incoming: Incoming, idle_timeout: Duration, deadline: ReusedDeadline) -> Self {
+        Self { incoming, idle_timeout, idle_since: None, deadline, error: None }
     }
 }
 
@@ -68,8 +68,8 @@ impl Body for ResponseBody {
             }
             Poll::Pending => {
                 let now = Instant::now();
-                let deadline = *self.idle_since.get_or_insert(now) + self.idle_timeout;
-                ready!(self.timer.poll(now, deadline, cx));
+                let idle_until = *self.idle_since.get_or_insert(now) + self.idle_timeout;
+                ready!(self.deadline.poll(now, idle_until, cx));
                 self.incoming = Incoming::Cut;
                 Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
             }

@@ -18,11 +18,10 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// The settings of `response_head` and `body_idle`. Both default to [`DEFAULT`](Self::DEFAULT).
-    pub const SETTINGS: [&str; 2] = ["UPSTREAM_TIMEOUT", "UPSTREAM_IDLE_TIMEOUT"];
-    /// As long as OpenAI's SDKs wait:
-    /// [ten minutes](https://github.com/openai/openai-python#timeouts).
-    pub const DEFAULT: Duration = Duration::from_secs(600);
+    /// The settings of `response_head` and `body_idle`, with their defaults in seconds. OpenAI's SDKs wait for
+    /// [ten minutes](https://github.com/openai/openai-python#timeouts). A client that repeats a request after the proxy's
+    /// timeout pays twice, so the proxy waits longer than they do.
+    pub const SETTINGS: [(&str, &str); 2] = [("UPSTREAM_TIMEOUT", "900"), ("UPSTREAM_IDLE_TIMEOUT", "600")];
 }
 
 /// Parses a setting in seconds, with or without a fraction: above 0, up to a year.

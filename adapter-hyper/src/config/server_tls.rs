@@ -1,6 +1,6 @@
 //! The server's certificate.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use rustls::{
     ServerConfig,
@@ -10,25 +10,51 @@ use rustls::{
     },
 };
 use tokio_rustls::TlsAcceptor;
+use x509_cert::{Certificate, der::Decode as _};
 
-/// Reads the certificate chain and its private key.
-///
-/// # Errors
-/// A sentence that begins with the name of the setting.
-pub(crate) fn acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
-    let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| format!("TLS_CERT names a file without PEM certificates: {}", reason(error)))?;
-    if chain.is_empty() {
-        return Err("TLS_CERT names a file without PEM certificates".to_owned());
+/// The server's side of TLS.
+pub(crate) struct ServerTls {
+    pub(crate) acceptor: TlsAcceptor,
+    /// When the certificate expires, in seconds since 1970.
+    pub(crate) expires: i64,
+}
+
+impl ServerTls {
+    /// Reads the certificate chain and its private key.
+    ///
+    /// # Errors
+    /// A sentence that begins with the name of the setting.
+    pub(crate) fn read(cert: &Path, key: &Path) -> Result<Self, String> {
+        let (cert_file, key_file) = (cert.display(), key.display());
+        let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let chain =
+            chain.map_err(|error| format!("TLS_CERT {cert_file} has no PEM certificates: {}", reason(error)))?;
+        if chain.is_empty() {
+            return Err(format!("TLS_CERT {cert_file} has no PEM certificates"));
+        }
+        let expires = expiry(&chain).ok_or_else(|| format!("TLS_CERT {cert_file} has an invalid certificate"))?;
+        let key = PrivateKeyDer::from_pem_file(key);
+        let key = key.map_err(|error| format!("TLS_KEY {key_file} has no PEM private key: {}", reason(error)))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
+        let mut config = config.map_err(|error| format!("TLS_CERT and TLS_KEY do not match: {error}"))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), expires })
     }
-    let key = PrivateKeyDer::from_pem_file(key);
-    let key = key.map_err(|error| format!("TLS_KEY names a file without a PEM private key: {}", reason(error)))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
-    let mut config = config.map_err(|error| format!("TLS_CERT and TLS_KEY do not match: {error}"))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+/// When the first certificate expires.
+fn expiry(chain: &[CertificateDer<'_>]) -> Option<i64> {
+    let certificate = Certificate::from_der(chain.first()?).ok()?;
+    let not_after = certificate.tbs_certificate().validity().not_after;
+    i64::try_from(not_after.to_unix_duration().as_secs()).ok()
 }
 
 /// The reason without the content of the file: the `Display` of other errors prints lines, which may be the key.

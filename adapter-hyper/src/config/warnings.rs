@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 
 use sparekey_core::{SETTINGS, is_private_address};
 
-use super::{settings::Settings, table::SERVER_SETTINGS};
+use super::{settings::Settings, sources::SecretFile, table::SERVER_SETTINGS};
 
 /// Variables of other programs, and the setting that was probably meant.
 const FOREIGN: [(&str, &str); 5] = [
@@ -14,21 +14,21 @@ const FOREIGN: [(&str, &str); 5] = [
     ("OPENAI_PROJECT_ID", "OPENAI_PROJECT"),
     ("OPENAI_KEY", "OPENAI_API_KEY"),
 ];
-/// Variables of outbound proxies.
-const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
+/// Variables that name the certificates to trust, which are no settings of this server's own.
+const TRUST: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// The longest difference to a setting that is a misspelling, and the shortest name for which it is one.
 const MISSPELLING_MAX: usize = 2;
 const MISSPELLED_MIN: usize = 8;
-/// The permission of everybody to read
+/// The permission of all users to read
 /// ([chmod(2)](https://man7.org/linux/man-pages/man2/chmod.2.html)).
 const READABLE_BY_ALL: u32 = 0o004;
 
 /// Looks for mistakes, one sentence each, which begins with the name of the setting. `environment` has the names of all
 /// variables; `secret_files` are the files that were read.
-pub(crate) fn find(settings: &Settings, environment: &[String], secret_files: &[(String, String)]) -> Vec<String> {
+pub(crate) fn find(settings: &Settings, environment: &[String], secret_files: &[SecretFile]) -> Vec<String> {
     let mut warnings = Vec::new();
-    if !settings.listen.ip().is_loopback() && settings.tls.is_none() {
+    if !settings.listen.iter().all(|address| address.ip().is_loopback()) && settings.tls.is_none() {
         warnings.push(
             "LISTEN serves other machines without TLS, so access keys pass unencrypted; set TLS_CERT and TLS_KEY, or put a \
              reverse proxy with HTTPS in front"
@@ -36,25 +36,29 @@ pub(crate) fn find(settings: &Settings, environment: &[String], secret_files: &[
         );
     }
     if settings.metrics_listen.is_some_and(|address| !is_private_address(address.ip())) {
-        warnings.push("METRICS_LISTEN serves everybody who reaches this machine; use a private address".to_owned());
+        warnings
+            .push("METRICS_LISTEN is open to every machine that reaches this one; use a private address".to_owned());
     }
-    let readable = secret_files.iter().filter(|(_, path)| {
-        fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & READABLE_BY_ALL != 0)
+    let readable = secret_files.iter().filter(|file| {
+        fs::metadata(&file.path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & READABLE_BY_ALL != 0)
     });
-    warnings.extend(
-        readable.map(|(name, _)| format!("{name} names a file that every user of this machine can read; chmod 600 it")),
-    );
+    warnings.extend(readable.map(|SecretFile { setting, path }| {
+        format!("{setting}_FILE {path} can be read by every user of this machine; chmod 600 it")
+    }));
     warnings.extend(environment.iter().filter_map(|name| misnamed(name)));
     warnings
 }
 
 /// A warning about a variable that is not a setting.
 fn misnamed(variable: &str) -> Option<String> {
-    if PROXIES.iter().any(|name| variable.eq_ignore_ascii_case(name)) {
-        return Some(format!("{variable} is set, but this server connects to the upstream without a proxy"));
+    if variable.eq_ignore_ascii_case("HTTP_PROXY") {
+        return Some(format!("{variable} is set, but this server uses HTTPS_PROXY and ALL_PROXY only"));
     }
     if let Some((_, setting)) = FOREIGN.iter().find(|(name, _)| *name == variable) {
         return Some(format!("{variable} is not a setting of this server; use {setting}"));
+    }
+    if TRUST.contains(&variable) {
+        return None;
     }
     let settings = || SETTINGS.iter().map(|s| s.name).chain(SERVER_SETTINGS.iter().map(|s| s.name));
     let name = variable.strip_suffix("_FILE").unwrap_or(variable);
@@ -95,12 +99,13 @@ mod tests {
             ("OPENAI_APIKEY", "use OPENAI_API_KEY"),
             ("ACESS_KEYS_FILE", "use ACCESS_KEYS"),
             ("IDLE_TIMOUT", "use IDLE_TIMEOUT"),
-            ("https_proxy", "without a proxy"),
+            ("http_proxy", "HTTPS_PROXY and ALL_PROXY only"),
         ] {
             let warnings = found(&[], &[name]);
             assert!(warnings.len() == 1 && warnings[0].contains(meant), "{name}: {warnings:?}");
         }
-        for name in ["OPENAI_API_KEY", "ACCESS_KEYS_FILE", "LISTEN_FDS", "HOME", "LISTENER", "LOGNAME"] {
+        for name in ["OPENAI_API_KEY", "ACCESS_KEYS_FILE", "LISTEN_FDS", "SSL_CERT_FILE", "HOME", "LISTENER", "LOGNAME"]
+        {
             assert_eq!(found(&[], &[name]), [""; 0], "{name}");
         }
     }

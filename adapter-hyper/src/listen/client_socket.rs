@@ -59,7 +59,7 @@ impl ClientSocket {
     /// Writes the error response of the proxy if these bytes are hyper's.
     fn poll_write_refusal(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<Option<usize>>> {
         if self.refusal.is_empty() {
-            let failure = refused_head::failure(bytes).filter(|_| self.connection.is_reading_head());
+            let failure = refused_head::failure(bytes).filter(|_| self.connection.is_unexpected_write());
             let Some(failure) = failure else { return Poll::Ready(Ok(None)) };
             let response = self.proxy.refuse_unparsed(failure, self.connection.peer());
             self.refusal = refused_head::encode(&response);
@@ -121,6 +121,9 @@ impl AsyncWrite for ClientSocket {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flush = Pin::new(&mut self.stream).poll_flush(cx);
+        if flush.is_ready() {
+            self.connection.on_flushed();
+        }
         self.after_write(flush)
     }
 

@@ -1,13 +1,18 @@
 //! Runs the requests of an HTTP/2 connection.
 
-use std::task::{Context, Waker};
+use std::{
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use hyper::rt::Executor;
 
-/// Polls a request at once, and spawns a task only if it has to wait. So a rejected request has ended before the next one
-/// is read, and does not count as open.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EagerExecutor;
+use super::connection_state::ConnectionState;
+
+/// Polls a request of its connection at once, and spawns a task only if it has to wait. hyper runs a request right after the
+/// service was called for it.
+#[derive(Clone, Debug)]
+pub(crate) struct EagerExecutor(pub(crate) Arc<ConnectionState>);
 
 impl<F> Executor<F> for EagerExecutor
 where
@@ -17,7 +22,7 @@ where
         let mut request = Box::pin(request);
         // The task polls again, with its own waker.
         if request.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            tokio::spawn(request);
+            self.0.set_last_task(tokio::spawn(request).abort_handle());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The places of client connections: how many, how many for one address, and which connection makes room for a new one.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{
@@ -10,26 +11,22 @@ use std::{
     time::Duration,
 };
 
-use sparekey_core::is_private_address;
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use sparekey_core::{Gate, is_private_address};
+use sparekey_proxy::Throttle;
+use tokio::{sync::Notify, time::timeout};
 
 use super::{connection_state::ConnectionState, trusted_proxies::TrustedProxies};
 use crate::metrics::{Bound, ConnectionMetrics};
 
 /// The wait before another look for a connection that became idle: a new client is served within a second.
 const RECHECK: Duration = Duration::from_millis(250);
-/// Between two log lines about the same bound, which clients without a key can reach at any rate.
-const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// The share of all places that makes room at once. A search looks at every connection, 0.3 ms for 10,000, so a flood of
 /// new connections must not cause a search for each.
 const EVICTED_SHARE: usize = 100;
 
 /// The bounds.
 #[derive(Debug)]
-pub(crate) struct Limits {
+pub(crate) struct PlaceLimits {
     /// Connections in all.
     pub(crate) connections: usize,
     /// Connections of one address; 0 is no limit.
@@ -43,25 +40,25 @@ pub(crate) struct Limits {
 /// All places.
 #[derive(Debug)]
 pub(crate) struct Places {
-    limits: Limits,
-    connections: Mutex<Connections>,
+    limits: PlaceLimits,
+    connections: Mutex<Entries>,
     last_id: AtomicU64,
     freed: Notify,
     unfinished_heads: Arc<AtomicUsize>,
     metrics: ConnectionMetrics,
-    /// When the log had the last line about each bound.
-    warned: Mutex<HashMap<&'static str, Instant>>,
+    /// The log lines about each bound.
+    warned: Throttle,
 }
 
 #[derive(Debug, Default)]
-struct Connections {
-    by_id: HashMap<u64, Connection>,
+struct Entries {
+    by_id: HashMap<u64, Entry>,
     /// How many each counted address has.
     by_address: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
-struct Connection {
+struct Entry {
     state: Weak<ConnectionState>,
     /// `None` if its address is not counted.
     address: Option<IpAddr>,
@@ -82,7 +79,7 @@ pub(crate) struct HeadBytes {
 }
 
 impl Places {
-    pub(crate) fn new(limits: Limits, metrics: ConnectionMetrics) -> Arc<Self> {
+    pub(crate) fn new(limits: PlaceLimits, metrics: ConnectionMetrics) -> Arc<Self> {
         Arc::new(Self {
             limits,
             connections: Mutex::default(),
@@ -90,7 +87,7 @@ impl Places {
             freed: Notify::new(),
             unfinished_heads: Arc::default(),
             metrics,
-            warned: Mutex::default(),
+            warned: Throttle::default(),
         })
     }
 
@@ -111,7 +108,7 @@ impl Places {
     }
 
     fn try_take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
-        let is_full = |connections: &Connections| connections.by_id.len() >= self.limits.connections;
+        let is_full = |connections: &Entries| connections.by_id.len() >= self.limits.connections;
         if is_full(&self.connections()) {
             let count = self.limits.connections.div_ceil(EVICTED_SHARE);
             let evicted = self.evict_idle(None, count, Bound::Connections);
@@ -123,7 +120,7 @@ impl Places {
             return None;
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
-        connections.by_id.insert(id, Connection { state: Weak::new(), address });
+        connections.by_id.insert(id, Entry { state: Weak::new(), address });
         if let Some(address) = address {
             *connections.by_address.entry(address).or_default() += 1;
         }
@@ -174,12 +171,23 @@ impl Places {
         true
     }
 
-    /// Closes the connections with the oldest unfinished heads, until an eighth of the bound is free.
+    /// The number of requests that were forwarded and are open.
+    pub(crate) fn open_requests(&self) -> usize {
+        self.snapshot(None).iter().map(|(_, state)| state.open_requests()).sum()
+    }
+
+    /// Ends all requests whose access key is not accepted any more.
+    pub(crate) fn cut_revoked(&self, gate: &Gate) {
+        self.snapshot(None).iter().for_each(|(_, state)| state.cut_revoked(gate));
+    }
+
+    /// Closes the connections with the largest unfinished heads, of equal ones the oldest, until an eighth of the bound is
+    /// free.
     fn evict_unfinished_heads(&self) {
         let all = self.snapshot(None).into_iter();
         let mut unfinished: Vec<_> =
-            all.filter_map(|(id, state)| Some((state.unfinished_head_since()?, id, state))).collect();
-        unfinished.sort_unstable_by_key(|(since, ..)| *since);
+            all.filter_map(|(id, state)| Some((state.unfinished_head()?, id, state))).collect();
+        unfinished.sort_unstable_by_key(|((bytes, since), ..)| (Reverse(*bytes), *since));
         let max = self.limits.unfinished_heads;
         for (_, id, state) in &unfinished {
             if self.unfinished_heads.load(Ordering::Relaxed) <= max - max / 8 {
@@ -205,20 +213,17 @@ impl Places {
     }
 
     fn warn(&self, setting: &'static str, text: std::fmt::Arguments<'_>) {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if warned.get(setting).is_none_or(|last| now.duration_since(*last) >= WARNING_INTERVAL) {
-            warned.insert(setting, now);
+        if self.warned.is_due(setting) {
             tracing::warn!("{setting} is reached: {text}");
         }
     }
 
-    fn connections(&self) -> MutexGuard<'_, Connections> {
+    fn connections(&self) -> MutexGuard<'_, Entries> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Connections {
+impl Entries {
     fn remove(&mut self, id: u64) {
         let Some(address) = self.by_id.remove(&id).and_then(|connection| connection.address) else { return };
         if let Some(count) = self.by_address.get_mut(&address) {
@@ -260,37 +265,42 @@ impl Drop for Place {
 }
 
 impl HeadBytes {
-    pub(crate) fn add(&mut self, bytes: usize) {
-        self.bytes += bytes;
-        self.total.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0
-    }
-
-    pub(crate) fn clear(&mut self) {
-        if self.bytes > 0 {
-            self.total.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+    pub(crate) fn set(&mut self, bytes: usize) {
+        if bytes > self.bytes {
+            self.total.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else if bytes < self.bytes {
+            self.total.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
         }
+        self.bytes = bytes;
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.bytes
     }
 }
 
 impl Drop for HeadBytes {
     fn drop(&mut self) {
-        self.clear();
+        self.set(0);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sparekey_core::{AccessKey, Keyring, UserKey};
+
     use super::*;
     use crate::listen::ClientTimeouts;
 
     fn places(connections: usize, per_address: usize) -> Arc<Places> {
         let trusted_proxies = TrustedProxies::parse("198.51.100.0/24").unwrap();
-        let limits = Limits { connections, per_address, unfinished_heads: 0, trusted_proxies };
+        let limits = PlaceLimits { connections, per_address, unfinished_heads: 0, trusted_proxies };
         Places::new(limits, ConnectionMetrics::default())
+    }
+
+    fn key() -> UserKey {
+        const KEY: &str = "sk-Tom-abcdefgh";
+        Keyring::parse(KEY, &[]).unwrap().user_of(&AccessKey::parse(KEY).unwrap()).unwrap()
     }
 
     async fn connect(places: &Arc<Places>, peer: &str) -> Option<Arc<ConnectionState>> {
@@ -314,13 +324,40 @@ mod tests {
         assert!(connect(&places, "2001:db8:0:1::1").await.is_some_and(|next| !next.is_evicted()));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn connection_idle_longest_makes_room() {
+        let places = places(3, 0);
+        let request = |connection: &Arc<ConnectionState>, key| {
+            drop(connection.start_request(key, None));
+            connection.on_flushed();
+        };
+        let with_key = connect(&places, "203.0.113.1").await.unwrap();
+        request(&with_key, Some(key()));
+        let mut without_key = Vec::new();
+        for _ in 0..2 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            without_key.push(connect(&places, "203.0.113.1").await.unwrap());
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        // Its place in the order is that of its last request.
+        request(&without_key[0], None);
+        let evicted = || [&with_key, &without_key[0], &without_key[1]].map(|one| one.is_evicted());
+        let mut open = Vec::new();
+        for expected in [[false, false, true], [false, true, true], [true, true, true]] {
+            open.push(connect(&places, "203.0.113.1").await.unwrap().start_request(Some(key()), None));
+            assert_eq!(evicted(), expected);
+        }
+    }
+
     #[tokio::test]
     async fn busy_address_is_refused() {
         let places = places(100, 1);
         let first = connect(&places, "203.0.113.1").await.unwrap();
-        let request = first.start_request(true);
+        let request = first.start_request(Some(key()), None);
         assert!(connect(&places, "203.0.113.1").await.is_none());
         drop(request);
+        assert!(connect(&places, "203.0.113.1").await.is_none(), "the response is not written yet");
+        first.on_flushed();
         assert!(connect(&places, "203.0.113.1").await.is_some());
     }
 

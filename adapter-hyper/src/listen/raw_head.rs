@@ -1,5 +1,23 @@
 //! A request head over HTTP/1.1 as it arrived, because hyper removes `content-length` beside `transfer-encoding`.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+const END: &[u8] = b"\r\n\r\n";
+/// Made once: it takes 510 instructions.
+static FIND_END: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(END));
+
+/// The length of a head without its end. Bytes after it do not count.
+pub(crate) fn length(head: &[u8]) -> usize {
+    FIND_END.find(head).unwrap_or(head.len())
+}
+
+/// How many bytes follow a head.
+pub(crate) fn bytes_after(head: &[u8]) -> usize {
+    head.len().saturating_sub(length(head) + END.len())
+}
+
 /// Whether a head has the header `content-length`. Bytes after the head are ignored.
 pub(crate) fn has_content_length(head: &[u8]) -> bool {
     const NAME: &[u8] = b"content-length:";

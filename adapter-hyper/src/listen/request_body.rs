@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use sparekey_proxy::Sinks;
 
-use super::connection_state::{ConnectionState, RequestGuard};
+use super::{connection_state::ConnectionState, request_guard::RequestGuard};
 
 /// A request body that counts its bytes and reports whether it was read to its end.
 #[derive(Debug)]
@@ -22,13 +22,15 @@ pub(crate) struct RequestBody {
     sinks: Sinks,
     /// A chunked body does not report its end itself.
     is_complete: bool,
+    /// Bytes of data.
+    received: usize,
     is_http2: bool,
 }
 
 impl RequestBody {
     pub(crate) fn new(body: Incoming, request: &RequestGuard, sinks: Sinks) -> Self {
-        let (connection, is_http2) = (Arc::clone(request.connection()), request.is_http2());
-        let mut new = Self { body, connection, sinks, is_complete: false, is_http2 };
+        let (connection, is_http2) = (Arc::clone(request.connection()), request.stream().is_some());
+        let mut new = Self { body, connection, sinks, is_complete: false, received: 0, is_http2 };
         new.check_end(false);
         new
     }
@@ -36,7 +38,7 @@ impl RequestBody {
     fn check_end(&mut self, has_ended: bool) {
         if has_ended || self.body.is_end_stream() {
             self.is_complete = true;
-            self.connection.body_complete();
+            self.connection.body_complete(self.received);
         }
     }
 }
@@ -53,7 +55,9 @@ impl Body for RequestBody {
             frame => frame.map(|frame| frame.map_err(io::Error::other)),
         };
         if let Some(Ok(frame)) = &frame {
-            self.sinks.received(frame.data_ref().map_or(0, Bytes::len));
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            self.received = self.received.saturating_add(length);
+            self.sinks.received(length);
         }
         // Trailers are the end: the body is not polled again.
         self.check_end(frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers)));

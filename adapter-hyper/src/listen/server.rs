@@ -3,14 +3,16 @@
 use std::{
     convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener},
     sync::Arc,
     thread,
     time::Duration,
 };
 
+use listenfd::ListenFd;
+use socket2::{SockRef, TcpKeepalive};
 use sparekey_proxy::Proxy;
-use sparekey_upstream::{Timeouts, Upstream};
+use sparekey_upstream::{OutboundProxy, Timeouts, Upstream};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -24,9 +26,18 @@ use super::{
     trusted_proxies::TrustedProxies,
 };
 
-/// The idle time before TCP keepalive probes
-/// ([RFC 9293 §3.8.4](https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4)), which detect clients that vanished.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+/// TCP keepalive ([RFC 9293 §3.8.4](https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4)): the idle time before probes, the
+/// time between them, and how many. A client that vanished is noticed after two minutes.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
+/// The same time for data that is not acknowledged
+/// ([RFC 5482](https://www.rfc-editor.org/rfc/rfc5482)); the kernel would repeat it for a quarter of an hour.
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(120);
+/// Bytes of a response that the kernel takes before it has sent them. A socket is writable again when half of them are sent,
+/// so a client that reads 16 KiB per `SEND_TIMEOUT` stays; without it, a third of the whole buffer, which may be 1 MiB.
+#[cfg(target_os = "linux")]
+const UNSENT_MAX: u32 = 32 * 1024;
 /// Connections that wait to be accepted: enough for a burst, and the kernel's usual maximum (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
@@ -37,6 +48,7 @@ pub(crate) struct Server {
     pub(crate) http: HttpServer,
     pub(crate) upstream_timeouts: Timeouts,
     pub(crate) client_tls: Option<Arc<rustls::ClientConfig>>,
+    pub(crate) outbound_proxy: Option<OutboundProxy>,
     pub(crate) places: Arc<Places>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) drain_timeout: Duration,
@@ -44,43 +56,46 @@ pub(crate) struct Server {
 
 impl Server {
     /// Serves on one thread per core, including the current one, until the drain is over.
-    pub(crate) async fn run(self, listener: TcpListener, draining: watch::Receiver<bool>) -> io::Result<()> {
+    pub(crate) async fn run(self, listeners: Vec<TcpListener>, draining: watch::Receiver<bool>) -> io::Result<()> {
         let others = thread::available_parallelism().map_or(1, usize::from) - 1;
         let mut threads = Vec::with_capacity(others);
         for _ in 0..others {
-            let (server, listener, draining) = (self.clone(), listener.try_clone()?, draining.clone());
+            let shared = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+            let (server, draining) = (self.clone(), draining.clone());
             let (tx, rx) = oneshot::channel();
-            thread::spawn(move || tx.send(server.run_thread(listener, draining)));
+            thread::spawn(move || tx.send(server.run_thread(shared, draining)));
             threads.push(rx);
         }
-        let mut result = self.serve(listener, draining).await;
+        let mut result = self.serve(listeners, draining).await;
         for thread in threads {
             result = result.and(thread.await.unwrap_or_else(|_| Err(io::Error::other("a thread panicked"))));
         }
         result
     }
 
-    fn run_thread(self, listener: TcpListener, draining: watch::Receiver<bool>) -> io::Result<()> {
+    fn run_thread(self, listeners: Vec<TcpListener>, draining: watch::Receiver<bool>) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let result = runtime.block_on(self.serve(listener, draining));
+        let result = runtime.block_on(self.serve(listeners, draining));
         runtime.shutdown_background();
         result
     }
 
-    async fn serve(self, listener: TcpListener, mut draining: watch::Receiver<bool>) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+    async fn serve(self, listeners: Vec<TcpListener>, mut draining: watch::Receiver<bool>) -> io::Result<()> {
+        let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+        let places = Arc::clone(&self.places);
         let (alive, mut all_dropped) = mpsc::channel::<Infallible>(1);
-        let upstream = Upstream::new(self.client_tls.as_deref(), self.upstream_timeouts);
+        let upstream = Upstream::new(self.client_tls.as_deref(), self.outbound_proxy, self.upstream_timeouts);
         let service = Arc::new(Service {
             proxy: self.proxy,
             upstream,
             trusted_proxies: self.trusted_proxies,
+            is_https: self.http.is_https(),
             max_head: self.http.max_head,
             _alive: alive,
         });
         loop {
             let accepted = async {
-                let (stream, peer) = sparekey_net::accept(&listener).await;
+                let (stream, peer) = sparekey_net::accept(&listeners).await;
                 let peer = peer.ip().to_canonical();
                 (stream, peer, self.places.take(peer).await)
             };
@@ -94,22 +109,68 @@ impl Server {
             let context = ConnectionContext { service: Arc::clone(&service), state, draining: draining.clone() };
             tokio::spawn(self.http.clone().serve(stream, context));
         }
-        drop((listener, service));
+        drop((listeners, service));
         if timeout(self.drain_timeout, all_dropped.recv()).await.is_err() {
-            tracing::warn!("DRAIN_TIMEOUT has passed: open requests are cut");
+            tracing::warn!("DRAIN_TIMEOUT has passed: {} open requests are cut", places.open_requests());
         }
         Ok(())
     }
 }
 
+/// Binds a listening socket to each address. An address that this machine does not have is skipped if there is another one,
+/// because a name such as `localhost` may also have an address of IPv6.
+pub(crate) fn bind_all(addresses: &[SocketAddr], reuse_port: bool) -> io::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    let mut missing = None;
+    for address in addresses {
+        match bind(*address, reuse_port) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => missing = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
 /// Binds a listening socket.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
-    // Accepted sockets inherit it.
-    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE))?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        // All addresses of IPv4 too, whatever the system's default is.
+        socket.set_only_v6(false)?;
+    }
+    #[cfg(target_os = "linux")]
+    socket.set_reuse_port(reuse_port)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
+    configure(&SockRef::from(&socket))?;
     Ok(socket.into())
+}
+
+/// The sockets that a service manager has bound, which outlive this process: no connection is lost at a restart
+/// ([sd_listen_fds(3)](https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html)).
+pub(crate) fn inherited() -> io::Result<Vec<TcpListener>> {
+    let mut sockets = ListenFd::from_env();
+    let mut listeners = Vec::with_capacity(sockets.len());
+    for index in 0..sockets.len() {
+        let listener = sockets.take_tcp_listener(index)?;
+        listeners.extend(listener);
+    }
+    listeners.iter().try_for_each(|listener| configure(&SockRef::from(listener)))?;
+    Ok(listeners)
+}
+
+/// Sets what accepted sockets inherit.
+fn configure(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    #[cfg(target_os = "linux")]
+    {
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        socket.set_tcp_notsent_lowat(UNSENT_MAX)?;
+    }
+    socket.set_nonblocking(true)
 }

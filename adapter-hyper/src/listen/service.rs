@@ -5,21 +5,19 @@ use std::{convert::Infallible, sync::Arc};
 use h2::Reason;
 use http::{
     HeaderValue, Request, Response, Version,
-    header::{CONNECTION, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
     request::Parts,
 };
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use sparekey_core::HeadFailure;
-use sparekey_proxy::{Decision, Outcome, Proxy, Tunnel};
+use sparekey_core::{ClientInfo, HeadFailure};
+use sparekey_proxy::{Decision, Outcome, Proxy, Tunnel, Unread};
 use sparekey_upstream::Upstream;
 use tokio::sync::mpsc;
 
 use super::{
-    connection_state::{ConnectionState, RequestGuard},
-    guarded_body::GuardedBody,
-    request_body::RequestBody,
-    trusted_proxies::TrustedProxies,
+    connection_state::ConnectionState, guarded_body::GuardedBody, request_body::RequestBody,
+    request_guard::RequestGuard, trusted_proxies::TrustedProxies,
 };
 
 /// Serves the requests of one thread.
@@ -28,6 +26,7 @@ pub(crate) struct Service {
     pub(crate) proxy: Proxy,
     pub(crate) upstream: Upstream,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) is_https: bool,
     pub(crate) max_head: usize,
     /// A drain waits until all clones are dropped.
     pub(crate) _alive: mpsc::Sender<Infallible>,
@@ -40,45 +39,74 @@ impl Service {
         mut request: Request<Incoming>,
         connection: &Arc<ConnectionState>,
     ) -> impl Future<Output = Result<Response<GuardedBody>, h2::Error>> + Send + use<> {
-        // A client that uses a `Content-Length` beside `Transfer-Encoding` would send its next request inside this body, so
-        // the connection is closed after the response (https://www.rfc-editor.org/rfc/rfc9112#section-6.1).
-        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        let is_chunked = request.version() != Version::HTTP_2 && request.headers().contains_key(TRANSFER_ENCODING);
         let client = hyper::upgrade::on(&mut request);
-        let (head, body) = request.into_parts();
-        let address = |headers: &_| Some(self.trusted_proxies.client(connection.peer(), headers));
+        let (mut head, body) = request.into_parts();
+        let is_trusted_proxy = self.trusted_proxies.contains(connection.peer());
+        ClientInfo { is_https: self.is_https, is_trusted_proxy }.attach(&mut head);
+        let address = |headers: &_| self.trusted_proxies.client(connection.peer(), headers);
+        let failure = self.head_failure(&head, is_chunked, connection);
         // Outside the future, which is stored for as long as the connection is open.
-        let decision = match self.head_failure(&head, is_chunked, connection) {
+        let mut decision = match failure {
             Some(failure) => Decision::Respond(self.proxy.refuse(&head, failure, address)),
             None => self.proxy.admit(head, address),
         };
-        let guard = connection.start_request(matches!(decision, Decision::Forward(_)));
+        let (key, open) = match &mut decision {
+            Decision::Forward(admitted) => (Some(admitted.key().clone()), admitted.take_open()),
+            Decision::Read(unread) => (Some(unread.key().clone()), unread.take_open()),
+            Decision::Respond(_) => (None, None),
+        };
+        // A client that uses a `Content-Length` beside `Transfer-Encoding` would send its next request inside this body, so the
+        // connection is closed after the response (https://www.rfc-editor.org/rfc/rfc9112#section-6.1).
+        let closes = failure == Some(HeadFailure::ConflictingFraming)
+            || is_chunked && connection.has_content_length().is_none()
+            || key.is_none() && connection.is_head_large();
+        let guard = connection.start_request(key, open);
         // After the start of the request, which its end follows.
         let body = guard.as_ref().map(|guard| RequestBody::new(body, guard, self.proxy.sinks().clone()));
         async move {
             let (Some(guard), Some(body)) = (guard, body) else { return Err(Reason::REFUSED_STREAM.into()) };
-            let mut response = match decision {
-                Decision::Respond(response) => response,
-                Decision::Forward(admitted) => match admitted.send(&self.upstream, body, None).await {
-                    Outcome::Response(response, _) => response,
-                    Outcome::Tunnel(response, tunnel) => {
-                        tokio::spawn(run(tunnel, client, guard, Arc::clone(&self)));
-                        return Ok(response.map(|()| GuardedBody::Empty));
-                    }
-                },
+            let outcome = match decision {
+                Decision::Respond(response) => Outcome::Response(response, None),
+                Decision::Forward(admitted) => admitted.send(&self.upstream, body, None).await,
+                Decision::Read(unread) => Box::pin(self.read_and_send(unread, body)).await,
             };
-            if is_chunked {
+            let mut response = match outcome {
+                Outcome::Response(response, _) => response,
+                Outcome::Tunnel(response, tunnel) => {
+                    guard.connection().start_tunnel();
+                    tokio::spawn(run(tunnel, client, guard, Arc::clone(&self)));
+                    return Ok(response.map(|()| GuardedBody::Empty));
+                }
+            };
+            if closes {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response.map(|body| GuardedBody::new(body, guard)))
         }
     }
 
+    /// Serves a request whose body must be read before it is admitted.
+    async fn read_and_send(&self, unread: Unread, body: RequestBody) -> Outcome {
+        match self.proxy.read(unread, body).await {
+            Ok((admitted, body)) => admitted.send(&self.upstream, body, None).await,
+            Err(response) => Outcome::Response(*response, None),
+        }
+    }
+
     /// Why a head is refused that hyper accepts.
     fn head_failure(&self, head: &Parts, is_chunked: bool, connection: &ConnectionState) -> Option<HeadFailure> {
-        match head.version {
-            Version::HTTP_2 => (list_size(head) > self.max_head).then_some(HeadFailure::HeadersTooLarge),
-            _ => (is_chunked && connection.has_content_length()).then_some(HeadFailure::ConflictingFraming),
+        if head.version == Version::HTTP_2 {
+            // Over HTTP/1.1, hyper joins equal values and refuses others.
+            let has_two_lengths = head.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some();
+            return if list_size(head) > self.max_head {
+                Some(HeadFailure::HeadersTooLarge)
+            } else {
+                has_two_lengths.then_some(HeadFailure::Malformed)
+            };
         }
+        let is_conflicting = || connection.has_content_length() == Some(true);
+        (is_chunked && is_conflicting()).then_some(HeadFailure::ConflictingFraming)
     }
 }
 
@@ -93,12 +121,14 @@ fn list_size(head: &Parts) -> usize {
     fields.sum::<usize>() + target + authority + PSEUDO_FIELDS * PER_FIELD
 }
 
-/// Runs a tunnel once the client's connection has switched protocols, until it ends or the client takes no data.
-async fn run(tunnel: Tunnel, client: OnUpgrade, guard: RequestGuard, _service: Arc<Service>) {
+/// Runs a tunnel once the client's connection has switched protocols, until it ends, the client takes no data, or its
+/// access key is removed.
+async fn run(tunnel: Tunnel, client: OnUpgrade, guard: RequestGuard, service: Arc<Service>) {
     if let Ok(client) = client.await {
         tokio::select! {
-            () = tunnel.run(TokioIo::new(client)) => {}
+            () = tunnel.run(TokioIo::new(client), &service.proxy) => {}
             () = guard.connection().send_blocked() => {}
+            () = guard.connection().evicted() => {}
         }
     }
 }

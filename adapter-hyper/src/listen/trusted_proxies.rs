@@ -10,6 +10,9 @@ use ipnet::IpNet;
 /// address that it saw.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// Addresses that are read, at most: each proxy on the way adds one.
+const FORWARDED_MAX: usize = 16;
+
 /// Addresses and networks of trusted reverse proxies.
 #[derive(Clone, Debug)]
 pub(crate) struct TrustedProxies(Vec<IpNet>);
@@ -17,9 +20,8 @@ pub(crate) struct TrustedProxies(Vec<IpNet>);
 impl TrustedProxies {
     /// Parses addresses and networks, separated by commas or newlines.
     pub(crate) fn parse(list: &str) -> Option<Self> {
-        let items = list.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
-        let networks =
-            items.map(|item| IpNet::from_str(item).ok().or_else(|| Some(item.parse::<IpAddr>().ok()?.into())));
+        let networks = sparekey_core::list_items(list)
+            .map(|(_, item)| IpNet::from_str(item).ok().or_else(|| Some(item.parse::<IpAddr>().ok()?.into())));
         networks.collect::<Option<_>>().map(Self)
     }
 
@@ -28,18 +30,20 @@ impl TrustedProxies {
     }
 
     /// The client's address: the rightmost one in `X-Forwarded-For` that is not a trusted proxy, if the peer is trusted;
-    /// else the peer. What stands left of it was chosen by the client.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// else the peer. The client chose the addresses to the left of it. `None` if a trusted proxy names no address there.
+    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer;
-        let mut forwarded = headers.get_all(FORWARDED_FOR).iter().rev().flat_map(|value| {
-            let list = value.to_str().unwrap_or_default();
-            list.rsplit(',').map(str::trim)
-        });
-        while self.contains(client) {
-            let Some(address) = forwarded.next().and_then(parse_address) else { break };
-            client = address;
+        let values = headers.get_all(FORWARDED_FOR).iter().rev();
+        // What the client sent to the left may be no text.
+        let mut forwarded = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+        for _ in 0..FORWARDED_MAX {
+            if !self.contains(client) {
+                break;
+            }
+            let Some(item) = forwarded.next() else { break };
+            client = parse_address(str::from_utf8(item).ok()?.trim())?;
         }
-        client
+        Some(client)
     }
 }
 
@@ -60,7 +64,8 @@ mod tests {
         for value in forwarded {
             headers.append(FORWARDED_FOR, http::HeaderValue::from_static(value));
         }
-        TrustedProxies::parse(trusted).unwrap().client(peer.parse().unwrap(), &headers).to_string()
+        let client = TrustedProxies::parse(trusted).unwrap().client(peer.parse().unwrap(), &headers);
+        client.map_or_else(|| "unknown".to_owned(), |client| client.to_string())
     }
 
     #[test]
@@ -73,9 +78,23 @@ mod tests {
         assert_eq!(client(trusted, "::1", &["203.0.113.7:1234"]), "203.0.113.7");
         assert_eq!(client(trusted, "203.0.113.9", &["6.6.6.6"]), "203.0.113.9");
         assert_eq!(client(trusted, "127.0.0.1", &[]), "127.0.0.1");
-        assert_eq!(client(trusted, "127.0.0.1", &["6.6.6.6, unknown"]), "127.0.0.1");
+        assert_eq!(client(trusted, "127.0.0.1", &["6.6.6.6, unknown"]), "unknown");
+        assert_eq!(client(trusted, "127.0.0.1", &["unknown, 203.0.113.7"]), "203.0.113.7");
+        assert_eq!(client(trusted, "127.0.0.1", &["unknown, 10.0.0.1"]), "unknown");
         assert_eq!(client(trusted, "127.0.0.1", &["10.0.0.1"]), "10.0.0.1");
         assert_eq!(client("", "127.0.0.1", &["6.6.6.6"]), "127.0.0.1");
+    }
+
+    #[test]
+    fn bytes_of_the_client() {
+        let proxies = TrustedProxies::parse("127.0.0.0/8").unwrap();
+        let client = |value: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(FORWARDED_FOR, http::HeaderValue::from_bytes(value).unwrap());
+            proxies.client([127, 0, 0, 1].into(), &headers)
+        };
+        assert_eq!(client(b"\xe9, 198.51.100.7"), Some([198, 51, 100, 7].into()));
+        assert_eq!(client(b"198.51.100.7, \xe9"), None);
     }
 
     #[test]

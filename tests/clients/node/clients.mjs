@@ -12,8 +12,13 @@ export const { OpenAIRealtimeWS } = require("openai/realtime/ws");
 export const { OpenAIRealtimeWebSocket } = require("openai/realtime/websocket");
 export const { ResponsesWS } = require("openai/resources/responses/ws");
 export const WebSocket = require("ws");
+export const { generateText, streamText } = require("ai");
+export const { createOpenAI } = require("@ai-sdk/openai");
 
 export const { BASE_URL, ACCESS_KEY, STAND_IN } = process.env;
+/** Whether the proxy has users with limits. */
+export const LIMITS = process.env.LIMITS === "yes";
+export const limitedKey = (user) => `sk-${user}-limited0limited0`;
 export const WITHOUT_WEBSOCKETS = process.env.WEBSOCKETS !== "yes";
 export const WRONG_KEY = `${ACCESS_KEY.slice(0, -1)}_`;
 export const MESSAGES = [{ role: "user", content: "Hello" }];

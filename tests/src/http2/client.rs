@@ -86,6 +86,12 @@ impl PendingResponse {
         let (head, body) = block_on(&mut self.0).expect("no panic").expect("a response").into_parts();
         (head, ReceivedBody(body))
     }
+
+    /// Waits for the end of the request; whether it has no response.
+    #[must_use]
+    pub fn is_cut(mut self) -> bool {
+        block_on(&mut self.0).expect("no panic").is_err()
+    }
 }
 
 impl Drop for PendingResponse {

@@ -49,7 +49,7 @@ impl EventSource {
                 "resource": "/{proxy+}", "path": path, "httpMethod": head.word(0),
                 "requestContext": {
                     "stage": STAGE, "resourcePath": "/{proxy+}", "path": format!("/{STAGE}{path}"),
-                    "httpMethod": head.word(0), "protocol": "HTTP/1.1", "identity": { "sourceIp": "203.0.113.7" },
+                    "httpMethod": head.word(0), "protocol": "HTTP/1.1", "identity": { "sourceIp": client(head) },
                     "domainName": "x.execute-api.us-east-1.amazonaws.com",
                 },
             }),
@@ -97,9 +97,15 @@ fn payload_2(head: &Head, path: &str, query: &str, domain: &str, stage: &str) ->
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
         "requestContext": {
             "domainName": domain, "stage": stage,
-            "http": { "method": head.word(0), "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7" },
+            "http": { "method": head.word(0), "path": path, "protocol": "HTTP/1.1", "sourceIp": client(head) },
         },
     })
+}
+
+/// The address of the client: the last one of `x-forwarded-for`, so that a case can have another.
+fn client(head: &Head) -> String {
+    let last = head.header("x-forwarded-for").and_then(|addresses| addresses.rsplit(',').next());
+    last.unwrap_or("203.0.113.7").trim().to_owned()
 }
 
 /// The headers of an event: those of the request without the transfer's own, and those that AWS adds.
@@ -115,7 +121,7 @@ fn fields(head: &Head, body: &[u8]) -> Vec<(String, String)> {
     if !body.is_empty() || head.header("content-length").is_some() {
         add("content-length", &body.len().to_string());
     }
-    add("x-forwarded-for", "203.0.113.7");
+    add("x-forwarded-for", &client(head));
     add("x-forwarded-port", "443");
     add("x-forwarded-proto", "https");
     add("x-amzn-trace-id", "Root=1-5c34e93e-4dea0086f9763ac0667b115a");

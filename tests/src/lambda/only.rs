@@ -8,6 +8,7 @@ mod events;
 mod freeze;
 mod secrets;
 mod streaming;
+mod users;
 
 use std::net::SocketAddr;
 
@@ -23,7 +24,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const TOPICS: [(&str, &[Test]); 8] = [
+const TOPICS: [(&str, &[Test]); 9] = [
     ("binary", binary::TESTS),
     ("buffering", buffering::TESTS),
     ("concurrency", concurrency::TESTS),
@@ -32,6 +33,7 @@ const TOPICS: [(&str, &[Test]); 8] = [
     ("freeze", freeze::TESTS),
     ("secrets", secrets::TESTS),
     ("streaming", streaming::TESTS),
+    ("users", users::TESTS),
 ];
 
 /// One trial per test.

@@ -64,7 +64,7 @@ const ACTIONS: &[(&str, Action)] = &[
     }),
     ("no response", |_, client, _| {
         client.send(wire::request("GET", "/v1/nothing", ""));
-        assert_rejected(client, 502, "upstream_unreachable");
+        assert_rejected(client, 502, "upstream_failed");
     }),
     ("truncated responses", |proxy, _, _| {
         let mut client = RawConnection::connect(proxy.address());

@@ -1,7 +1,10 @@
 //! The admin listener: metrics, liveness, readiness.
 
 use std::{
+    env, fs,
     net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{self, Command},
     time::Instant,
 };
 
@@ -9,8 +12,12 @@ use super::{Test, drain::drain, forwarded, get, start};
 use crate::{
     adapter::Running as _,
     case_files::{API_KEY, KEY},
+    clients::succeed,
+    http2,
+    programs::ProgramTest,
     raw_connection::{RawConnection, STEP_TIMEOUT},
     server::RunningServer,
+    tls::Authority,
     upstream::{RespondingUpstream, Upstream},
     wire,
 };
@@ -21,17 +28,24 @@ pub(super) const TESTS: &[Test] = &[
     ("client_disconnect_is_counted", client_disconnect),
     ("readyz_is_503_while_draining", readiness),
     ("off_by_default", off),
+    ("format_is_the_one_that_the_client_accepts", formats),
 ];
 
-const METRICS: (&str, &str) = ("METRICS_LISTEN", "127.0.0.1:0");
+pub(super) const PROGRAM_TESTS: &[ProgramTest] = &[("promtool_accepts_the_metrics", "promtool", promtool)];
+
+/// Starts the admin listener.
+pub(super) const METRICS: (&str, &str) = ("METRICS_LISTEN", "127.0.0.1:0");
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 /// The address of the admin listener.
 pub(super) fn address(proxy: &RunningServer) -> SocketAddr {
-    proxy.process.wait_for(|line| {
-        let (_, rest) = line.split_once("metrics on http://")?;
-        rest.strip_suffix("/metrics")?.parse().ok()
-    })
+    proxy.process.wait_for(listening_on)
+}
+
+/// The address in the log line of the start.
+pub(super) fn listening_on(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("metrics on http://")?;
+    rest.strip_suffix("/metrics")?.parse().ok()
 }
 
 fn fetch(at: SocketAddr, path: &str) -> (u16, String) {
@@ -48,7 +62,6 @@ pub(super) fn wait_for(at: SocketAddr, line: &str) -> String {
     loop {
         let (status, text) = fetch(at, "/metrics");
         assert_eq!(status, 200);
-        assert!(text.ends_with("# EOF\n"), "{text}");
         if text.lines().any(|found| found == line) {
             return text;
         }
@@ -74,7 +87,7 @@ fn counted() {
         "sparekey_requests_total{user=\"Tom\",class=\"2xx\"} 2",
         "sparekey_sent_bytes_total{user=\"Tom\"} 10",
         "sparekey_received_bytes_total 3",
-        "sparekey_rejections_total{code=\"invalid_api_key\"} 1",
+        "sparekey_rejections_total{user=\"\",code=\"invalid_api_key\"} 1",
         "sparekey_upstream_head_seconds_count 2",
         "sparekey_requests_open 0",
     ] {
@@ -127,4 +140,44 @@ fn off() {
         assert_eq!(head.status(), 401, "{path} is an ordinary path");
     }
     assert!(!proxy.process.output().contains("metrics on"));
+}
+
+fn formats() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[METRICS]);
+    for (accept, content_type, is_open_metrics) in [
+        // As Prometheus sends it.
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3",
+            "application/openmetrics-text",
+            true,
+        ),
+        ("*/*", "text/plain", false),
+    ] {
+        let mut connection = RawConnection::connect(address(&proxy));
+        connection.send(format!("GET /metrics HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\n\r\n"));
+        let head = connection.head();
+        assert!(head.header("content-type").is_some_and(|value| value.starts_with(content_type)));
+        let text = String::from_utf8(connection.body(&head)).expect("UTF-8 text");
+        assert_eq!(text.ends_with("# EOF\n"), is_open_metrics, "{text}");
+        assert_eq!(text.contains("# TYPE sparekey_received_bytes counter\n"), is_open_metrics, "{text}");
+    }
+}
+
+/// All metrics, each with a value.
+fn promtool(promtool: &Path) {
+    let authority = Authority::new();
+    let (cert, key) = authority.files("localhost");
+    let upstream = RespondingUpstream::start(|_| OK.into());
+    let proxy = start(upstream.address(), &[METRICS, ("TLS_CERT", &cert), ("TLS_KEY", &key)]);
+    let mut client = http2::Client::connect_tls(proxy.address(), &authority.client(&["h2"]));
+    assert_eq!(client.request(wire::get("/v1/models")).1.all(), b"hello");
+    let text = wait_for(address(&proxy), "sparekey_requests_total{user=\"Tom\",class=\"2xx\"} 1");
+    assert!(text.contains("\nsparekey_certificate_expiry_timestamp_seconds "), "{text}");
+    let file = env::temp_dir().join(format!("sparekey-metrics-{}", process::id()));
+    fs::write(&file, text).expect("write a file");
+    let input = fs::File::open(&file).expect("open the file");
+    fs::remove_file(&file).expect("remove the file");
+    let checked = succeed(Command::new(promtool).args(["check", "metrics"]).stdin(input));
+    checked.unwrap_or_else(|error| panic!("{}", error.message().unwrap_or_default()));
 }

@@ -1,7 +1,14 @@
 //! Limits on clients: head size and timeouts.
 
 use super::{Test, get, start};
-use crate::{adapter::Running as _, http2, raw_connection::RawConnection, tls::Authority, upstream::Upstream, wire};
+use crate::{
+    adapter::Running as _,
+    http2,
+    raw_connection::RawConnection,
+    tls::{self, Authority},
+    upstream::Upstream,
+    wire,
+};
 
 pub(super) const TESTS: &[Test] = &[
     ("oversized_head_is_rejected", large_head),
@@ -11,6 +18,7 @@ pub(super) const TESTS: &[Test] = &[
     ("incomplete_head_times_out", incomplete_head),
     ("silent_connection_times_out", silent),
     ("incomplete_tls_handshake_times_out", tls_silent),
+    ("endless_client_hello_is_refused", endless_client_hello),
     ("idle_connection_is_closed_but_busy_one_is_not", idle),
     ("idle_http2_connection_is_closed_but_busy_one_is_not", idle_http2),
     ("silent_http2_connection_times_out", silent_http2),
@@ -100,6 +108,30 @@ fn tls_silent() {
     let mut client = RawConnection::connect(proxy.address());
     client.send([0x16, 0x03, 0x01]);
     assert!(client.rest().0.is_empty());
+}
+
+/// The last byte of 60,000 never comes, and no timeout of the test ends the handshake.
+fn endless_client_hello() {
+    let authority = Authority::new();
+    let (cert, key) = authority.files("localhost");
+    let settings = [("TLS_CERT", &*cert), ("TLS_KEY", &*key), ("HEADER_TIMEOUT", "3000")];
+    let proxy = start(Upstream::start().address(), &settings);
+    let mut client = RawConnection::connect(proxy.address());
+    // https://www.rfc-editor.org/rfc/rfc8446#section-4 and #section-5.1
+    let message = [&[1, 0, 0xEA, 0x60][..], &vec![0; 59_999]].concat();
+    for part in message.chunks(16_000) {
+        let length = u16::try_from(part.len()).expect("a record's length").to_be_bytes();
+        // The server may have closed the connection.
+        let _ = client.try_send([&[0x16, 3, 1][..], &length, part].concat());
+    }
+    client.rest();
+    // Longer handshakes than usual pass: this one has 8 KB.
+    let protocols: Vec<_> = (0..40).map(|number| format!("{number:0200}")).chain(["http/1.1".to_owned()]).collect();
+    let protocols: Vec<_> = protocols.iter().map(String::as_str).collect();
+    let socket = http2::socket(proxy.address());
+    let mut client = tls::connect(socket, &authority.client(&protocols)).expect("the TLS handshake succeeds");
+    client.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert_eq!(client.head().status(), 200);
 }
 
 fn idle() {

@@ -1,6 +1,6 @@
 //! Signals: requests in flight finish, and no new connections are accepted.
 
-use std::net::TcpStream;
+use std::{net::TcpStream, thread, time::Duration};
 
 use super::{Test, forwarded, get, start, websocket};
 use crate::{
@@ -12,7 +12,8 @@ pub(super) const TESTS: &[Test] = &[
     ("sigint_drains", || finishes("INT")),
     ("http2_stream_finishes", http2_stream),
     ("idle_connection_does_not_delay_the_exit", idle),
-    ("silent_connection_does_not_delay_the_exit", silent),
+    ("connections_without_a_forwarded_request_do_not_delay_the_exit", nothing_forwarded),
+    ("slow_client_gets_the_end_of_its_response", slow_client),
     ("tunnel_stays_open", open_tunnel),
     ("finished_upload_does_not_delay_the_exit", after_upload),
     ("second_signal_exits_at_once", second_signal),
@@ -77,15 +78,32 @@ fn idle() {
     assert_eq!(proxy.process.wait().0.code(), Some(0));
 }
 
-fn silent() {
-    let upstream = Upstream::start();
-    let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "3000"), ("HEADER_TIMEOUT", "3000")]);
-    let mut client = RawConnection::connect(proxy.address());
-    let mut silent_http2 = http2::Client::connect(proxy.address());
-    proxy.process.signal("TERM");
-    assert!(client.rest().0.is_empty());
-    silent_http2.wait_closed();
-    assert_eq!(proxy.process.wait().0.code(), Some(0));
+/// What a client sends before it does nothing.
+const NOTHING_FORWARDED: [&[u8]; 6] = [
+    b"",
+    b"PRI ",
+    b"GET /v1/models HTTP/1.1\r\nhost:",
+    b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n",
+    b"POST /v1/models HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n",
+    // It answers no frame.
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+];
+
+fn nothing_forwarded() {
+    for bytes in NOTHING_FORWARDED {
+        let upstream = Upstream::start();
+        let settings = [("DRAIN_TIMEOUT", "3000"), ("HEADER_TIMEOUT", "3000"), ("IDLE_TIMEOUT", "3000")];
+        let mut proxy = start(upstream.address(), &settings);
+        let mut client = RawConnection::connect(proxy.address());
+        client.send(bytes);
+        // Once it is served, the server has read the bytes.
+        let mut other = RawConnection::connect(proxy.address());
+        other.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+        other.until("ok\n");
+        proxy.process.signal("TERM");
+        let (status, output) = proxy.process.wait();
+        assert!(status.success() && !output.contains("are cut"), "{bytes:?}: {output}");
+    }
 }
 
 /// The client keeps its connection open: after the end of an upload the server must not wait for more bytes.
@@ -102,6 +120,24 @@ fn after_upload() {
     proxy.process.signal("TERM");
     let (status, output) = proxy.process.wait();
     assert!(status.success() && !output.contains("open requests are cut"), "{output}");
+}
+
+/// The upstream's part is over long before.
+fn slow_client() {
+    const LENGTH: usize = 100_000;
+    let upstream = Upstream::start();
+    let mut proxy = start(upstream.address(), &[("DRAIN_TIMEOUT", "3000")]);
+    let mut client = RawConnection::connect_with_buffer(proxy.address(), 8 * 1024);
+    client.send(get("/v1/models"));
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n"));
+    upstream_conn.send(vec![b'x'; LENGTH]);
+    client.head();
+    proxy.process.signal("TERM");
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(client.bytes(LENGTH).len(), LENGTH);
+    assert_eq!(proxy.process.wait().0.code(), Some(0));
 }
 
 fn second_signal() {

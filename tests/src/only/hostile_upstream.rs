@@ -196,7 +196,7 @@ fn one(proxy: &impl crate::adapter::Running, upstream: &Upstream, &(response, th
     match expected {
         Unreachable => {
             assert_eq!(head.status(), 502);
-            assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
+            assert_eq!(error_code(&client.body(&head)), "upstream_failed");
         }
         Cut(body) => {
             assert_eq!(head.status(), 200);

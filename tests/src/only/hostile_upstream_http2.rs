@@ -202,7 +202,7 @@ fn responses() {
             Unreachable => {
                 let body = client.body(&head);
                 assert_eq!(head.status(), 502, "{row:?}");
-                assert_eq!(error_code(&body), "upstream_unreachable", "{row:?}");
+                assert_eq!(error_code(&body), "upstream_failed", "{row:?}");
             }
             Cut(body) => {
                 assert_eq!(head.status(), 200, "{row:?}");

@@ -108,7 +108,7 @@ const HEADS: &[Row] = &[
     (&[Get(&[Set(":path", "//evil/v1/a")])], Status(200), &["GET /v1//evil/v1/a "]),
     (&[Get(&[Set(":path", "http://evil/v1/a")])], Rejected, &[]),
     (&[Get(&[Add("host", "evil")])], Status(200), &["GET /v1/a "]),
-    (&[Get(&[Add("authorization", "Bearer other")])], Status(400), &[]),
+    (&[Get(&[Add("authorization", "Bearer sk-Ann-abcdefgh")])], Status(400), &[]),
     (&[Get(&[Drop("authorization")])], Status(401), &[]),
 ];
 

@@ -16,6 +16,8 @@ pub(super) const TESTS: &[Test] = &[
     ("two_hundred_and_fifty_six_headers_pass", many_headers),
     ("conflicting_framing_is_rejected_in_any_split", conflicting_framing),
     ("http2_data_beyond_content_length_is_an_error", http2_content_length),
+    ("two_lengths_over_http2_are_rejected", two_http2_lengths),
+    ("empty_response_of_the_upstream_is_not_replaced", empty_response),
 ];
 
 /// The bytes, the status, the code.
@@ -46,6 +48,7 @@ fn over_http1() {
         let body = client.body(&head);
         assert_eq!(head.status(), status, "{code}");
         assert_eq!((head.status(), wire::error_code(&body).as_str()), (status, code));
+        assert!(body.ends_with(b"}\n"), "{code}");
         assert_eq!(head.header("content-type"), Some("application/json"));
         assert_eq!(head.header("x-should-retry"), Some("false"));
         assert_eq!(head.header("access-control-allow-origin"), Some("*"));
@@ -56,13 +59,13 @@ fn over_http1() {
         }
         super::admin::wait_for(
             super::admin::address(&proxy),
-            &format!("sparekey_rejections_total{{code=\"{code}\"}} 1"),
+            &format!("sparekey_rejections_total{{user=\"\",code=\"{code}\"}} 1"),
         );
     }
 }
 
 fn over_http2() {
-    let proxy = start(Upstream::start().address(), &[]);
+    let proxy = start(Upstream::start().address(), &[("METRICS_LISTEN", "127.0.0.1:0")]);
     let mut client = http2::Client::connect(proxy.address());
     let mut request = wire::get("/v1/models");
     request.headers_mut().insert("origin", "https://chat.example.com".parse().unwrap());
@@ -71,7 +74,11 @@ fn over_http2() {
     assert_eq!((head.status.as_u16(), wire::error_code(&body.all()).as_str()), (431, "headers_too_large"));
     assert_eq!(head.headers["access-control-allow-origin"], "*");
     let line = proxy.process.wait_for(|line| line.contains("sparekey::access").then(|| line.to_owned()));
-    assert!(line.contains("status=431"), "{line}");
+    assert!(line.contains("status=431") && line.contains("client=127.0.0.1"), "{line}");
+    super::admin::wait_for(
+        super::admin::address(&proxy),
+        "sparekey_rejections_total{user=\"\",code=\"headers_too_large\"} 1",
+    );
     assert_eq!(client.request(wire::get("/healthz")).0.status, 200, "other streams of the connection continue");
 }
 
@@ -117,12 +124,21 @@ fn conflicting_framing() {
     let mut client = RawConnection::connect(proxy.address());
     let length = wire::request("POST", "/v1/a", "content-length: 1\r\n") + "x";
     let chunked = wire::request("POST", "/v1/b", "transfer-encoding: chunked\r\n") + "0\r\n\r\n";
-    client.send(length + &chunked);
+    client.send(length);
+    for next in [&*chunked, &chunked, ""] {
+        let head = client.head();
+        assert_eq!((head.status(), client.body(&head)), (200, b"ok".to_vec()));
+        client.send(next);
+    }
+    // Heads that arrive together are not seen, so the second one may have both: the connection closes after it.
+    let mut client = RawConnection::connect(proxy.address());
+    client.send(wire::request("GET", "/v1/a", "") + &chunked + &chunked);
     for _ in 0..2 {
         let head = client.head();
         assert_eq!((head.status(), client.body(&head)), (200, b"ok".to_vec()));
     }
-    assert_eq!(upstream.take().len(), 2);
+    assert!(client.rest().0.is_empty());
+    assert_eq!(upstream.take().len(), 5);
 }
 
 fn http2_content_length() {
@@ -149,5 +165,34 @@ fn http2_content_length() {
         client.send([request, data].concat()).unwrap();
         let outcome = client.outcome(1);
         assert!(matches!(outcome, Outcome::Reset(_)), "content-length: {length}: {outcome:?}");
+    }
+}
+
+fn two_http2_lengths() {
+    let upstream = RespondingUpstream::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".into());
+    let proxy = start(upstream.address(), &[]);
+    let mut client = http2::Client::connect(proxy.address());
+    let mut request = wire::get("/v1/models");
+    for _ in 0..2 {
+        request.headers_mut().append("content-length", "0".parse().unwrap());
+    }
+    let (head, body) = client.request(request);
+    assert_eq!((head.status.as_u16(), wire::error_code(&body.all()).as_str()), (400, "malformed_request"));
+    assert!(upstream.take().is_empty());
+}
+
+/// It looks like one of hyper's own.
+fn empty_response() {
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[]);
+    for more in ["\r\n".to_owned(), wire::request("GET", "/v1/models", "")] {
+        let mut client = RawConnection::connect(proxy.address());
+        client.send(wire::request("GET", "/v1/models/none", ""));
+        let mut upstream_conn = upstream.accept();
+        upstream_conn.head();
+        client.send(more);
+        upstream_conn.send("HTTP/1.1 404 Not Found\r\nx-upstream: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let head = client.head();
+        assert_eq!((head.status(), head.header("x-upstream")), (404, Some("1")));
     }
 }

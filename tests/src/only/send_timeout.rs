@@ -1,6 +1,10 @@
 //! Clients that take no data: `SEND_TIMEOUT`.
 
-use std::thread;
+use std::{
+    io::{self, Read as _},
+    thread,
+    time::Duration,
+};
 
 use super::{Test, forwarded, get, start, websocket};
 use crate::{
@@ -26,11 +30,12 @@ pub(super) const TESTS: &[Test] = &[
     ("unread_websocket_is_cut", unread_websocket),
     ("blocked_http2_stream_is_cut_and_others_continue", blocked_stream),
     ("blocked_http2_rejection_closes_the_connection", blocked_rejection),
+    ("unread_rejections_close_the_connection", unread_rejections),
     ("waiting_for_the_upstream_does_not_count", slow_upstream),
     ("slow_reader_stays", slow_reader),
 ];
 
-/// Seconds. Long enough that a busy machine does not cut a client that reads.
+/// Seconds.
 const SEND_TIMEOUT: (&str, &str) = ("SEND_TIMEOUT", "1");
 
 /// More than all socket buffers on the way hold.
@@ -90,20 +95,39 @@ fn blocked_rejection() {
 fn slow_upstream() {
     let (_proxy, mut client, mut upstream_conn) = large_download("/v1/models");
     client.head();
-    thread::sleep(std::time::Duration::from_secs(3));
+    thread::sleep(Duration::from_secs(3));
     upstream_conn.send("late");
     assert_eq!(client.bytes(4), b"late");
 }
 
+/// The client reads 4 KiB at a time: less than a socket's buffer, and more than the server waits for.
 fn slow_reader() {
-    let (_proxy, mut client, mut upstream_conn) = large_download("/v1/models");
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    let upstream = Upstream::start();
+    let proxy = start(upstream.address(), &[("SEND_TIMEOUT", "5")]);
+    let mut client = RawConnection::connect_with_buffer(proxy.address(), 8 * 1024);
+    client.send(get("/v1/models"));
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n"));
     let sending = thread::spawn(move || upstream_conn.try_send(vec![0; LARGE]));
     client.head();
-    // In all longer than the timeout, with pauses that are shorter.
+    let mut socket = client.socket();
     for _ in 0..20 {
-        thread::sleep(std::time::Duration::from_millis(200));
-        client.bytes(LARGE / 40);
+        thread::sleep(TIMEOUT / 10);
+        socket.read_exact(&mut [0; 4096]).expect("the connection is open");
     }
-    client.bytes(LARGE - 20 * (LARGE / 40));
+    let mut rest = client.socket().try_clone().unwrap();
+    let reading = thread::spawn(move || io::copy(&mut rest, &mut io::sink()));
     sending.join().unwrap().expect("the client reads all");
+    client.close();
+    let _ = reading.join().unwrap();
+}
+
+/// Although the timeout for the upstream's responses is longer than the test.
+fn unread_rejections() {
+    let proxy = start(Upstream::start().address(), &[("SEND_TIMEOUT", "3000"), ("IDLE_TIMEOUT", "3000")]);
+    let mut client = RawConnection::connect(proxy.address());
+    let request = "GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
+    client.try_send(request.repeat(LARGE / request.len())).expect_err("the server reads no further requests");
 }

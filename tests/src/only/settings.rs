@@ -17,6 +17,7 @@ use crate::{
     process::Process,
     server::binary,
     tls::Authority,
+    upstream::{ReceivedRequest, RespondingUpstream, Upstream},
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -25,6 +26,7 @@ pub(super) const TESTS: &[Test] = &[
     ("non_utf8_values_are_rejected", non_utf8),
     ("empty_access_keys_are_rejected", empty_keys),
     ("empty_key_files_are_rejected", empty_key_files),
+    ("check_online_names_the_problem", check_online),
     ("check_reports_and_exits", check),
     ("flags_override_the_environment", flags),
     ("port_in_use_is_reported", port_in_use),
@@ -34,7 +36,7 @@ pub(super) const TESTS: &[Test] = &[
 ];
 
 pub(super) const LOOPBACK: &str = "127.0.0.1:0";
-const ALL_INTERFACES: &str = "0.0.0.0:0";
+pub(super) const ALL_INTERFACES: &str = "0.0.0.0:0";
 
 pub(super) fn settings(list: &[(&str, &str)]) -> Settings {
     list.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -63,7 +65,7 @@ fn every_problem() {
             ("OPENAI_API_KEY", API_KEY),
             ("ACCESS_KEYS", &format!("{KEY},sk-Tom-shrt,{KEY},{API_KEY}")),
             ("API_BASE", "ftp://user:secret@host/v1"),
-            ("AI_GATEWAY_TOKEN_FILE", "/secret/not-there"),
+            ("AI_GATEWAY_TOKEN_FILE", "/run/not-there"),
             ("UPSTREAM_TIMEOUT", "soon"),
             ("TLS_CERT", "cert.pem"),
         ],
@@ -73,7 +75,7 @@ fn every_problem() {
             "ACCESS_KEYS item 3 repeats",
             "ACCESS_KEYS item 4 is the API key",
             "API_BASE must",
-            "AI_GATEWAY_TOKEN_FILE names a file that cannot be read",
+            "AI_GATEWAY_TOKEN_FILE names /run/not-there, which cannot be read",
             "UPSTREAM_TIMEOUT must be",
             "TLS_KEY is not",
         ],
@@ -89,7 +91,7 @@ fn each_problem() {
         ("API_BASE", "https://host/v1#secret", "API_BASE must not have a fragment"),
         ("API_BASE", "gopher://host/", "API_BASE must begin with"),
         ("LISTEN", "127.0.0.1:http", "LISTEN must be"),
-        ("LISTEN", "8080", "LISTEN must be"),
+        ("LISTEN", "127.0.0.1", "LISTEN must be"),
         ("MAX_HEAD", "100", "MAX_HEAD must be"),
         ("LOG", "loud", "LOG must be"),
         ("SSL_CERT_FILE", "/not/there", "SSL_CERT_FILE"),
@@ -133,32 +135,101 @@ fn empty_key_files() {
     // A temporary folder.
     let authority = Authority::new();
     let path = authority.file().replace("authority.pem", "keys");
-    for (text, listen) in
-        [("", ALL_INTERFACES), ("\n", ALL_INTERFACES), (" ,\n,", ALL_INTERFACES), (",", LOOPBACK), ("", "[::]:0")]
-    {
+    for (text, problem) in [
+        ("", "is empty"),
+        ("\n", "is empty"),
+        (" ,\n,", "contains no key; make one"),
+        ("# none", "contains no key; make one"),
+    ] {
         fs::write(&path, text).unwrap();
-        assert_rejected(
-            &[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS_FILE", &path), ("LISTEN", listen)],
-            &["ACCESS_KEYS contains no key"],
-        );
+        assert_rejected(&[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS_FILE", &path), ("LISTEN", LOOPBACK)], &[problem]);
     }
     fs::write(&path, " \n").unwrap();
     assert_rejected(
         &[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY)],
-        &["OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set"],
+        &["OPENAI_API_KEY_FILE names /", "which is empty"],
     );
 }
 
 fn check() {
     let good = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY)];
     let (code, output) = run(&["check"], &good);
-    assert!(code == Some(0) && output.contains("127.0.0.1:8080 to https://api.openai.com/v1"), "{output}");
+    assert!(
+        code == Some(0)
+            && output.contains("listening on    http://127.0.0.1:8080")
+            && output.contains("users           1, with 1"),
+        "{output}"
+    );
     let (code, output) = run(&["check"], &[("ACCESS_KEYS", "x"), ("LISTEN", "y")]);
     assert_eq!(code, Some(2), "{output}");
     assert!(
         output.contains("OPENAI_API_KEY") && output.contains("ACCESS_KEYS item 1") && output.contains("LISTEN"),
         "{output}"
     );
+}
+
+/// The upstream's response, and what `check --online` says of it.
+const ONLINE: [(&str, &str, Option<i32>, &str); 6] = [
+    ("200 OK", r#"{"data":[]}"#, Some(0), "the upstream accepts the API key"),
+    (
+        "401 Unauthorized",
+        r#"{"error":{"message":"Incorrect API key provided: {api_key}","code":"invalid_api_key"}}"#,
+        Some(1),
+        "refuses the API key",
+    ),
+    (
+        "403 Forbidden",
+        r#"{"error":{"message":"Country, region, or territory not supported","code":"unsupported_country_region_territory"}}"#,
+        Some(1),
+        "region of this machine",
+    ),
+    (
+        "403 Forbidden",
+        r#"{"error":{"message":"Missing scopes: api.model.read"}}"#,
+        Some(0),
+        "permission to list models",
+    ),
+    ("404 Not Found", "<html>", Some(1), "below API_BASE"),
+    ("429 Too Many Requests", r#"{"error":{"message":"x","code":"insufficient_quota"}}"#, Some(1), "billing"),
+];
+
+fn check_online() {
+    let keys = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY)];
+    for (status, body, expected, text) in ONLINE {
+        let body = body.replace("{api_key}", API_KEY);
+        let length = body.len();
+        let response = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
+        let upstream = RespondingUpstream::start(move |_| response.clone().into());
+        let base = format!("http://{}", upstream.address());
+        let (code, output) = run(&["check", "--online"], &[&keys[..], &[("API_BASE", &base)]].concat());
+        assert!(code == expected && output.contains(text) && !output.contains(API_KEY), "{status}: {code:?} {output}");
+        let request = &upstream.take()[0].head;
+        assert_eq!(request.word(1), "/v1/models");
+        assert_eq!(request.header("authorization"), Some(&*format!("Bearer {API_KEY}")));
+    }
+    // Each upstream key is tried.
+    let upstream = RespondingUpstream::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".into());
+    let base = format!("http://{}", upstream.address());
+    let users = "[users.Tom]\nopenai_api_key = \"env:TOM_KEY\"";
+    let more = [("API_BASE", &*base), ("USERS", users), ("TOM_KEY", "sk-proj-of-tom")];
+    let (code, output) = run(&["check", "--online"], &[&keys[..], &more].concat());
+    assert!(code == Some(0) && output.contains("for user Tom"), "{output}");
+    let sent = |request: &ReceivedRequest| request.head.header("authorization").map(str::to_owned);
+    let sent: Vec<_> = upstream.take().iter().filter_map(sent).collect();
+    assert_eq!(sent, [format!("Bearer {API_KEY}"), "Bearer sk-proj-of-tom".to_owned()]);
+    // Problems of the network.
+    for (base, text) in
+        [("http://127.0.0.1:1", "refused"), ("https://127.0.0.1:1", "refused"), ("http://name.invalid", "name.invalid")]
+    {
+        let (code, output) = run(&["check", "--online"], &[&keys[..], &[("API_BASE", base)]].concat());
+        assert!(code == Some(1) && output.contains("cannot be reached") && output.contains(text), "{base}: {output}");
+    }
+    let plain = Upstream::start();
+    let base = format!("https://{}", plain.address());
+    let speaking = std::thread::spawn(move || plain.accept().send("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let (code, output) = run(&["check", "--online"], &[&keys[..], &[("API_BASE", &base)]].concat());
+    assert!(code == Some(1) && output.to_lowercase().contains("tls"), "{output}");
+    speaking.join().unwrap();
 }
 
 fn flags() {
@@ -179,7 +250,12 @@ fn flags() {
         ["--openai-api-key-file", &api_key],
     ];
     let (code, output) = run(&[&["check"], arguments.concat().as_slice()].concat(), &wrong);
-    assert!(code == Some(0) && output.contains("127.0.0.1:1 to http://upstream.example/v1"), "{output}");
+    assert!(
+        code == Some(0)
+            && output.contains("http://127.0.0.1:1")
+            && output.contains("upstream        http://upstream.example/v1"),
+        "{output}"
+    );
     let (code, output) = run(&["check"], &[("ACCESS_KEYS_FILE", &keys), ("OPENAI_API_KEY_FILE", &api_key)]);
     assert_eq!(code, Some(0), "{output}");
     let (code, output) = run(&["--acces-keys"], &[]);
@@ -199,21 +275,32 @@ fn port_in_use() {
 fn help() {
     let (code, output) = run(&["--help"], &[]);
     assert_eq!(code, Some(0));
+    assert!(output.lines().all(|line| line.chars().count() <= 100), "{output}");
+    let output = output.split_whitespace().collect::<Vec<_>>().join(" ");
     let shared = sparekey_core::SETTINGS.iter().map(|setting| setting.name);
     let own = [
         ("LISTEN", "127.0.0.1:8080"),
-        ("UPSTREAM_TIMEOUT", "600"),
+        ("SHUTDOWN_DELAY", "0"),
+        ("REUSE_PORT", "no"),
+        ("UPSTREAM_TIMEOUT", "900"),
         ("UPSTREAM_IDLE_TIMEOUT", "600"),
         ("HEADER_TIMEOUT", "10"),
         ("IDLE_TIMEOUT", "75"),
+        ("SEND_TIMEOUT", "60"),
         ("MAX_HEAD", "65536"),
+        ("MAX_UNFINISHED_HEADS", "4194304"),
         ("MAX_CONNECTIONS", "10000"),
+        ("MAX_CONNECTIONS_PER_ADDRESS", "256"),
+        ("TRUSTED_PROXIES", "127.0.0.0/8,::1"),
         ("DRAIN_TIMEOUT", "30"),
         ("LOG", "info"),
         ("LOG_FORMAT", "text"),
         ("API_BASE", "https://api.openai.com/v1"),
     ];
-    for name in shared.chain(["TLS_CERT", "TLS_KEY"]).chain(own.iter().map(|(name, _)| *name)) {
+    for name in shared
+        .chain(["TLS_CERT", "TLS_KEY", "MAX_REQUESTS_PER_USER", "METRICS_LISTEN"])
+        .chain(own.iter().map(|(name, _)| *name))
+    {
         assert!(output.contains(&format!("[env: {name}")), "{name} is missing in {output}");
     }
     for (name, default) in own {
@@ -221,16 +308,21 @@ fn help() {
     }
 }
 
+const OTHER_CASE: &str =
+    "[users.tom]\nkeys = [\"sha256:ee66a027b00f4e72a80ed34d4fa814f6b9b2714f915f6e51f2c5b5da9927c339\"]";
+
 /// A setting, its value, the start of the warning.
-const MISTAKES: [(&str, &str, &str); 8] = [
+const MISTAKES: [(&str, &str, &str); 10] = [
     ("API_BASE", "http://llm.example.com/v1", "API_BASE is plain HTTP"),
     ("API_BASE", "https://gateway.ai.cloudflare.com/v1/a/g", "API_BASE names no provider"),
     ("ACCESS_KEYS", "sk-Tom-password", "ACCESS_KEYS item 1: its random part"),
+    ("USERS", "timezone = \"Europe/Berlin\"", "USERS lists no user"),
+    ("USERS", OTHER_CASE, "USERS lists tom, and ACCESS_KEYS has a key of Tom"),
     ("LISTEN", ALL_INTERFACES, "LISTEN serves other machines without TLS"),
-    ("METRICS_LISTEN", "0.0.0.0:9090", "METRICS_LISTEN serves everybody"),
+    ("METRICS_LISTEN", "0.0.0.0:9090", "METRICS_LISTEN is open"),
     ("OPENAI_BASE_URL", "https://llm.example.com/v1", "OPENAI_BASE_URL is not a setting"),
     ("ACCES_KEYS", "x", "ACCES_KEYS is not a setting of this server; use ACCESS_KEYS"),
-    ("HTTPS_PROXY", "http://127.0.0.1:1", "HTTPS_PROXY is set"),
+    ("HTTP_PROXY", "http://127.0.0.1:1", "HTTP_PROXY is set"),
 ];
 
 fn mistakes() {
@@ -251,7 +343,7 @@ fn mistakes() {
         fs::set_permissions(&key_file, fs::Permissions::from_mode(mode)).expect("set the mode");
         let path = key_file.to_string_lossy().into_owned();
         let output = check(&[("OPENAI_API_KEY_FILE", &path), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)]);
-        assert_eq!(output.contains("warning: OPENAI_API_KEY_FILE names a file"), is_readable, "{output}");
+        assert_eq!(output.contains("can be read by every user of this machine"), is_readable, "{output}");
     }
     fs::remove_file(key_file).expect("remove the file");
 }

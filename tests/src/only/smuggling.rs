@@ -17,7 +17,7 @@ pub(super) const TESTS: &[Test] = &[
     ("bytes_after_a_rejection_are_not_a_request", || all(PIPELINED)),
 ];
 
-/// The bytes, with `{k}` for the host and key lines; the statuses of all responses; what the upstream received.
+/// The bytes, with `{k}` for the host and key lines, `{a}` for the key line; the statuses of all responses; what the upstream received.
 type Row = (&'static str, &'static [u16], &'static [&'static str]);
 
 const FRAMING: &[Row] = &[
@@ -82,15 +82,19 @@ const FRAMING: &[Row] = &[
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", &[], &[]),
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n10000000000000000\r\nab", &[], &[]),
     ("POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n2;\nxx\r\nab\r\n0\r\n\r\n", &[], &[]),
-    // A bare LF after the last chunk ends the body and closes the connection.
+    // A bare LF after the last chunk ends the body; the bytes after it are no request.
     (
-        "POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\n\r\n0\r\n\nGET /v1/evil HTTP/1.1\r\n{k}\r\n",
+        "POST /v1/a HTTP/1.1\r\n{k}transfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\nGET /v1/evil HTTP/1.1\r\n{k}\r\n",
         &[200],
         &["POST /v1/a "],
     ),
 ];
 
 const LINES: &[Row] = &[
+    // One `Host` (RFC 9112 §3.2), which HTTP/1.0 does not need.
+    ("GET /v1/a HTTP/1.1\r\nconnection: close\r\n\r\n", &[400], &[]),
+    ("GET /v1/a HTTP/1.1\r\n{k}host: y\r\nconnection: close\r\n\r\n", &[400], &[]),
+    ("GET /v1/a HTTP/1.0\r\n{a}\r\n", &[200], &["GET /v1/a "]),
     ("GET /v1/a HTTP/1.1\r\n{k}a: b\rc\r\n\r\n", &[400], &[]),
     ("GET /v1/a HTTP/1.1\r\n{k}a: b\0c\r\n\r\n", &[400], &[]),
     ("GET /v1/a HTTP/1.1\r\n{k}a: b\r\n c\r\n\r\n", &[400], &[]),
@@ -192,10 +196,11 @@ const PIPELINED: &[Row] = &[
 fn all(rows: &[Row]) {
     let upstream = RespondingUpstream::start(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".into());
     let proxy = start(upstream.address(), &[]);
-    let lines = format!("host: x\r\nauthorization: Bearer {KEY}\r\n");
+    let key = format!("authorization: Bearer {KEY}\r\n");
+    let lines = format!("host: x\r\n{key}");
     for (bytes, statuses, received) in rows {
         let mut client = RawConnection::connect(proxy.address());
-        let sent = latin1(&bytes.replace("{k}", &lines));
+        let sent = latin1(&bytes.replace("{k}", &lines).replace("{a}", &key));
         // The proxy may close the connection before it has read everything.
         let _ = client.try_send(sent);
         if statuses.is_empty() {

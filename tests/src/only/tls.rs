@@ -23,6 +23,7 @@ pub(super) const TESTS: &[Test] = &[
     ("plain_upstream_needs_no_authority", plain_upstream),
     ("many_short_http2_responses_keep_the_connection", many_short_responses),
     ("http2_requests_share_a_connection", sharing),
+    ("other_protocol_is_logged_once_a_minute", other_protocol),
 ];
 
 fn https() {
@@ -81,13 +82,13 @@ fn invalid_certificate() {
     // Errors may print bytes as text or as numbers.
     let numbers = secret.bytes().take(8).map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ");
     for (cert, key, reason) in [
-        (garbage.as_str(), key.as_str(), "TLS_CERT names"),
-        (&cert, &one_line, "TLS_KEY names a file without a PEM private key: invalid PEM"),
-        (&one_line, &key, "TLS_CERT names a file without PEM certificates: invalid PEM"),
-        (&cert, &garbage, "TLS_KEY names"),
-        ("/not/there", &key, "TLS_CERT names"),
-        (&cert, "/not/there", "TLS_KEY names"),
-        (&cert, &cert, "TLS_KEY names"),
+        (garbage.as_str(), key.as_str(), "TLS_CERT /"),
+        (&cert, &one_line, "has no PEM private key: invalid PEM"),
+        (&one_line, &key, "has no PEM certificates: invalid PEM"),
+        (&cert, &garbage, "TLS_KEY /"),
+        ("/not/there", &key, "TLS_CERT /"),
+        (&cert, "/not/there", "TLS_KEY /"),
+        (&cert, &cert, "TLS_KEY /"),
         (&cert, &other_key, "TLS_CERT and TLS_KEY do not match"),
         (&cert, "", "TLS_CERT is set, but TLS_KEY is not"),
         ("", &key, "TLS_KEY is set, but TLS_CERT is not"),
@@ -158,4 +159,23 @@ fn sharing() {
     assert_eq!(upstream.connections(), 1);
     drop(exchanges.into_iter().map(|exchange| exchange.respond(http::Response::builder())).collect::<Vec<_>>());
     assert!(pending.into_iter().all(|pending| pending.response().0.status == 200));
+}
+
+fn other_protocol() {
+    let authority = Authority::new();
+    let (cert, key) = authority.files("localhost");
+    let upstream = RespondingUpstream::start(|_| Vec::new());
+    let with_tls = start(upstream.address(), &[("TLS_CERT", &cert), ("TLS_KEY", &key)]);
+    let plain = start(upstream.address(), &[]);
+    for _ in 0..3 {
+        let mut client = RawConnection::connect(with_tls.address());
+        client.send(get("/v1/models"));
+        client.rest();
+        tls::connect(http2::socket(plain.address()), &authority.client(&["http/1.1"])).err().expect("no TLS");
+    }
+    for (proxy, spoken) in [(&with_tls, "speaks HTTP"), (&plain, "speaks TLS")] {
+        proxy.process.wait_for(|line| line.contains(spoken).then_some(()));
+        let output = proxy.process.output();
+        assert_eq!(output.lines().filter(|line| line.contains("WARN") && line.contains(spoken)).count(), 1, "{output}");
+    }
 }

@@ -15,6 +15,7 @@ pub(super) const TESTS: &[Test] = &[
     test("connection_is_reused", &[Feature::Pool], reused),
     test("closed_pooled_connection_causes_no_error", &[Feature::Pool], closed_while_pooled),
     test("sent_post_is_not_retried", &[Feature::Pool], not_retried),
+    test("sent_get_is_retried_once", &[Feature::Pool], retried),
     test("response_without_body_keeps_the_connection_reusable", &[Feature::Pool], bodiless),
     test("ambiguous_request_closes_its_connection", &[Feature::Pool], ambiguous_requests),
     test("tls_bytes_after_a_response_are_discarded", &[Feature::Pool, Feature::PrivateAuthority], left_over_tls),
@@ -60,6 +61,39 @@ fn closed_while_pooled(adapter: &dyn Adapter) {
         upstream_conn.close();
         let head = client.head();
         assert_eq!((head.status(), client.body(&head)), (200, b"ok".to_vec()));
+    }
+}
+
+/// On a new connection, if the pooled one closes before a byte of the response.
+fn retried(adapter: &dyn Adapter) {
+    for (head, status) in [("", 200), ("HTTP/1.1 200", 502)] {
+        let upstream = Upstream::start();
+        let proxy = start(adapter, upstream.address(), &[]);
+        let mut client = RawConnection::connect(proxy.address());
+        client.send(request("GET", "/v1/models", ""));
+        let mut first = upstream.accept();
+        first.head();
+        first.send(OK);
+        let response = client.head();
+        client.body(&response);
+        client.send(request("GET", "/v1/models?after=x", ""));
+        first.head();
+        first.send(head);
+        drop(first);
+        if status == 200 {
+            let mut second = upstream.accept();
+            assert_eq!(second.head().word(1), "/v1/models?after=x");
+            second.send(OK);
+        }
+        assert_eq!(client.head().status(), status);
+        // The new connection was not used before.
+        let mut client = RawConnection::connect(proxy.address());
+        client.send(request("GET", "/v1/models", ""));
+        let mut third = upstream.accept();
+        third.head();
+        drop(third);
+        assert_eq!(client.head().status(), 502);
+        assert!(upstream.is_untouched());
     }
 }
 

@@ -107,7 +107,8 @@ fn assert_unreachable(adapter: &dyn Adapter, instead: &str) {
     let head = client.head();
     assert_eq!(head.status(), 502);
     assert_eq!(head.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
+    assert_eq!(error_code(&client.body(&head)), "upstream_failed");
+    assert_eq!(head.header("x-should-retry"), Some("false"));
     assert!(upstream.is_untouched(), "a sent request is not retried");
 }
 
@@ -130,5 +131,8 @@ fn connection_refused(adapter: &dyn Adapter) {
     client.send(request("GET", "/v1/models", ""));
     let head = client.head();
     assert_eq!(head.status(), 502);
-    assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
+    let sent_nothing = adapter.supports(Feature::ConnectErrors);
+    assert_eq!(head.header("x-should-retry"), if sent_nothing { None } else { Some("false") });
+    let code = if sent_nothing { "upstream_unreachable" } else { "upstream_failed" };
+    assert_eq!(error_code(&client.body(&head)), code);
 }

@@ -2,21 +2,23 @@
 
 use std::thread;
 
-use super::{Test, forwarded, request, start, test, upload, upload_in_progress};
+use super::{Test, error_code, forwarded, get, request, start, test, upload, upload_in_progress};
 use crate::{
     adapter::{Adapter, Feature, Running},
-    procfs,
+    http2, procfs,
     raw_connection::RawConnection,
     upstream::Upstream,
 };
 
 pub(super) const TESTS: &[Test] = &[
     test("early_response_is_delivered", &[Feature::StreamingUpload], early_response),
+    test("invalid_chunk_is_the_clients_error", &[Feature::StreamingUpload, Feature::ConnectErrors], invalid),
     test("rejection_is_delivered_during_the_upload", &[Feature::StreamingUpload], rejected),
     test("interrupted_upload_closes_the_upstream_connection", &[Feature::StreamingUpload, Feature::Pool], interrupted),
     test("upload_continues_while_the_response_is_unread", &[Feature::StreamingUpload, Feature::Pool], unread_response),
     test("proxy_sends_100_continue", &[Feature::Continue], expect_continue),
     test("no_100_continue_without_a_valid_key", &[Feature::Continue], expect_rejected),
+    test("post_without_body_has_a_length", &[Feature::Pool, Feature::Http2], without_body),
     test("gigabyte_upload_uses_flat_memory", &[Feature::Unbounded], gigabyte_up),
     test("gigabyte_download_uses_flat_memory", &[Feature::Unbounded], gigabyte_down),
 ];
@@ -28,6 +30,39 @@ fn early_response(adapter: &dyn Adapter) {
     let head = client.head();
     assert_eq!(head.status(), 413);
     assert_eq!(client.body(&head), b"large");
+}
+
+/// Some servers answer 411 without it.
+fn without_body(adapter: &dyn Adapter) {
+    for method in ["POST", "PUT", "PATCH"] {
+        let upstream = Upstream::start();
+        let proxy = start(adapter, upstream.address(), &[]);
+        let mut client = RawConnection::connect(proxy.address());
+        client.send(request(method, "/v1/responses/r/cancel", ""));
+        let mut upstream_conn = upstream.accept();
+        assert_eq!(upstream_conn.head().header("content-length"), Some("0"));
+        upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(client.head().status(), 200);
+        let proxy = start(adapter, upstream.address(), &[]);
+        let mut client = http2::Client::connect(proxy.address());
+        let mut request = get("/v1/responses/r/cancel");
+        *request.method_mut() = method.parse().unwrap();
+        let _pending = client.send(request);
+        assert_eq!(upstream.accept().head().header("content-length"), Some("0"));
+    }
+}
+
+/// The client is at fault, not the upstream.
+fn invalid(adapter: &dyn Adapter) {
+    for body in ["3\r\noneX", "x\r\n"] {
+        let upstream = Upstream::start();
+        let proxy = start(adapter, upstream.address(), &[]);
+        let mut client = RawConnection::connect(proxy.address());
+        client.send(upload("") + body);
+        let head = client.head();
+        assert_eq!((head.status(), head.header("x-should-retry")), (400, Some("false")));
+        assert_eq!(error_code(&client.body(&head)), "invalid_body");
+    }
 }
 
 fn rejected(adapter: &dyn Adapter) {
@@ -42,7 +77,7 @@ fn rejected(adapter: &dyn Adapter) {
     assert_eq!(head.status(), 401);
     assert_eq!(head.header("x-should-retry"), Some("false"));
     let body = client.body(&head);
-    assert!(body.starts_with(b"{\"error\":") && body.ends_with(b"}}"));
+    assert!(body.starts_with(b"{\"error\":") && body.ends_with(b"}}\n"));
     let _ = sending.join().unwrap();
     assert!(upstream.is_untouched());
 }

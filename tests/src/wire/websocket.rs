@@ -123,7 +123,7 @@ fn unrequested(adapter: &dyn Adapter) {
     upstream_conn.send(with_accept_key([OPENED.as_bytes(), PONG].concat(), &upstream_head));
     let head = client.head();
     assert_eq!(head.status(), 502);
-    assert_eq!(error_code(&client.body(&head)), "upstream_unreachable");
+    assert_eq!(error_code(&client.body(&head)), "upstream_failed");
 }
 
 fn other_upgrade(adapter: &dyn Adapter) {

@@ -15,9 +15,11 @@ use crate::{
 
 mod bodies;
 mod panics;
+mod read_bodies;
 mod runtime;
 mod settings;
 mod size;
+mod users;
 
 type Test = (&'static str, fn(&Worker));
 
@@ -25,7 +27,7 @@ type Test = (&'static str, fn(&Worker));
 #[must_use]
 pub fn trials(worker: &Worker) -> Vec<Trial> {
     let worker = Arc::new(worker.clone());
-    let tests: [Test; 16] = [
+    let tests: [Test; 32] = [
         ("size::is_bounded", size::is_bounded),
         ("size::source_has_no_policy", size::source_has_no_policy),
         ("size::deployed_wasm_is_the_tested_wasm", size::is_deployed),
@@ -36,6 +38,22 @@ pub fn trials(worker: &Worker) -> Vec<Trial> {
         ("settings::invalid_settings_are_named", settings::invalid),
         ("settings::from_a_secrets_store", settings::from_store),
         ("settings::unavailable_secrets_store", settings::store_unavailable),
+        ("users::invalid_value_refuses_each_key", users::invalid),
+        ("users::kv_is_read_again_after_thirty_seconds", users::kv),
+        ("users::kv_without_a_value_refuses_each_key", users::kv_without_value),
+        ("users::kv_takes_a_last_key_away", users::kv_last_key),
+        ("users::kv_is_read_on_when_the_client_leaves", users::kv_client_leaves),
+        ("users::kv_is_not_read_by_each_request_while_settings_are_invalid", users::kv_invalid_settings),
+        ("users::websocket_outlives_its_key", users::websocket),
+        ("read_bodies::pass_unchanged", read_bodies::passes),
+        ("read_bodies::memory_is_bounded", read_bodies::memory),
+        ("read_bodies::slow_one_is_refused", read_bodies::slow_body),
+        ("read_bodies::memory_of_a_reset_upload_is_free_again", read_bodies::reset_upload),
+        ("read_bodies::memory_of_a_reset_request_is_free_again", read_bodies::reset_sent),
+        ("read_bodies::announced_one_is_refused_unread", read_bodies::announced),
+        ("read_bodies::get_is_not_sent", read_bodies::get),
+        ("read_bodies::endless_list_is_not_read_on", read_bodies::endless_list),
+        ("read_bodies::longest_list_of_models", read_bodies::longest_list),
         ("runtime::normalizes_targets", runtime::targets),
         ("runtime::joins_repeated_fields", runtime::fields),
         ("runtime::responses_are_not_cached", runtime::not_cached),
@@ -79,8 +97,22 @@ fn stream(proxy: &RunningWorker, upstream: &Upstream) -> (RawConnection, RawConn
 impl RunningWorker {
     /// The number of calls into the wasm, and the size of its memory in bytes.
     fn tally(&self) -> (u64, u64) {
+        self.watch("/")
+    }
+
+    /// Sets how many milliseconds its clock is ahead.
+    fn set_ahead(&self, ahead: u64) {
+        self.watch(&format!("/ahead/{ahead}"));
+    }
+
+    /// Sets how many times earlier its timers fire.
+    fn set_speed(&self, speed: u64) {
+        self.watch(&format!("/speed/{speed}"));
+    }
+
+    fn watch(&self, target: &str) -> (u64, u64) {
         let mut client = RawConnection::connect(self.watch);
-        client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        client.send(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n"));
         let body = String::from_utf8(read_response(&mut client).1).expect("numbers");
         let (calls, memory) = body.split_once(' ').expect("two numbers");
         (calls.parse().expect("a number"), memory.parse().expect("a number"))

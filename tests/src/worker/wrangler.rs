@@ -26,7 +26,8 @@ fn wrangler(arguments: &[&str]) -> Command {
     command
 }
 
-/// A copy of the sample configuration with a build folder of its own.
+/// A copy of the sample configuration with a build folder and a state folder of its own. In a shared state folder, a
+/// second workerd that starts ends with `SQLITE_BUSY`.
 struct Configuration(PathBuf);
 
 impl Configuration {
@@ -43,11 +44,16 @@ impl Configuration {
     fn path(&self) -> &str {
         self.0.to_str().expect("a path in UTF-8")
     }
+
+    fn state(&self) -> PathBuf {
+        self.0.with_extension("state")
+    }
 }
 
 impl Drop for Configuration {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_dir_all(self.state());
     }
 }
 
@@ -88,6 +94,7 @@ impl Adapter for Dev {
         let arguments = ["dev", "--config", configuration.path(), "--env-file", secrets, "--var", &base];
         let mut command = wrangler(&arguments);
         command.args(["--ip", "127.0.0.1", "--port", "0", "--inspector-port", "0", "--log-level", "log"]);
+        command.arg("--persist-to").arg(configuration.state());
         // Wrangler needs the environment of the suite.
         let mut environment: Settings = env::vars().collect();
         environment.extend([("WRANGLER_SEND_METRICS", "false"), ("CI", "true")].map(|(n, v)| (n.into(), v.into())));

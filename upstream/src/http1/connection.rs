@@ -10,7 +10,7 @@ use std::{
 
 use bytes::BytesMut;
 use http::Method;
-use sparekey_net::Stream;
+use sparekey_net::{Stream, SuspendMark};
 use tokio::io::AsyncReadExt as _;
 
 use super::{
@@ -38,12 +38,14 @@ pub(crate) struct Connection {
     pub(super) read: BytesMut,
     read_size: usize,
     header_cache: Arc<Mutex<HeaderCache>>,
+    opened: SuspendMark,
 }
 
 impl Connection {
     /// `header_cache` is shared by all connections to an upstream.
     pub(crate) fn new(stream: Stream, header_cache: &Arc<Mutex<HeaderCache>>) -> Self {
-        Self { stream, read: BytesMut::new(), read_size: READ_HEAD, header_cache: Arc::clone(header_cache) }
+        let (header_cache, opened) = (Arc::clone(header_cache), SuspendMark::now());
+        Self { stream, read: BytesMut::new(), read_size: READ_HEAD, header_cache, opened }
     }
 
     /// Whether it is open and has no unread bytes, so that a request may be sent. A connection that was idle for a
@@ -51,6 +53,12 @@ impl Connection {
     pub(crate) fn is_reusable(&self, was_idle: bool) -> bool {
         let has_unread = if was_idle { Stream::has_unread_in_kernel } else { Stream::has_unread };
         self.read.is_empty() && !has_unread(&self.stream)
+    }
+
+    /// Whether the machine was suspended since it was opened: the upstream may have dropped it without a packet that
+    /// arrived.
+    pub(crate) fn has_outlived_suspend(&self, now: SuspendMark) -> bool {
+        self.opened.was_suspended_until(now)
     }
 
     /// The connection as a byte stream, once the upstream has switched protocols.
@@ -91,6 +99,11 @@ impl Connection {
         if self.read.is_empty() {
             self.read = BytesMut::new();
         }
+    }
+
+    /// Whether a part of the next response has arrived.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.read.is_empty()
     }
 
     /// Prepares for the response to a new request.

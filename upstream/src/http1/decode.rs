@@ -248,6 +248,8 @@ mod tests {
             let endless = [start.as_bytes(), &vec![more; IGNORED_MAX + 1]].concat();
             assert_eq!(decode_all(&[&endless]), Err(DecodeError::TooLong), "{start:?}");
         }
+        let most = [b"1;", &vec![b'x'; 16 * 1024][..], b"\r\na\r\n0\r\n\r\n"].concat();
+        assert_eq!(decode_all(&[&most]), Ok((b"a".to_vec(), true, Vec::new())));
         let many = "0;xxxxxxxx\r\n".replace('0', "1").replace("\r\n", "\r\na\r\n").repeat(IGNORED_MAX / 8 + 1);
         assert_eq!(decode_all(&[many.as_bytes()]), Err(DecodeError::TooLong), "extensions of many chunks");
     }
@@ -258,6 +260,14 @@ mod tests {
         assert_eq!(decoder.decode(&mut buffer).unwrap(), "abc");
         assert!(!buffer.is_empty(), "the error is still to come");
         assert_eq!(decoder.decode(&mut buffer), Err(DecodeError::Size));
+    }
+
+    #[test]
+    fn remaining_data() {
+        let mut ended = Decoder::chunked();
+        ended.decode(&mut BytesMut::from("0\r\n\r\n")).unwrap();
+        let decoders = [Decoder::Length(5), Decoder::Length(0), Decoder::chunked(), ended, Decoder::UntilClose];
+        assert_eq!(decoders.map(|decoder| decoder.remaining()), [Some(5), Some(0), None, Some(0), None]);
     }
 
     #[test]

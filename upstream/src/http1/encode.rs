@@ -1,7 +1,7 @@
 //! Writes a request head ([RFC 9112 §2, §3](https://www.rfc-editor.org/rfc/rfc9112#section-2)).
 
 use http::{
-    Uri,
+    Method, Uri,
     header::{CONTENT_LENGTH, HOST},
     request,
 };
@@ -31,15 +31,19 @@ pub(crate) fn write_head(head: &request::Parts, size: Option<u64>, out: &mut Vec
     let encoding = announced.or(size).map_or(BodyEncoding::Chunked, BodyEncoding::Length);
     match encoding {
         BodyEncoding::Chunked => line(out, "transfer-encoding", b"chunked"),
-        // An empty body without `Content-Length` needs no header
-        // (https://www.rfc-editor.org/rfc/rfc9112#section-6.3).
-        BodyEncoding::Length(length) if announced.is_none() && length > 0 => {
+        // Some servers answer 411 to a request that usually has a body if it has no length
+        // (https://www.rfc-editor.org/rfc/rfc9110#section-8.6).
+        BodyEncoding::Length(length) if announced.is_none() && (length > 0 || has_usually_body(&head.method)) => {
             line(out, "content-length", length.to_string().as_bytes());
         }
         BodyEncoding::Length(_) => {}
     }
     out.extend_from_slice(b"\r\n");
     encoding
+}
+
+fn has_usually_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -79,6 +83,6 @@ mod tests {
         assert_eq!(text, "POST / HTTP/1.1\r\nhost: [::1]:8080\r\na: b\r\ntransfer-encoding: chunked\r\n\r\n");
         assert_eq!(encoding, BodyEncoding::Chunked);
         assert!(encoded("http://a/", None, Some(7)).0.ends_with("content-length: 7\r\n\r\n"));
-        assert!(encoded("http://a/", None, Some(0)).0.ends_with("a: b\r\n\r\n"));
+        assert!(encoded("http://a/", None, Some(0)).0.ends_with("a: b\r\ncontent-length: 0\r\n\r\n"));
     }
 }

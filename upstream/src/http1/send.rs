@@ -67,6 +67,10 @@ impl SendError {
         matches!(self, Self::RequestBody(_))
     }
 
+    pub(crate) fn is_connection(&self) -> bool {
+        matches!(self, Self::Connection(_))
+    }
+
     pub(crate) fn into_error(self, any_written: bool) -> Error {
         match self {
             Self::RequestBody(error) => Error::new(ErrorKind::RequestBody, error),
@@ -103,6 +107,18 @@ where
     /// Whether the kernel has accepted a byte of the request. Then it must never be sent again.
     pub(crate) fn any_written(&self) -> bool {
         self.any_written
+    }
+
+    /// Whether the request may be sent again after a part of it was written: the method is safe, and there is no body
+    /// ([RFC 9110 §9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)).
+    pub(crate) fn may_repeat(&self) -> bool {
+        is_safe(&self.method) && self.body.is_none() && self.encoding == BodyEncoding::Length(0) && self.data.is_empty()
+    }
+
+    /// Prepares a request that [may be repeated](Self::may_repeat) for a new connection.
+    pub(crate) fn restart(&mut self) {
+        self.prefix_written = 0;
+        self.any_written = false;
     }
 
     /// Whether the connection may carry another request after this one.
@@ -199,6 +215,11 @@ where
         // Writing to a `Vec` cannot fail.
         let _ = self.prefix.write_fmt(text);
     }
+}
+
+/// The safe methods of the API ([RFC 9110 §9.2.1](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1)).
+pub(crate) fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// Whether an upstream will find the end of a request and of its response, even if it is careless. Some ignore the body of

@@ -103,6 +103,7 @@ impl Http2Body {
             Some(Err(error)) => Err(error),
         };
         if let Ok(Some(data)) = &data {
+            open.counted.received(data.len());
             self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(data.len() as u64));
         } else {
             open.counted.ended();

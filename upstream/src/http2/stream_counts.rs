@@ -10,6 +10,8 @@ use std::sync::{
 pub(super) struct StreamCounts {
     open: AtomicUsize,
     cancelled: AtomicUsize,
+    /// Bytes of responses that were read.
+    received: AtomicUsize,
 }
 
 /// A stream that is open until it is dropped. If it did not end before, it was cancelled.
@@ -24,6 +26,11 @@ impl StreamCounts {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// The bytes of responses that were read since the last call.
+    pub(super) fn take_received(&self) -> usize {
+        self.received.swap(0, Ordering::Relaxed)
+    }
+
     pub(super) fn cancelled(&self) -> usize {
         self.cancelled.load(Ordering::Relaxed)
     }
@@ -34,6 +41,11 @@ impl CountedStream {
     pub(super) fn new(counts: &Arc<StreamCounts>) -> Self {
         counts.open.fetch_add(1, Ordering::Relaxed);
         Self { counts: Arc::clone(counts), has_ended: false }
+    }
+
+    /// Records that bytes of the response were read.
+    pub(super) fn received(&self, bytes: usize) {
+        self.counts.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Records that the upstream ended the stream, so that dropping it sends no reset.

@@ -1,16 +1,16 @@
 //! When a connection ends because its client does nothing.
 
-use std::sync::{PoisonError, Weak};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
-use tokio::time::{Instant, sleep, sleep_until};
-
-use super::{ClientTimeouts, ConnectionState, OWN_RESPONSE_SEND, Phase};
+use super::{ConnectionState, Phase, State};
 
 impl ConnectionState {
     /// Returns once the connection has been idle for too long, or has taken no data. Ends streams that take no data.
     pub(crate) async fn expired(&self) {
-        let ClientTimeouts { header_read, idle, send } = self.timeouts;
-        let recheck_interval = header_read.min(idle).min(send).min(OWN_RESPONSE_SEND);
+        let recheck_interval = self.timeouts.header_read.min(self.timeouts.idle).min(self.timeouts.send(true));
         loop {
             // The phase may change while this sleeps, and with it the deadline.
             let recheck = Instant::now() + recheck_interval;
@@ -24,7 +24,7 @@ impl ConnectionState {
 
     /// Returns once the connection has to make room.
     pub(crate) async fn evicted(&self) {
-        self.evicted.notified().await;
+        self.wait(&self.evicted, |state| state.is_evicted).await;
     }
 
     /// Whether the connection has to make room.
@@ -34,30 +34,41 @@ impl ConnectionState {
 
     /// Returns once no forwarded request is open.
     pub(crate) async fn none_forwarded(&self) {
+        self.wait(&self.none_forwarded, |state| state.forwarded == 0).await;
+    }
+
+    /// Returns once a request has started.
+    pub(crate) async fn first_request(&self) {
+        self.wait(&self.first_request, |state| state.has_started).await;
+    }
+
+    /// Returns once the condition holds, which `changed` reports.
+    async fn wait(&self, changed: &Notify, condition: impl Fn(&State) -> bool) {
         loop {
-            let notified = self.none_forwarded.notified();
-            if self.state().forwarded == 0 {
+            let changed = changed.notified();
+            if condition(&self.state()) {
                 return;
             }
-            notified.await;
+            changed.await;
         }
     }
 
-    /// Returns once the socket has taken no data for [`ClientTimeouts::send`].
+    /// Returns once the socket has taken no data for [`ClientTimeouts::send`](super::ClientTimeouts::send).
     pub(crate) async fn send_blocked(&self) {
         loop {
-            let deadline = self.state().send_blocked_since.map(|since| since + self.timeouts.send);
+            let deadline = self.state().send_blocked_since.map(|since| since + self.timeouts.send(false));
             match deadline {
                 Some(deadline) if deadline <= Instant::now() => return,
                 Some(deadline) => sleep_until(deadline).await,
-                None => sleep(self.timeouts.send).await,
+                None => sleep(self.timeouts.send(false)).await,
             }
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
         let state = self.state();
-        let send = state.send_blocked_since.map(|since| since + self.timeouts.send);
+        let is_own_response = state.forwarded == 0;
+        let send = state.send_blocked_since.map(|since| since + self.timeouts.send(is_own_response));
         let timeout = match state.phase {
             _ if state.requests > 0 => return send,
             Phase::Head => self.timeouts.header_read,
@@ -68,17 +79,7 @@ impl ConnectionState {
     }
 
     fn cut_blocked_streams(&self) {
-        let streams: Vec<_> = {
-            let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-            streams.iter().filter_map(Weak::upgrade).collect()
-        };
         let now = Instant::now();
-        for blocked_since in streams.iter().filter_map(|stream| stream.cut_if_blocked(now)) {
-            let mut state = self.state();
-            if state.requests == 0 {
-                // The client has been idle since then.
-                state.since = blocked_since;
-            }
-        }
+        self.open_streams().iter().for_each(|stream| stream.end_if_blocked(now));
     }
 }

@@ -35,7 +35,7 @@ fn truncated() {
     serving.send(CHUNKED);
     serving.send_chunk("data: 1\n\n");
     drop(serving);
-    assert_error(&mut client, 502, "upstream_unreachable");
+    assert_error(&mut client, 502, "upstream_failed");
 }
 
 fn respond_with(lambda: Lambda, body: &[u8]) -> (crate::raw_connection::RawConnection, impl Sized + use<>) {

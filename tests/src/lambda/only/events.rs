@@ -14,6 +14,7 @@ pub(super) const TESTS: &[Test] = &[
     ("bodies_are_unchanged", bodies),
     ("chunked_upload_is_complete", chunks),
     ("invalid_target_is_escaped_or_rejected", invalid_target),
+    ("proxy_that_is_not_used_is_named_in_the_log", unused_proxy),
     ("invalid_settings_are_named_in_the_log", misconfigured),
 ];
 
@@ -36,8 +37,9 @@ fn invalid_event() {
     assert_eq!(function.api.reports(), vec![Report::Failed("Event.NotHttp".into()); bad.len()]);
     // Without a valid key, the body is not even decoded.
     assert!(function.invoke(&bad_body("")).starts_with(b"HTTP/1.1 401"));
+    function.process.wait_for(|line| line.contains("not an event").then_some(()));
     let output = function.process.output();
-    assert!(output.contains("not an event") && !output.contains(key), "{output}");
+    assert!(!output.contains(key), "{output}");
     let mut client = RawConnection::connect(function.address());
     client.send(super::get("/v1/models"));
     assert_eq!(read_response(&mut client).1, b"ok");
@@ -97,6 +99,20 @@ fn invalid_target() {
     assert_eq!(upstream.take().remove(0).head.word(1), "/v1/a%20b%3Fc?d=e%20f%3C%01");
     for path in ["/v1/\\u0000", "/v1/../x"] {
         assert!(function.invoke(&event(path, "")).starts_with(b"HTTP/1.1 400"), "{path}");
+    }
+}
+
+/// The function connects directly, and logs that it does not use a proxy.
+fn unused_proxy() {
+    let upstream = RespondingUpstream::start(|_| OK.into());
+    for name in ["HTTPS_PROXY", "all_proxy", "HTTP_PROXY"] {
+        let function = start(STREAMING, upstream.address(), &[(name, "http://tom:password@127.0.0.1:1")]);
+        let mut client = RawConnection::connect(function.address());
+        client.send(super::get("/v1/models"));
+        assert_eq!(read_response(&mut client).0.status(), 200);
+        let warning = format!("{name} is set, but this function connects to the upstream without a proxy");
+        let line = function.process.wait_for(|line| line.contains(&warning).then(|| line.to_owned()));
+        assert!(line.contains("WARN") && !line.contains("password"), "{line}");
     }
 }
 

@@ -8,12 +8,14 @@ use std::{
 
 use crate::worker::{CRATE, Worker, wrangler};
 
-/// Lines of the adapter's source, at most: it contains no policy.
-const LINES: usize = 220;
+/// Lines of the adapter's source, and of one of its files, at most: it contains no policy.
+const LINES: usize = 500;
+const FILE_LINES: usize = 150;
 
 /// Bytes after gzip, as Cloudflare counts them
 /// (<https://developers.cloudflare.com/workers/platform/limits/#worker-size>).
-const WASM: usize = 120_000;
+// 138,200 when it was set.
+const WASM: usize = 140_900;
 const JAVASCRIPT: usize = 10_000;
 
 pub(super) fn is_bounded(worker: &Worker) {
@@ -31,7 +33,9 @@ pub(super) fn is_deployed(worker: &Worker) {
 pub(super) fn source_has_no_policy(_: &Worker) {
     let folder = fs::read_dir(Path::new(CRATE).join("src")).expect("list the sources");
     let sources = folder.map(|file| fs::read_to_string(file.expect("a listed file").path()).expect("UTF-8 source"));
-    let source: String = sources.collect();
+    let sources: Vec<String> = sources.collect();
+    assert!(sources.iter().all(|source| source.lines().count() < FILE_LINES), "a file is too long");
+    let source = sources.concat();
     assert!(source.lines().count() < LINES, "{} lines", source.lines().count());
     let is_status = |word: &str| word.len() == 3 && word.parse::<u16>().is_ok();
     let codes: Vec<_> =

@@ -1,0 +1,48 @@
+//! The users file: which of its fields the server enforces, and where the upstream keys of users are.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use sparekey_policy::{KeySource, UserField};
+
+/// The fields that the server enforces. A file with another one is refused.
+pub(crate) const ENFORCED: [UserField; 10] = UserField::UNMETERED;
+
+/// The file of a key, which is relative to the users file.
+pub(super) fn key_file(source: &KeySource, users_file: Option<&str>) -> Option<PathBuf> {
+    let KeySource::File(path) = source else { return None };
+    let folder = users_file.map(Path::new).and_then(Path::parent);
+    Some(folder.map_or_else(|| path.into(), |folder| folder.join(path)))
+}
+
+/// Reads the upstream key of a user.
+///
+/// # Errors
+/// The end of a sentence.
+pub(crate) fn read_key(source: &KeySource, users_file: Option<&str>) -> Result<String, String> {
+    match source {
+        KeySource::Env(name) => {
+            let shown = if looks_like_secret(name) { "an environment variable" } else { name };
+            env::var(name).map_err(|_| format!("names {shown}, which is not set"))
+        }
+        KeySource::File(path) => {
+            let file = key_file(source, users_file).unwrap_or_default();
+            let shown = if looks_like_secret(path) { "a file".to_owned() } else { file.display().to_string() };
+            // A pipe can be read once, and a reload would wait for it.
+            if fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file()) {
+                return Err(format!("names {shown}, which is no regular file"));
+            }
+            fs::read_to_string(file).map_err(|error| format!("names {shown}, which cannot be read: {error}"))
+        }
+    }
+}
+
+/// Whether the name of a file or variable may be the key itself by mistake.
+fn looks_like_secret(name: &str) -> bool {
+    const LENGTH: usize = 24;
+    let is_random = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let has_word_breaks = name.contains(['/', '.', ' ']) || name.contains('_') && !name.bytes().any(is_random);
+    name.contains("sk-") || name.len() >= LENGTH && !has_word_breaks
+}

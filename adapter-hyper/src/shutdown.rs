@@ -1,0 +1,91 @@
+//! Signals: reload, and the steps of a shutdown.
+
+use std::{future::Future, io, pin::Pin, sync::Arc, sync::mpsc::SyncSender, time::Duration};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    time::sleep,
+};
+
+use crate::listen::Places;
+
+/// What other tasks see of a shutdown.
+pub(crate) struct ShutdownState {
+    /// False once a balancer should send no more requests.
+    pub(crate) ready: watch::Receiver<bool>,
+    /// True once no more connections are accepted.
+    pub(crate) draining: watch::Receiver<bool>,
+}
+
+/// Waits for signals.
+pub(crate) struct Shutdown {
+    ready: watch::Sender<bool>,
+    draining: watch::Sender<bool>,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// Between the first signal and the drain.
+    delay: Duration,
+}
+
+impl Shutdown {
+    pub(crate) fn new(delay: Duration) -> io::Result<(Self, ShutdownState)> {
+        let ((ready, ready_state), (draining, draining_state)) = (watch::channel(true), watch::channel(false));
+        let [terminate, interrupt, hangup] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        let shutdown = Self { ready, draining, terminate: terminate?, interrupt: interrupt?, hangup: hangup?, delay };
+        Ok((shutdown, ShutdownState { ready: ready_state, draining: draining_state }))
+    }
+
+    /// Serves until the drain is over. SIGHUP sends a message to `reload`.
+    ///
+    /// # Errors
+    /// Those of `serving`, and a second signal.
+    pub(crate) async fn run(
+        mut self,
+        mut serving: Pin<&mut impl Future<Output = io::Result<()>>>,
+        reload: SyncSender<()>,
+        places: Arc<Places>,
+    ) -> io::Result<()> {
+        let mut delayed = None;
+        loop {
+            let delay = async {
+                match delayed.as_mut() {
+                    Some(sleep) => Pin::new(sleep).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                result = &mut serving => return result,
+                () = delay => {
+                    delayed = None;
+                    self.drain(&places);
+                    continue;
+                }
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                _ = self.hangup.recv() => {
+                    // If one is waiting, it will read the newest files too.
+                    let _ = reload.try_send(());
+                    continue;
+                }
+            }
+            if !self.ready.send_replace(false) {
+                return Err(io::Error::other("ended by a second signal"));
+            }
+            if self.delay.is_zero() {
+                self.drain(&places);
+            } else {
+                tracing::info!("draining in {:?}; /readyz is 503 until then", self.delay);
+                delayed = Some(Box::pin(sleep(self.delay)));
+            }
+        }
+    }
+
+    fn drain(&self, places: &Places) {
+        let open = places.open_requests();
+        tracing::info!("draining {open} open requests: no new connections; a second signal ends at once");
+        self.draining.send_replace(true);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the users file is checked against: the same as when the server reads it.
+
+use std::{cell::RefCell, collections::BTreeMap, path::PathBuf};
+
+use clap::ArgMatches;
+use sparekey_core::{AccessKey, Config, Keyring, Problem, ReadUsers, UserChecks, list_items};
+use sparekey_policy::{KeySource, UserField, Users};
+use sparekey_proxy::users::TomlUsers;
+
+use super::Failure;
+use crate::config::{
+    sources::{Sources, Values},
+    users,
+};
+
+const NO_FILE: &str = "there is no users file: set USERS_FILE or --users-file to its path, as for the server; `sparekey \
+                       users add NAME` creates it";
+const NOT_A_FILE: &str = "USERS is a variable here, which cannot be changed: store its value in a file, and set \
+                          USERS_FILE to its path in place of USERS";
+
+/// The settings of a command.
+pub(super) struct Context {
+    /// The users file.
+    pub(super) path: PathBuf,
+    /// The users with keys in `ACCESS_KEYS`, and the number of their keys.
+    pub(super) access_keys: BTreeMap<String, usize>,
+    /// Whether `ACCESS_KEYS` is set.
+    pub(super) has_access_keys: bool,
+    values: Values,
+}
+
+impl Context {
+    /// Reads the settings.
+    pub(super) fn read(flags: ArgMatches) -> Result<Self, Failure> {
+        let mut sources = Sources::new(Some(flags));
+        let Some(path) = sources.file("USERS") else {
+            let is_variable = sources.values(&mut Vec::new()).is_set("USERS");
+            return Err(Failure::Usage(if is_variable { NOT_A_FILE } else { NO_FILE }.to_owned()));
+        };
+        sources.ignore("USERS");
+        let mut problems = Vec::new();
+        let values = sources.values(&mut problems);
+        // Other secrets need not be readable here.
+        problems.retain(|problem| problem.starts_with("ACCESS_KEYS"));
+        let list = values.get("ACCESS_KEYS").unwrap_or_default();
+        if let Err(found) = Keyring::parse(list, &[])
+            && !list.is_empty()
+        {
+            problems.extend(found.iter().map(|problem| values.with_file(&format!("ACCESS_KEYS {problem}"))));
+        }
+        if !problems.is_empty() {
+            return Err(Failure::Usage(format!("invalid settings:\n  {}", problems.join("\n  "))));
+        }
+        let mut access_keys = BTreeMap::new();
+        for user in list_items(list).filter_map(|(_, item)| user_of(item)) {
+            *access_keys.entry(user.to_owned()).or_default() += 1;
+        }
+        Ok(Self { path: path.into(), access_keys, has_access_keys: !list.is_empty(), values })
+    }
+
+    /// Reads a users file as the server does.
+    ///
+    /// # Errors
+    /// All problems.
+    pub(super) fn validate(&self, text: &str) -> Result<Users, Vec<String>> {
+        let path = self.path.to_str();
+        self.validate_for(text, &users::ENFORCED, |source| match source {
+            // The environment of the server is another one.
+            KeySource::Env(_) => Ok(UNKNOWN_KEY.to_owned()),
+            KeySource::File(_) => users::read_key(source, path),
+        })
+    }
+
+    /// Reads a users file as a platform does that enforces these fields.
+    ///
+    /// # Errors
+    /// All problems.
+    pub(super) fn validate_for(
+        &self,
+        text: &str,
+        enforced: &'static [UserField],
+        read_key: impl Fn(&KeySource) -> Result<String, String>,
+    ) -> Result<Users, Vec<String>> {
+        if text.trim().is_empty() {
+            return Err(vec!["the file is empty".to_owned()]);
+        }
+        let reader = Recorder {
+            inner: TomlUsers { enforced, allows_keyless_users: false, read_key },
+            users: RefCell::new(None),
+        };
+        let config = Config::with_users(
+            |name| match name {
+                "USERS" => Some(text.to_owned()),
+                "ACCESS_KEYS" | "OPENAI_API_KEY" | "AI_GATEWAY_TOKEN" => self.values.get(name).map(str::to_owned),
+                _ => None,
+            },
+            &reader,
+        );
+        let mut problems = Vec::new();
+        for problem in config.err().iter().flat_map(sparekey_core::ConfigError::problems) {
+            if let Problem::Users(_) | Problem::Quoted { name: "USERS" } = problem {
+                let sentence = problem.to_string();
+                problems.push(sentence.strip_prefix("USERS ").unwrap_or(&sentence).to_owned());
+            }
+        }
+        match reader.users.into_inner() {
+            Some(users) if problems.is_empty() => Ok(users),
+            _ => {
+                if !self.has_access_keys && problems.iter().any(|problem| problem.contains("has no key")) {
+                    problems.push("ACCESS_KEYS is not set here; if the server has it, set it here too".to_owned());
+                }
+                Err(problems)
+            }
+        }
+    }
+}
+
+/// Stands for a key that is not known here.
+const UNKNOWN_KEY: &str = "unknown";
+
+/// Keeps the users that were read.
+struct Recorder<K> {
+    inner: TomlUsers<K>,
+    users: RefCell<Option<Users>>,
+}
+
+impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for Recorder<K> {
+    fn read(&self, text: &str, checks: &UserChecks<'_>) -> Result<Users, Vec<String>> {
+        let users = self.inner.read(text, checks)?;
+        *self.users.borrow_mut() = Some(users.clone());
+        Ok(users)
+    }
+
+    fn read_key(&self, source: &KeySource) -> Result<String, String> {
+        self.inner.read_key(source)
+    }
+}
+
+/// The user of an item of `ACCESS_KEYS`.
+fn user_of(item: &str) -> Option<&str> {
+    match item.strip_prefix("sha256:") {
+        Some(rest) => rest.rsplit_once(':').map(|(user, _)| user),
+        None => AccessKey::parse(item).ok().map(|key| key.user()),
+    }
+}

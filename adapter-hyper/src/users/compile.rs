@@ -1,0 +1,19 @@
+//! `sparekey users compile`: the users in the form that the Worker reads.
+
+use sparekey_policy::{KeySource, UserField};
+
+use super::{Failure, check::Context, edit, file, print};
+
+pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    let text = file::read(&context.path)?;
+    let users = context.validate_for(&text, &UserField::STATELESS, |source| match source {
+        KeySource::File(_) => {
+            Err("names a file, which the Worker cannot read; store the key as a secret, and name it: env:NAME"
+                .to_owned())
+        }
+        // A secret of the Worker.
+        KeySource::Env(_) => Ok(String::from("unknown")),
+    });
+    let users = users.map_err(|problems| edit::invalid("does not fit the Worker", context, &problems))?;
+    print(&format!("{}\n", users.to_json()))
+}

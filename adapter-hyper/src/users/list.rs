@@ -1,0 +1,132 @@
+//! `sparekey users list`: a table of at most 80 columns.
+
+use clap::ArgMatches;
+use sparekey_policy::{Timestamp, User, Zone};
+
+use super::{Failure, check::Context, edit, file, json, local_time, overview::Overview, print};
+
+/// Columns of the table.
+const WIDTH: usize = 80;
+/// A longer name gets a line of its own.
+const NAME_MAX: usize = 20;
+/// `2027-01-31 18:00`.
+const EXPIRES_WIDTH: usize = 16;
+const STATE_WIDTH: usize = "disabled".len();
+const KEYS_WIDTH: usize = "KEYS".len();
+const GAP: &str = "  ";
+
+pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> {
+    let users = context.validate(&file::read(&context.path)?);
+    let users = users.map_err(|problems| edit::invalid("is invalid", context, &problems))?;
+    let (all, zone, now) = (Overview::all(context, &users), users.zone(), sparekey_proxy::now());
+    if flags.get_flag("json") {
+        let users = all.iter().map(|user| json::user(user, zone, now));
+        return print(&format!("{}\n", json::array(users)));
+    }
+    print(&table(&all, zone, now))
+}
+
+fn table(users: &[Overview<'_>], zone: &Zone, now: Timestamp) -> String {
+    let names = users.iter().map(|user| user.name.len()).filter(|length| *length <= NAME_MAX);
+    let name_width = names.max().unwrap_or(0).max("USER".len());
+    let used = name_width + KEYS_WIDTH + EXPIRES_WIDTH + STATE_WIDTH + 4 * GAP.len();
+    let mut lines = Vec::new();
+    let mut row = |name: &str, keys: &str, expires: &str, state: &str, limits: &str| {
+        let line = format!(
+            "{name:name_width$}{GAP}{keys:>KEYS_WIDTH$}{GAP}{expires:EXPIRES_WIDTH$}{GAP}{state:STATE_WIDTH$}{GAP}{limits}"
+        );
+        lines.push(line.trim_end().to_owned());
+    };
+    row("USER", "KEYS", "EXPIRES", "STATE", "LIMITS");
+    for user in users {
+        let expires = user.expires().map_or_else(|| "never".to_owned(), |at| local_time(at, zone));
+        let mut limits = wrapped(&short_limits(user.entry), WIDTH - used).into_iter();
+        let first = limits.next().unwrap_or_default();
+        let mut name = user.name;
+        if name.len() > NAME_MAX {
+            row(name, "", "", "", "");
+            name = "";
+        }
+        row(name, &user.keys().to_string(), &expires, user.state(now), &first);
+        limits.for_each(|rest| row("", "", "", "", &rest));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What limits a user besides its expiry, in a few characters each.
+fn short_limits(entry: Option<&User>) -> Vec<String> {
+    let Some(entry) = entry else { return vec!["unlimited".to_owned()] };
+    let limits = &entry.limits;
+    let mut parts = Vec::new();
+    parts.extend(limits.requests_per_minute.map(|number| format!("{number}/min")));
+    parts.extend(limits.concurrency().map(|number| format!("{number} at once")));
+    parts.extend(limits.budgets.iter().map(|(period, usd)| format!("${usd}/{}", period.name())));
+    parts.extend(limits.tokens_per_minute.map(|number| format!("{number} tokens/min")));
+    parts.extend(entry.models.as_ref().map(|models| count(models.len(), "model")));
+    parts.extend(entry.networks.as_ref().map(|networks| count(networks.len(), "network")));
+    parts.extend(entry.routes.clone().unwrap_or_default());
+    parts
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Lines of parts with commas between them. A part that is wider than a line is cut.
+fn wrapped(parts: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        let comma = if index + 1 < parts.len() { "," } else { "" };
+        let room = width - comma.len();
+        let part = match part.char_indices().nth(room) {
+            Some(_) => format!("{}…{comma}", part.chars().take(room - 1).collect::<String>()),
+            None => format!("{part}{comma}"),
+        };
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + part.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(&part);
+            }
+            _ => lines.push(part),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use sparekey_policy::{UserField, Users};
+
+    use super::*;
+
+    #[test]
+    fn table_fits_80_columns() {
+        let long = "x".repeat(64);
+        let json = format!(
+            r#"{{"version":1,"timezone":{{"name":"UTC","offset":0,"transitions":[]}},"users":[
+            {{"name":"Tom","requests_per_minute":1000000,"concurrent_requests":1000,"models":["a","b"],
+              "networks":["::/0"],"routes":["inference","/v1/{long}","data"],"expires":1795780800000000}},
+            {{"name":"{long}","disabled":true,"routes":["inference"]}}]}}"#
+        );
+        let users = Users::from_json(&json, &UserField::ALL).unwrap();
+        let overview = |name, access_keys| Overview { name, entry: users.get(name), access_keys };
+        let users = [overview("Ann", 12), overview("Tom", 1), overview("twenty-characters-xx", 1), overview(&long, 2)];
+        let table = table(&users, &Zone::utc(), Timestamp::from_seconds(1_795_780_801));
+        let expected = format!(
+            "\
+USER                  KEYS  EXPIRES           STATE     LIMITS
+Ann                     12  never             active    unlimited
+Tom                      1  2026-11-27 12:00  expired   1000000/min,
+                                                        1000 at once, 2 models,
+                                                        1 network, inference,
+                                                        /v1/xxxxxxxxxxxxxxxxxx…,
+                                                        data
+twenty-characters-xx     1  never             active    unlimited
+{long}
+                         2  never             disabled  inference
+"
+        );
+        assert_eq!(table, expected);
+        assert!(table.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+}

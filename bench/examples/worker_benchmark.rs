@@ -1,0 +1,175 @@
+//! Compares the Worker with one in plain JavaScript in the same workerd: `cargo run --release --package bench --example
+//! worker_benchmark`.
+//!
+//! One client, keep-alive, on loopback. CPU is user and system time of the workerd process; each figure is the median
+//! of the rounds, with the minimum and the maximum.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use conformance::{
+    adapter::Settings,
+    case_files::{API_KEY, KEY},
+    process::Process,
+    procfs,
+    raw_connection::RawConnection,
+    upstream::{RespondingUpstream, Upstream},
+    worker::{Worker, listening},
+};
+
+/// Rounds per figure; an odd number has a middle one as the median.
+const ROUNDS: usize = 7;
+/// Requests per round and for the warm-up.
+const REQUESTS: u32 = 2000;
+/// Concurrent streams, and events on each.
+const STREAMS: usize = 300;
+const EVENTS: usize = 40;
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/worker");
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r\r\ncontent-length: 2\r\n\r\n{}";
+
+fn main() {
+    let worker = Worker::build("build", &[]);
+    let build = worker.folder().display();
+    let gate = format!(
+        r#"(name = "index.js", esModule = embed "{build}/index.js"), (name = "index_bg.wasm", wasm = embed "{build}/index_bg.wasm")"#
+    );
+    let plain = format!(r#"(name = "index.js", esModule = embed "{HERE}/older.js")"#);
+    println!("{:46}{:>28}{:>28}", "", "gate", "plain JavaScript");
+    for (what, measure) in [
+        ("first request on a new isolate, µs", first as fn(&Worker, &str) -> Vec<Duration>),
+        ("small request, latency, µs", latency),
+        ("small request, CPU, µs", cpu),
+        ("a streamed event of 300 streams, CPU, µs", streamed),
+    ] {
+        // Alternates, so that other load on the machine affects both.
+        let (gate, plain): (Vec<_>, Vec<_>) =
+            (0..ROUNDS).map(|_| (measure(&worker, &gate), measure(&worker, &plain))).unzip();
+        println!("{what:46}{:>28}{:>28}", summary(&gate), summary(&plain));
+    }
+}
+
+fn summary(rounds: &[Vec<Duration>]) -> String {
+    let mut all = rounds.concat();
+    all.sort();
+    let micros = |at: usize| all[at].as_secs_f64() * 1e6;
+    format!("{:.0} ({:.0}–{:.0})", micros(all.len() / 2), micros(0), micros(all.len() - 1))
+}
+
+struct Running {
+    process: Process,
+    address: std::net::SocketAddr,
+}
+
+fn start(worker: &Worker, modules: &str, upstream: std::net::SocketAddr) -> Running {
+    let config = format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (modules = [{modules}], compatibilityDate = "2026-11-01", bindings = [
+      (name = "OPENAI_API_KEY", text = "{API_KEY}"), (name = "ACCESS_KEYS", text = "{KEY}"),
+      (name = "API_BASE", text = "http://{upstream}/v1")])),
+    (name = "internet", network = (allow = ["public", "private"])),
+  ],
+  sockets = [(name = "proxy", address = "127.0.0.1:0", http = (), service = "main")],
+);"#
+    );
+    let file = PathBuf::from(worker.folder()).join(format!("{}-benchmark.capnp", std::process::id()));
+    fs::write(&file, config).expect("write into the build folder");
+    let mut command = Command::new(worker.workerd());
+    command.args(["serve", "--control-fd=1", "--import-path=/"]).arg(&file);
+    let process = Process::start(&mut command, &Settings::new());
+    let address = process.wait_for(|line| listening(line, "proxy"));
+    fs::remove_file(file).expect("remove the file");
+    Running { process, address }
+}
+
+fn request(target: &str) -> String {
+    format!(
+        "POST {target} HTTP/1.1\r\nhost: proxy\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/json\r\n\
+         accept: application/json\r\nuser-agent: OpenAI/Python 2.0\r\nx-stainless-lang: python\r\n\
+         x-stainless-package-version: 2.0\r\nx-stainless-os: Linux\r\nx-stainless-arch: x64\r\n\
+         x-stainless-retry-count: 0\r\ncontent-length: 2\r\n\r\n{{}}"
+    )
+}
+
+fn exchange(client: &mut RawConnection) {
+    client.send(request("/v1/responses"));
+    let head = client.head();
+    assert_eq!(head.status(), 200);
+    client.body(&head);
+}
+
+fn first(worker: &Worker, modules: &str) -> Vec<Duration> {
+    let upstream = RespondingUpstream::start(|_| OK.into());
+    let running = start(worker, modules, upstream.address());
+    let mut client = RawConnection::connect(running.address);
+    let start = Instant::now();
+    exchange(&mut client);
+    vec![start.elapsed()]
+}
+
+/// A warmed-up Worker with its upstream and client.
+fn warm(worker: &Worker, modules: &str) -> (RespondingUpstream, Running, RawConnection) {
+    let upstream = RespondingUpstream::start(|_| OK.into());
+    let running = start(worker, modules, upstream.address());
+    let mut client = RawConnection::connect(running.address);
+    for _ in 0..REQUESTS {
+        exchange(&mut client);
+    }
+    (upstream, running, client)
+}
+
+fn latency(worker: &Worker, modules: &str) -> Vec<Duration> {
+    let (_upstream, _running, mut client) = warm(worker, modules);
+    let timed = |_| {
+        let start = Instant::now();
+        exchange(&mut client);
+        start.elapsed()
+    };
+    let mut all: Vec<_> = (0..REQUESTS).map(timed).collect();
+    all.sort();
+    vec![all[all.len() / 2]]
+}
+
+fn cpu(worker: &Worker, modules: &str) -> Vec<Duration> {
+    let (_upstream, running, mut client) = warm(worker, modules);
+    let before = procfs::cpu(running.process.id());
+    for _ in 0..REQUESTS {
+        exchange(&mut client);
+    }
+    vec![procfs::cpu(running.process.id()).saturating_sub(before) / REQUESTS]
+}
+
+fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
+    let upstream = Upstream::start();
+    let running = start(worker, modules, upstream.address());
+    let open = || {
+        let mut client = RawConnection::connect(running.address);
+        client.send(request("/v1/responses"));
+        let mut upstream_conn = upstream.accept();
+        let head = upstream_conn.head();
+        upstream_conn.body(&head);
+        upstream_conn.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+        client.head();
+        (client, upstream_conn)
+    };
+    let mut streams: Vec<_> = (0..STREAMS).map(|_| open()).collect();
+    let before = procfs::cpu(running.process.id());
+    for number in 0..EVENTS {
+        let event = format!("data: {{\"delta\":{number}}}\n\n");
+        for (_, upstream_conn) in &mut streams {
+            upstream_conn.send_chunk(&event);
+        }
+        for (client, _) in &mut streams {
+            client.until(&event);
+        }
+    }
+    vec![
+        procfs::cpu(running.process.id()).saturating_sub(before)
+            / u32::try_from(STREAMS * EVENTS).expect("a small number"),
+    ]
+}

@@ -1,0 +1,1 @@
+//! Has no code: the programs are in `examples/` and `benches/`.

@@ -1,0 +1,202 @@
+//! An admitted request that waits for its response, and the filter of that response's head.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, response};
+use sparekey_policy::Rates;
+
+use crate::{
+    cors::Cors,
+    failure::UpstreamFailure,
+    gate::Gate,
+    grant::Grant,
+    headers,
+    keyring::UserKey,
+    mask, rate_headers,
+    rejection::{self, Rejection, RejectionKind},
+    secret::Secret,
+};
+
+/// Headers of a list of models that describe the whole one.
+const OF_WHOLE_LIST: [HeaderName; 5] =
+    [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES];
+
+/// An admitted request that waits for its response. It holds the gate that admitted the request, so that a reload of
+/// the settings between request and response changes nothing for it.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) key: UserKey,
+    pub(crate) cors: Cors,
+    /// In front of `/v1` in `location`; usually empty.
+    pub(crate) prefix: Box<str>,
+    pub(crate) is_websocket: bool,
+    /// The user's remaining rates.
+    pub(crate) rates: Option<Box<Rates>>,
+    /// The method, if the response is a list of models, of which the user may use some only.
+    pub(crate) lists_models: Option<Method>,
+}
+
+impl Exchange {
+    /// Returns the user of the access key.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.key.user
+    }
+
+    /// Returns whether the upstream refuses the owner's credentials, so that the owner's log should have the reason.
+    #[must_use]
+    pub fn refuses_credentials(&self, head: &response::Parts) -> bool {
+        head.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// Returns a text of the upstream for the owner's log: one line of at most 400 characters, without keys.
+    #[must_use]
+    pub fn mask_secrets(&self, text: &str) -> String {
+        mask::mask(text, self.secrets())
+    }
+
+    /// Returns whether the client requests a WebSocket, so that the upstream may switch protocols.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.is_websocket
+    }
+
+    /// Returns the access key of the request.
+    #[must_use]
+    pub fn key(&self) -> &UserKey {
+        &self.key
+    }
+
+    /// Filters the head of the upstream's response; the body follows unchanged. The result is never a status 101.
+    ///
+    /// # Errors
+    /// A [`Rejection`] replaces the response if the upstream rejected the API key, or switched protocols without a
+    /// request for it. Drop the response's body then.
+    pub fn admit_response(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        match head.status {
+            StatusCode::UNAUTHORIZED => Err(self.reject_unauthorized(head)),
+            StatusCode::SWITCHING_PROTOCOLS => Err(self.reject(UpstreamFailure::Interrupted)),
+            _ => Ok(self.filter(head)),
+        }
+    }
+
+    /// Filters the head of a response with status 101. Call it only if the connection to the upstream has switched
+    /// protocols; bytes pass in both directions after it.
+    ///
+    /// # Errors
+    /// A [`Rejection`] replaces the response if it does not open the WebSocket that the client requested. Close the
+    /// connection then.
+    pub fn admit_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        let opens_websocket = head.status == StatusCode::SWITCHING_PROTOCOLS
+            && headers::has_token(&head.headers, header::UPGRADE, "websocket");
+        if !(self.is_websocket && opens_websocket) {
+            return Err(self.reject(UpstreamFailure::Interrupted));
+        }
+        let mut head = self.filter(head);
+        headers::upgrade_to_websocket(&mut head.headers);
+        Ok(head)
+    }
+
+    /// Filters a response head with [`admit_upgrade`](Self::admit_upgrade) if its status is 101, else with
+    /// [`admit_response`](Self::admit_response). For a platform whose responses with status 101 always have their
+    /// connection, such as Cloudflare's runtime.
+    ///
+    /// # Errors
+    /// Those of the two functions.
+    pub fn admit_response_or_upgrade(&self, head: response::Parts) -> Result<response::Parts, Rejection> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            self.admit_upgrade(head)
+        } else {
+            self.admit_response(head)
+        }
+    }
+
+    /// Returns whether the body of the upstream's response must be read, and replaced by
+    /// [`filtered_models`](Self::filtered_models). `head` is filtered.
+    #[must_use]
+    pub fn filters_models(&self, head: &response::Parts) -> bool {
+        self.lists_models.as_ref().is_some_and(|method| *method != Method::HEAD) && head.status.is_success()
+    }
+
+    /// Returns whether the user may use this model.
+    #[must_use]
+    pub fn allows_model(&self, model: &str) -> bool {
+        self.key.grant.as_ref().is_none_or(|grant| grant.user().allows_model(model))
+    }
+
+    /// Returns the response with a list of models. `list` contains those that the user may use; `None`: the upstream's
+    /// body is no list of models.
+    ///
+    /// # Errors
+    /// A [`Rejection`] replaces the response.
+    pub fn filtered_models(
+        &self,
+        mut head: response::Parts,
+        list: Option<Vec<u8>>,
+    ) -> Result<Response<Bytes>, Rejection> {
+        let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+        let is_encoded = head.headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !is_plain(value));
+        let list = list.filter(|_| !is_encoded).ok_or_else(|| self.reject(UpstreamFailure::NoModelList))?;
+        strip_whole_list(&mut head.headers);
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(list.len()));
+        Ok(Response::from_parts(head, list.into()))
+    }
+
+    /// Returns the error response to send if the upstream sent no response.
+    #[must_use]
+    pub fn reject(&self, failure: UpstreamFailure) -> Rejection {
+        self.add_rates(Rejection::new(failure.into(), self.cors.clone()))
+    }
+
+    /// Returns the error response to send in place of a response with status 401, whose body may contain parts of the API
+    /// key.
+    fn reject_unauthorized(&self, head: response::Parts) -> Rejection {
+        let request_id = self.filter(head).headers.remove(rejection::REQUEST_ID);
+        self.add_rates(Rejection::new(RejectionKind::ApiKeyRefused, self.cors.clone()).with_request_id(request_id))
+    }
+
+    pub(crate) fn add_rates(&self, rejection: Rejection) -> Rejection {
+        match self.rates.as_deref() {
+            Some(rates) => rejection.with_rates(*rates),
+            None => rejection,
+        }
+    }
+
+    fn filter(&self, mut head: response::Parts) -> response::Parts {
+        headers::strip_response(&mut head.headers, &self.secrets());
+        if self.lists_models == Some(Method::HEAD) && head.status.is_success() {
+            strip_whole_list(&mut head.headers);
+        }
+        if let Some(rates) = &self.rates {
+            rate_headers::set(&mut head.headers, rates);
+        }
+        self.rewrite_location(&mut head);
+        self.cors.apply(&mut head.headers);
+        head.version = Version::HTTP_11;
+        head
+    }
+
+    /// The owner's secrets for all users, and the key that was sent. Upstream keys of other users are not among them.
+    fn secrets(&self) -> impl Iterator<Item = &str> + Clone {
+        let of_user = self.key.grant.as_deref().and_then(Grant::api_key).map(Secret::expose);
+        self.gate.secrets().chain(of_user)
+    }
+
+    /// Rewrites a `location` below the API base to the same route on the proxy.
+    fn rewrite_location(&self, head: &mut response::Parts) {
+        let location = head.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let relative = location.and_then(|location| self.gate.api_base().strip_base(location));
+        let prefix = &self.prefix;
+        if let Some(Ok(local)) = relative.map(|relative| HeaderValue::try_from(format!("{prefix}/v1{relative}"))) {
+            head.headers.insert(header::LOCATION, local);
+        }
+    }
+}
+
+fn strip_whole_list(headers: &mut HeaderMap) {
+    for name in OF_WHOLE_LIST {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,170 @@
+//! One user of the users file: expiry, networks, routes, models, upstream key.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, request};
+use sparekey_policy::{Limits, ModelSource, Timestamp, User};
+use subtle::ConstantTimeEq as _;
+
+use crate::{
+    access_key::KeyDigest,
+    headers::{ORGANIZATION, PROJECT},
+    limit_rejection::LimitRejection,
+    open_routes::OpenRoutes,
+    routes,
+    secret::Secret,
+};
+
+/// The routes of a user with `routes = "unlimited"`.
+const ALL_ROUTES: &str = "all";
+
+/// Characters of the models that an error response lists.
+const MODELS_MAX: usize = 500;
+
+/// A user of the users file.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    user: User,
+    routes: OpenRoutes,
+    /// The upstream key of this user's own.
+    api_key: Option<Secret>,
+    project: Option<HeaderValue>,
+}
+
+impl Grant {
+    /// # Errors
+    /// A sentence that begins with the name of the field.
+    pub(crate) fn new(user: User, api_key: Option<Secret>) -> Result<Self, String> {
+        let routes = user.routes.as_ref().map_or_else(|| ALL_ROUTES.to_owned(), |routes| routes.join(","));
+        let routes = OpenRoutes::parse(Some(&routes), false);
+        let routes =
+            routes.map_err(|errors| format!("routes {}", errors.first().map_or(String::new(), ToString::to_string)))?;
+        let project = user.project.as_deref().map(|project| {
+            Secret::parse(project)
+                .and_then(|project| HeaderValue::from_str(project.expose()).ok())
+                .ok_or("openai_project must consist of visible ASCII characters, without spaces")
+        });
+        Ok(Self { project: project.transpose()?, user, routes, api_key })
+    }
+
+    pub(crate) fn user(&self) -> &User {
+        &self.user
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.user.limits
+    }
+
+    pub(crate) fn api_key(&self) -> Option<&Secret> {
+        self.api_key.as_ref()
+    }
+
+    /// The instant from which on a key of the user is refused.
+    pub(crate) fn expires(&self, key: &KeyDigest) -> Option<Timestamp> {
+        let listed = self.user.keys.iter().find(|listed| KeyDigest::from(listed.digest).ct_eq(key).into());
+        [self.user.expires, listed.and_then(|listed| listed.expires)].into_iter().flatten().min()
+    }
+
+    /// Checks that a key is not expired.
+    ///
+    /// # Errors
+    /// [`LimitRejection::Expired`].
+    pub(crate) fn check_expiry(&self, key: &KeyDigest, now: impl FnOnce() -> Timestamp) -> Result<(), LimitRejection> {
+        match self.expires(key) {
+            Some(at) if now() >= at => Err(LimitRejection::Expired(at)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the client's address. An unknown one is refused.
+    ///
+    /// # Errors
+    /// [`LimitRejection::Address`].
+    pub(crate) fn check_address(&self, client: impl FnOnce() -> Option<IpAddr>) -> Result<(), LimitRejection> {
+        if self.user.networks.is_none() {
+            return Ok(());
+        }
+        let address = client();
+        let is_allowed = address.is_some_and(|address| self.user.allows_address(address));
+        if is_allowed { Ok(()) } else { Err(LimitRejection::Address(address)) }
+    }
+
+    /// Checks a route that is open for all users. `path` is below the API base; `decoded` is the whole path with all
+    /// escapes decoded. Returns where the request names its model, if the user may use some models only.
+    ///
+    /// # Errors
+    /// [`LimitRejection::Route`], [`LimitRejection::HiddenModel`].
+    pub(crate) fn check_route(
+        &self,
+        head: &request::Parts,
+        path: &str,
+        decoded: &[u8],
+    ) -> Result<Option<ModelSource>, LimitRejection> {
+        let route = self.routes.check(&head.method, path, decoded).map_err(|_| LimitRejection::Route)?;
+        if self.user.models.is_none() {
+            return Ok(None);
+        }
+        let Some(route) = route.filter(|route| !route.hides_model()) else { return Err(LimitRejection::HiddenModel) };
+        // A tolerant upstream may find a route here whose model must be read.
+        let names_model =
+            || routes::tolerant_readings(&head.method, decoded).any(|route| route.model_source().is_some());
+        match route.model_source() {
+            None if names_model() => Err(LimitRejection::HiddenModel),
+            source => Ok(source),
+        }
+    }
+
+    /// Whether the response is a list of models, of which the user may use some only.
+    pub(crate) fn filters_models(&self, path: &str) -> bool {
+        self.user.models.is_some() && path.strip_suffix('/').unwrap_or(path) == "/models"
+    }
+
+    /// Whether a WebSocket of the Responses API is refused: it carries many requests, which are not read.
+    pub(crate) fn refuses_responses_websocket(&self) -> bool {
+        let limits = self.limits();
+        self.user.models.is_some() || limits.requests_per_minute.is_some() || limits.is_metered()
+    }
+
+    /// The allowed models, for an error response.
+    pub(crate) fn model_list(&self) -> String {
+        let models = self.user.models.iter().flatten();
+        let list = models.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match list.char_indices().nth(MODELS_MAX) {
+            Some((end, _)) => format!("{}…", list.get(..end).unwrap_or_default()),
+            None => list,
+        }
+    }
+
+    /// Sets the upstream key and the project of this user in place of those for all users. The owner's organization and
+    /// project may not fit a key of its own.
+    pub(crate) fn set_credentials(&self, headers: &mut HeaderMap, api_key_header: &HeaderName) {
+        if let Some(key) = self.api_key.as_ref().and_then(|key| key.upstream_value(api_key_header)) {
+            headers.insert(api_key_header, key);
+            headers.remove(ORGANIZATION);
+            headers.remove(PROJECT);
+        }
+        if let Some(project) = &self.project {
+            headers.insert(PROJECT, project.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sparekey_policy::{UserField, Users};
+
+    use super::*;
+
+    #[test]
+    fn long_model_lists_are_cut() {
+        let models = (0..200).map(|number| format!("model-{number}")).collect::<Vec<_>>();
+        let users = format!(
+            r#"{{"version":1,"timezone":{{"name":"UTC","offset":0,"transitions":[]}},"users":[{{"name":"Tom","models":{models:?}}}]}}"#
+        );
+        let users = Users::from_json(&users, &[UserField::Models]).unwrap();
+        let list = Grant::new(users.get("Tom").unwrap().clone(), None).unwrap().model_list();
+        assert!(
+            list.starts_with("model-0, model-1, ") && list.ends_with('…') && list.chars().count() == MODELS_MAX + 1
+        );
+    }
+}

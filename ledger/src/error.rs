@@ -1,0 +1,50 @@
+//! Why an engine cannot run a call.
+
+use std::path::PathBuf;
+
+use sparekey_policy::StateError;
+
+/// Why an engine cannot run a call. Of a reservation nothing is granted, and nothing may be sent: if its result is unknown, the
+/// engine settles it at zero as soon as it can.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// Another process kept the ledger locked for longer than the busy timeout.
+    #[error("the ledger is locked by another process")]
+    Busy,
+    /// There is no space for the change.
+    #[error("the disk of the ledger is full")]
+    Full,
+    /// The file, its folder or its file system cannot be written.
+    #[error("the ledger or its folder is read-only: give the proxy write access to both")]
+    ReadOnly,
+    /// The file is damaged.
+    #[error("the ledger is damaged ({0}): restore a copy, or move the file away to start with a new ledger")]
+    Corrupt(String),
+    /// The file is not a ledger.
+    #[error("{} is not a ledger of Sparekey: set LEDGER to another file", .0.display())]
+    NotALedger(PathBuf),
+    /// The file does not exist, and must not be created here.
+    #[error("the ledger {} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// A newer version wrote the file in a way that this one must not read.
+    #[error("the ledger needs version {needed} of its schema, this program has {supported}: use a newer release")]
+    TooNew {
+        /// The oldest schema version that may open the file.
+        needed: u32,
+        /// The schema version of this program.
+        supported: u32,
+    },
+    /// The stored state of the user is invalid. Other users are not affected.
+    #[error("the state of this user is invalid: {0}")]
+    State(#[from] StateError),
+    /// Too many calls wait.
+    #[error("the ledger is overloaded: {0} calls wait")]
+    Overloaded(usize),
+    /// The engine was closed.
+    #[error("the ledger is closed")]
+    Closed,
+    /// Any other failure, such as one of the disk.
+    #[error("the ledger failed: {0}")]
+    Io(String),
+}

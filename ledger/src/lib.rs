@@ -1,0 +1,65 @@
+//! The ledger of an OpenAI access-key proxy: the state of each user, and a row per request that was settled.
+//!
+//! **In scope:** engines that store a user's [`State`](sparekey_policy::State) and the rows of the same step together; sums per
+//! day; rows made void, credits; the name of a process, so that the holds of a dead one are charged.
+//!
+//! **Out of scope:** every decision. [`step`](sparekey_policy::step) is the only place of limits, and no engine repeats one in
+//! SQL. The caller computes amounts, logs, and responds to clients.
+//!
+//! ```text
+//! Call ──► engine: read the state ──► Change::of (pure) ──► store state and rows, if the state is unchanged ──► Outcome
+//! ```
+//!
+//! [`Change::of`] is the same for all engines. An engine reads and stores in one transaction ([`Sqlite`]), or swaps the
+//! state if its version is still the one that was read, and runs the call again if not: a conditional `UPDATE` in a database,
+//! a conditional write in a key-value store. `tests/engines/` is the suite that every engine passes.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use sparekey_ledger::{Call, Clock, Ledger, Memory};
+//! use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, ProcessId, Reserve, Timestamp, Usd, Zone};
+//!
+//! let mut limits = Limits::none(Arc::new(Zone::utc()));
+//! limits.budgets.set(Period::Month, Usd::parse("5").unwrap());
+//! let (user, limits) = (Arc::from("Tom"), Arc::new(limits));
+//!
+//! let ledger = Memory::new(Clock::default(), ProcessId(1));
+//! let id = HoldId(7);
+//! let want = Usd::parse("0.01").unwrap();
+//! let until = Clock::default().now().plus(Timestamp::HOUR);
+//! let reserve = Reserve { id, want, floor: want, least: want, tokens: 0, until, process: ledger.process() };
+//! let call = Call::new(Arc::clone(&user), Arc::clone(&limits), Command::Reserve(reserve));
+//! assert!(matches!(ledger.run(call).wait(), Ok(Outcome::Granted { .. })));
+//!
+//! let settle = Command::Settle { id, amount: Usd::parse("0.002").unwrap(), tokens: 700 };
+//! assert!(matches!(ledger.run(Call::new(user, limits, settle)).wait(), Ok(Outcome::Settled { .. })));
+//! ```
+
+mod call;
+mod change;
+mod clock;
+mod day;
+mod engine;
+mod error;
+mod event;
+mod memory;
+mod pending;
+mod row;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{Opened, Options, Reader, Sqlite};
+pub use self::{
+    call::Call,
+    change::Change,
+    clock::Clock,
+    day::{Day, DayQuery, Sums},
+    engine::{Ledger, RowQuery},
+    error::LedgerError,
+    event::{Event, Events},
+    memory::Memory,
+    pending::{Pending, Reply},
+    row::{End, LedgerRow, Row},
+};

@@ -1,0 +1,162 @@
+//! Rows of the table `usage`.
+
+use std::{sync::Arc, time::Duration};
+
+use rusqlite::{ToSql, params, types::Type};
+use sparekey_policy::{HoldId, Period, Tier, Timestamp, Tokens, ToolCalls, Usage, Usd};
+
+use crate::{
+    day::count,
+    row::{End, LedgerRow, Row},
+};
+
+/// The columns, in the order of [`insert`] and [`read`].
+macro_rules! columns {
+    () => {
+        "at, id, day, user, started, key, route, model, tier, input, cached, cache_write, cache_write_12h, input_audio, \
+         cached_audio, input_image, cached_image, output, reasoning, output_audio, output_image, web_search, file_search, \
+         containers, audio_ms, characters, cost, voided, prices, status, ended, estimated, over, retry, upstream_id, \
+         response_id, head_us, total_us"
+    };
+}
+
+/// Followed by a condition.
+pub(super) const SELECT: &str = concat!("SELECT ", columns!(), " FROM usage ");
+
+const INSERT: &str = concat!(
+    "INSERT INTO usage (",
+    columns!(),
+    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+);
+
+/// Inserts a row. `at` must be larger than that of all other rows.
+pub(super) fn insert(connection: &rusqlite::Connection, at: i64, row: &LedgerRow) -> rusqlite::Result<()> {
+    let LedgerRow { id, user, day, cost, voided, row } = row;
+    let Usage { tokens, tools, audio_milliseconds, characters } = &row.usage;
+    let head = row.head.map(micros);
+    let values: &[&dyn ToSql] = params![
+        at,
+        id.0.to_be_bytes(),
+        day.number(),
+        user,
+        row.started.as_micros(),
+        row.key,
+        row.route,
+        row.model,
+        row.tier.name(),
+        count(tokens.input),
+        count(tokens.cached),
+        count(tokens.cache_write),
+        count(tokens.cache_write_12h),
+        count(tokens.input_audio),
+        count(tokens.cached_audio),
+        count(tokens.input_image),
+        count(tokens.cached_image),
+        count(tokens.output),
+        count(tokens.reasoning),
+        count(tokens.output_audio),
+        count(tokens.output_image),
+        count(tools.web_search),
+        count(tools.file_search),
+        count(tools.containers),
+        count(*audio_milliseconds),
+        count(*characters),
+        cost.as_pico(),
+        voided.map(Usd::as_pico),
+        row.prices,
+        row.status,
+        row.end.name(),
+        row.is_estimated,
+        row.is_over,
+        row.retry,
+        row.upstream_id,
+        row.response_id,
+        head,
+        micros(row.total),
+    ];
+    connection.prepare_cached(INSERT)?.execute(values)?;
+    Ok(())
+}
+
+/// Reads a row of [`SELECT`], with its `at`.
+pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, LedgerRow)> {
+    let mut columns = Columns { row, next: 0 };
+    let at = columns.take()?;
+    let id = HoldId(u128::from_be_bytes(columns.take()?));
+    let day = Period::Day.of_day(columns.take()?);
+    let user = columns.take()?;
+    let started = Timestamp::from_micros(columns.take()?);
+    let (key, route, model) = (columns.take()?, columns.take()?, columns.take()?);
+    let tier = columns.named(|name| Tier::ALL.into_iter().find(|tier| tier.name() == name))?;
+    let tokens = Tokens {
+        input: columns.count()?,
+        cached: columns.count()?,
+        cache_write: columns.count()?,
+        cache_write_12h: columns.count()?,
+        input_audio: columns.count()?,
+        cached_audio: columns.count()?,
+        input_image: columns.count()?,
+        cached_image: columns.count()?,
+        output: columns.count()?,
+        reasoning: columns.count()?,
+        output_audio: columns.count()?,
+        output_image: columns.count()?,
+    };
+    let tools = ToolCalls { web_search: columns.count()?, file_search: columns.count()?, containers: columns.count()? };
+    let usage = Usage { tokens, tools, audio_milliseconds: columns.count()?, characters: columns.count()? };
+    let cost = Usd::from_pico(columns.take()?);
+    let voided = columns.take::<Option<i64>>()?.map(Usd::from_pico);
+    let row = Row {
+        started,
+        key,
+        route,
+        model,
+        tier,
+        usage,
+        prices: columns.take()?,
+        status: columns.take()?,
+        end: columns.named(End::from_name)?,
+        is_estimated: columns.take()?,
+        is_over: columns.take()?,
+        retry: columns.take()?,
+        upstream_id: columns.take()?,
+        response_id: columns.take()?,
+        head: columns.take::<Option<i64>>()?.map(duration),
+        total: duration(columns.take()?),
+    };
+    Ok((at, LedgerRow { id, user, day, cost, voided, row }))
+}
+
+/// The columns of a row, one after the other.
+struct Columns<'a> {
+    row: &'a rusqlite::Row<'a>,
+    next: usize,
+}
+
+impl Columns<'_> {
+    fn take<T: rusqlite::types::FromSql>(&mut self) -> rusqlite::Result<T> {
+        let index = self.next;
+        self.next += 1;
+        self.row.get(index)
+    }
+
+    fn count(&mut self) -> rusqlite::Result<u64> {
+        self.take::<i64>().map(|count| u64::try_from(count).unwrap_or(0))
+    }
+
+    /// A value of a newer version is an error, not another value.
+    fn named<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
+        let index = self.next;
+        let name: Arc<str> = self.take()?;
+        let error = || rusqlite::Error::InvalidColumnType(index, name.to_string(), Type::Text);
+        parse(&name).ok_or_else(error)
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn duration(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}

@@ -1,0 +1,27 @@
+//! Finds the row of a model's name.
+
+use super::{PriceTable, model::ModelPrices};
+
+/// The form of the end of a snapshot's name; `0` stands for any digit.
+const DATE: &[u8] = b"-0000-00-00";
+
+impl PriceTable {
+    /// Returns the prices of a model: of this name, else of the name without its date, else of the model that was
+    /// fine-tuned. No other prefix counts: `gpt-5-pro` costs twelve times as much as `gpt-5`.
+    #[must_use]
+    pub fn find(&self, model: &str) -> Option<&ModelPrices> {
+        let exact = self.models.get(model).or_else(|| self.models.get(without_date(model)?));
+        exact.or_else(|| {
+            // `ft:{base}:{organization}:{name}:{id}`.
+            let base = model.strip_prefix("ft:")?.split(':').next()?;
+            let base = model.get(..base.len().saturating_add("ft:".len()))?;
+            self.models.get(base).or_else(|| self.models.get(without_date(base)?))
+        })
+    }
+}
+
+fn without_date(name: &str) -> Option<&str> {
+    let (base, date) = name.split_at_checked(name.len().checked_sub(DATE.len())?)?;
+    let is_like = |(form, byte): (&u8, u8)| if *form == b'0' { byte.is_ascii_digit() } else { *form == byte };
+    (!base.is_empty() && DATE.iter().zip(date.bytes()).all(is_like)).then_some(base)
+}

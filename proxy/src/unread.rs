@@ -1,0 +1,176 @@
+//! A request of a user with limits: its place, and its body if that must be read before it is admitted.
+
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::Response;
+use http_body::{Frame, SizeHint};
+use sparekey_core::{Limited, ModelCheck, Rejection, UserKey};
+use sparekey_metering::{self as metering, BODY_TIMEOUT, BodyMemory, BodyPermit, Target, read_request};
+use sparekey_policy::{BodyFailure, Facts};
+use tokio::time::timeout;
+
+use crate::{Admitted, Decision, Permits, Proxy, body::Body, record::RequestLog, user_requests::OpenRequest};
+
+/// A request whose body must be read before it is admitted.
+#[derive(Debug)]
+pub struct Unread {
+    pub(crate) check: Box<ModelCheck>,
+    pub(crate) log: RequestLog,
+    pub(crate) permits: Permits,
+}
+
+/// A body in memory, which counts for its user until the last of its bytes is sent or dropped.
+#[derive(Debug)]
+pub struct ReadBody(Bytes);
+
+/// The memory of a body.
+struct Counted {
+    bytes: BytesMut,
+    _permit: BodyPermit,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Proxy {
+    /// Decides about a request of a user with limits. Its place is reserved before its body is read, so that an upload takes
+    /// a place too, and a request that is refused later counts.
+    #[cold]
+    pub(crate) fn admit_limited(&self, limited: Box<Limited>, mut log: RequestLog) -> Decision {
+        log.key(limited.key());
+        let Some(open) = self.user_requests.start(limited.user()) else {
+            let rejection = self.user_states.add_rates(limited.reject_too_many_requests());
+            return Decision::Respond(Body::rejection(&rejection, log));
+        };
+        let (check, slot) = match self.user_states.reserve(limited) {
+            Ok(reserved) => reserved,
+            Err(rejection) => return Decision::Respond(Body::rejection(&rejection, log)),
+        };
+        let permits = Permits { open: Some(open), slot };
+        if check.needs_body() {
+            return match check_head(&check, &self.body_memory) {
+                Ok(()) => Decision::Read(Unread { check: Box::new(check), log, permits }),
+                Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
+            };
+        }
+        self.admit_models(check, &[], log, permits)
+            .map_or_else(|response| Decision::Respond(*response), Decision::Forward)
+    }
+
+    /// Reads the body of a request, and decides about it.
+    ///
+    /// # Errors
+    /// The error response.
+    pub async fn read<B>(&self, unread: Unread, body: B) -> Result<(Admitted, ReadBody), Box<Response<Body>>>
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
+        let Unread { check, log, permits } = unread;
+        match read(body, &self.body_memory, check.user()).await {
+            Ok(body) => self.admit_models(*check, body.bytes(), log, permits).map(|admitted| (admitted, body)),
+            Err(failure) => Err(Box::new(Body::rejection(&check.reject_body(failure), log))),
+        }
+    }
+
+    /// Admits a request by the models that it names. `body` is empty where none is needed.
+    fn admit_models(
+        &self,
+        check: ModelCheck,
+        body: &[u8],
+        mut log: RequestLog,
+        permits: Permits,
+    ) -> Result<Admitted, Box<Response<Body>>> {
+        let forward = facts(&check, body).and_then(|facts| {
+            let model = facts.as_ref().and_then(|facts| facts.model.as_deref());
+            log.model(model.filter(|model| check.is_loggable(model)));
+            check.admit(facts.as_ref())
+        });
+        match forward {
+            Ok(forward) => Ok(self.admitted(forward, log, permits)),
+            Err(rejection) => Err(Box::new(Body::rejection(&rejection, log))),
+        }
+    }
+}
+
+impl Unread {
+    /// Takes the count of the request for its user, which ends when it is dropped.
+    pub fn take_open(&mut self) -> Option<OpenRequest> {
+        self.permits.open.take()
+    }
+
+    /// Returns the access key of the request.
+    #[must_use]
+    pub fn key(&self) -> &UserKey {
+        self.check.key()
+    }
+}
+
+fn facts(check: &ModelCheck, body: &[u8]) -> Result<Option<Facts>, Rejection> {
+    let Some(source) = check.facts_source() else { return Ok(None) };
+    let target = Target { source, path: check.path(), query: check.query() };
+    let facts = read_request(target, check.content_types(), check.content_encodings(), body);
+    facts.map(Some).map_err(|failure| check.reject_body(failure))
+}
+
+/// Refuses a body before it is sent, if its head says that it cannot be used.
+fn check_head(check: &ModelCheck, memory: &BodyMemory) -> Result<(), Rejection> {
+    let Some(source) = check.facts_source() else { return Ok(()) };
+    let (types, encodings) = (check.content_types(), check.content_encodings());
+    metering::check_head(source, check.content_length(), memory.max_body(), types, encodings)
+        .map_err(|failure| check.reject_body(failure))
+}
+
+/// Reads a whole body. Its memory is counted as it arrives.
+async fn read<B: http_body::Body<Data = Bytes>>(
+    body: B,
+    memory: &Arc<BodyMemory>,
+    user: &Arc<str>,
+) -> Result<ReadBody, BodyFailure> {
+    let read = collect(body, memory.begin(user));
+    timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(BodyFailure::TimedOut(BODY_TIMEOUT)))
+}
+
+async fn collect<B: http_body::Body<Data = Bytes>>(body: B, mut permit: BodyPermit) -> Result<ReadBody, BodyFailure> {
+    let mut body = pin!(body);
+    let mut collected = BytesMut::new();
+    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let data = frame.map_err(|_| BodyFailure::Incomplete)?.into_data().unwrap_or_default();
+        permit.grow(data.len())?;
+        collected.extend_from_slice(&data);
+    }
+    Ok(ReadBody(Bytes::from_owner(Counted { bytes: collected, _permit: permit })))
+}
+
+impl ReadBody {
+    /// Returns the bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl http_body::Body for ReadBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let bytes = std::mem::take(&mut self.0);
+        Poll::Ready(Some(bytes).filter(Buf::has_remaining).map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}

@@ -1,0 +1,92 @@
+//! The error in the body of an upstream's response.
+
+use std::{future::poll_fn, io::Read as _, pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use http::{header::CONTENT_ENCODING, response};
+use http_body::Body as _;
+use serde::Deserialize;
+use sparekey_upstream::ResponseBody;
+use tokio::time::timeout;
+
+/// Bytes of the body that are read, compressed or not. OpenAI's errors have less than 1 KiB.
+const BODY_MAX: usize = 16 * 1024;
+
+/// The error of an upstream. It can contain parts of the API key.
+#[derive(Debug)]
+pub(crate) struct UpstreamError {
+    /// `-` if the body has none.
+    pub(crate) code: String,
+    /// The whole body if that is no error of OpenAI's form.
+    pub(crate) message: String,
+}
+
+/// [OpenAI's error envelope](https://platform.openai.com/docs/guides/error-codes).
+#[derive(Deserialize)]
+struct Envelope {
+    error: ErrorObject,
+}
+
+#[derive(Deserialize)]
+struct ErrorObject {
+    code: Option<String>,
+    message: String,
+}
+
+impl UpstreamError {
+    /// Reads it from the start of a body.
+    pub(crate) async fn read(head: &response::Parts, body: &mut ResponseBody, wait: Duration) -> Self {
+        let body = timeout(wait, read(body)).await.unwrap_or_default();
+        let encoding = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
+        let text = decode(encoding, &body).unwrap_or_else(|| format!("(a body with the content encoding {encoding})"));
+        let (code, message) = match serde_json::from_str(&text) {
+            Ok(Envelope { error: ErrorObject { code, message } }) => (code, message),
+            Err(_) => (None, text),
+        };
+        Self { code: code.unwrap_or_else(|| "-".to_owned()), message }
+    }
+}
+
+async fn read(body: &mut ResponseBody) -> Vec<u8> {
+    let mut read = Vec::new();
+    while read.len() < BODY_MAX {
+        let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await else { break };
+        let data: Bytes = frame.into_data().unwrap_or_default();
+        read.extend_from_slice(data.get(..BODY_MAX - read.len()).unwrap_or(&data));
+    }
+    read
+}
+
+/// The text of a body; `None` if its encoding is another one.
+fn decode(encoding: &str, body: &[u8]) -> Option<String> {
+    let mut text = Vec::new();
+    let max = BODY_MAX as u64;
+    // A body that was cut still has a readable start.
+    let _ = match encoding.to_ascii_lowercase().as_str() {
+        "identity" => body.take(max).read_to_end(&mut text),
+        "gzip" | "x-gzip" => MultiGzDecoder::new(body).take(max).read_to_end(&mut text),
+        "deflate" => ZlibDecoder::new(body).take(max).read_to_end(&mut text),
+        _ => return None,
+    };
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    #[test]
+    fn encodings() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(b"text").unwrap();
+        let gzip = gzip.finish().unwrap();
+        assert_eq!(decode("gzip", &gzip).unwrap(), "text");
+        assert_eq!(decode("identity", b"text").unwrap(), "text");
+        assert_eq!(decode("br", b"text"), None);
+    }
+}

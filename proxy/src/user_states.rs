@@ -1,0 +1,90 @@
+//! The states of users with rates or a limit on open requests. They are in memory, and outlive a reload.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use sparekey_core::{Limited, ModelCheck, Rejection};
+use sparekey_policy::{Command, HoldId, Limits, Outcome, ProcessId, Report, Reserve, State, Timestamp, Usd, step};
+
+use crate::clock::SteadyClock;
+
+/// The only process that uses these states.
+const PROCESS: ProcessId = ProcessId(0);
+
+/// The states, by user.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UserStates(Arc<States>);
+
+#[derive(Debug, Default)]
+struct States {
+    clock: SteadyClock,
+    /// A user stays in the map: there are few.
+    by_user: Mutex<HashMap<Arc<str>, Arc<Mutex<State>>>>,
+    last_id: AtomicU64,
+}
+
+/// A place among the open requests of a user, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    states: Arc<States>,
+    state: Arc<Mutex<State>>,
+    limits: Limits,
+    id: HoldId,
+}
+
+impl UserStates {
+    /// Reserves a place for a request. The slot must be kept until the response has ended.
+    pub(crate) fn reserve(&self, limited: Box<Limited>) -> Result<(ModelCheck, Option<Box<Slot>>), Rejection> {
+        let Some(limits) = limited.limits() else { return limited.reserve(None).map(|check| (check, None)) };
+        let state = self.state(limited.user());
+        let id = HoldId(self.0.last_id.fetch_add(1, Ordering::Relaxed).into());
+        let outcome = run(&state, limits, self.0.clock.now(), &Command::Reserve(Reserve::place(id, PROCESS)));
+        let holds = matches!(outcome, Outcome::Granted { .. }) && limits.concurrency().is_some();
+        // Boxed, so that requests of users without limits do not move it.
+        let slot = holds.then(|| Box::new(Slot { states: Arc::clone(&self.0), state, limits: limits.clone(), id }));
+        limited.reserve(Some(&outcome)).map(|check| (check, slot))
+    }
+
+    /// Returns the use of a user's limits.
+    pub(crate) fn report(&self, user: &Arc<str>, limits: &Limits) -> Option<Report> {
+        match run(&self.state(user), limits, self.0.clock.now(), &Command::Report) {
+            Outcome::Report(report) => Some(*report),
+            _ => None,
+        }
+    }
+
+    /// Adds the remaining rates to the error response to a user who has some.
+    pub(crate) fn add_rates(&self, rejection: Rejection) -> Rejection {
+        let limited = rejection.key().and_then(|key| Some((key.user(), key.limits()?)));
+        match limited.and_then(|(user, limits)| self.report(user, limits)) {
+            Some(report) => rejection.with_rates(report.rates),
+            None => rejection,
+        }
+    }
+
+    fn state(&self, user: &Arc<str>) -> Arc<Mutex<State>> {
+        let mut states = self.0.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(states.entry(Arc::clone(user)).or_default())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        run(
+            &self.state,
+            &self.limits,
+            self.states.clock.now(),
+            &Command::Settle { id: self.id, amount: Usd::ZERO, tokens: 0 },
+        );
+    }
+}
+
+fn run(state: &Mutex<State>, limits: &Limits, now: Timestamp, command: &Command) -> Outcome {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    step(limits, &mut state, now, command)
+}

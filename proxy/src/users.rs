@@ -1,0 +1,41 @@
+//! The users file on the native platforms.
+
+use std::fmt;
+
+use sparekey_core::{ReadUsers, UserChecks};
+use sparekey_policy::{Checks, KeySource, UserField, Users};
+
+use crate::now;
+
+/// Reads users in TOML.
+pub struct TomlUsers<K> {
+    /// The fields that the platform enforces.
+    pub enforced: &'static [UserField],
+    /// Whether a user may have no key: a value that is read again, and removes the last key of a user, must not fail.
+    pub allows_keyless_users: bool,
+    /// Reads the upstream key of a user; an error is the end of a sentence.
+    pub read_key: K,
+}
+
+impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for TomlUsers<K> {
+    fn read(&self, text: &str, checks: &UserChecks<'_>) -> Result<Users, Vec<String>> {
+        let checks = Checks {
+            user_name: &|name| checks.user_name(name),
+            route: &|route| checks.route(route),
+            has_key: &|name| self.allows_keyless_users || checks.has_key(name),
+            enforced: self.enforced,
+        };
+        let users = Users::from_toml(text, now(), &checks);
+        users.map_err(|error| error.problems().iter().map(ToString::to_string).collect())
+    }
+
+    fn read_key(&self, source: &KeySource) -> Result<String, String> {
+        (self.read_key)(source)
+    }
+}
+
+impl<K> fmt::Debug for TomlUsers<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TomlUsers").field("enforced", &self.enforced).finish_non_exhaustive()
+    }
+}
