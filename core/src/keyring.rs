@@ -154,6 +154,11 @@ impl Keyring {
         self.grants().map(|(user, _)| user)
     }
 
+    /// Returns the users of the users file whose usage is counted.
+    pub fn metered_users(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.grants().filter(|(_, grant)| grant.limits().is_metered()).map(|(user, _)| user)
+    }
+
     /// Returns the users of `ACCESS_KEYS` that are not in the users file.
     pub fn unlimited_users(&self) -> impl Iterator<Item = &Arc<str>> {
         self.users.iter().filter(|(_, entry)| entry.grant.is_none()).map(|(user, _)| user)
