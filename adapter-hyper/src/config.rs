@@ -1,7 +1,9 @@
 //! The server's configuration: flags, environment and files in, validated settings out.
 
 pub(crate) mod command_line;
+pub(crate) mod ledger;
 pub(crate) mod loaded;
+pub(crate) mod prices;
 pub(crate) mod server_tls;
 pub(crate) mod settings;
 pub(crate) mod sources;

@@ -1,12 +1,18 @@
 //! All settings, validated together.
 
-use std::{cell::RefCell, env, fs, path::PathBuf};
+use std::{
+    cell::RefCell,
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use sparekey_core::Config;
+use sparekey_policy::PriceTable;
 use sparekey_proxy::users::TomlUsers;
 use sparekey_upstream::OutboundProxy;
 
 use super::{
+    prices,
     server_tls::ServerTls,
     settings::Settings,
     sources::{SecretFile, Sources, Values, environment},
@@ -18,6 +24,9 @@ use super::{
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
     pub(crate) config: Config,
+    /// The built-in prices, with those of `PRICES_FILE`.
+    #[expect(dead_code, reason = "for the ledger")]
+    pub(crate) prices: PriceTable,
     /// `None` if clients connect without TLS.
     pub(crate) server_tls: Option<ServerTls>,
     /// `None` for direct connections to the upstream.
@@ -66,22 +75,27 @@ impl Unvalidated {
             let found = error.problems().iter().filter(|problem| !values.explains(problem));
             problems.extend(found.map(|problem| values.with_file(&problem.to_string())));
         });
+        let prices_file = values.get(prices::SETTING).map(Path::new);
+        let prices = prices::read(prices_file).map_err(|found| problems.extend(found));
         let server_tls = settings.tls.as_ref().map(|(cert, key)| ServerTls::read(cert, key)).transpose();
         let server_tls = server_tls.map_err(|problem| problems.push(problem)).ok().flatten();
         let outbound_proxy = config.as_ref().map_or(Ok(None), outbound_proxy);
         let outbound_proxy = outbound_proxy.map_err(|problem| problems.push(problem)).ok().flatten();
-        let (Ok(config), true) = (config, problems.is_empty()) else { return Err(problems) };
+        let (Ok(config), Ok(prices), true) = (config, prices, problems.is_empty()) else { return Err(problems) };
         let names: Vec<_> = env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
         let mut warnings = warnings::find(&settings, &names, values.secret_files());
         warnings.extend(config.warnings().iter().map(|warning| values.with_file(&warning.to_string())));
+        if config.keys().metered_users().next().is_some() {
+            warnings.extend(warnings::old_prices(&prices, sparekey_proxy::now()));
+        }
         let tls_files = settings.tls.iter().flat_map(|(cert, key)| [cert.clone(), key.clone()]);
         let is_regular = |file: &&SecretFile| fs::metadata(&file.path).is_ok_and(|metadata| metadata.is_file());
         let (regular, others): (Vec<_>, Vec<_>) = values.secret_files().iter().partition(is_regular);
         let files = regular.iter().map(|file| PathBuf::from(&file.path)).chain(tls_files);
-        let files = files.chain(key_files.into_inner()).collect();
+        let files = files.chain(key_files.into_inner()).chain(prices_file.map(PathBuf::from)).collect();
         let value = |file: &&SecretFile| Some((file.setting, values.get(file.setting)?.to_owned()));
         let unrepeatable = others.iter().filter_map(value).collect();
-        Ok(Loaded { settings, config, server_tls, outbound_proxy, warnings, files, unrepeatable })
+        Ok(Loaded { settings, config, prices, server_tls, outbound_proxy, warnings, files, unrepeatable })
     }
 }
 

@@ -11,8 +11,12 @@ use sparekey_proxy::{BodySizes, log::Format};
 use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::{sources::Values, table::SERVER_SETTINGS};
+use super::{ledger, sources::Values, table::SERVER_SETTINGS};
 use crate::listen::{ClientTimeouts, HEAD_MEMORY, TrustedProxies};
+
+/// A hundred years.
+const RETENTION_DAYS_MAX: usize = 36_500;
+const DAY_SECONDS: u64 = 86_400;
 
 /// The server's own settings, validated.
 #[derive(Debug)]
@@ -28,6 +32,12 @@ pub(crate) struct Settings {
     /// `None` if it follows from the number of connections.
     pub(crate) max_requests_per_user: Option<usize>,
     pub(crate) bodies: BodySizes,
+    /// The file of the ledger, which is opened only if a user is metered.
+    #[expect(dead_code, reason = "for the ledger")]
+    pub(crate) ledger: PathBuf,
+    /// How long rows of the ledger are kept.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the ledger"))]
+    pub(crate) usage_retention: Duration,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) drain_timeout: Duration,
     pub(crate) shutdown_delay: Duration,
@@ -71,6 +81,13 @@ impl Settings {
             at_least(body),
             &format!("a number of bytes, {body} or more: MAX_METERED_BODY"),
         );
+        let ledger = ledger::path(values).unwrap_or_else(|problem| {
+            reader.problem::<()>(&problem);
+            PathBuf::new()
+        });
+        let days = |text: &str| at_least(1)(text).filter(|days| *days <= RETENTION_DAYS_MAX);
+        let days = reader.read("USAGE_RETENTION", days, &format!("a number of days, 1 to {RETENTION_DAYS_MAX}"));
+        let usage_retention = Duration::from_secs(days as u64 * DAY_SECONDS);
         let networks = "addresses and networks separated by commas, such as 127.0.0.1,10.0.0.0/8";
         let trusted_proxies = reader.read("TRUSTED_PROXIES", TrustedProxies::parse, networks);
         let drain_timeout = reader.seconds("DRAIN_TIMEOUT");
@@ -96,6 +113,8 @@ impl Settings {
             max_connections_per_address,
             max_requests_per_user,
             bodies: BodySizes { body, total },
+            ledger,
+            usage_retention,
             trusted_proxies,
             drain_timeout,
             shutdown_delay,
@@ -187,6 +206,7 @@ mod tests {
         assert_eq!(settings.listen, ["127.0.0.1:8080".parse().unwrap()]);
         assert_eq!(settings.upstream_timeouts.response_head, Duration::from_secs(900));
         assert!(settings.tls.is_none() && settings.metrics_listen.is_none());
+        assert_eq!(settings.usage_retention, Duration::from_secs(400 * 24 * 3_600));
     }
 
     #[test]
@@ -211,12 +231,19 @@ mod tests {
             "HEADER_TIMEOUT",
             "MAX_HEAD",
             "MAX_CONNECTIONS",
+            "USAGE_RETENTION",
             "LOG_FORMAT",
         ];
-        let given: Vec<_> = wrong.iter().map(|name| (*name, "-1")).chain([("TLS_KEY", "x")]).collect();
+        let given: Vec<_> = wrong
+            .iter()
+            .map(|name| (*name, "-1"))
+            .chain([("LEDGER", "postgres://host/db"), ("TLS_KEY", "x")])
+            .collect();
         let (_, problems) = read(&given);
-        assert_eq!(problems.len(), wrong.len() + 1, "{problems:?}");
+        assert_eq!(problems.len(), wrong.len() + 2, "{problems:?}");
         assert_eq!(problems[0], "LISTEN must be an address and a port, such as 127.0.0.1:8080, or a port");
-        assert_eq!(problems[7], "TLS_KEY is set, but TLS_CERT is not; set both or neither");
+        assert!(problems[6].starts_with("LEDGER must be the path of an SQLite file"), "{problems:?}");
+        assert_eq!(problems[7], "USAGE_RETENTION must be a number of days, 1 to 36500");
+        assert_eq!(problems[9], "TLS_KEY is set, but TLS_CERT is not; set both or neither");
     }
 }

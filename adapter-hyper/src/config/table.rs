@@ -49,7 +49,7 @@ const fn setting(
 }
 
 /// All settings that only the server has.
-pub(crate) const SERVER_SETTINGS: [ServerSetting; 22] = [
+pub(crate) const SERVER_SETTINGS: [ServerSetting; 25] = [
     setting(
         Heading::Listening,
         "LISTEN",
@@ -138,6 +138,16 @@ pub(crate) const SERVER_SETTINGS: [ServerSetting; 22] = [
         "268435456",
         "Bytes of all these bodies; one user gets a quarter, but always one body",
     ),
+    setting(
+        Heading::Users,
+        "LEDGER",
+        "PATH",
+        "",
+        "SQLite file with what users with budgets spent, and a row per request [default: sparekey.db in \
+         $STATE_DIRECTORY, else in $XDG_STATE_HOME/sparekey or ~/.local/state/sparekey]",
+    ),
+    setting(Heading::Users, "USAGE_RETENTION", "DAYS", "400", "Days to keep rows of requests; sums per day stay"),
+    setting(Heading::Users, "PRICES_FILE", "PATH", "", "File in TOML with prices in place of the built-in ones"),
     setting(
         Heading::Listening,
         "TRUSTED_PROXIES",

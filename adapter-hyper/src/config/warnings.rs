@@ -1,8 +1,9 @@
 //! Settings of the server that are valid, and probably a mistake.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
 
 use sparekey_core::{SETTINGS, is_private_address};
+use sparekey_policy::{PriceTable, Timestamp};
 
 use super::{settings::Settings, sources::SecretFile, table::SERVER_SETTINGS};
 
@@ -23,6 +24,9 @@ const MISSPELLED_MIN: usize = 8;
 /// The permission of all users to read
 /// ([chmod(2)](https://man7.org/linux/man-pages/man2/chmod.2.html)).
 const READABLE_BY_ALL: u32 = 0o004;
+
+/// How old the built-in prices may be. OpenAI changes a price, or adds a model, about every month.
+const PRICES_AGE_MAX: Duration = Duration::from_secs(60 * 86_400);
 
 /// Looks for mistakes, one sentence each, which begins with the name of the setting. `environment` has the names of all
 /// variables; `secret_files` are the files that were read.
@@ -47,6 +51,20 @@ pub(crate) fn find(settings: &Settings, environment: &[String], secret_files: &[
     }));
     warnings.extend(environment.iter().filter_map(|name| misnamed(name)));
     warnings
+}
+
+/// A warning about built-in prices that are old.
+pub(crate) fn old_prices(prices: &PriceTable, now: Timestamp) -> Option<String> {
+    let age = prices.date().until(now);
+    let date = prices.date().to_string();
+    let date = date.split(' ').next().unwrap_or_default();
+    (age > PRICES_AGE_MAX).then(|| {
+        format!(
+            "PRICES_FILE: the built-in prices are {} days old ({date}); use a newer release, or put the prices that have \
+             changed in PRICES_FILE",
+            age.as_secs() / 86_400
+        )
+    })
 }
 
 /// A warning about a variable that is not a setting.
@@ -89,6 +107,16 @@ mod tests {
         assert!(found(&[("METRICS_LISTEN", "[::]:80")], &[])[0].starts_with("METRICS_LISTEN "));
         assert!(found(&[("METRICS_LISTEN", "10.0.0.1:80")], &[]).is_empty());
         assert!(found(&[("LISTEN", "0.0.0.0:80"), ("TLS_CERT", "a"), ("TLS_KEY", "b")], &[]).is_empty());
+    }
+
+    #[test]
+    fn built_in_prices_older_than_60_days() {
+        let prices = PriceTable::shipped().unwrap();
+        let after = |days: i64| prices.date().plus(days * 24 * Timestamp::HOUR);
+        assert_eq!(old_prices(&prices, after(60)), None);
+        assert_eq!(old_prices(&prices, after(-1)), None, "a clock that is wrong");
+        let warning = old_prices(&prices, after(61)).unwrap();
+        assert!(warning.starts_with("PRICES_FILE: the built-in prices are 61 days old (20"), "{warning}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(super) const TESTS: &[Test] = &[
     ("rotated_api_key_is_used_from_the_next_request_on", rotated_api_key),
     ("invalid_file_leaves_the_old_settings", invalid_file),
     ("all_or_nothing", all_or_nothing),
+    ("prices_are_read_again", prices),
     ("new_certificate_is_served", new_certificate),
     ("symbolic_links_of_kubernetes", kubernetes),
 ];
@@ -160,6 +161,23 @@ fn all_or_nothing() {
     let mut client = RawConnection::connect(proxy.address());
     client.send(get(ANN, ""));
     wire::assert_rejected(&mut client, 401, "invalid_api_key");
+}
+
+fn prices() {
+    let files = with_keys(KEY);
+    files.write("prices", "[models.\"my-model\"]\nstandard = { input = \"1\" }\n");
+    let path = files.path("prices").to_str().unwrap().to_owned();
+    let proxy = files.start(&Upstream::start(), &[("PRICES_FILE", &path)]);
+    files.write("prices", "[models.a]\nstandard = { input = 1.5 }\nbatch = 1\n");
+    let line = proxy.process.wait_for(|line| line.contains("reload failed").then(|| line.to_owned()));
+    for problem in ["line 2: models.a.standard.input must be in quotes", "line 3: models.a.batch must"] {
+        assert!(line.contains(&format!("PRICES_FILE {path} {problem}")), "{line}");
+    }
+    files.write("prices", "");
+    let empty = format!("PRICES_FILE names {path}, which is empty");
+    proxy.process.wait_for(|line| line.contains(&empty).then_some(()));
+    files.write("prices", "# None.\n");
+    reloaded(&proxy, 1);
 }
 
 fn new_certificate() {

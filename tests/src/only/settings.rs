@@ -97,6 +97,10 @@ fn each_problem() {
         ("SSL_CERT_FILE", "/not/there", "SSL_CERT_FILE"),
         ("TRUSTED_PROXIES", "localhost", "TRUSTED_PROXIES must be"),
         ("MAX_REQUESTS_PER_USER", "0", "MAX_REQUESTS_PER_USER must be"),
+        ("LEDGER", "postgres://me:secret@host/db", "LEDGER must be the path of an SQLite file: this release"),
+        ("USAGE_RETENTION", "0", "USAGE_RETENTION must be a number of days, 1 to 36500"),
+        ("PRICES_FILE", "/not/there", "PRICES_FILE names /not/there, which cannot be read"),
+        ("PRICES_FILE", "/dev/null", "PRICES_FILE names /dev/null, which is no regular file"),
         ("OPENAI_API_KEY", "sk-admin-abcdefgh", "OPENAI_API_KEY is an admin key"),
     ] {
         let mut list = vec![("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LISTEN", LOOPBACK)];
@@ -292,13 +296,14 @@ fn help() {
         ("MAX_CONNECTIONS", "10000"),
         ("MAX_CONNECTIONS_PER_ADDRESS", "256"),
         ("TRUSTED_PROXIES", "127.0.0.0/8,::1"),
+        ("USAGE_RETENTION", "400"),
         ("DRAIN_TIMEOUT", "30"),
         ("LOG", "info"),
         ("LOG_FORMAT", "text"),
         ("API_BASE", "https://api.openai.com/v1"),
     ];
     for name in shared
-        .chain(["TLS_CERT", "TLS_KEY", "MAX_REQUESTS_PER_USER", "METRICS_LISTEN"])
+        .chain(["TLS_CERT", "TLS_KEY", "MAX_REQUESTS_PER_USER", "METRICS_LISTEN", "LEDGER", "PRICES_FILE"])
         .chain(own.iter().map(|(name, _)| *name))
     {
         assert!(output.contains(&format!("[env: {name}")), "{name} is missing in {output}");

@@ -1,0 +1,81 @@
+//! Where the ledger is.
+
+use std::path::{Path, PathBuf};
+
+use super::sources::{Values, environment};
+
+const SETTING: &str = "LEDGER";
+
+/// The name of the file in the folder of the state.
+const FILE: &str = "sparekey.db";
+
+/// The folder of the systemd unit, and of the container. It is the default of a process without a home too.
+pub(crate) const SERVICE_FOLDER: &str = "/var/lib/sparekey";
+
+/// Returns the file that `LEDGER` names, or the default.
+///
+/// # Errors
+/// A sentence. It does not have the value: a database's address may contain a password.
+pub(crate) fn path(values: &Values) -> Result<PathBuf, String> {
+    values.get(SETTING).map_or_else(|| Ok(default_path(environment)), parse)
+}
+
+fn parse(text: &str) -> Result<PathBuf, String> {
+    let is_postgres = ["postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme));
+    if is_postgres {
+        return Err(format!("{SETTING} must be the path of an SQLite file: this release does not support PostgreSQL"));
+    }
+    // SQLite's names of databases in memory begin with a colon.
+    if text.contains("://") || text.starts_with(':') {
+        return Err(format!("{SETTING} must be the path of an SQLite file, such as {SERVICE_FOLDER}/{FILE}"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// The folder of systemd's `StateDirectory=`, or that of the
+/// [XDG specification](https://specifications.freedesktop.org/basedir-spec/latest/#variables).
+fn default_path(environment: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let folder = |name: &str| environment(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
+    // Several folders have colons between them.
+    let state = environment("STATE_DIRECTORY").and_then(|list| list.split(':').next().map(PathBuf::from));
+    let state = state.filter(|folder| folder.is_absolute());
+    let xdg = || folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
+    let folder = state.or_else(|| xdg().map(|xdg| xdg.join("sparekey")));
+    folder.unwrap_or_else(|| SERVICE_FOLDER.into()).join(FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_paths() {
+        for (environment, expected) in [
+            (&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/home/a")][..], "/var/lib/a/sparekey.db"),
+            (&[("XDG_STATE_HOME", "/state"), ("HOME", "/home/a")], "/state/sparekey/sparekey.db"),
+            (&[("XDG_STATE_HOME", "relative"), ("HOME", "/home/a")], "/home/a/.local/state/sparekey/sparekey.db"),
+            (&[("STATE_DIRECTORY", ""), ("HOME", "/home/a")], "/home/a/.local/state/sparekey/sparekey.db"),
+            (&[], "/var/lib/sparekey/sparekey.db"),
+        ] {
+            let get = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(default_path(get), Path::new(expected), "{environment:?}");
+        }
+    }
+
+    #[test]
+    fn only_paths_are_accepted() {
+        for text in ["ledger.db", "/a b/c.db", "./postgres.db"] {
+            assert_eq!(parse(text), Ok(PathBuf::from(text)));
+        }
+        for (text, expected) in [
+            ("postgres://me:secret@host/db", "does not support PostgreSQL"),
+            ("postgresql:///db", "does not support PostgreSQL"),
+            ("sqlite:///ledger.db", "must be the path of an SQLite file"),
+            (":memory:", "must be the path of an SQLite file"),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert!(problem.starts_with("LEDGER must") && problem.contains(expected), "{problem}");
+            assert!(!problem.contains("secret"), "{problem}");
+        }
+    }
+}
