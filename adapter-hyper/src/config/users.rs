@@ -8,7 +8,7 @@ use std::{
 use sparekey_policy::{KeySource, UserField};
 
 /// The fields that the server enforces. A file with another one is refused.
-pub(crate) const ENFORCED: [UserField; 10] = UserField::UNMETERED;
+pub(crate) const ENFORCED: [UserField; 14] = UserField::ALL;
 
 /// The file of a key, which is relative to the users file.
 pub(super) fn key_file(source: &KeySource, users_file: Option<&str>) -> Option<PathBuf> {

@@ -4,7 +4,7 @@ use clap::{
     Arg, ArgAction, ArgMatches,
     builder::{PossibleValue, PossibleValuesParser},
 };
-use sparekey_policy::{Moment, NewValue, Timestamp, UserField, Zone};
+use sparekey_policy::{Budgets, Moment, NewValue, Period, Timestamp, Usd, UserField, Zone};
 
 use super::Failure;
 use crate::config::{table::flag_name, users::ENFORCED};
@@ -15,6 +15,8 @@ const UNLIMITED: &str = "unlimited";
 #[derive(Clone, Copy)]
 enum Form {
     Number,
+    Flag,
+    Budgets,
     List,
     Moment,
     Text,
@@ -27,7 +29,7 @@ struct FieldOption {
     help: &'static str,
 }
 
-const OPTIONS: [FieldOption; 8] = [
+const OPTIONS: [FieldOption; 12] = [
     option(
         UserField::Expires,
         Form::Moment,
@@ -39,6 +41,16 @@ const OPTIONS: [FieldOption; 8] = [
     option(UserField::Models, Form::List, "A,B*", "Models; * stands for any characters"),
     option(UserField::Routes, Form::List, "A,B", "Routes within ROUTES: families such as inference, or paths"),
     option(UserField::Networks, Form::List, "A,B", "Addresses and networks of the user's clients: 203.0.113.0/24"),
+    option(
+        UserField::Budgets,
+        Form::Budgets,
+        "USD/PERIOD",
+        "Budgets in US dollars, in place of all that the user has: 5/month; for a day, week, month, or in total; \
+         repeatable",
+    ),
+    option(UserField::TokensPerMinute, Form::Number, "N", "Tokens per minute, input and output"),
+    option(UserField::MaxOutputTokens, Form::Number, "N", "Output tokens of a request"),
+    option(UserField::Metered, Form::Flag, "yes|no", "Count usage without a budget too"),
     option(
         UserField::OpenAiApiKey,
         Form::Text,
@@ -52,16 +64,29 @@ const fn option(field: UserField, form: Form, value: &'static str, help: &'stati
     FieldOption { field, form, value, help }
 }
 
+/// The flag of a field. An option gives one budget of several.
+fn flag(field: UserField) -> String {
+    if field == UserField::Budgets { "budget".to_owned() } else { flag_name(field.name()) }
+}
+
 /// The arguments of the options.
 pub(super) fn arguments() -> impl Iterator<Item = Arg> {
     OPTIONS.iter().filter(|option| ENFORCED.contains(&option.field)).map(|option| {
-        let flag = flag_name(option.field.name());
         let help = match option.form {
-            Form::Text => option.help.to_owned(),
-            Form::Number | Form::List | Form::Moment => format!("{}; or {UNLIMITED}", option.help),
+            Form::Text | Form::Flag => option.help.to_owned(),
+            Form::Number | Form::Budgets | Form::List | Form::Moment => format!("{}; or {UNLIMITED}", option.help),
         };
-        let argument = Arg::new(option.field.name()).long(flag).value_name(option.value).help(help);
-        if matches!(option.form, Form::Number) { argument.value_parser(number) } else { argument }
+        let argument = Arg::new(option.field.name()).long(flag(option.field)).value_name(option.value).help(help);
+        match option.form {
+            Form::Number => argument.value_parser(number),
+            Form::Flag => argument
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("yes")
+                .value_parser(PossibleValuesParser::new(["yes", "no"])),
+            Form::Budgets => argument.action(ArgAction::Append),
+            Form::List | Form::Moment | Form::Text => argument,
+        }
     })
 }
 
@@ -69,7 +94,7 @@ pub(super) fn arguments() -> impl Iterator<Item = Arg> {
 pub(super) fn unset_argument() -> Arg {
     let names = OPTIONS.iter().filter(|option| ENFORCED.contains(&option.field)).map(|option| {
         let name = option.field.name();
-        PossibleValue::new(name).alias(flag_name(name))
+        PossibleValue::new(name).alias(flag_name(name)).alias(flag(option.field))
     });
     Arg::new("unset")
         .long("unset")
@@ -90,6 +115,11 @@ pub(super) fn changes(flags: &ArgMatches, zone: &Zone, now: Timestamp) -> Result
         let name = option.field.name();
         let value = match option.form {
             Form::Number => flags.get_one::<NewValue>(name).cloned(),
+            Form::Flag => flags.get_one::<String>(name).map(|text| NewValue::Flag(text == "yes")),
+            Form::Budgets => {
+                let texts = flags.get_many::<String>(name);
+                texts.map(|texts| budgets(&texts.map(|text| text.trim()).collect::<Vec<_>>())).transpose()?
+            }
             Form::List | Form::Moment | Form::Text => match flags.get_one::<String>(name).map(|text| text.trim()) {
                 None => None,
                 Some(UNLIMITED) if !matches!(option.form, Form::Text) => Some(NewValue::Unlimited),
@@ -106,13 +136,14 @@ pub(super) fn unset(flags: &ArgMatches) -> Vec<UserField> {
     let names = flags.get_many::<String>("unset").into_iter().flatten();
     names
         .filter_map(|name| {
-            OPTIONS.iter().map(|option| option.field).find(|field| flag_name(field.name()) == flag_name(name))
+            let fields = OPTIONS.iter().map(|option| option.field);
+            fields.into_iter().find(|field| flag_name(field.name()) == flag_name(name) || flag(*field) == *name)
         })
         .collect()
 }
 
 fn read(option: &FieldOption, text: &str, zone: &Zone, now: Timestamp) -> Result<NewValue, Failure> {
-    let flag = flag_name(option.field.name());
+    let flag = flag(option.field);
     match option.form {
         Form::Moment => Ok(NewValue::Moment(moment(&flag, text, zone, now)?)),
         Form::List => {
@@ -123,8 +154,30 @@ fn read(option: &FieldOption, text: &str, zone: &Zone, now: Timestamp) -> Result
             }
             Ok(NewValue::List(items))
         }
-        Form::Text | Form::Number => Ok(NewValue::Text(text.to_owned())),
+        Form::Text | Form::Number | Form::Flag | Form::Budgets => Ok(NewValue::Text(text.to_owned())),
     }
+}
+
+/// Reads budgets such as `5/month`, at most one per kind of period.
+fn budgets(texts: &[&str]) -> Result<NewValue, Failure> {
+    if texts == [UNLIMITED] {
+        return Ok(NewValue::Unlimited);
+    }
+    let mut budgets = Budgets::default();
+    for text in texts {
+        let parts = text.split_once('/').and_then(|(usd, period)| Some((Usd::parse(usd)?, Period::from_name(period)?)));
+        let Some((usd, period)) = parts.filter(|(usd, _)| *usd > Usd::ZERO) else {
+            return Err(Failure::Usage(
+                "--budget must be an amount of US dollars and a period, such as 5/month, 0.50/day, 20/week or 100/total; \
+                 or unlimited alone"
+                    .to_owned(),
+            ));
+        };
+        if budgets.set(period, usd).is_some() {
+            return Err(Failure::Usage(format!("--budget is there twice for a {}; keep one", period.name())));
+        }
+    }
+    Ok(NewValue::Budgets(budgets))
 }
 
 /// Reads a date or a duration.
@@ -153,6 +206,21 @@ mod tests {
         let others = [UserField::Keys, UserField::Disabled];
         for field in ENFORCED.iter().filter(|field| !others.contains(field)) {
             assert!(OPTIONS.iter().any(|option| option.field == *field), "{}", field.name());
+        }
+    }
+
+    #[test]
+    fn budgets_of_options() {
+        let read = |texts: &[&str]| budgets(texts).ok();
+        let mut expected = Budgets::default();
+        expected.set(Period::Month, Usd::parse("5").unwrap());
+        expected.set(Period::Day, Usd::parse("0.5").unwrap());
+        assert_eq!(read(&["5/month", "0.50/day"]), Some(NewValue::Budgets(expected)));
+        assert_eq!(read(&["unlimited"]), Some(NewValue::Unlimited));
+        for texts in
+            [&["5"][..], &["0/day"], &["-5/day"], &["5/year"], &["5/day", "6/day"], &["5/day", "unlimited"], &[""]]
+        {
+            assert_eq!(read(texts), None, "{texts:?}");
         }
     }
 

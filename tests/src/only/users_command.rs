@@ -18,6 +18,7 @@ use crate::{
 
 pub(super) const TESTS: &[Test] = &[
     ("add_prints_a_key_and_stores_its_digest", add),
+    ("budgets_and_token_limits", budgets),
     ("two_writers_lose_nothing", two_writers),
     ("mode_and_owner_stay", mode_and_owner),
     ("symbolic_links_are_followed", symbolic_link),
@@ -55,6 +56,36 @@ fn add() {
     // A name that is quoted in TOML.
     let key = folder.key(&["add", "a.b"]);
     assert_eq!(folder.text(), format!("{expected}\n[users.\"a.b\"]\nkeys = [\"{}\"]\n", digest(&key)));
+}
+
+fn budgets() {
+    let folder = Folder::new(None);
+    let options = ["--budget", "5/month", "--budget=0.50/day", "--metered", "--max-output-tokens=8192"];
+    let key = folder.key(&[&["add", "Tom"][..], &options].concat());
+    let entry = |fields: &str| format!("[users.Tom]\nkeys = [\"{}\"]\n{fields}", digest(&key));
+    let more = "max_output_tokens = 8192\nmetered = true\n";
+    let budgets = "budgets = [{ usd = \"0.50\", per = \"day\" }, { usd = 5, per = \"month\" }]\n";
+    assert_eq!(folder.text(), entry(&format!("{budgets}{more}")));
+    folder.done(&["set", "Tom", "--budget=100/total", "--metered=no"]);
+    let more = more.replace("true", "false");
+    assert_eq!(folder.text(), entry(&format!("budgets = [{{ usd = 100, per = \"total\" }}]\n{more}")));
+    folder.done(&["set", "Tom", "--budget=unlimited", "--unset=metered", "--tokens-per-minute=1000"]);
+    let fields = "budgets = \"unlimited\"\nmax_output_tokens = 8192\ntokens_per_minute = 1000\n";
+    assert_eq!(folder.text(), entry(fields));
+    folder.done(&["set", "Tom", "--unset=budget,max-output-tokens"]);
+    assert_eq!(folder.text(), entry("tokens_per_minute = 1000\n"));
+    for (budget, message) in [
+        ("5", "--budget must be an amount of US dollars and a period, such as 5/month"),
+        ("0/day", "--budget must be"),
+        ("5/year", "--budget must be"),
+        ("$5/month", "--budget must be"),
+    ] {
+        folder.fails(&["set", "Tom", "--budget", budget], 2, message);
+    }
+    folder.fails(&["set", "Tom", "--budget=5/day", "--budget=6/day"], 2, "--budget is there twice for a day");
+    folder.fails(&["set", "Tom", "--budget=5/day", "--unset=budget"], 2, "both set and unset");
+    folder.fails(&["set", "Tom", "--budget=9223372/day", "--budget=9223373/month"], 2, "--budget must be");
+    folder.fails(&["set", "Tom", "--tokens-per-minute=2000000000"], 1, "must be a whole number from 1 to 1000000000");
 }
 
 fn two_writers() {
@@ -127,7 +158,7 @@ fn invalid() {
     for (text, message) in [
         ("[users.Tom\nkeys = [\"sk-Tom-secret12\"]\n", "line 1: the file cannot be read"),
         ("[users.Tom]\nkeys = [\"sk-Tom-secret12\"]\n", "line 2: users.Tom.keys item 1 is a key in plain text"),
-        ("[users.Tom]\nbudgets = [{ usd = 5, per = \"day\" }]\n", "line 2: users.Tom.budgets is not enforced"),
+        ("[users.Tom]\nbudgets = [{ usd = 0.5, per = \"day\" }]\n", "usd must be a whole number or in quotes"),
     ] {
         fs::write(folder.file(), text).unwrap();
         for command in [&["add", "Ann"][..], &["set", "Tom", "--models", "o3"], &["disable", "Tom"]] {
