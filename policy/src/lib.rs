@@ -1,7 +1,7 @@
 //! Users and limits of an OpenAI access-key proxy: who may do what, how often, and for how much.
 //!
 //! **In scope:** the users file and its compiled form, calendar periods in time zones, the state of a user, and
-//! [`step`], the one decision on each request; the price table, and the cost of a response.
+//! [`step`], the one decision on each request; the price table, the cost of a response, and the upper bound of a request's cost.
 //!
 //! **Out of scope:** clocks, storage, HTTP, the grammar of access keys, the table of routes. A caller passes the time
 //! and the checks that it owns, and stores the [`State`] with a compare-and-swap.
@@ -36,10 +36,14 @@
 //! assert_eq!(report.periods[2].left().unwrap().to_string(), "4.998");
 //! ```
 
+mod body_edits;
 mod body_failure;
+mod bound;
 mod civil;
 mod command;
 mod compiled;
+mod demand;
+mod endpoint;
 mod facts;
 #[cfg(feature = "users-file")]
 mod iana;
@@ -70,9 +74,15 @@ mod users_edit;
 mod users_file;
 mod zone;
 
+pub use body_edits::{BodyEdits, OutputCap};
 pub use body_failure::BodyFailure;
+pub use bound::{Bound, BoundRequest, Unbounded};
 pub use command::{Command, Denial, DeniedBy, Outcome, PeriodReport, Rates, Report, Reserve};
 pub use compiled::CompiledError;
+pub use demand::{
+    CacheTime, Demand, Extras, HostedKind, HostedTool, Pictures, RefusedOption, ServiceTier, Stream, ToolChoice, Tools,
+};
+pub use endpoint::Endpoint;
 pub use facts::{Facts, ModelSource, NamedModel, RefusedModel};
 pub use limits::{
     Budgets, CONCURRENCY_MAX, Limits, METERED_CONCURRENCY, METERED_CONCURRENCY_MAX, REQUESTS_PER_MINUTE_MAX,

@@ -58,7 +58,13 @@ impl Limits {
     /// Whether usage is read from requests and responses.
     #[must_use]
     pub fn is_metered(&self) -> bool {
-        self.metered || !self.budgets.is_empty() || self.tokens_per_minute.is_some() || self.max_output_tokens.is_some()
+        self.metered || self.is_restricted()
+    }
+
+    /// Whether the cost or the tokens of a request need a bound. A user whose usage is only counted is not restricted.
+    #[must_use]
+    pub fn is_restricted(&self) -> bool {
+        !self.budgets.is_empty() || self.tokens_per_minute.is_some() || self.max_output_tokens.is_some()
     }
 
     /// Whether a decision depends on the user's state. Without one, no [`step`](crate::step) is needed.

@@ -8,7 +8,7 @@
 //! [`PriceTable::to_json`].
 
 mod compiled;
-mod cost;
+pub(crate) mod cost;
 mod factors;
 mod field;
 mod model;

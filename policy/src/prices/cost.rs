@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Milliseconds of a minute.
-const MINUTE_MILLISECONDS: u128 = 60_000;
+pub(crate) const MINUTE_MILLISECONDS: u128 = 60_000;
 
 /// Per mille, twice: the factor of the tier and the factor of data residency.
-const TWO_FACTORS: u128 = 1_000_000;
+pub(crate) const TWO_FACTORS: u128 = 1_000_000;
 
 impl PriceTable {
     /// Returns the cost of what a response used. `None`: the model is not listed, or something that was used has no price.
@@ -47,7 +47,7 @@ impl PriceTable {
     }
 
     fn tokens_cost(&self, model: &ModelPrices, tier: Tier, tokens: &Tokens) -> Option<u128> {
-        let regional = if self.is_regional && model.has_regional_factor { self.factors.regional } else { Factors::ONE };
+        let regional = self.regional_factor(model);
         let is_long = tokens.input > self.long_context_above;
         let mut dearest = None;
         for (row, factor) in self.rows_of(model, tier, is_long)? {
@@ -59,8 +59,13 @@ impl PriceTable {
         dearest
     }
 
+    /// Returns the factor of data residency, per mille.
+    pub(crate) fn regional_factor(&self, model: &ModelPrices) -> u32 {
+        if self.is_regional && model.has_regional_factor { self.factors.regional } else { Factors::ONE }
+    }
+
     /// Returns the rows that may apply, of which the dearest counts, with their factors.
-    fn rows_of<'m>(
+    pub(crate) fn rows_of<'m>(
         &self,
         model: &'m ModelPrices,
         tier: Tier,

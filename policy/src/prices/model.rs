@@ -93,10 +93,19 @@ impl ModelPrices {
         self.rows.iter().map(|(name, prices)| (*name, prices))
     }
 
+    /// Returns the prices of pictures, by quality and size.
+    pub fn pictures(&self) -> impl Iterator<Item = (&str, &str, Usd)> {
+        self.pictures.iter().filter_map(|(name, price)| {
+            let (quality, size) = name.split_once('/')?;
+            Some((quality, size, *price))
+        })
+    }
+
     /// Returns the price of a picture, such as of quality `high` and size `1024x1024`: what a request may cost.
     #[must_use]
     pub fn picture(&self, quality: &str, size: &str) -> Option<Usd> {
-        let is_it = |name: &str| name.split_once('/') == Some((quality, size));
-        self.pictures.iter().find(|(name, _)| is_it(name)).map(|(_, price)| *price)
+        self.pictures()
+            .find(|(its_quality, its_size, _)| (*its_quality, *its_size) == (quality, size))
+            .map(|found| found.2)
     }
 }

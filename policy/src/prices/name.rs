@@ -10,12 +10,19 @@ impl PriceTable {
     /// fine-tuned. No other prefix counts: `gpt-5-pro` costs twelve times as much as `gpt-5`.
     #[must_use]
     pub fn find(&self, model: &str) -> Option<&ModelPrices> {
-        let exact = self.models.get(model).or_else(|| self.models.get(without_date(model)?));
+        self.find_entry(model).map(|(_, prices)| prices)
+    }
+
+    /// Returns the same, with the name in the table.
+    #[must_use]
+    pub fn find_entry(&self, model: &str) -> Option<(&str, &ModelPrices)> {
+        let find = |name| self.models.get_key_value(name).map(|(name, prices)| (name.as_str(), prices));
+        let exact = find(model).or_else(|| find(without_date(model)?));
         exact.or_else(|| {
             // `ft:{base}:{organization}:{name}:{id}`.
             let base = model.strip_prefix("ft:")?.split(':').next()?;
             let base = model.get(..base.len().saturating_add("ft:".len()))?;
-            self.models.get(base).or_else(|| self.models.get(without_date(base)?))
+            find(base).or_else(|| find(without_date(base)?))
         })
     }
 }

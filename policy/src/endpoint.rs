@@ -1,0 +1,48 @@
+//! The endpoints whose requests have an upper bound of their cost.
+
+/// An endpoint of a metered request.
+// Exhaustive: a reader of bodies and the arithmetic of the bound decide on each.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Endpoint {
+    /// `POST /chat/completions`.
+    ChatCompletions,
+    /// `POST /completions`.
+    Completions,
+    /// `POST /responses`.
+    Responses,
+    /// `POST /responses/input_tokens`, which is free.
+    InputTokens,
+    /// `POST /embeddings`.
+    Embeddings,
+    /// `POST /moderations`, which is free.
+    Moderations,
+    /// `POST /images/generations`.
+    ImageGenerations,
+    /// `POST /images/edits`.
+    ImageEdits,
+    /// `POST /audio/speech`.
+    Speech,
+    /// `POST /audio/transcriptions`.
+    Transcriptions,
+    /// `POST /audio/translations`.
+    Translations,
+}
+
+impl Endpoint {
+    /// Whether a field of the request limits the tokens of its output.
+    #[must_use]
+    pub const fn has_output_cap(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions | Self::Responses)
+    }
+
+    /// Whether its requests cost nothing.
+    #[must_use]
+    pub const fn is_free(self) -> bool {
+        matches!(self, Self::InputTokens | Self::Moderations)
+    }
+
+    /// Whether the body has `service_tier`, and a project can have a default for it.
+    pub(crate) const fn has_tiers(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Responses)
+    }
+}
