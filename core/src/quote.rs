@@ -1,0 +1,116 @@
+//! The highest cost of a request of a metered user, and the last step before the request is admitted.
+
+use std::{sync::Arc, time::Duration};
+
+use sparekey_policy::{BodyEdits, Bound, HoldId, Limits, Outcome, ProcessId, Rates, Reserve, Timestamp, Usd};
+
+use crate::{
+    budget_headers::BudgetHeaders,
+    gate::Forward,
+    keyring::UserKey,
+    limit_rejection::LimitRejection,
+    limited::{ModelCheck, reason},
+    rejection::Rejection,
+    spending_rejection::SpendingRejection,
+};
+
+/// A request whose highest cost is known. Ask the ledger for [`reserve`](Self::reserve) with [`limits`](Self::limits), and
+/// pass the outcome to [`admit`](Self::admit).
+#[derive(Debug)]
+pub struct Quote {
+    check: ModelCheck,
+    limits: Arc<Limits>,
+    bound: Bound,
+}
+
+/// An admitted request whose highest cost is reserved.
+#[derive(Debug)]
+pub struct Funded {
+    /// The request.
+    pub forward: Forward,
+    /// Changes of the body, so that the request cannot cost more than is reserved.
+    pub edits: BodyEdits,
+    /// What the request costs at its end.
+    pub bound: Bound,
+    /// The reserved amount.
+    pub granted: Usd,
+}
+
+impl Quote {
+    pub(crate) fn new(check: ModelCheck, limits: Arc<Limits>, bound: Bound) -> Self {
+        Self { check, limits, bound }
+    }
+
+    /// Returns the access key of the request.
+    #[must_use]
+    pub fn key(&self) -> &UserKey {
+        self.check.key()
+    }
+
+    /// Returns the limits of the user's state in the ledger.
+    #[must_use]
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// Returns what to ask of the ledger. The request is cut at `until`.
+    #[must_use]
+    pub fn reserve(&self, id: HoldId, until: Timestamp, process: ProcessId) -> Reserve {
+        Reserve {
+            id,
+            want: self.bound.want(),
+            floor: self.bound.floor(),
+            least: self.bound.least(),
+            tokens: self.bound.tokens(),
+            until,
+            process,
+        }
+    }
+
+    /// Admits the request if the ledger granted the reservation.
+    ///
+    /// # Errors
+    /// A [`Rejection`]: send nothing of the request anywhere.
+    pub fn admit(self, outcome: &Outcome) -> Result<Funded, Rejection> {
+        let Self { check, limits, bound } = self;
+        match *outcome {
+            Outcome::Granted { amount, left, rates } => {
+                let edits = bound.edits(amount);
+                let headers = BudgetHeaders::new(&edits, left);
+                let forward = check.forward.metered(headers, rates, edits.hides_usage());
+                Ok(Funded { forward, edits, bound, granted: amount })
+            }
+            Outcome::Denied(ref denial) => {
+                let rejection = check.reject(reason(denial, &limits, bound.least()));
+                Err(rejection.with_rates(with_requests(denial.rates, check.forward.rates())))
+            }
+            Outcome::Settled { .. }
+            | Outcome::Adjusted
+            | Outcome::Expired { .. }
+            | Outcome::Report(_)
+            | Outcome::Unknown
+            | Outcome::AlreadyDone
+            | Outcome::StillOpen
+            | Outcome::PeriodNotKept(_) => Err(check.reject(LimitRejection::Undecided)),
+        }
+    }
+
+    /// Returns the error response to a request whose cost cannot be recorded.
+    #[must_use]
+    pub fn reject_without_ledger(&self) -> Rejection {
+        self.check.reject(SpendingRejection::Ledger)
+    }
+}
+
+impl ModelCheck {
+    /// Returns the error response to a user whose requests failed repeatedly after they were sent.
+    #[must_use]
+    pub fn reject_repeated_failures(&self, wait: Duration) -> Rejection {
+        self.reject(SpendingRejection::RepeatedFailures(wait))
+    }
+}
+
+/// Adds the rate of requests, whose state is in memory.
+pub(crate) fn with_requests(rates: Rates, of_memory: Option<Rates>) -> Rates {
+    Rates { requests: of_memory.and_then(|rates| rates.requests), ..rates }
+}

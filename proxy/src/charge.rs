@@ -1,0 +1,264 @@
+//! Requests of metered users: their highest cost is reserved in the ledger before they are sent, and their actual cost replaces
+//! it at every end.
+//!
+//! ```text
+//! Quote ─► Charges::reserve ─► Charge ─► ChargedBody reads the usage ─► Charge::settle
+//!                                └─ dropped: the request was cut, so an estimate is charged
+//! ```
+
+mod body;
+mod ledger_handle;
+mod open;
+mod outcome;
+mod repeated_failures;
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use http::response;
+use rand::{TryRng as _, rngs::SysRng};
+use sparekey_core::{Funded, Gate, ModelCheck, Quote, Rejection, UserKey};
+use sparekey_ledger::{Call, DayQuery, Ledger, LedgerError};
+use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Report};
+use sparekey_upstream::ResponseBody;
+use tokio::{
+    sync::watch,
+    time::{Instant, interval, sleep},
+};
+
+pub(crate) use self::{
+    body::{ChargedBody, Owner},
+    open::Charge,
+};
+pub use self::{
+    ledger_handle::{LedgerHandle, OpenLedger},
+    outcome::Settlement,
+};
+use self::{open::OpenCharge, repeated_failures::RepeatedFailures};
+use crate::{
+    Permits,
+    body::Body,
+    now,
+    record::{RequestLog, Sinks},
+    throttle::Throttle,
+};
+
+/// The longest time of a request. Its hold is charged in full then, so it is cut.
+const LONGEST: Duration = Duration::from_secs(3600);
+/// How long a stream is read on after its client left, so that it is charged exactly.
+const READ_ON: Duration = Duration::from_secs(30);
+/// Between two looks at the settings for a key that was removed, while a response is read on.
+const REVOKED_CHECK: Duration = Duration::from_secs(1);
+/// Days that `GET /usage` shows, today included.
+const USAGE_DAYS: i32 = 30;
+
+/// The metered requests of a process.
+#[derive(Clone, Debug)]
+pub(crate) struct Charges(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    ledger: LedgerHandle,
+    gate: Arc<ArcSwap<Gate>>,
+    sinks: Sinks,
+    failures: RepeatedFailures,
+    logged: Throttle,
+    /// True once all requests must end.
+    closing: watch::Sender<bool>,
+}
+
+/// The charge of a request that is not sent yet, or has no response yet.
+#[derive(Debug)]
+pub(crate) struct ReservedCharge {
+    pub(crate) charge: Charge,
+    /// Whether the client of a stream did not ask for its usage.
+    hides_usage: bool,
+    owner: Option<Owner>,
+}
+
+impl ReservedCharge {
+    pub(crate) fn new(charge: Charge, hides_usage: bool) -> Self {
+        Self { charge, hides_usage, owner: None }
+    }
+
+    /// Keeps the owner until the request is settled.
+    pub(crate) fn set_owner(&mut self, owner: Owner) {
+        self.owner = Some(owner);
+    }
+
+    /// Waits, after the client has left, until the request must end.
+    pub(crate) fn left(&self) -> impl Future<Output = ()> + Send + 'static {
+        let open = self.charge.open().map(|open| (open.charges.clone(), open.key.clone(), open.is_streamed));
+        async move {
+            if let Some((charges, key, is_streamed)) = open {
+                charges.left(&key, is_streamed).await;
+            }
+        }
+    }
+
+    /// Returns the body for the client.
+    pub(crate) fn body(self, head: &response::Parts, body: ResponseBody, log: RequestLog, permits: Permits) -> Body {
+        if self.charge.open().is_none() {
+            return Body::upstream(body, log, permits);
+        }
+        Body::charged(ChargedBody::new(head, body, self.charge, self.hides_usage, self.owner), log, permits)
+    }
+}
+
+impl Charges {
+    pub(crate) fn new(ledger: LedgerHandle, gate: Arc<ArcSwap<Gate>>, sinks: Sinks) -> Self {
+        Self(Arc::new(Shared {
+            ledger,
+            gate,
+            sinks,
+            failures: RepeatedFailures::default(),
+            logged: Throttle::default(),
+            closing: watch::Sender::new(false),
+        }))
+    }
+
+    /// Refuses a request of a user whose last ones failed after they were sent: most agents repeat them at once, and each is
+    /// charged.
+    pub(crate) fn check_failures(&self, check: &ModelCheck) -> Result<(), Rejection> {
+        match self.0.failures.wait(check.user()) {
+            Some(wait) => Err(check.reject_repeated_failures(wait)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the tokens of a response of this user, which a request takes as its history; `None` if they are not known, or
+    /// the response is of another model.
+    pub(crate) async fn response_tokens(&self, key: &UserKey, response_id: &str, model: &str) -> Option<u64> {
+        let ledger = self.ledger().await.ok()?;
+        let row = ledger.response(Arc::clone(key.user()), response_id.into()).await.ok()??;
+        (*row.row.model == *model).then(|| row.row.usage.tokens.total())
+    }
+
+    /// Reserves the highest cost of a request. The result is durable.
+    pub(crate) async fn reserve(
+        &self,
+        quote: Quote,
+        is_streamed: bool,
+        route: &'static str,
+    ) -> Result<(Funded, Charge), Rejection> {
+        let (Ok(ledger), Some(id)) = (self.ledger().await, new_id()) else { return Err(quote.reject_without_ledger()) };
+        let key = quote.key().clone();
+        let limits = Arc::clone(quote.limits());
+        let started = now();
+        let until = started.plus(i64::try_from(LONGEST.as_micros()).unwrap_or(i64::MAX));
+        let reserve = quote.reserve(id, until, ledger.process());
+        let call = Call::new(Arc::clone(key.user()), Arc::clone(&limits), Command::Reserve(reserve));
+        let pending = Instant::now() + LONGEST;
+        let Ok(outcome) = self.call(ledger.run(call)).await else { return Err(quote.reject_without_ledger()) };
+        let funded = quote.admit(&outcome)?;
+        let charge = OpenCharge {
+            charges: self.clone(),
+            ledger,
+            key,
+            limits,
+            id,
+            started,
+            until: pending,
+            bound: funded.bound.clone(),
+            granted: funded.granted,
+            is_streamed,
+            route,
+            slot: None,
+            retry: 0,
+            sent: None,
+            head: None,
+            upstream_id: None,
+        };
+        Ok((funded, Charge::new(charge)))
+    }
+
+    /// Returns the use of a user's limits, and the last days.
+    pub(crate) async fn usage(
+        &self,
+        user: &Arc<str>,
+        limits: &Arc<Limits>,
+    ) -> Result<(Report, Vec<sparekey_ledger::Day>), LedgerError> {
+        let ledger = self.ledger().await?;
+        let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Report);
+        let Outcome::Report(report) = self.call(ledger.run(call)).await? else { return Err(LedgerError::Closed) };
+        let today = Period::Day.at(now(), &limits.zone).number();
+        let since = Some(Period::Day.of_day(today.saturating_sub(USAGE_DAYS - 1)));
+        let query = DayQuery { user: Some(Arc::clone(user)), since };
+        Ok((*report, self.call(ledger.days(query)).await?))
+    }
+
+    /// Returns the use of the limits of all metered users, if the ledger is open.
+    pub(crate) async fn reports(&self) -> Vec<(Arc<str>, Report)> {
+        let Some(ledger) = self.0.ledger.opened() else { return Vec::new() };
+        let gate = self.0.gate.load_full();
+        let mut reports = Vec::new();
+        for (user, limits) in gate.keys().metered_users() {
+            let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Report);
+            if let Ok(Outcome::Report(report)) = self.call(ledger.run(call)).await {
+                reports.push((Arc::clone(user), *report));
+            }
+        }
+        reports
+    }
+
+    /// Ends all requests that are read on.
+    pub(crate) fn close(&self) {
+        self.0.closing.send_replace(true);
+    }
+
+    async fn ledger(&self) -> Result<Arc<dyn Ledger>, LedgerError> {
+        match self.0.ledger.opened() {
+            Some(ledger) => Ok(ledger),
+            None => self.call(self.0.ledger.get()).await,
+        }
+    }
+
+    /// Waits for the result of a call, and logs a failure.
+    async fn call<T>(&self, result: impl Future<Output = Result<T, LedgerError>>) -> Result<T, LedgerError> {
+        let started = Instant::now();
+        let result = result.await;
+        self.0.sinks.ledger_called(started.elapsed(), result.is_ok());
+        result.inspect_err(|error| {
+            let error = error.to_string();
+            if self.0.logged.is_due(&error) {
+                tracing::error!("metered users are refused: {error}");
+            }
+        })
+    }
+
+    /// Whether the settings in force still accept the key.
+    fn accepts(&self, key: &UserKey) -> bool {
+        self.0.gate.load().accepts(key)
+    }
+
+    fn is_closing(&self) -> bool {
+        *self.0.closing.borrow()
+    }
+
+    /// Waits until a request whose client left must end: its key was removed, the process ends, or a stream takes too long. A
+    /// response that is not streamed is read to its end.
+    pub(crate) async fn left(&self, key: &UserKey, is_streamed: bool) {
+        let mut closing = self.0.closing.subscribe();
+        let revoked = async {
+            let mut check = interval(REVOKED_CHECK);
+            while self.accepts(key) {
+                check.tick().await;
+            }
+        };
+        let late = async {
+            sleep(if is_streamed { READ_ON } else { LONGEST }).await;
+        };
+        tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => {}
+            () = revoked => {}
+            () = late => {}
+        }
+    }
+}
+
+/// From the system's source, because processes that share a ledger must not use an id twice.
+fn new_id() -> Option<HoldId> {
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes).ok()?;
+    Some(HoldId(u128::from_le_bytes(bytes)))
+}
