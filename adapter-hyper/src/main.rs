@@ -7,13 +7,16 @@
 
 mod admin;
 mod app;
+mod commands;
 mod config;
 mod health;
 mod listen;
 mod metrics;
+mod prices;
 mod reload;
 mod rlimits;
 mod shutdown;
+mod usage;
 mod users;
 
 use std::{fmt, process::ExitCode};
@@ -72,6 +75,8 @@ fn run_without_server(arguments: &ArgMatches) -> Option<ExitCode> {
     let (name, own) = arguments.subcommand()?;
     Some(match name {
         "users" => users::run(arguments.clone(), own),
+        "usage" => usage::run(arguments.clone(), own),
+        "prices" => prices::run(arguments.clone(), own),
         "keygen" => keygen::command_line::run(own),
         "completions" => {
             command_line::print_completions(*own.get_one("shell")?);

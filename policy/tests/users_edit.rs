@@ -8,7 +8,7 @@
     reason = "a test may panic"
 )]
 
-use sparekey_policy::{EditError, Moment, NewValue, Timestamp, UserField, UsersDocument, Zone};
+use sparekey_policy::{Budgets, EditError, Moment, NewValue, Period, Timestamp, Usd, UserField, UsersDocument, Zone};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_780_800);
 
@@ -104,6 +104,16 @@ fn set_fields() {
         |document| set(document, "Tom", UserField::Models, &NewValue::List(vec!["gpt-5*".into(), "o3".into()])),
         "models = [\"gpt-5*\"]   # both",
         "models = [\"gpt-5*\", \"o3\"]   # both",
+    );
+    changes(
+        |document| {
+            let mut budgets = Budgets::default();
+            budgets.set(Period::Month, Usd::parse("5").unwrap());
+            budgets.set(Period::Day, Usd::parse("0.000000000001").unwrap());
+            set(document, "Tom", UserField::Budgets, &NewValue::Budgets(budgets));
+        },
+        "models = [\"gpt-5*\"]   # both\n",
+        "models = [\"gpt-5*\"]   # both\nbudgets = [{ usd = \"0.000000000001\", per = \"day\" }, { usd = 5, per = \"month\" }]\n",
     );
     changes(
         |document| set(document, "Tom", UserField::Models, &NewValue::Unlimited),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod client_limits;
+mod command_folder;
 mod commands;
 mod dead_path;
 mod debian;
@@ -19,6 +20,7 @@ mod load;
 mod log;
 mod outbound_proxy;
 mod places;
+mod prices_command;
 mod readme;
 mod refused_heads;
 mod reload;
@@ -33,6 +35,7 @@ mod unreachable;
 mod unread;
 mod upgrade;
 mod upstream_timeouts;
+mod usage_command;
 mod user_limits;
 mod user_requests;
 mod users_command;
@@ -65,8 +68,10 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("http2_upstream", http2_upstream::TESTS),
     ("outbound_proxy", outbound_proxy::TESTS),
     ("places", places::TESTS),
+    ("prices_command", prices_command::TESTS),
     ("readme", readme::TESTS),
     ("refused_heads", refused_heads::TESTS),
+    ("usage_command", usage_command::TESTS),
     ("user_limits", user_limits::TESTS),
     ("user_bodies", user_limits::BODIES),
     ("user_load", user_limits::LOAD),

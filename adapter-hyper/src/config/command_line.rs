@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use sparekey_core::SETTINGS;
 
 use super::table::{Heading, SERVER_SETTINGS, flag_name, shared};
-use crate::users;
+use crate::{prices, usage, users};
 
 /// Columns of `--help` in a wider terminal.
 const WIDTH: usize = 100;
@@ -60,6 +60,8 @@ pub(crate) fn command() -> Command {
         .args(settings.clone())
         .subcommand(keygen::command_line::command("keygen"))
         .subcommand(users::command(settings.clone()))
+        .subcommand(usage::command(settings.clone()))
+        .subcommand(prices::command(settings.clone()))
         .subcommand(
             Command::new("check").about("Check the settings, print all problems, and exit").args(settings.clone()).arg(
                 Arg::new("online")

@@ -10,7 +10,12 @@ const SETTING: &str = "LEDGER";
 const FILE: &str = "sparekey.db";
 
 /// The folder of the systemd unit, and of the container. It is the default of a process without a home too.
-pub(crate) const SERVICE_FOLDER: &str = "/var/lib/sparekey";
+const SERVICE_FOLDER: &str = "/var/lib/sparekey";
+
+/// The file of the systemd unit, and of the container.
+pub(crate) fn service_file() -> PathBuf {
+    Path::new(SERVICE_FOLDER).join(FILE)
+}
 
 /// Returns the file that `LEDGER` names, or the default.
 ///
@@ -41,7 +46,7 @@ fn default_path(environment: impl Fn(&str) -> Option<String>) -> PathBuf {
     let state = state.filter(|folder| folder.is_absolute());
     let xdg = || folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
     let folder = state.or_else(|| xdg().map(|xdg| xdg.join("sparekey")));
-    folder.unwrap_or_else(|| SERVICE_FOLDER.into()).join(FILE)
+    folder.map_or_else(service_file, |folder| folder.join(FILE))
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! What the users file is checked against: the same as when the server reads it.
 
-use std::{cell::RefCell, collections::BTreeMap, path::PathBuf};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::ArgMatches;
 use sparekey_core::{AccessKey, Config, Keyring, Problem, ReadUsers, UserChecks, list_items};
 use sparekey_policy::{KeySource, UserField, Users};
 use sparekey_proxy::users::TomlUsers;
 
-use super::Failure;
+use crate::commands::Failure;
 use crate::config::{
+    ledger,
     sources::{Sources, Values},
     users,
 };
@@ -26,6 +31,8 @@ pub(super) struct Context {
     pub(super) access_keys: BTreeMap<String, usize>,
     /// Whether `ACCESS_KEYS` is set.
     pub(super) has_access_keys: bool,
+    /// The path of the ledger, or the problem of `LEDGER`: most commands do not need it.
+    ledger: Result<PathBuf, String>,
     values: Values,
 }
 
@@ -55,7 +62,16 @@ impl Context {
         for user in list_items(list).filter_map(|(_, item)| user_of(item)) {
             *access_keys.entry(user.to_owned()).or_default() += 1;
         }
-        Ok(Self { path: path.into(), access_keys, has_access_keys: !list.is_empty(), values })
+        let ledger = ledger::path(&values);
+        Ok(Self { path: path.into(), access_keys, has_access_keys: !list.is_empty(), ledger, values })
+    }
+
+    /// Returns the path of the ledger.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`].
+    pub(super) fn ledger(&self) -> Result<&Path, Failure> {
+        self.ledger.as_deref().map_err(|problem| Failure::Usage(problem.clone()))
     }
 
     /// Reads a users file as the server does.

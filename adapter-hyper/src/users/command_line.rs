@@ -3,6 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::options;
+use crate::commands;
 
 const AFTER_HELP: &str = "\
 The file is that of USERS_FILE or --users-file, as the server reads it. ACCESS_KEYS, ACCESS_KEYS_FILE or \
@@ -13,18 +14,15 @@ Exit status: 0 if it is done; 1 if the file or the user has a problem, and then 
 command line.";
 
 /// The settings that these commands read. A user's own `--routes` and `--openai-project` are others than the server's.
-const SETTINGS: [(&str, &str); 2] = [
+const SETTINGS: [(&str, &str); 3] = [
     ("users-file", "The users file [env: USERS_FILE]"),
     ("access-keys-file", "The access keys that the server has besides [env: ACCESS_KEYS, ACCESS_KEYS_FILE]"),
+    ("ledger", "The ledger, for what users spent [env: LEDGER]"),
 ];
 
 /// The definition of the command. `settings` are the arguments of all settings.
 pub(crate) fn command(settings: Vec<Arg>) -> Command {
-    let settings = settings.into_iter().filter_map(|argument| {
-        let (_, help) = SETTINGS.iter().find(|(id, _)| argument.get_id() == id)?;
-        // After the options of each command.
-        Some(argument.help(*help).global(true).display_order(100))
-    });
+    let settings = commands::settings(settings, &SETTINGS);
     Command::new("users")
         .about("Show and change the users file: limits, keys, expiry")
         .after_help(AFTER_HELP)
@@ -53,6 +51,17 @@ pub(crate) fn command(settings: Vec<Arg>) -> Command {
                 .arg(name())
                 .arg(grace())
                 .arg(label()),
+        )
+        .subcommand(
+            Command::new("credit")
+                .about("Lower what a user spent in the current day, week and month, and in total")
+                .arg(name())
+                .arg(
+                    Arg::new("usd")
+                        .value_name("USD")
+                        .help("The amount in US dollars, such as 5 or 0.50")
+                        .required(true),
+                ),
         )
         .subcommand(Command::new("disable").about("Refuse all keys of a user").arg(name()))
         .subcommand(Command::new("enable").about("Accept the keys of a disabled user again").arg(name()))

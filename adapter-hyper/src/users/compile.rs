@@ -2,7 +2,8 @@
 
 use sparekey_policy::{KeySource, UserField};
 
-use super::{Failure, check::Context, edit, file, print};
+use super::{check::Context, edit, file};
+use crate::commands::{Failure, print};
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let text = file::read(&context.path)?;

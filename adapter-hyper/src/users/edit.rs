@@ -6,7 +6,8 @@ use clap::ArgMatches;
 use keygen::NewKey;
 use sparekey_policy::{EditError, Moment, NewValue, Timestamp, UserField, UsersDocument, Zone};
 
-use super::{Failure, check::Context, file::LockedFile, local_time, note, options};
+use super::{check::Context, file::LockedFile, options};
+use crate::commands::{Failure, local_time, note};
 
 /// A change of the document.
 struct Edit<'a> {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Failure, note};
+use crate::commands::{Failure, note};
 
 /// The mode of a new file: it has digests of keys.
 const NEW_MODE: u32 = 0o600;

@@ -1,12 +1,13 @@
 //! A user as JSON. The members have the names of the users file; a limit that is not set is left out.
 
 use sparekey_core::json_string;
-use sparekey_policy::{ListedKey, Timestamp, User, UserField, Zone};
+use sparekey_policy::{ListedKey, PeriodReport, Report, Timestamp, Usd, User, UserField, Zone};
 
 use super::overview::Overview;
+use crate::commands::json::{array, instant, object};
 
-/// Writes a user.
-pub(super) fn user(user: &Overview<'_>, zone: &Zone, now: Timestamp) -> String {
+/// Writes a user, with what a metered one spent.
+pub(super) fn user(user: &Overview<'_>, spent: Option<&Report>, zone: &Zone, now: Timestamp) -> String {
     let mut members = vec![
         ("name", json_string(user.name)),
         ("state", json_string(user.state(now))),
@@ -16,6 +17,22 @@ pub(super) fn user(user: &Overview<'_>, zone: &Zone, now: Timestamp) -> String {
     for field in UserField::ALL {
         members.extend(user.entry.and_then(|entry| value(entry, field, zone)).map(|value| (field.name(), value)));
     }
+    members.extend(spent.map(|report| ("spending", array(report.periods.iter().map(|period| spending(period, zone))))));
+    object(&members)
+}
+
+fn spending(report: &PeriodReport, zone: &Zone) -> String {
+    let usd = |usd: Usd| json_string(&usd.to_string());
+    let period = report.period;
+    let mut members = vec![
+        ("per", json_string(period.period().name())),
+        ("period", json_string(&period.to_string())),
+        ("spent", usd(report.spent)),
+        ("held", usd(report.held)),
+    ];
+    members.extend(report.budget.map(|budget| ("budget", usd(budget))));
+    members.extend(report.left().map(|left| ("left", usd(left))));
+    members.extend(report.ends.map(|ends| ("ends", instant(ends, zone))));
     object(&members)
 }
 
@@ -55,22 +72,6 @@ fn key(key: &ListedKey, zone: &Zone) -> String {
     object(&members)
 }
 
-/// Writes an instant as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) has it, with the offset of the zone.
-fn instant(instant: Timestamp, zone: &Zone) -> String {
-    let offset = jiff::tz::Offset::from_seconds(zone.offset_at(instant)).unwrap_or(jiff::tz::Offset::UTC);
-    let at = jiff::Timestamp::from_second(instant.as_seconds());
-    json_string(&at.map_or_else(|_| instant.to_string(), |at| at.display_with_offset(offset).to_string()))
-}
-
 fn texts<T: ToString>(items: &[T]) -> String {
     array(items.iter().map(|item| json_string(&item.to_string())))
-}
-
-pub(super) fn array(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(","))
-}
-
-fn object(members: &[(&str, String)]) -> String {
-    let members = members.iter().map(|(name, value)| format!("{}:{value}", json_string(name)));
-    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }

@@ -1,9 +1,10 @@
 //! `sparekey users list`: a table of at most 80 columns.
 
 use clap::ArgMatches;
-use sparekey_policy::{Timestamp, User, Zone};
+use sparekey_policy::{Report, Timestamp, User, Zone};
 
-use super::{Failure, check::Context, edit, file, json, local_time, overview::Overview, print};
+use super::{check::Context, edit, file, json, overview::Overview, spending::Spending};
+use crate::commands::{Failure, json::array, local_time, money, note, print};
 
 /// Columns of the table.
 const WIDTH: usize = 80;
@@ -19,15 +20,22 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
     let users = context.validate(&file::read(&context.path)?);
     let users = users.map_err(|problems| edit::invalid("is invalid", context, &problems))?;
     let (all, zone, now) = (Overview::all(context, &users), users.zone(), sparekey_proxy::now());
-    if flags.get_flag("json") {
-        let users = all.iter().map(|user| json::user(user, zone, now));
-        return print(&format!("{}\n", json::array(users)));
+    let spending = Spending::open(context, &all, &users);
+    if let Some(reason) = spending.problem() {
+        note(&format!("warning: what users spent is unknown: {reason}"));
     }
-    print(&table(&all, zone, now))
+    let with_spent = |user: &Overview<'_>| spending.of(user.name, now).ok().flatten();
+    let reports: Vec<_> = all.iter().map(with_spent).collect();
+    if flags.get_flag("json") {
+        let users = all.iter().zip(&reports).map(|(user, report)| json::user(user, report.as_deref(), zone, now));
+        return print(&format!("{}\n", array(users)));
+    }
+    let users: Vec<_> = all.iter().copied().zip(reports.iter().map(Option::as_deref)).collect();
+    print(&table(&users, zone, now))
 }
 
-fn table(users: &[Overview<'_>], zone: &Zone, now: Timestamp) -> String {
-    let names = users.iter().map(|user| user.name.len()).filter(|length| *length <= NAME_MAX);
+fn table(users: &[(Overview<'_>, Option<&Report>)], zone: &Zone, now: Timestamp) -> String {
+    let names = users.iter().map(|(user, _)| user.name.len()).filter(|length| *length <= NAME_MAX);
     let name_width = names.max().unwrap_or(0).max("USER".len());
     let used = name_width + KEYS_WIDTH + EXPIRES_WIDTH + STATE_WIDTH + 4 * GAP.len();
     let mut lines = Vec::new();
@@ -38,9 +46,9 @@ fn table(users: &[Overview<'_>], zone: &Zone, now: Timestamp) -> String {
         lines.push(line.trim_end().to_owned());
     };
     row("USER", "KEYS", "EXPIRES", "STATE", "LIMITS");
-    for user in users {
+    for (user, report) in users {
         let expires = user.expires().map_or_else(|| "never".to_owned(), |at| local_time(at, zone));
-        let mut limits = wrapped(&short_limits(user.entry), WIDTH - used).into_iter();
+        let mut limits = wrapped(&short_limits(user.entry, *report), WIDTH - used).into_iter();
         let first = limits.next().unwrap_or_default();
         let mut name = user.name;
         if name.len() > NAME_MAX {
@@ -53,15 +61,21 @@ fn table(users: &[Overview<'_>], zone: &Zone, now: Timestamp) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What limits a user besides its expiry, in a few characters each.
-fn short_limits(entry: Option<&User>) -> Vec<String> {
+/// What limits a user besides its expiry, in a few characters each. Of a budget, also what is spent of it.
+fn short_limits(entry: Option<&User>, report: Option<&Report>) -> Vec<String> {
     let Some(entry) = entry else { return vec!["unlimited".to_owned()] };
     let limits = &entry.limits;
     let mut parts = Vec::new();
     parts.extend(limits.requests_per_minute.map(|number| format!("{number}/min")));
     parts.extend(limits.concurrency().map(|number| format!("{number} at once")));
-    parts.extend(limits.budgets.iter().map(|(period, usd)| format!("${usd}/{}", period.name())));
+    let spent = |period| report?.periods.iter().find(|of| of.period.period() == period).map(|of| of.spent);
+    parts.extend(limits.budgets.iter().map(|(period, usd)| {
+        let of = spent(period).map_or_else(String::new, |spent| format!("${} of ", money::short(spent)));
+        format!("{of}${}/{}", money::short(usd), period.name())
+    }));
     parts.extend(limits.tokens_per_minute.map(|number| format!("{number} tokens/min")));
+    parts.extend(limits.max_output_tokens.map(|number| format!("{number} output tokens")));
+    parts.extend(limits.metered.then(|| "metered".to_owned()));
     parts.extend(entry.models.as_ref().map(|models| count(models.len(), "model")));
     parts.extend(entry.networks.as_ref().map(|networks| count(networks.len(), "network")));
     parts.extend(entry.routes.clone().unwrap_or_default());
@@ -109,7 +123,7 @@ mod tests {
             {{"name":"{long}","disabled":true,"routes":["inference"]}}]}}"#
         );
         let users = Users::from_json(&json, &UserField::ALL).unwrap();
-        let overview = |name, access_keys| Overview { name, entry: users.get(name), access_keys };
+        let overview = |name, access_keys| (Overview { name, entry: users.get(name), access_keys }, None);
         let users = [overview("Ann", 12), overview("Tom", 1), overview("twenty-characters-xx", 1), overview(&long, 2)];
         let table = table(&users, &Zone::utc(), Timestamp::from_seconds(1_795_780_801));
         let expected = format!(

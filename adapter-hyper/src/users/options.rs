@@ -6,8 +6,10 @@ use clap::{
 };
 use sparekey_policy::{Budgets, Moment, NewValue, Period, Timestamp, Usd, UserField, Zone};
 
-use super::Failure;
-use crate::config::{table::flag_name, users::ENFORCED};
+use crate::{
+    commands::Failure,
+    config::{table::flag_name, users::ENFORCED},
+};
 
 const UNLIMITED: &str = "unlimited";
 

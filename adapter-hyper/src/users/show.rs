@@ -1,9 +1,10 @@
 //! `sparekey users show`: everything that is in force for a user, in words.
 
 use clap::ArgMatches;
-use sparekey_policy::{Timestamp, User, UserField, UsersDocument, Zone};
+use sparekey_policy::{Period, PeriodReport, Report, Timestamp, Usd, User, UserField, UsersDocument, Zone};
 
-use super::{Failure, check::Context, edit, file, json, local_time, overview::Overview, print};
+use super::{check::Context, edit, file, json, overview::Overview, spending::Spending};
+use crate::commands::{Failure, local_time, money, note, print};
 
 /// The column of the values.
 const LABEL_WIDTH: usize = 20;
@@ -16,11 +17,20 @@ pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(
     let Some(user) = all.iter().find(|user| user.name == name) else {
         return Err(Failure::Problem(format!("there is no user {name}; `sparekey users list` lists all")));
     };
+    let spent = Spending::open(context, &[*user], &users).of(name, now);
     if flags.get_flag("json") {
-        return print(&format!("{}\n", json::user(user, zone, now)));
+        if let Err(reason) = &spent {
+            note(&format!("warning: what {name} spent is unknown: {reason}"));
+        }
+        return print(&format!("{}\n", json::user(user, spent.ok().flatten().as_deref(), zone, now)));
     }
     let document = UsersDocument::parse(&text).map_err(|error| Failure::Problem(error.to_string()))?;
-    let lines = lines(user, &document, zone, now);
+    let mut lines = lines(user, &document, zone, now);
+    let spent = match spent {
+        Ok(report) => report.map(|report| self::spent(&report)).unwrap_or_default(),
+        Err(reason) => vec![format!("unknown: {reason}")],
+    };
+    lines.extend(spent.into_iter().enumerate().map(|(index, line)| (if index == 0 { "spent" } else { "" }, line)));
     let lines = lines.into_iter().map(|(label, value)| format!("  {label:LABEL_WIDTH$}{value}").trim_end().to_owned());
     print(&format!("{name}\n{}\n", lines.collect::<Vec<_>>().join("\n")))
 }
@@ -59,6 +69,24 @@ fn lines(user: &Overview<'_>, document: &UsersDocument, zone: &Zone, now: Timest
         }
     }
     lines
+}
+
+/// What a user spent in each period, in words.
+pub(super) fn spent(report: &Report) -> Vec<String> {
+    let line = |period: &PeriodReport| {
+        let when = match period.period.period() {
+            Period::Day => format!("on {}", period.period),
+            Period::Week | Period::Month => format!("in {}", period.period),
+            Period::Total => "in total".to_owned(),
+        };
+        let held = Some(period.held).filter(|held| *held > Usd::ZERO);
+        let held = held.map(|held| format!(", and {} held by open requests", money::short(held)));
+        let left = period.left().zip(period.budget);
+        let left = left.map(|(left, budget)| format!("; {} of {} left", money::short(left), money::short(budget)));
+        let (held, left) = (held.unwrap_or_default(), left.unwrap_or_default());
+        format!("{} US dollars {when}{held}{left}", money::short(period.spent))
+    };
+    report.periods.iter().map(line).collect()
 }
 
 /// A field in words: its label, its value, and whether something is set. `None` for a field that says nothing.

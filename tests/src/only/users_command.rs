@@ -1,6 +1,5 @@
 //! `sparekey users`: shows and changes the users file.
 
-mod folder;
 mod reports;
 
 use std::{
@@ -9,8 +8,11 @@ use std::{
     process::Stdio,
 };
 
-use self::folder::{Folder, digest, stderr};
-use super::{Test, settings_for};
+use super::{
+    Test,
+    command_folder::{Folder, digest, stderr},
+    settings_for,
+};
 use crate::{
     adapter::Running as _, case_files::KEY, raw_connection::RawConnection, server::RunningServer, upstream::Upstream,
     wire,

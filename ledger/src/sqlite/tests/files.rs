@@ -121,3 +121,17 @@ fn readers_see_what_is_stored() {
     let report = reader.report("Ann", &Limits::none(Arc::new(Zone::utc())), Clock::default().now()).unwrap();
     assert_eq!(report.unwrap().periods[0].spent, Usd::ZERO);
 }
+
+#[test]
+fn a_reader_finds_a_row_by_its_request() {
+    let folder = Folder::new();
+    let ledger = folder.open();
+    for id in [7, 8] {
+        assert!(is_granted(&reserve(&ledger, id, 10)));
+        ledger.run(settle(id, 10)).wait().unwrap();
+    }
+    let reader = Reader::open(&folder.path()).unwrap();
+    let row = reader.row(HoldId(8)).unwrap().unwrap();
+    assert_eq!((row.id, row.cost), (HoldId(8), Usd::from_pico(10)));
+    assert_eq!(reader.row(HoldId(9)), Ok(None));
+}

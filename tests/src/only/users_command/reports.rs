@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use sparekey_policy::{UserField, Users};
 
 use super::{
+    super::command_folder::{Folder, stderr},
     ANN,
-    folder::{Folder, stderr},
 };
 use crate::{case_files::KEY, server::binary};
 
@@ -137,7 +137,7 @@ pub(super) fn usage() {
 
 pub(super) fn help() {
     let folder = Folder::new(None);
-    for command in ["list", "show", "add", "set", "rotate", "disable", "enable", "remove", "compile"] {
+    for command in ["list", "show", "add", "set", "rotate", "credit", "disable", "enable", "remove", "compile"] {
         let text = folder.done(&[command, "--help"]);
         assert!(text.contains("--users-file") && !text.contains("--listen"), "{text}");
         assert!(folder.done(&["--help"]).contains(&format!("\n  {command} ")));

@@ -1,4 +1,4 @@
-//! A folder with a users file, and the command that works on it.
+//! A folder with a users file and a ledger, and the commands that work on them.
 
 use std::{
     fs,
@@ -44,17 +44,48 @@ impl Folder {
         fs::read_to_string(self.file()).unwrap()
     }
 
+    /// The path of the ledger, which a test may fill.
+    pub(super) fn ledger(&self) -> PathBuf {
+        self.path.join("sparekey.db")
+    }
+
+    /// `sparekey users` with these arguments.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
+        self.sparekey(&[&["users"], arguments].concat())
+    }
+
+    /// The program with these arguments.
+    pub(super) fn sparekey(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.env_clear().env("USERS_FILE", self.file()).arg("users").args(arguments).stdin(Stdio::null());
-        command.envs(self.access_keys.iter().map(|keys| ("ACCESS_KEYS", keys)));
+        command.env_clear().env("USERS_FILE", self.file()).env("LEDGER", self.ledger()).args(arguments);
+        command.envs(self.access_keys.iter().map(|keys| ("ACCESS_KEYS", keys))).stdin(Stdio::null());
         command
     }
 
     pub(super) fn run(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().unwrap();
-        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
-        output
+        output(&mut self.command(arguments))
+    }
+
+    /// Runs the program, which succeeds; returns its standard output.
+    #[track_caller]
+    pub(super) fn prints(&self, arguments: &[&str]) -> String {
+        let output = output(&mut self.sparekey(arguments));
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs the program, which notes something on standard error; returns it.
+    #[track_caller]
+    pub(super) fn notes(&self, arguments: &[&str]) -> String {
+        let output = output(&mut self.sparekey(arguments));
+        assert!(output.status.success() && output.stdout.is_empty(), "{arguments:?}: {}", stderr(&output));
+        stderr(&output)
+    }
+
+    /// Runs the program, which prints nothing but a reason.
+    #[track_caller]
+    pub(super) fn refuses(&self, arguments: &[&str], code: i32, message: &str) {
+        assert_refused(&output(&mut self.sparekey(arguments)), code, message);
     }
 
     /// Runs a command that succeeds; returns its standard output.
@@ -76,12 +107,9 @@ impl Folder {
     pub(super) fn fails(&self, arguments: &[&str], code: i32, message: &str) -> String {
         let before = fs::read(self.file()).ok();
         let output = self.run(arguments);
-        let found = stderr(&output);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {found}");
-        assert!(found.contains(message), "{arguments:?}: {message:?} is not in {found}");
-        assert!(output.stdout.is_empty());
+        assert_refused(&output, code, message);
         assert_eq!(fs::read(self.file()).ok(), before);
-        found
+        stderr(&output)
     }
 
     /// The names of all files of the folder.
@@ -97,6 +125,21 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// Runs a command to its end.
+pub(super) fn output(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    output
+}
+
+#[track_caller]
+pub(super) fn assert_refused(output: &Output, code: i32, message: &str) {
+    let found = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{found}");
+    assert!(found.contains(message), "{message:?} is not in {found}");
+    assert!(output.stdout.is_empty());
 }
 
 pub(super) fn stderr(output: &Output) -> String {

@@ -1,0 +1,49 @@
+//! `sparekey users credit`: lowers what a user spent.
+
+use std::{path::Path, sync::Arc};
+
+use clap::ArgMatches;
+use sparekey_ledger::{Call, End, Ledger as _, LedgerError, Row, Sqlite};
+use sparekey_policy::{Command, Limits, Outcome, Usd};
+
+use super::{check::Context, edit, file, show, spending::BEHIND};
+use crate::commands::{Failure, ledger, money, note};
+
+pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(), Failure> {
+    let amount = flags.get_one::<String>("usd").and_then(|text| Usd::parse(text)).filter(|usd| *usd > Usd::ZERO);
+    let amount = amount.ok_or_else(|| Failure::Usage("USD must be an amount above 0, such as 5 or 0.50".to_owned()))?;
+    let users = context.validate(&file::read(&context.path)?);
+    let users = users.map_err(|problems| edit::invalid("is invalid", context, &problems))?;
+    let Some(user) = users.get(name) else {
+        return Err(Failure::Problem(format!("{name} has no entry in the users file, so nothing is counted")));
+    };
+    if !user.limits.is_metered() {
+        let message = format!("{name} has no budget and is not metered, so nothing is counted");
+        return Err(Failure::Problem(message));
+    }
+    let path = context.ledger()?;
+    let ledger = ledger::write(path)?;
+    let done = credit(&ledger, path, name, &Arc::new(user.limits.clone()), amount);
+    // All calls have their outcome.
+    _ = ledger.close();
+    done
+}
+
+fn credit(ledger: &Sqlite, path: &Path, name: &str, limits: &Arc<Limits>, amount: Usd) -> Result<(), Failure> {
+    let now = sparekey_proxy::now();
+    let call = |command| Call::new(Arc::from(name), Arc::clone(limits), command);
+    let run = |call: Call| ledger.run(call).wait().map_err(|error: LedgerError| ledger::failure(path, &error));
+    let adjust = Command::Adjust { id: ledger::new_id(), at: now, amount: Usd::ZERO.minus(amount) };
+    match run(call(adjust).with_row(Row::bare(now, End::Credit)))? {
+        Outcome::Adjusted => {}
+        Outcome::PeriodNotKept(_) => return Err(Failure::Problem(BEHIND.to_owned())),
+        outcome => return Err(Failure::Problem(format!("the ledger did not take the credit: {outcome:?}"))),
+    }
+    note(&format!("credited {name} with {} US dollars", money::short(amount)));
+    if let Outcome::Report(report) = run(call(Command::Report))? {
+        for line in show::spent(&report) {
+            note(&line);
+        }
+    }
+    Ok(())
+}
