@@ -4,6 +4,7 @@
 //! (`visit.rs`); everything else is only validated (`skip.rs`), without recursion.
 
 mod number;
+mod scalar;
 mod skip;
 mod string;
 mod visit;

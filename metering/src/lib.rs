@@ -40,8 +40,10 @@
 
 mod body_memory;
 mod content_type;
+mod demand;
 mod error;
 mod json;
+mod metered;
 mod model_list;
 mod models;
 mod multipart;
@@ -52,13 +54,16 @@ mod path;
 mod percent;
 mod query;
 mod request;
+mod splices;
 mod usage;
 
 pub use body_memory::{BODY_TIMEOUT, BodyMemory, BodyMemoryError, BodyPermit, BodySizes};
 pub use content_type::{BodyForm, Boundary};
 pub use error::{BodyError, BodyErrorKind};
+pub use metered::{MeteredBody, read_metered};
 pub use model_list::{MODEL_LIST_MAX, filter_models};
 pub use request::{Target, check_head, read_facts, read_request};
+pub use splices::Splice;
 pub use usage::{
     ModelTokens, PictureTool, ResponseForm, ResponseIdentity, ResponseUsage, StreamEnd, UsageEventFilter, UsageScanner,
 };

@@ -46,32 +46,40 @@ pub(crate) fn read(body: &[u8]) -> Result<Facts> {
     let mut reader = Reader::new(body)?;
     let mut facts = Facts::default();
     reader.object(Param::Root, &FIELDS, &mut |reader, param, field| match field {
-        Some("model") => {
+        Some(field) => read_field(&mut facts, reader, param, field),
+        None => Ok(()),
+    })?;
+    reader.end()?;
+    Ok(facts)
+}
+
+/// Reads one of [`FIELDS`]. The position may stay before the value.
+pub(crate) fn read_field(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>, field: &str) -> Result<()> {
+    match field {
+        "model" => {
             facts.model = Some(model_name(reader, param)?);
             Ok(())
         }
-        Some("models") => reader.array(param, &mut |reader, param, _| read_name(&mut facts, reader, param)),
-        Some("fallbacks" | "context_window_fallbacks" | "content_policy_fallbacks") => {
-            reader.array(param, &mut |reader, param, _| read_fallback(&mut facts, reader, param))
+        "models" => reader.array(param, &mut |reader, param, _| read_name(facts, reader, param)),
+        "fallbacks" | "context_window_fallbacks" | "content_policy_fallbacks" => {
+            reader.array(param, &mut |reader, param, _| read_fallback(facts, reader, param))
         }
-        Some("tools") => read_tools(&mut facts, reader, param),
+        "tools" => read_tools(facts, reader, param),
         // A string, or an array of strings, numbers or objects.
-        Some("input") if reader.peek()? == b'[' => reader.array(param, &mut |reader, param, _| {
+        "input" if reader.peek()? == b'[' => reader.array(param, &mut |reader, param, _| {
             if reader.peek()? != b'{' {
                 return Ok(());
             }
             reader.object(param, &["tools"], &mut |reader, param, field| match field {
-                Some(_) => read_tools(&mut facts, reader, param),
+                Some(_) => read_tools(facts, reader, param),
                 None => Ok(()),
             })
         }),
-        Some("svg" | "session" | "extra_body") => read_model_of(&mut facts, reader, param),
-        Some("plugins") => read_plugins(&mut facts, reader, param),
-        Some("user_config" | "preset" | "data_sources") => Err(BodyError::HiddenModels { param: param.to_text() }),
+        "svg" | "session" | "extra_body" => read_model_of(facts, reader, param),
+        "plugins" => read_plugins(facts, reader, param),
+        "user_config" | "preset" | "data_sources" => Err(BodyError::HiddenModels { param: param.to_text() }),
         _ => Ok(()),
-    })?;
-    reader.end()?;
-    Ok(facts)
+    }
 }
 
 /// Adds a model that is not the main one.
@@ -87,7 +95,8 @@ pub(crate) fn add_other(facts: &mut Facts, model: NamedModel) -> Result<()> {
     Ok(())
 }
 
-fn read_name(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
+/// Reads the name of a model that is not the main one.
+pub(crate) fn read_name(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
     let name = model_name(reader, param)?;
     add_other(facts, NamedModel { name, param: param.to_text() })
 }
@@ -116,16 +125,20 @@ fn read_plugins(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) ->
 fn read_tools(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
     reader.array(param, &mut |reader, param, _| {
         reader.object(param, &["type", "model", "tools"], &mut |reader, param, field| match field {
-            Some("type") if reader.peek()? == b'"' => {
-                let is_plain =
-                    reader.string()?.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte));
-                if is_plain { Ok(()) } else { Err(BodyError::HiddenModels { param: param.to_text() }) }
-            }
+            Some("type") if reader.peek()? == b'"' => tool_type(reader, param).map(|_| ()),
             Some("model") => read_name(facts, reader, param),
             Some("tools") => reader.array(param, &mut |reader, param, _| read_model_of(facts, reader, param)),
             _ => Ok(()),
         })
     })
+}
+
+/// Reads the type of a tool: ASCII letters, digits, and `_ - .`.
+pub(crate) fn tool_type<'a>(reader: &mut Reader<'a>, param: Param<'_>) -> Result<&'a str> {
+    let name = reader.text(param)?;
+    let is_plain = name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte));
+    let name = std::str::from_utf8(name).ok().filter(|_| is_plain);
+    name.ok_or_else(|| BodyError::HiddenModels { param: param.to_text() })
 }
 
 /// Reads a name, an object with `model`, or an object of lists by the name of the model that they replace.
@@ -153,10 +166,7 @@ fn read_fallback(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -
 }
 
 fn model_name(reader: &mut Reader<'_>, param: Param<'_>) -> Result<Box<str>> {
-    if reader.peek()? != b'"' {
-        return Err(BodyError::Type { param: param.to_text(), expected: "a string" });
-    }
-    name::parse_json(reader.string()?).ok_or_else(|| BodyError::ModelName { param: param.to_text() })
+    name::parse_json(reader.text(param)?).ok_or_else(|| BodyError::ModelName { param: param.to_text() })
 }
 
 #[cfg(test)]

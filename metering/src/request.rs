@@ -67,7 +67,7 @@ pub fn read_request<'a>(
 /// A body of another form than the route's, or one that another reader may read in another way. Nothing is sent then.
 pub fn read_facts(target: Target<'_>, form: &BodyForm, body: &[u8]) -> Result<Facts, BodyError> {
     let needs_body = target.source.needs_body();
-    let mut facts = match form {
+    let facts = match form {
         _ if body.is_empty() => {
             if needs_body {
                 return Err(BodyError::EmptyBody);
@@ -79,6 +79,11 @@ pub fn read_facts(target: Target<'_>, form: &BodyForm, body: &[u8]) -> Result<Fa
         BodyForm::Json => models::read(body)?,
         BodyForm::Multipart(boundary) => multipart::read(boundary, body)?,
     };
+    locate_models(target, facts)
+}
+
+/// Adds the models of the target to those of the body, and makes that of the source the main one.
+pub(crate) fn locate_models(target: Target<'_>, mut facts: Facts) -> Result<Facts, BodyError> {
     let mut other = target.query.map_or(Ok(None), query::model)?;
     let main = match target.source {
         ModelSource::Body | ModelSource::Multipart => facts.model.take(),

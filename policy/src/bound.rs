@@ -26,52 +26,31 @@
 
 mod fixed;
 mod input;
+mod options;
 mod rates;
+mod request;
 mod text;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+pub use request::{BoundRequest, Unbounded};
 
-use self::{rates::Rates, text::TextCost};
+use std::{sync::Arc, time::Duration};
+
+use self::text::{LEAST_OUTPUT, TextCost, USUAL_OUTPUT};
 use crate::{
     body_edits::BodyEdits,
-    demand::{Demand, HostedKind, HostedTool, ServiceTier, Stream},
+    demand::{Demand, ServiceTier, Stream},
     endpoint::Endpoint,
-    limits::Limits,
     prices::{ModelPrices, PriceTable},
     tier::Tier,
     usage::Usage,
     usd::Usd,
 };
 
-/// Output tokens of the usual size of an answer: up to them a request is granted first, and they count for the tokens per minute.
-const USUAL_OUTPUT: u32 = 4_096;
-
-/// The fewest output tokens that are of use.
-const LEAST_OUTPUT: u32 = 1_024;
-
 /// Bytes of text per token in English, for an estimate.
 const BYTES_PER_TOKEN: u64 = 4;
 
 /// The name of a model that is not in the price table. Names that a client chose are neither stored nor shown.
 const OTHER: &str = "other";
-
-/// A request whose cost is bounded.
-#[derive(Clone, Copy, Debug)]
-pub struct BoundRequest<'a> {
-    /// What its body shows.
-    pub demand: &'a Demand,
-    /// Its model.
-    pub model: Option<&'a str>,
-    /// The limits of its user.
-    pub limits: &'a Limits,
-    /// The price table.
-    pub prices: &'a Arc<PriceTable>,
-    /// Whether the upstream is OpenAI or its AI Gateway.
-    pub is_openai: bool,
-    /// The tokens of the response that `previous_response_id` names, input and output, if they are known and its model is
-    /// the same.
-    pub hidden_tokens: Option<u64>,
-}
 
 /// The upper bound of a request's cost.
 #[derive(Clone, Debug)]
@@ -96,23 +75,6 @@ enum Cost {
     Text(Box<TextCost>),
 }
 
-/// Why the cost of a request has no bound.
-// Exhaustive: the gate has an error response for each.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Unbounded {
-    /// The model has no price, or the table lacks the size that bounds it.
-    Model,
-    /// An option has no bound.
-    Option {
-        /// `error.param`.
-        param: Cow<'static, str>,
-        /// A sentence: what to leave out or to send instead.
-        advice: &'static str,
-    },
-    /// The route has no bound.
-    Route,
-}
-
 impl Bound {
     /// Computes the bound.
     ///
@@ -131,14 +93,14 @@ impl Bound {
             tokens: 0,
             known_usage: known_usage(demand, entry.map(|(_, model)| model)),
             edits: BodyEdits {
-                sets_include_usage: demand.endpoint.has_output_cap() && demand.stream == Stream::Yes,
+                sets_include_usage: demand.endpoint.must_ask_usage() && demand.stream == Stream::Yes,
                 ..BodyEdits::default()
             },
             cost: Cost::Nothing,
         };
         let mut cap = demand.output_cap;
         if limits.is_restricted() && !demand.endpoint.is_free() {
-            check_options(&request)?;
+            options::check(&request)?;
             bound.edits.sets_default_tier =
                 request.is_openai && demand.endpoint.has_tiers() && demand.service_tier == ServiceTier::Auto;
             if demand.endpoint.has_output_cap() {
@@ -246,63 +208,4 @@ fn estimate_tokens(demand: &Demand, cap: Option<u64>) -> u32 {
     let usual = u64::from(USUAL_OUTPUT);
     let output = if demand.endpoint.has_output_cap() { cap.map_or(usual, |cap| cap.min(usual)) } else { 0 };
     u32::try_from(input.saturating_add(output)).unwrap_or(u32::MAX)
-}
-
-/// Refuses what a restricted user cannot use.
-fn check_options(request: &BoundRequest<'_>) -> Result<(), Unbounded> {
-    let demand = request.demand;
-    let extras = demand.extras();
-    if let Some(refused) = &extras.refused {
-        return Err(Unbounded::Option { param: refused.param.clone(), advice: refused.advice });
-    }
-    if demand.service_tier == ServiceTier::Unknown {
-        return Err(Unbounded::Option {
-            param: Cow::Borrowed("service_tier"),
-            advice: "Send 'default', 'flex' or 'priority'.",
-        });
-    }
-    let is_search = |name: &str| name.contains("-search-") || name.ends_with("-search");
-    if demand.endpoint.has_output_cap() && request.model.is_some_and(is_search) {
-        return Err(Unbounded::Option {
-            param: Cow::Borrowed("model"),
-            advice: "Choose a model that does not search the web by itself.",
-        });
-    }
-    let is_forced = |tool: &&HostedTool| tool.kind == HostedKind::Unbounded && extras.tools.is_forced(tool);
-    match extras.tools.hosted.iter().find(is_forced) {
-        Some(tool) => Err(forced_tool(tool)),
-        None => Ok(()),
-    }
-}
-
-/// A tool that has no bound, and cannot be removed.
-fn forced_tool(tool: &HostedTool) -> Unbounded {
-    Unbounded::Option {
-        param: Cow::Owned(format!("tools[{}].type", tool.index)),
-        advice: "Leave out this tool, and 'tool_choice' for it.",
-    }
-}
-
-/// The tiers that may apply, of which the dearest counts. The second one can be the first.
-fn tiers(request: &BoundRequest<'_>, model: &ModelPrices) -> [Tier; 2] {
-    let has_row = |tier| model.rows().any(|(row, _)| row.tier == tier);
-    let other = match request.demand.service_tier {
-        ServiceTier::Named(tier) => tier,
-        // The settings of a project behind another service are unknown.
-        ServiceTier::Auto if !request.is_openai && has_row(Tier::Priority) => Tier::Priority,
-        ServiceTier::Auto | ServiceTier::Unknown => Tier::Standard,
-    };
-    [Tier::Standard, other]
-}
-
-/// Returns the dearest prices of a token, if the input has at most so many.
-fn rates(request: &BoundRequest<'_>, model: &ModelPrices, most_input: u64) -> Result<Rates, Unbounded> {
-    let [standard, other] = tiers(request, model);
-    let find = |tier| Rates::dearest(request, model, tier, most_input);
-    let standard = find(standard).ok_or(Unbounded::Model)?;
-    let other = find(other).ok_or(Unbounded::Option {
-        param: Cow::Borrowed("service_tier"),
-        advice: "Leave it out, because this tier has no price for this model.",
-    })?;
-    Ok(standard.max(other))
 }

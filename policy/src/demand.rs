@@ -62,6 +62,7 @@ pub struct Extras {
 }
 
 /// Whether a response is a stream.
+// Exhaustive, as the enums below: the bound decides on each.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Stream {
     /// It is not.
@@ -112,7 +113,7 @@ pub struct Tools {
     pub hosted: Vec<HostedTool>,
     /// How many the client runs.
     pub of_client: u64,
-    /// How many of all have a description that the upstream adds to the input.
+    /// How many of these the upstream describes to the model, as those that it runs.
     pub described: u64,
     /// `max_tool_calls`.
     pub max_calls: Option<u64>,

@@ -41,6 +41,11 @@ impl Endpoint {
         matches!(self, Self::InputTokens | Self::Moderations)
     }
 
+    /// Whether a stream reports its usage only if the request asks for it: `stream_options.include_usage`.
+    pub(crate) const fn must_ask_usage(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+
     /// Whether the body has `service_tier`, and a project can have a default for it.
     pub(crate) const fn has_tiers(self) -> bool {
         matches!(self, Self::ChatCompletions | Self::Responses)

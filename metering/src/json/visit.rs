@@ -15,6 +15,18 @@ impl<'a> Reader<'a> {
     /// A key that another reader could take for one of `fields`: one that stands twice, has an escape or a character that is
     /// not ASCII, or differs in case only.
     pub(crate) fn object(&mut self, param: Param<'_>, fields: &[&'static str], visit: Visit<'_, 'a>) -> Result<()> {
+        self.object_with_null(param, fields, &mut |reader, param, field| {
+            if field.is_some() && reader.peek()? == b'n' { Ok(()) } else { visit(reader, param, field) }
+        })
+    }
+
+    /// The same, but visits each `null` too.
+    pub(crate) fn object_with_null(
+        &mut self,
+        param: Param<'_>,
+        fields: &[&'static str],
+        visit: Visit<'_, 'a>,
+    ) -> Result<()> {
         self.enter(b'{', param, "an object")?;
         let mut seen = 0_u64;
         let mut is_end = self.take(b'}');
@@ -57,9 +69,7 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, param: Param<'_>, field: Option<&'static str>, visit: Visit<'_, 'a>) -> Result<()> {
         let start = self.rest.len();
-        if field.is_none() || self.peek()? != b'n' {
-            visit(self, param, field)?;
-        }
+        visit(self, param, field)?;
         if self.rest.len() == start { self.skip() } else { Ok(()) }
     }
 

@@ -20,15 +20,14 @@ pub(super) struct Fields([Option<Box<str>>; READ.len()]);
 impl Fields {
     pub(super) fn add(&mut self, part: &Part<'_>) -> Result<(), BodyError> {
         for ((field, param), place) in READ.iter().copied().zip(&mut self.0) {
-            let param = Cow::Borrowed(param);
             if part.name == field {
-                if place.replace(model_name(part, param.clone())?).is_some() {
-                    return Err(BodyError::DuplicateField { param });
+                if place.replace(model_name(part, param)?).is_some() {
+                    return Err(BodyError::DuplicateField { param: Cow::Borrowed(param) });
                 }
                 return Ok(());
             }
             if letters(part.name).eq(letters(field)) {
-                return Err(BodyError::FieldSpelling { param });
+                return Err(BodyError::FieldSpelling { param: Cow::Borrowed(param) });
             }
         }
         let base = part.name.split(['[', '.']).next().unwrap_or_default();
@@ -56,11 +55,16 @@ impl Fields {
     }
 }
 
-fn model_name(part: &Part<'_>, param: Cow<'static, str>) -> Result<Box<str>, BodyError> {
+fn model_name(part: &Part<'_>, param: &'static str) -> Result<Box<str>, BodyError> {
+    name::parse(plain_text(part, param)?).ok_or(BodyError::ModelName { param: Cow::Borrowed(param) })
+}
+
+/// Returns the content of a part that is no file.
+pub(super) fn plain_text<'a>(part: &Part<'a>, param: &'static str) -> Result<&'a [u8], BodyError> {
     if part.is_file || !part.content_type.is_none_or(is_plain_text) {
-        return Err(BodyError::Type { param, expected: "plain text" });
+        return Err(BodyError::Type { param: Cow::Borrowed(param), expected: "plain text" });
     }
-    name::parse(part.content).ok_or(BodyError::ModelName { param })
+    Ok(part.content)
 }
 
 /// Whether a media type is `text/plain` in UTF-8 or ASCII.
@@ -76,6 +80,6 @@ fn is_plain_text(content_type: &str) -> bool {
 }
 
 /// The letters and digits of a name, in lower case.
-fn letters(name: &str) -> impl Iterator<Item = u8> {
+pub(super) fn letters(name: &str) -> impl Iterator<Item = u8> {
     name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
 }

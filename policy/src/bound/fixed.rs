@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    BoundRequest, Unbounded,
     rates::{Atto, Rates, pico, to_atto, to_usd},
+    request::{BoundRequest, Unbounded},
 };
 use crate::{
     endpoint::Endpoint,
@@ -53,7 +53,7 @@ fn embeddings(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Usd, Un
     }
     let tokens = request.demand.text_bytes;
     let tokens = if request.is_openai { tokens.min(EMBEDDINGS_MAX) } else { tokens };
-    let rates = super::rates(request, model, tokens)?;
+    let rates = Rates::of_request(request, model, tokens)?;
     Ok(to_usd(times(tokens, rates.input)))
 }
 
@@ -62,7 +62,7 @@ fn pictures(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Usd, Unbo
     let each = picture(request, model)?;
     let edited = extras.pictures.count.saturating_mul(EDITED_PICTURE_TOKENS);
     let input = demand.text_bytes.saturating_add(edited);
-    let rates = super::rates(request, model, input)?;
+    let rates = Rates::of_request(request, model, input)?;
     let partial = times(extras.partial_pictures.saturating_mul(PARTIAL_PICTURE_TOKENS), rates.output);
     let output = times(demand.choices, each.saturating_add(partial));
     Ok(to_usd(output.saturating_add(times(input, rates.input))))
@@ -118,7 +118,7 @@ fn audio(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Usd, Unbound
 fn tokens(request: &BoundRequest<'_>, model: &ModelPrices, input: u64) -> Result<Atto, Unbounded> {
     let output = model.max_output.ok_or(Unbounded::Model)?;
     let input = model.max_input.map_or(input, |largest| input.min(largest.into()));
-    let Rates { input: input_price, output: output_price } = super::rates(request, model, input)?;
+    let Rates { input: input_price, output: output_price } = Rates::of_request(request, model, input)?;
     Ok(times(input, input_price).saturating_add(times(output.into(), output_price)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{BoundRequest, Unbounded};
+use super::request::{BoundRequest, Unbounded};
 use crate::{demand::Pictures, endpoint::Endpoint, prices::ModelPrices};
 
 /// Tokens of a picture of models that cut it into at most eight tiles: 85 + 8 × 170.
@@ -17,14 +17,20 @@ const HALF_TOKENS_PER_PATCH: u64 = 5;
 /// Tokens of the description that the upstream adds for a tool of its own.
 const DESCRIPTION_TOKENS: u64 = 4_096;
 
-/// Returns the most tokens of the input, in one pass.
-pub(super) fn most_tokens(request: &BoundRequest<'_>, name: &str, model: &ModelPrices) -> Result<u64, Unbounded> {
+/// Returns the most tokens of the input, in one pass, with so many tools that the upstream runs.
+pub(super) fn most_tokens(
+    request: &BoundRequest<'_>,
+    name: &str,
+    model: &ModelPrices,
+    hosted_tools: usize,
+) -> Result<u64, Unbounded> {
     let extras = request.demand.extras();
+    let described = extras.tools.described.saturating_add(hosted_tools.try_into().unwrap_or(u64::MAX));
     let visible = request
         .demand
         .text_bytes
         .saturating_add(picture_tokens(name, extras.pictures))
-        .saturating_add(extras.tools.described.saturating_mul(DESCRIPTION_TOKENS));
+        .saturating_add(described.saturating_mul(DESCRIPTION_TOKENS));
     let largest = model.max_input.map(u64::from);
     let hidden = |param: Cow<'static, str>| {
         largest.ok_or(Unbounded::Option {

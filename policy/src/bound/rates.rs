@@ -1,8 +1,8 @@
 //! The dearest prices of a token.
 
-use super::BoundRequest;
+use super::request::{BoundRequest, Unbounded};
 use crate::{
-    demand::CacheTime,
+    demand::{CacheTime, ServiceTier},
     prices::{ModelPrices, TokenKind, TokenPrices, cost::TWO_FACTORS},
     tier::Tier,
     usd::Usd,
@@ -28,13 +28,22 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Returns the highest prices of all rows that may apply to a tier. `None`: there is no row.
-    pub(super) fn dearest(
+    /// Returns the dearest prices of a token, if the input has at most so many.
+    pub(super) fn of_request(
         request: &BoundRequest<'_>,
         model: &ModelPrices,
-        tier: Tier,
         most_input: u64,
-    ) -> Option<Self> {
+    ) -> Result<Self, Unbounded> {
+        let [standard, other] = tiers(request, model);
+        let find = |tier| Self::dearest(request, model, tier, most_input);
+        let standard = find(standard).ok_or(Unbounded::Model)?;
+        let other = find(other)
+            .ok_or(Unbounded::option("service_tier", "Leave it out, because this tier has no price for this model."))?;
+        Ok(standard.max(other))
+    }
+
+    /// Returns the highest prices of all rows that may apply to a tier. `None`: there is no row.
+    fn dearest(request: &BoundRequest<'_>, model: &ModelPrices, tier: Tier, most_input: u64) -> Option<Self> {
         let prices = request.prices;
         let regional = u128::from(prices.regional_factor(model));
         let mut dearest = Self::default();
@@ -76,9 +85,21 @@ impl Rates {
     }
 
     /// Returns the higher of each.
-    pub(super) fn max(self, other: Self) -> Self {
+    fn max(self, other: Self) -> Self {
         Self { input: self.input.max(other.input), output: self.output.max(other.output) }
     }
+}
+
+/// The tiers that may apply, of which the dearest counts. The second one can be the first.
+fn tiers(request: &BoundRequest<'_>, model: &ModelPrices) -> [Tier; 2] {
+    let has_row = |tier| model.rows().any(|(row, _)| row.tier == tier);
+    let other = match request.demand.service_tier {
+        ServiceTier::Named(tier) => tier,
+        // The settings of a project behind another service are unknown.
+        ServiceTier::Auto if !request.is_openai && has_row(Tier::Priority) => Tier::Priority,
+        ServiceTier::Auto | ServiceTier::Unknown => Tier::Standard,
+    };
+    [Tier::Standard, other]
 }
 
 /// A price is never negative.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    BoundRequest, LEAST_OUTPUT, USUAL_OUTPUT, Unbounded, forced_tool, input,
+    input,
     rates::{Atto, Rates, to_atto, to_usd},
+    request::{BoundRequest, Unbounded},
 };
 use crate::{
     body_edits::{BodyEdits, OutputCap},
@@ -13,6 +14,12 @@ use crate::{
     prices::{ModelPrices, PriceTable},
     usd::Usd,
 };
+
+/// Output tokens of the usual size of an answer: up to them a request is granted first, and they count for the tokens per minute.
+pub(super) const USUAL_OUTPUT: u32 = 4_096;
+
+/// The fewest output tokens that are of use.
+pub(super) const LEAST_OUTPUT: u32 = 1_024;
 
 /// The most output of a model whose size is not listed: the largest that is listed.
 const LARGEST_OUTPUT: u32 = 128_000;
@@ -98,9 +105,12 @@ pub(super) fn bound(
         edits.max_tool_calls = Some(DEFAULT_CALLS).filter(|_| is_open && has_bounded);
         return Ok((cap, None));
     };
-    let most_input = input::most_tokens(request, name, model)?;
-    let rates = super::rates(request, model, most_input)?;
-    let calls = calls(request, model, most_input, edits)?;
+    let hosted = extras.tools.hosted.len();
+    let calls = calls(request, model, input::most_tokens(request, name, model, hosted)?, edits)?;
+    // Without a call the tools are removed, unless the client wants them there.
+    let hosted = if extras.tools.max_calls == Some(0) { hosted } else { 0 };
+    let most_input = input::most_tokens(request, name, model, hosted)?;
+    let rates = Rates::of_request(request, model, most_input)?;
     let choices = request.demand.choices;
     let text = TextCost {
         plain: Line::new(most_input, rates),
@@ -164,7 +174,7 @@ fn calls(
     let is_bounded = |tool: &&HostedTool| tool.kind != HostedKind::Unbounded && model.max_input.is_some();
     remove(edits, tools.hosted.iter().filter(|tool| !is_bounded(tool)));
     if let Some(tool) = tools.hosted.iter().find(|tool| !is_bounded(tool) && tools.is_forced(tool)) {
-        return Err(forced_tool(tool));
+        return Err(Unbounded::forced_tool(tool));
     }
     let bounded: Vec<_> = tools.hosted.iter().filter(is_bounded).cloned().collect();
     let asked = tools.max_calls.map(|calls| u32::try_from(calls).unwrap_or(u32::MAX));
@@ -173,7 +183,7 @@ fn calls(
         return Ok(None);
     }
     let pass = u64::from(model.max_input.unwrap_or_default());
-    let rates = super::rates(request, model, pass.saturating_mul(most.into()).saturating_add(most_input))?;
+    let rates = Rates::of_request(request, model, pass.saturating_mul(most.into()).saturating_add(most_input))?;
     let price = bounded.iter().map(|tool| call_price(request.prices, model, tool.kind)).max().unwrap_or_default();
     Ok(Some(Calls {
         line: Line::new(most_input, rates),

@@ -1,0 +1,122 @@
+//! The changes of a body, as bytes to replace.
+
+use std::ops::Range;
+
+use sparekey_policy::{BodyEdits, Endpoint, OutputCap};
+
+use crate::demand::{EDITED, Members, Place, Places, cap_fields};
+
+/// A change of a body: `text` replaces the bytes of `range`, which may be empty.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Splice {
+    /// The bytes that are replaced.
+    pub range: Range<usize>,
+    /// What takes their place.
+    pub text: Box<[u8]>,
+}
+
+/// Returns the changes in the order of their ranges, which do not overlap.
+pub(crate) fn splices(endpoint: Endpoint, places: &Places, edits: &BodyEdits) -> Vec<Splice> {
+    let Some(root) = places.root.filter(|_| !edits.is_empty()) else { return Vec::new() };
+    let mut changes = Changes { places, splices: Vec::new(), new_members: String::new() };
+    if let Some(cap) = edits.output_cap() {
+        changes.lower(endpoint, cap);
+    }
+    if edits.sets_default_tier() {
+        changes.set("service_tier", "\"default\"");
+    }
+    if let Some(calls) = edits.max_tool_calls() {
+        changes.set("max_tool_calls", &calls.to_string());
+    }
+    if edits.sets_include_usage() {
+        changes.include_usage();
+    }
+    changes.remove_tools(edits.removed_indexes());
+    let Changes { mut splices, new_members, .. } = changes;
+    if !new_members.is_empty() {
+        splices.push(insertion(root, &new_members));
+    }
+    splices.sort_unstable_by_key(|splice| splice.range.start);
+    splices
+}
+
+struct Changes<'p> {
+    places: &'p Places,
+    splices: Vec<Splice>,
+    /// Members of the body that are put in, separated by commas.
+    new_members: String,
+}
+
+impl Changes<'_> {
+    /// Lowers each cap that is larger, or puts one in where there is none.
+    fn lower(&mut self, endpoint: Endpoint, cap: OutputCap) {
+        let caps = cap_fields(endpoint).iter().filter_map(|field| self.place(field));
+        let caps: Vec<_> = caps.filter_map(|place| Some((place.range.clone(), place.number?))).collect();
+        if caps.is_empty() {
+            return self.set(cap.field, &cap.tokens.to_string());
+        }
+        for (range, tokens) in caps {
+            if tokens > cap.tokens.into() {
+                self.replace(range, &cap.tokens.to_string());
+            }
+        }
+    }
+
+    /// Replaces the value of a field, or puts the field in.
+    fn set(&mut self, field: &str, value: &str) {
+        if let Some(place) = self.place(field) {
+            return self.replace(place.range.clone(), value);
+        }
+        if !self.new_members.is_empty() {
+            self.new_members.push(',');
+        }
+        for text in ["\"", field, "\":", value] {
+            self.new_members.push_str(text);
+        }
+    }
+
+    fn include_usage(&mut self) {
+        const MEMBER: &str = "\"include_usage\":true";
+        match (&self.places.include_usage, self.places.stream_options) {
+            (Some(value), _) => self.replace(value.clone(), "true"),
+            (None, Some(members)) => self.splices.push(insertion(members, MEMBER)),
+            (None, None) => self.set("stream_options", &format!("{{{MEMBER}}}")),
+        }
+    }
+
+    /// Removes items of `tools`, each with the comma before it, or behind it if no item before it stays.
+    fn remove_tools(&mut self, indexes: &[u32]) {
+        let tools = &self.places.tools;
+        let is_removed = |index: usize| u32::try_from(index).is_ok_and(|index| indexes.binary_search(&index).is_ok());
+        let mut kept_end = None;
+        for (index, tool) in tools.iter().enumerate() {
+            if !is_removed(index) {
+                kept_end = Some(tool.end);
+                continue;
+            }
+            let before = index.checked_sub(1).and_then(|index| tools.get(index));
+            let next = tools.get(index.saturating_add(1));
+            let range = match (kept_end, before, next) {
+                (Some(_), Some(before), _) => before.end..tool.end,
+                (_, _, Some(next)) => tool.start..next.start,
+                (_, _, None) => tool.clone(),
+            };
+            self.replace(range, "");
+        }
+    }
+
+    fn place(&self, field: &str) -> Option<&Place> {
+        let at = EDITED.iter().position(|name| *name == field)?;
+        self.places.fields.get(at)?.as_ref()
+    }
+
+    fn replace(&mut self, range: Range<usize>, text: &str) {
+        self.splices.push(Splice { range, text: text.as_bytes().into() });
+    }
+}
+
+/// Puts members in at the beginning of an object.
+fn insertion(members: Members, text: &str) -> Splice {
+    let comma = if members.is_empty { "" } else { "," };
+    Splice { range: members.start..members.start, text: format!("{text}{comma}").into_bytes().into() }
+}
