@@ -10,6 +10,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use sparekey_proxy::Proxy;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{listen, metrics::Metrics};
@@ -19,37 +20,39 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
+/// The server of the admin address.
 #[derive(Clone)]
-struct Admin {
-    metrics: Arc<Metrics>,
-    ready: watch::Receiver<bool>,
-}
-
-/// Listens and serves on the current runtime until it ends, also during a drain.
-pub(crate) fn start(address: SocketAddr, metrics: Arc<Metrics>, ready: watch::Receiver<bool>) -> io::Result<()> {
-    let listener = TcpListener::from_std(listen::bind(address, false)?)?;
-    tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
-    let admin = Admin { metrics, ready };
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = sparekey_net::accept(slice::from_ref(&listener)).await;
-            let admin = admin.clone();
-            let service = service_fn(move |request| {
-                let response = admin.respond(&request);
-                async { Ok::<_, Infallible>(response) }
-            });
-            let mut builder = http1::Builder::new();
-            builder.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    Ok(())
+pub(crate) struct Admin {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) proxy: Proxy,
+    pub(crate) ready: watch::Receiver<bool>,
 }
 
 impl Admin {
-    fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Listens and serves on the current runtime until it ends, also during a drain.
+    pub(crate) fn start(self, address: SocketAddr) -> io::Result<()> {
+        let listener = TcpListener::from_std(listen::bind(address, false)?)?;
+        tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = sparekey_net::accept(slice::from_ref(&listener)).await;
+                let admin = self.clone();
+                let service = service_fn(move |request| {
+                    let admin = admin.clone();
+                    async move { Ok::<_, Infallible>(admin.respond(&request).await) }
+                });
+                let mut builder = http1::Builder::new();
+                builder.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+                tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Ok(())
+    }
+
+    async fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let (status, content_type, text) = match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/metrics") => {
+                self.metrics.spending.report(&self.proxy.reports().await);
                 let (content_type, text) = self.metrics.text(request.headers());
                 (StatusCode::OK, content_type, text)
             }

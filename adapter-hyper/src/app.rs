@@ -3,12 +3,13 @@
 use std::{error::Error, mem, net::TcpListener, pin::pin, sync::Arc, time::SystemTime};
 
 use crate::{
-    admin,
+    admin::Admin,
     config::{
         loaded::{Loaded, Unvalidated},
         sources::Sources,
         temporary_key,
     },
+    ledger,
     listen::{self, HttpServer, PlaceLimits, Places, Server},
     metrics::{ConnectionMetrics, Metrics, ReloadMetrics},
     reload::Reloader,
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 use keygen::NewKey;
 use sparekey_core::Gate;
 use sparekey_proxy::{
-    Bounds, Proxy, Sink, Sinks, log,
+    Bounds, LedgerHandle, Proxy, Sink, Sinks, log,
     online_check::{self, Finding},
 };
 use sparekey_upstream::Upstream;
@@ -33,6 +34,7 @@ pub(crate) struct App {
     /// `None` if the upstream is plain HTTP.
     client_tls: Option<Arc<rustls::ClientConfig>>,
     temporary_key: Option<NewKey>,
+    ledger: LedgerHandle,
 }
 
 impl App {
@@ -59,7 +61,13 @@ impl App {
         }
         let client_tls = loaded.config.api_base().is_https().then(sparekey_upstream::client_tls).transpose();
         let client_tls = client_tls.map_err(|error| vec![error.to_string()])?;
-        Ok(Self { sources, loaded, client_tls, temporary_key })
+        let ledger = ledger::handle(&loaded.settings);
+        Ok(Self { sources, loaded, client_tls, temporary_key, ledger })
+    }
+
+    /// The ledger, which must be closed after the runtime.
+    pub(crate) fn ledger(&self) -> LedgerHandle {
+        self.ledger.clone()
     }
 
     /// The warnings and what is in force, for `sparekey check`.
@@ -118,14 +126,16 @@ impl App {
             reload_metrics.certificate_expires(tls.expires);
             Arc::new(ArcSwap::from_pointee(tls))
         });
-        if let Some(address) = settings.metrics_listen {
+        let metrics = settings.metrics_listen.map(|address| {
             let metrics = Arc::new(Metrics::new(log.dropped_lines(), &connection_metrics, &reload_metrics));
-            admin::start(address, Arc::clone(&metrics), state.ready.clone())
-                .map_err(|error| format!("cannot listen on {address}, METRICS_LISTEN: {error}"))?;
-            sinks.push(metrics);
-        }
+            sinks.push(Arc::clone(&metrics) as _);
+            (address, metrics)
+        });
         let scheme = if server_tls.is_some() { "https" } else { "http" };
         let upstream = config.api_base().to_string();
+        if config.keys().metered_users().next().is_some() {
+            ledger::open(&self.ledger);
+        }
         let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
         let max_connections = settings.max_connections.min(rlimits::max_clients());
         if max_connections < settings.max_connections {
@@ -152,8 +162,14 @@ impl App {
             metrics: reload_metrics,
         }
         .start();
+        let proxy = Proxy::new(gate, Sinks::new(sinks), bounds, self.ledger);
+        if let Some((address, metrics)) = metrics {
+            let admin = Admin { metrics, proxy: proxy.clone(), ready: state.ready.clone() };
+            let started = admin.start(address);
+            started.map_err(|error| format!("cannot listen on {address}, METRICS_LISTEN: {error}"))?;
+        }
         let server = Server {
-            proxy: Proxy::new(gate, Sinks::new(sinks), bounds),
+            proxy,
             http: HttpServer::new(server_tls, settings.client_timeouts, settings.max_head),
             upstream_timeouts: settings.upstream_timeouts,
             client_tls: self.client_tls,

@@ -10,6 +10,7 @@ mod app;
 mod commands;
 mod config;
 mod health;
+mod ledger;
 mod listen;
 mod metrics;
 mod prices;
@@ -61,9 +62,12 @@ fn main() -> ExitCode {
         println!("{}", app.summary());
         return if is_online { report(runtime.block_on(app.check_online())) } else { ExitCode::SUCCESS };
     }
+    let ledger = app.ledger();
     let result = runtime.block_on(app.run());
     // Dropping the runtime would wait for name lookups.
     runtime.shutdown_background();
+    // Requests that were cut are settled until here.
+    ledger::close(&ledger);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -2,6 +2,7 @@
 //! text format.
 
 mod classic_text;
+mod spending;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::ACCEPT};
@@ -22,7 +23,9 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use sparekey_core::Keyring;
-use sparekey_proxy::{End, RequestRecord, Sink};
+use sparekey_proxy::{End, RequestRecord, Settlement, Sink};
+
+use self::spending::SpendingMetrics;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -44,6 +47,7 @@ pub(crate) struct Metrics {
     dropped_lines: Arc<AtomicU64>,
     sent: Family<UserLabels, Counter>,
     upstream_head: Histogram,
+    pub(crate) spending: SpendingMetrics,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -153,6 +157,8 @@ impl Metrics {
     pub(crate) fn new(dropped_lines: Arc<AtomicU64>, connections: &ConnectionMetrics, reloads: &ReloadMetrics) -> Self {
         let mut registry = Registry::with_prefix("sparekey");
         reloads.register(&mut registry);
+        let spending = SpendingMetrics::default();
+        spending.register(&mut registry);
         registry.register("connections_open", "Open connections of clients", connections.open.clone());
         let help = "Connections of clients that were closed to keep a bound, by the setting";
         registry.register("connections_closed", help, connections.closed.clone());
@@ -195,6 +201,7 @@ impl Metrics {
             dropped_lines,
             sent,
             upstream_head,
+            spending,
         }
     }
 
@@ -238,6 +245,14 @@ impl Sink for Metrics {
 
     fn dropped_headers(&self, count: usize) {
         self.dropped_headers.inc_by(count as u64);
+    }
+
+    fn settled(&self, settlement: &Settlement<'_>) {
+        self.spending.settled(settlement);
+    }
+
+    fn ledger_called(&self, time: Duration, is_ok: bool) {
+        self.spending.ledger_called(time, is_ok);
     }
 
     fn finished(&self, request: &RequestRecord, _: End) {

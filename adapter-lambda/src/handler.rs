@@ -7,7 +7,7 @@ use http::{Request, Response, response::Parts};
 use http_body_util::Full;
 use rustls::ClientConfig;
 use sparekey_core::{ConfigError, Exchange, Rejection, UpstreamFailure};
-use sparekey_proxy::{AccessLog, Admitted, Body, BodySizes, Bounds, Decision, Outcome, Proxy, Sinks};
+use sparekey_proxy::{AccessLog, Admitted, Body, BodySizes, Bounds, Decision, LedgerHandle, Outcome, Proxy, Sinks};
 use tokio::{
     sync::OnceCell,
     task::yield_now,
@@ -89,7 +89,7 @@ impl Handler {
         settings::unused(self.get).for_each(|warning| tracing::warn!("{warning}"));
         let users = ReloadedUsers::init(self.get, secrets, SystemTime::now()).await?;
         let upstream = FreezeAwareUpstream::new(Arc::clone(&self.tls), settings.timeouts);
-        let proxy = Proxy::new(users.gate(), self.sinks.clone(), BOUNDS);
+        let proxy = Proxy::new(users.gate(), self.sinks.clone(), BOUNDS, LedgerHandle::none());
         Ok(Service { users, proxy, upstream, mode: settings.mode })
     }
 }
@@ -109,6 +109,7 @@ impl Service {
                 Ok((admitted, body)) => self.send(admitted, body, deadline).await,
                 Err(response) => (*response, None),
             },
+            Decision::Usage(lookup) => (self.proxy.usage(lookup).await, None),
         };
         Ok(match self.mode {
             Mode::Stream => {
@@ -193,7 +194,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let users = runtime.block_on(ReloadedUsers::init(settings, HashMap::new(), SystemTime::now())).unwrap();
         let service = Service {
-            proxy: Proxy::new(users.gate(), Sinks::new(Vec::new()), BOUNDS),
+            proxy: Proxy::new(users.gate(), Sinks::new(Vec::new()), BOUNDS, LedgerHandle::none()),
             users,
             upstream: FreezeAwareUpstream::new(sparekey_upstream::client_tls().unwrap(), timeouts),
             mode: Mode::Buffer,

@@ -99,7 +99,7 @@ impl ApiBase {
             return Err(ApiBaseError::Endpoint);
         }
         let base = Self { scheme, authority, path: path.to_owned() };
-        let needs_tls = base.is_openai() || base.is_ai_gateway();
+        let needs_tls = base.is_openai_or_gateway();
         if needs_tls && !base.is_https() { Err(ApiBaseError::PlainHttp) } else { Ok(base) }
     }
 
@@ -161,7 +161,19 @@ impl ApiBase {
 
     /// Whether the host is OpenAI's API.
     pub(crate) fn is_openai(&self) -> bool {
-        self.authority.host().eq_ignore_ascii_case(OPENAI)
+        self.authority.host().eq_ignore_ascii_case(OPENAI) || self.has_data_residency()
+    }
+
+    /// Whether the upstream is OpenAI, directly or through its AI Gateway.
+    pub(crate) fn is_openai_or_gateway(&self) -> bool {
+        self.is_openai() || self.is_ai_gateway()
+    }
+
+    /// Whether the host is one of a region
+    /// ([data residency](https://platform.openai.com/docs/guides/your-data#data-residency-controls)): `eu.api.openai.com`.
+    pub(crate) fn has_data_residency(&self) -> bool {
+        let host = self.authority.host().to_ascii_lowercase();
+        host.strip_suffix(OPENAI).is_some_and(|region| region.len() > 1 && region.ends_with('.'))
     }
 
     /// An authority in lower case, without the scheme's default port

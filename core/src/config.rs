@@ -1,6 +1,9 @@
 //! Reads the settings: a validated [`Config`], or all problems at once.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue, header};
+use sparekey_policy::PriceTable;
 
 use crate::{
     api_base::ApiBase,
@@ -88,6 +91,8 @@ pub struct Config {
     pub(crate) origins: AllowedOrigins,
     pub(crate) routes: OpenRoutes,
     pub(crate) pass_headers: PassHeaders,
+    /// `None` on a platform that meters no user.
+    pub(crate) prices: Option<Arc<PriceTable>>,
     /// `USERS` has no valid value, so that any key may have limits. `keys` is empty.
     pub(crate) has_unknown_users: bool,
     warnings: Vec<ConfigWarning>,
@@ -179,7 +184,7 @@ impl Config {
             problems.push(Problem::AllowedOrigins { position });
             AllowedOrigins::default()
         });
-        let is_openai = api_base.is_openai() || api_base.is_ai_gateway();
+        let is_openai = api_base.is_openai_or_gateway();
         let routes = OpenRoutes::parse(text("ROUTES").as_deref(), is_openai).unwrap_or_else(|errors| {
             problems.extend(errors.into_iter().map(Problem::Routes));
             OpenRoutes::default()
@@ -212,9 +217,17 @@ impl Config {
             origins,
             routes,
             pass_headers,
+            prices: None,
             has_unknown_users,
             warnings,
         })
+    }
+
+    /// Sets the prices of metered requests. Data residency has a factor, if the upstream is such a host of OpenAI.
+    #[must_use]
+    pub fn with_prices(self, prices: PriceTable) -> Self {
+        let is_regional = self.api_base.has_data_residency();
+        Self { prices: Some(Arc::new(prices.with_data_residency(is_regional))), ..self }
     }
 
     /// Returns the settings that are probably mistakes. The owner should see them at the start.

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use sparekey_policy::Rates;
 
 use crate::{
+    budget_headers::BudgetHeaders,
     cors::Cors,
     failure::UpstreamFailure,
     gate::Gate,
@@ -32,10 +33,21 @@ pub struct Exchange {
     /// In front of `/v1` in `location`; usually empty.
     pub(crate) prefix: Box<str>,
     pub(crate) is_websocket: bool,
+    /// Boxed, so that requests of users without limits don't reserve room for it.
+    pub(crate) limited: Option<Box<LimitedExchange>>,
+}
+
+/// What the response to a user with limits needs.
+#[derive(Debug, Default)]
+pub(crate) struct LimitedExchange {
     /// The user's remaining rates.
-    pub(crate) rates: Option<Box<Rates>>,
+    pub(crate) rates: Option<Rates>,
     /// The method, if the response is a list of models, of which the user may use some only.
     pub(crate) lists_models: Option<Method>,
+    /// Headers for a metered user.
+    pub(crate) budget: Option<BudgetHeaders>,
+    /// Whether a part of the body is removed, so that the upstream's length is not the client's.
+    pub(crate) changes_body: bool,
 }
 
 impl Exchange {
@@ -117,7 +129,7 @@ impl Exchange {
     /// [`filtered_models`](Self::filtered_models). `head` is filtered.
     #[must_use]
     pub fn filters_models(&self, head: &response::Parts) -> bool {
-        self.lists_models.as_ref().is_some_and(|method| *method != Method::HEAD) && head.status.is_success()
+        self.lists_models().is_some_and(|method| *method != Method::HEAD) && head.status.is_success()
     }
 
     /// Returns whether the user may use this model.
@@ -157,8 +169,20 @@ impl Exchange {
         self.add_rates(Rejection::new(RejectionKind::ApiKeyRefused, self.cors.clone()).with_request_id(request_id))
     }
 
+    pub(crate) fn limited(&mut self) -> &mut LimitedExchange {
+        self.limited.get_or_insert_default()
+    }
+
+    pub(crate) fn rates(&self) -> Option<&Rates> {
+        self.limited.as_ref()?.rates.as_ref()
+    }
+
+    fn lists_models(&self) -> Option<&Method> {
+        self.limited.as_ref()?.lists_models.as_ref()
+    }
+
     pub(crate) fn add_rates(&self, rejection: Rejection) -> Rejection {
-        match self.rates.as_deref() {
+        match self.rates() {
             Some(rates) => rejection.with_rates(*rates),
             None => rejection,
         }
@@ -166,11 +190,8 @@ impl Exchange {
 
     fn filter(&self, mut head: response::Parts) -> response::Parts {
         headers::strip_response(&mut head.headers, &self.secrets());
-        if self.lists_models == Some(Method::HEAD) && head.status.is_success() {
-            strip_whole_list(&mut head.headers);
-        }
-        if let Some(rates) = &self.rates {
-            rate_headers::set(&mut head.headers, rates);
+        if let Some(limited) = &self.limited {
+            limited.filter(&mut head);
         }
         self.rewrite_location(&mut head);
         self.cors.apply(&mut head.headers);
@@ -191,6 +212,24 @@ impl Exchange {
         let prefix = &self.prefix;
         if let Some(Ok(local)) = relative.map(|relative| HeaderValue::try_from(format!("{prefix}/v1{relative}"))) {
             head.headers.insert(header::LOCATION, local);
+        }
+    }
+}
+
+impl LimitedExchange {
+    #[cold]
+    fn filter(&self, head: &mut response::Parts) {
+        if self.lists_models == Some(Method::HEAD) && head.status.is_success() {
+            strip_whole_list(&mut head.headers);
+        }
+        if self.changes_body {
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
+        if let Some(rates) = &self.rates {
+            rate_headers::set(&mut head.headers, rates);
+        }
+        if let Some(budget) = &self.budget {
+            budget.set(&mut head.headers);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, Version, header, request};
-use sparekey_policy::{ModelSource, Rates, Timestamp};
+use sparekey_policy::{ModelSource, PriceTable, Timestamp};
 
 use crate::{
     access_key::AccessKey,
@@ -14,6 +14,7 @@ use crate::{
     credential,
     exchange::Exchange,
     failure::HeadFailure,
+    forward::Forward,
     front_page,
     grant::Grant,
     headers,
@@ -26,7 +27,7 @@ use crate::{
     request_head::RequestHead,
     routes::{self, METHODS},
     secret::Secret,
-    usage,
+    usage::{self, UsageReports},
 };
 
 /// Authorization of an
@@ -61,14 +62,6 @@ pub enum Admission {
     Usage(Box<UsageRequest>),
     /// Send this response to the client: a preflight, the front page, the health check.
     Reply(Response<ReplyBody>),
-}
-
-/// An admitted request. Only [`Gate::admit`] creates one.
-#[derive(Debug)]
-pub struct Forward {
-    head: request::Parts,
-    exchange: Exchange,
-    dropped: Vec<HeaderName>,
 }
 
 /// The access key of a request, which is valid, and its user.
@@ -132,7 +125,9 @@ impl Gate {
         if usage::is_request(head.parts()) {
             let headers = &head.parts().headers;
             return match caller.user.grant.clone() {
-                None => Ok(Admission::Reply(usage::reply(&caller.user, None, None, &cors).map(ReplyBody::from))),
+                None => Ok(Admission::Reply(
+                    usage::reply(&caller.user, None, &UsageReports::default(), &cors).map(ReplyBody::from),
+                )),
                 Some(grant) => UsageRequest::new(caller.user, grant, cors, || client(headers)).map(Admission::Usage),
             };
         }
@@ -233,15 +228,8 @@ impl Gate {
         }
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        let exchange = Exchange {
-            gate: Arc::clone(self),
-            key: user,
-            cors: cors.clone(),
-            prefix,
-            is_websocket,
-            rates: None,
-            lists_models: None,
-        };
+        let exchange =
+            Exchange { gate: Arc::clone(self), key: user, cors: cors.clone(), prefix, is_websocket, limited: None };
         Ok(Forward { head: parts, exchange, dropped })
     }
 
@@ -277,18 +265,18 @@ impl Gate {
             .and_then(|()| grant.check_expiry(&caller.user.digest, now))
             .and(if is_refused { Err(LimitRejection::WebSocket) } else { Ok(()) })
             .and_then(|()| grant.check_route(parts, path, head.decoded_path()));
-        let source = allowed.map_err(|limit| {
+        let needs = allowed.map_err(|limit| {
             limited::rejection(limit, is_responses_websocket, cors.clone()).with_key(caller.user.clone())
         })?;
         let filters_models = grant.filters_models(path);
         let may_have_body = may_have_body(parts);
-        let path = Box::from(if source == Some(ModelSource::Path) { path } else { "" });
+        let path = Box::from(if needs.source == Some(ModelSource::Path) { path } else { "" });
         let mut forward = self.forward(head, caller, cors)?;
         if filters_models {
             forward.filter_models();
         }
         let grant = Arc::clone(grant);
-        let check = ModelCheck { forward, grant, source, path, is_responses_websocket, may_have_body };
+        let check = ModelCheck { forward, grant, needs, path, is_responses_websocket, may_have_body };
         Ok(Admission::Limited(Box::new(Limited::new(check))))
     }
 
@@ -316,6 +304,10 @@ impl Gate {
         &self.config.api_key_header
     }
 
+    pub(crate) fn prices(&self) -> Option<&Arc<PriceTable>> {
+        self.config.prices.as_ref()
+    }
+
     /// The base URL of the upstream.
     pub(crate) fn api_base(&self) -> &ApiBase {
         &self.config.api_base
@@ -323,63 +315,6 @@ impl Gate {
 
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> + Clone {
         [&self.config.api_key, &self.config.gateway_token].into_iter().flatten().map(Secret::expose)
-    }
-}
-
-impl Forward {
-    /// Returns the headers of the client that were dropped and that an upstream may need. The owner should see each name
-    /// once; `PASS_HEADERS` passes it.
-    #[must_use]
-    pub fn dropped_headers(&self) -> &[HeaderName] {
-        &self.dropped
-    }
-
-    /// Returns the error response to a user with too many open requests. Drop this request then.
-    #[must_use]
-    pub fn reject_too_many_requests(&self) -> Rejection {
-        Rejection::new(RejectionKind::TooManyRequests, self.exchange.cors.clone()).with_key(self.key().clone())
-    }
-
-    /// Returns the access key's digest and its user.
-    #[must_use]
-    pub fn key(&self) -> &UserKey {
-        &self.exchange.key
-    }
-
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.exchange.gate
-    }
-
-    pub(crate) fn head(&self) -> &request::Parts {
-        &self.head
-    }
-
-    pub(crate) fn cors(&self) -> &Cors {
-        &self.exchange.cors
-    }
-
-    /// Makes the response a whole list of models without an encoding, which is read.
-    fn filter_models(&mut self) {
-        self.exchange.lists_models = Some(self.head.method.clone());
-        self.head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for name in [header::RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE] {
-            self.head.headers.remove(name);
-        }
-    }
-
-    pub(crate) fn with_rates(mut self, rates: Rates) -> Self {
-        self.exchange.rates = Some(Box::new(rates));
-        self
-    }
-
-    pub(crate) fn add_rates(&self, rejection: Rejection) -> Rejection {
-        self.exchange.add_rates(rejection)
-    }
-
-    /// Returns the head to send, with an absolute URI, and the state that its response needs.
-    #[must_use]
-    pub fn into_parts(self) -> (request::Parts, Exchange) {
-        (self.head, self.exchange)
     }
 }
 

@@ -1,18 +1,19 @@
 //! One user of the users file: expiry, networks, routes, models, upstream key.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, request};
-use sparekey_policy::{Limits, ModelSource, Timestamp, User};
+use sparekey_policy::{Endpoint, Limits, ModelSource, Timestamp, User};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
     access_key::KeyDigest,
-    headers::{ORGANIZATION, PROJECT},
+    headers::{self, OPENAI_BETA, ORGANIZATION, PROJECT},
     limit_rejection::LimitRejection,
     open_routes::OpenRoutes,
-    routes,
+    routes::{self, Cost, Route},
     secret::Secret,
+    spending_rejection::SpendingRejection,
 };
 
 /// The routes of a user with `routes = "unlimited"`.
@@ -21,14 +22,31 @@ const ALL_ROUTES: &str = "all";
 /// Characters of the models that an error response lists.
 const MODELS_MAX: usize = 500;
 
+/// Opens more requests than the body shows
+/// ([`openai-beta`](https://platform.openai.com/docs/guides/responses-multi-agent)).
+const MULTI_AGENT: &str = "responses_multi_agent";
+
 /// A user of the users file.
 #[derive(Debug)]
 pub(crate) struct Grant {
     user: User,
+    /// The limits on requests, whose state is in memory: they are checked before a body is read.
+    place_limits: Limits,
+    /// The limits on usage, whose state is in the ledger; `None` if the user is not metered.
+    ledger_limits: Option<Arc<Limits>>,
     routes: OpenRoutes,
     /// The upstream key of this user's own.
     api_key: Option<Secret>,
     project: Option<HeaderValue>,
+}
+
+/// What must be read of a request on a route that is open for the user.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Needs {
+    /// Where the request names its model. `None`: nothing must be read.
+    pub(crate) source: Option<ModelSource>,
+    /// The endpoint of a request that is metered.
+    pub(crate) endpoint: Option<Endpoint>,
 }
 
 impl Grant {
@@ -44,15 +62,27 @@ impl Grant {
                 .and_then(|project| HeaderValue::from_str(project.expose()).ok())
                 .ok_or("openai_project must consist of visible ASCII characters, without spaces")
         });
-        Ok(Self { project: project.transpose()?, user, routes, api_key })
+        let mut place_limits = Limits::none(Arc::clone(&user.limits.zone));
+        place_limits.requests_per_minute = user.limits.requests_per_minute;
+        place_limits.concurrent_requests = user.limits.concurrency().and_then(NonZeroU32::new);
+        let ledger_limits = user.limits.is_metered().then(|| {
+            let mut limits = user.limits.clone();
+            limits.requests_per_minute = None;
+            Arc::new(limits)
+        });
+        Ok(Self { project: project.transpose()?, place_limits, ledger_limits, user, routes, api_key })
     }
 
     pub(crate) fn user(&self) -> &User {
         &self.user
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.user.limits
+    pub(crate) fn place_limits(&self) -> &Limits {
+        &self.place_limits
+    }
+
+    pub(crate) fn ledger_limits(&self) -> Option<&Arc<Limits>> {
+        self.ledger_limits.as_ref()
     }
 
     pub(crate) fn api_key(&self) -> Option<&Secret> {
@@ -90,17 +120,61 @@ impl Grant {
     }
 
     /// Checks a route that is open for all users. `path` is below the API base; `decoded` is the whole path with all
-    /// escapes decoded. Returns where the request names its model, if the user may use some models only.
+    /// escapes decoded. Returns what must be read of the request.
     ///
     /// # Errors
-    /// [`LimitRejection::Route`], [`LimitRejection::HiddenModel`].
+    /// [`LimitRejection::Route`], [`LimitRejection::HiddenModel`], [`SpendingRejection::UnboundedRoute`],
+    /// [`SpendingRejection::Option`].
     pub(crate) fn check_route(
         &self,
         head: &request::Parts,
         path: &str,
         decoded: &[u8],
-    ) -> Result<Option<ModelSource>, LimitRejection> {
+    ) -> Result<Needs, LimitRejection> {
         let route = self.routes.check(&head.method, path, decoded).map_err(|_| LimitRejection::Route)?;
+        let endpoint = self.check_cost(head, route, decoded)?;
+        let source = match (self.check_model_source(head, route, decoded)?, endpoint) {
+            (None, Some(_)) => route.and_then(Route::model_source),
+            (source, _) => source,
+        };
+        Ok(Needs { source, endpoint })
+    }
+
+    /// Returns the endpoint of a request that is metered.
+    fn check_cost(
+        &self,
+        head: &request::Parts,
+        route: Option<&Route>,
+        decoded: &[u8],
+    ) -> Result<Option<Endpoint>, LimitRejection> {
+        let limits = &self.user.limits;
+        if !limits.is_metered() {
+            return Ok(None);
+        }
+        let cost = route.map_or(Cost::Unbounded, |route| route.cost);
+        if let Cost::Bounded(endpoint) = cost {
+            let is_multi_agent = |value: &HeaderValue| headers::contains(value.as_bytes(), MULTI_AGENT);
+            if limits.is_restricted() && head.headers.get_all(OPENAI_BETA).iter().any(is_multi_agent) {
+                let advice = "Remove it: the agents' requests have no highest cost.";
+                return Err(SpendingRejection::Option { param: OPENAI_BETA.as_str().into(), advice }.into());
+            }
+            return Ok(Some(endpoint));
+        }
+        // A tolerant upstream may find a route here that costs something.
+        let costs = || routes::tolerant_readings(&head.method, decoded).any(|route| route.cost != Cost::Free);
+        if limits.is_restricted() && (cost != Cost::Free || costs()) {
+            return Err(SpendingRejection::UnboundedRoute.into());
+        }
+        Ok(None)
+    }
+
+    /// Returns where the request names its model, if the user may use some models only.
+    fn check_model_source(
+        &self,
+        head: &request::Parts,
+        route: Option<&Route>,
+        decoded: &[u8],
+    ) -> Result<Option<ModelSource>, LimitRejection> {
         if self.user.models.is_none() {
             return Ok(None);
         }
@@ -121,7 +195,7 @@ impl Grant {
 
     /// Whether a WebSocket of the Responses API is refused: it carries many requests, which are not read.
     pub(crate) fn refuses_responses_websocket(&self) -> bool {
-        let limits = self.limits();
+        let limits = &self.user.limits;
         self.user.models.is_some() || limits.requests_per_minute.is_some() || limits.is_metered()
     }
 

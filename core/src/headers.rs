@@ -7,6 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 pub(crate) const PROJECT: HeaderName = HeaderName::from_static("openai-project");
 
+/// [Features that are not released](https://platform.openai.com/docs/api-reference).
+pub(crate) const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
+
 /// The headers whose whole value is a key: those of
 /// [Azure OpenAI](https://learn.microsoft.com/en-us/azure/ai-services/openai/reference#authentication),
 /// [Anthropic](https://docs.anthropic.com/en/api/overview) and

@@ -113,7 +113,7 @@ impl UserKey {
     /// Returns the limits of the user's state, if it has one.
     #[must_use]
     pub fn limits(&self) -> Option<&Limits> {
-        self.grant.as_ref().map(|grant| grant.limits()).filter(|limits| limits.needs_state())
+        self.grant.as_ref().map(|grant| grant.place_limits()).filter(|limits| limits.needs_state())
     }
 }
 
@@ -154,9 +154,9 @@ impl Keyring {
         self.grants().map(|(user, _)| user)
     }
 
-    /// Returns the users of the users file whose usage is counted.
-    pub fn metered_users(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.grants().filter(|(_, grant)| grant.limits().is_metered()).map(|(user, _)| user)
+    /// Returns the users of the users file whose usage is counted, with the limits of their state in the ledger.
+    pub fn metered_users(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Limits>)> {
+        self.grants().filter_map(|(user, grant)| Some((user, grant.ledger_limits()?)))
     }
 
     /// Returns the users of `ACCESS_KEYS` that are not in the users file.

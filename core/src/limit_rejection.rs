@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, time::Duration};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use sparekey_policy::{BodyFailure, Timestamp};
 
-use crate::rejection::Spec;
+use crate::{rejection::Spec, spending_rejection::SpendingRejection};
 
 /// The longest `retry-after`, in seconds: OpenAI's SDK for Node ignores longer ones and repeats the request at once.
 const RETRY_AFTER_MAX: u64 = 60;
@@ -38,9 +38,17 @@ pub(crate) enum LimitRejection {
         limit: u32,
         retry_after: Duration,
     },
+    /// Because of limits on money and tokens.
+    Spending(SpendingRejection),
     /// The proxy cannot decide whether the user's limits admit the request.
     Undecided,
     Body(BodyFailure),
+}
+
+impl From<SpendingRejection> for LimitRejection {
+    fn from(rejection: SpendingRejection) -> Self {
+        Self::Spending(rejection)
+    }
 }
 
 impl LimitRejection {
@@ -98,13 +106,17 @@ impl LimitRejection {
                 retry: false,
                 ..reason.spec()
             },
+            Self::Spending(rejection) => rejection.spec(),
             Self::Requests { per_minute, retry_after } => rate_limit(
+                "requests",
                 format!("You may send {per_minute} requests per minute. Try again in {} s.", seconds(*retry_after)),
                 *retry_after,
             ),
-            Self::Concurrency { limit, retry_after } => {
-                rate_limit(format!("You may have {limit} open requests. Try again when one has ended."), *retry_after)
-            }
+            Self::Concurrency { limit, retry_after } => rate_limit(
+                "requests",
+                format!("You may have {limit} open requests. Try again when one has ended."),
+                *retry_after,
+            ),
             Self::Undecided => Spec::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "misconfigured",
@@ -144,9 +156,9 @@ fn body_failure(failure: &BodyFailure) -> Spec {
     }
 }
 
-fn rate_limit(message: String, retry_after: Duration) -> Spec {
+pub(crate) fn rate_limit(error_type: &'static str, message: String, retry_after: Duration) -> Spec {
     Spec {
-        error_type: "requests",
+        error_type,
         header: Some(retry_header(retry_after)),
         retry: true,
         ..Spec::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message)
@@ -154,10 +166,14 @@ fn rate_limit(message: String, retry_after: Duration) -> Spec {
 }
 
 fn overloaded(message: &'static str) -> Spec {
+    unavailable("overloaded", message, Duration::from_secs(1))
+}
+
+pub(crate) fn unavailable(code: &'static str, message: &'static str, retry_after: Duration) -> Spec {
     Spec {
-        header: Some(retry_header(Duration::from_secs(1))),
+        header: Some(retry_header(retry_after)),
         retry: true,
-        ..Spec::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+        ..Spec::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 }
 
@@ -166,7 +182,7 @@ fn retry_header(after: Duration) -> (HeaderName, HeaderValue) {
 }
 
 /// Whole seconds, rounded up.
-fn seconds(duration: Duration) -> u64 {
+pub(crate) fn seconds(duration: Duration) -> u64 {
     let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     seconds.clamp(1, RETRY_AFTER_MAX)
 }

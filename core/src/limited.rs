@@ -1,19 +1,23 @@
 //! A request of a user with limits: the steps before it is admitted.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, header};
-use sparekey_policy::{BodyFailure, Denial, DeniedBy, Facts, Limits, ModelSource, Outcome, Report};
+use sparekey_policy::{
+    BodyFailure, Bound, BoundRequest, Demand, Denial, DeniedBy, Endpoint, Facts, Limits, ModelSource, Outcome, Usd,
+};
 
 use crate::{
     cors::Cors,
-    gate::Forward,
-    grant::Grant,
+    forward::Forward,
+    grant::{Grant, Needs},
     keyring::UserKey,
     limit_rejection::LimitRejection,
+    quote::Quote,
     rejection::{Rejection, RejectionKind},
-    usage,
+    spending_rejection::SpendingRejection,
+    usage::{self, UsageReports},
 };
 
 /// A request of a user with limits. Ask the user's state for a place if it has [`limits`](Self::limits), then call
@@ -22,12 +26,13 @@ use crate::{
 pub struct Limited(ModelCheck);
 
 /// The next step of a request that has its place among the user's requests. Read the models that it names, if it has a
-/// [`facts_source`](Self::facts_source), then call [`admit`](Self::admit).
+/// [`facts_source`](Self::facts_source), then call [`admit`](Self::admit). With an [`endpoint`](Self::endpoint), read what it
+/// can use too, and call [`quote`](Self::quote) instead.
 #[derive(Debug)]
 pub struct ModelCheck {
     pub(crate) forward: Forward,
     pub(crate) grant: Arc<Grant>,
-    pub(crate) source: Option<ModelSource>,
+    pub(crate) needs: Needs,
     /// Below the API base; empty if it is not needed.
     pub(crate) path: Box<str>,
     pub(crate) is_responses_websocket: bool,
@@ -84,7 +89,7 @@ impl Limited {
                 Ok(ModelCheck { forward: self.0.forward.with_rates(*rates), ..self.0 })
             }
             Some(Outcome::Denied(denial)) => {
-                let limit = limits.map_or(LimitRejection::Undecided, |limits| reason(denial, limits));
+                let limit = limits.map_or(LimitRejection::Undecided, |limits| reason(denial, limits, Usd::ZERO));
                 Err(self.0.reject(limit).with_rates(denial.rates))
             }
             _ => Err(self.0.reject(LimitRejection::Undecided)),
@@ -108,13 +113,20 @@ impl ModelCheck {
     /// Returns where the request names its model. `None`: nothing of the request needs to be read.
     #[must_use]
     pub fn facts_source(&self) -> Option<ModelSource> {
-        self.source
+        self.needs.source
+    }
+
+    /// Returns the endpoint of a request whose usage is metered.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.needs.endpoint
     }
 
     /// Whether the whole body must be read: some gateways prefer a model in the body to one in the URL.
     #[must_use]
     pub fn needs_body(&self) -> bool {
-        self.source.is_some_and(|source| source.needs_body() || self.may_have_body)
+        self.needs.endpoint.is_some()
+            || self.needs.source.is_some_and(|source| source.needs_body() || self.may_have_body)
     }
 
     /// Returns the `content-length`, if the client sent one.
@@ -157,14 +169,49 @@ impl ModelCheck {
     /// # Errors
     /// A [`Rejection`]: send nothing of the request anywhere.
     pub fn admit(self, facts: Option<&Facts>) -> Result<Forward, Rejection> {
-        match facts.and_then(|facts| facts.refused_model(|model| self.grant.user().allows_model(model))) {
-            None => Ok(self.forward),
-            Some(refused) => Err(self.reject(LimitRejection::Model {
+        match (facts.map(|facts| self.check_models(facts)), self.needs.endpoint) {
+            (Some(Err(limit)), _) => Err(self.reject(limit)),
+            // Its usage must be read first.
+            (_, Some(_)) => Err(self.reject(LimitRejection::Undecided)),
+            (_, None) => Ok(self.forward),
+        }
+    }
+
+    /// Returns the name of a model in the price table.
+    #[must_use]
+    pub fn price_name(&self, model: &str) -> Option<&str> {
+        self.forward.gate().prices()?.find_entry(model).map(|(name, _)| name)
+    }
+
+    /// Computes the highest cost of a request, if the user may use the models that it names. `hidden_tokens` are those of the
+    /// response that [`Demand::previous_response_id`] names, if they are known and of the same model.
+    ///
+    /// # Errors
+    /// A [`Rejection`]: send nothing of the request anywhere.
+    pub fn quote(self, facts: &Facts, demand: &Demand, hidden_tokens: Option<u64>) -> Result<Quote, Rejection> {
+        self.check_models(facts).map_err(|limit| self.reject(limit))?;
+        let gate = self.forward.gate();
+        let (Some(limits), Some(prices)) = (self.grant.ledger_limits().cloned(), gate.prices()) else {
+            return Err(self.reject(LimitRejection::Undecided));
+        };
+        let (model, is_openai) = (facts.model.as_deref(), gate.api_base().is_openai_or_gateway());
+        let request = BoundRequest { demand, model, limits: &limits, prices, is_openai, hidden_tokens };
+        let bound = Bound::new(request).map_err(|reason| self.reject(SpendingRejection::unbounded(reason, model)))?;
+        Ok(Quote::new(self, limits, bound))
+    }
+
+    fn check_models(&self, facts: &Facts) -> Result<(), LimitRejection> {
+        if self.grant.user().models.is_none() {
+            return Ok(());
+        }
+        let refused = facts.refused_model(|model| self.grant.user().allows_model(model));
+        refused.map_or(Ok(()), |refused| {
+            Err(LimitRejection::Model {
                 model: refused.name.map(Into::into),
                 param: refused.param.into(),
                 allowed: self.grant.model_list(),
-            })),
-        }
+            })
+        })
     }
 
     /// Returns the error response to a request whose body cannot be used.
@@ -177,8 +224,8 @@ impl ModelCheck {
         self.forward.head().headers.get_all(name).iter().map(HeaderValue::as_bytes)
     }
 
-    fn reject(&self, limit: LimitRejection) -> Rejection {
-        self.forward.add_rates(rejection(limit, self.is_responses_websocket, self.forward.cors().clone()))
+    pub(crate) fn reject(&self, limit: impl Into<LimitRejection>) -> Rejection {
+        self.forward.add_rates(rejection(limit.into(), self.is_responses_websocket, self.forward.cors().clone()))
     }
 }
 
@@ -208,16 +255,38 @@ impl UsageRequest {
         &self.key
     }
 
-    /// Returns the limits of the user's state.
+    /// Returns the limits of the user's state in memory.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        self.grant.limits()
+        self.grant.place_limits()
     }
 
-    /// Returns the response. `report` is what the user's state reports; `None` without one.
+    /// Returns the limits of the user's state in the ledger; `None` if the user is not metered.
     #[must_use]
-    pub fn reply(&self, report: Option<&Report>) -> Response<Bytes> {
-        usage::reply(&self.key, Some(&self.grant), report, &self.cors)
+    pub fn ledger_limits(&self) -> Option<&Arc<Limits>> {
+        self.grant.ledger_limits()
+    }
+
+    /// Returns the response.
+    #[must_use]
+    pub fn reply(&self, reports: &UsageReports<'_>) -> Response<Bytes> {
+        usage::reply(&self.key, Some(&self.grant), reports, &self.cors)
+    }
+
+    /// Returns the error response to a user who reads it too often.
+    #[must_use]
+    pub fn reject_too_often(&self, per_minute: u32, retry_after: Duration) -> Rejection {
+        self.reject(LimitRejection::Requests { per_minute, retry_after })
+    }
+
+    /// Returns the error response without the ledger.
+    #[must_use]
+    pub fn reject_without_ledger(&self) -> Rejection {
+        self.reject(SpendingRejection::Ledger)
+    }
+
+    fn reject(&self, limit: impl Into<LimitRejection>) -> Rejection {
+        rejection(limit.into(), false, self.cors.clone()).with_key(self.key.clone())
     }
 }
 
@@ -227,7 +296,8 @@ pub(crate) fn rejection(limit: LimitRejection, is_responses_websocket: bool, cor
     Rejection::new(RejectionKind::Limit(Box::new(limit)), cors)
 }
 
-fn reason(denial: &Denial, limits: &Limits) -> LimitRejection {
+/// `least` is the least amount of use to the request.
+pub(crate) fn reason(denial: &Denial, limits: &Limits, least: Usd) -> LimitRejection {
     let retry_after = denial.retry_after.unwrap_or_default();
     match denial.which {
         DeniedBy::Requests => LimitRejection::Requests {
@@ -235,6 +305,12 @@ fn reason(denial: &Denial, limits: &Limits) -> LimitRejection {
             retry_after,
         },
         DeniedBy::Concurrency => LimitRejection::Concurrency { limit: limits.concurrency().unwrap_or(0), retry_after },
-        DeniedBy::Tokens | DeniedBy::Budget(_) | DeniedBy::Held(_) => LimitRejection::Undecided,
+        DeniedBy::Tokens => SpendingRejection::Tokens {
+            per_minute: limits.tokens_per_minute.map_or(0, std::num::NonZeroU32::get),
+            retry_after,
+        }
+        .into(),
+        DeniedBy::Budget(report) => SpendingRejection::Budget { report, least }.into(),
+        DeniedBy::Held(report) => SpendingRejection::Held { report, retry_after }.into(),
     }
 }

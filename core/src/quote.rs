@@ -6,7 +6,7 @@ use sparekey_policy::{BodyEdits, Bound, HoldId, Limits, Outcome, ProcessId, Rate
 
 use crate::{
     budget_headers::BudgetHeaders,
-    gate::Forward,
+    forward::Forward,
     keyring::UserKey,
     limit_rejection::LimitRejection,
     limited::{ModelCheck, reason},

@@ -8,6 +8,10 @@
 //! SDKs.
 
 use http::Method;
+use sparekey_policy::Endpoint::{
+    self, ChatCompletions, Completions, Embeddings, ImageEdits, ImageGenerations, Responses, Speech, Transcriptions,
+    Translations,
+};
 
 use self::{
     Cost::{Bounded, Free, Unbounded},
@@ -39,7 +43,7 @@ pub(crate) enum Family {
 pub(crate) enum Cost {
     Free,
     /// The cost has an upper bound that follows from the request.
-    Bounded,
+    Bounded(Endpoint),
     Unbounded,
 }
 
@@ -66,7 +70,6 @@ pub(crate) struct Route {
     /// The pattern before its first `{` or `*`.
     literal: &'static str,
     pub(crate) family: Family,
-    #[expect(dead_code, reason = "for budgets")]
     pub(crate) cost: Cost,
     model: ModelSource,
 }
@@ -90,13 +93,13 @@ static ROUTES: [Route; 104] = [
     row("*", "/agents/*", Administration, Unbounded, Hidden),
     row("*", "/assistants", Data, Free, Hidden),
     row("*", "/assistants/*", Data, Free, Hidden),
-    row("POST", "/audio/speech", Inference, Bounded, Body),
-    row("POST", "/audio/transcriptions", Inference, Bounded, Multipart),
-    row("POST", "/audio/translations", Inference, Bounded, Multipart),
+    row("POST", "/audio/speech", Inference, Bounded(Speech), Body),
+    row("POST", "/audio/transcriptions", Inference, Bounded(Transcriptions), Multipart),
+    row("POST", "/audio/translations", Inference, Bounded(Translations), Multipart),
     row("*", "/audio/*", Data, Unbounded, Hidden),
     row("*", "/batches", Data, Unbounded, Hidden),
     row("*", "/batches/*", Data, Unbounded, Hidden),
-    row("POST", "/chat/completions", Inference, Bounded, Body),
+    row("POST", "/chat/completions", Inference, Bounded(ChatCompletions), Body),
     row("*", "/chat/completions", Data, Free, NoneNeeded),
     row("*", "/chat/completions/*", Data, Free, NoneNeeded),
     row("POST", "/chatkit/sessions", Ephemeral, Unbounded, Hidden),
@@ -104,7 +107,7 @@ static ROUTES: [Route; 104] = [
     row("*", "/chatkit/threads", Data, Free, NoneNeeded),
     row("*", "/chatkit/threads/*", Data, Free, NoneNeeded),
     row("POST", "/classify", Compatible, Unbounded, Body),
-    row("POST", "/completions", Inference, Bounded, Body),
+    row("POST", "/completions", Inference, Bounded(Completions), Body),
     row("*", "/containers", Data, Unbounded, NoneNeeded),
     row("*", "/containers/*", Data, Unbounded, NoneNeeded),
     row("POST", "/content_provenance_checks", Inference, Unbounded, Hidden),
@@ -113,12 +116,12 @@ static ROUTES: [Route; 104] = [
     row("*", "/dashboard", Administration, Unbounded, Hidden),
     row("*", "/dashboard/*", Administration, Unbounded, Hidden),
     row("POST", "/decisions", Inference, Unbounded, Body),
-    row("POST", "/deployments/{}/chat/completions", Compatible, Bounded, Path),
-    row("POST", "/deployments/{}/completions", Compatible, Bounded, Path),
-    row("POST", "/deployments/{}/embeddings", Compatible, Bounded, Path),
+    row("POST", "/deployments/{}/chat/completions", Compatible, Bounded(ChatCompletions), Path),
+    row("POST", "/deployments/{}/completions", Compatible, Bounded(Completions), Path),
+    row("POST", "/deployments/{}/embeddings", Compatible, Bounded(Embeddings), Path),
     row("*", "/deployments/*", Compatible, Unbounded, Path),
     row("POST", "/detokenize", Compatible, Free, Body),
-    row("POST", "/embeddings", Inference, Bounded, Body),
+    row("POST", "/embeddings", Inference, Bounded(Embeddings), Body),
     row("*", "/evals", Data, Unbounded, Hidden),
     row("*", "/evals/*", Data, Unbounded, Hidden),
     row("*", "/files", Data, Unbounded, NoneNeeded),
@@ -126,9 +129,9 @@ static ROUTES: [Route; 104] = [
     row("*", "/fine_tuning/checkpoints/{}/permissions", Administration, Unbounded, Hidden),
     row("*", "/fine_tuning/checkpoints/{}/permissions/*", Administration, Unbounded, Hidden),
     row("*", "/fine_tuning/*", Data, Unbounded, Hidden),
-    row("POST", "/images/edits", Inference, Bounded, Multipart),
-    row("POST", "/images/generations", Inference, Bounded, Body),
-    row("POST", "/images/variations", Inference, Bounded, Multipart),
+    row("POST", "/images/edits", Inference, Bounded(ImageEdits), Multipart),
+    row("POST", "/images/generations", Inference, Bounded(ImageGenerations), Body),
+    row("POST", "/images/variations", Inference, Unbounded, Multipart),
     row("GET", "/live/sessions/{}/content", Data, Free, NoneNeeded),
     row("*", "/live/*", Inference, Unbounded, Hidden),
     row("*", "/login", Administration, Unbounded, Hidden),
@@ -141,9 +144,9 @@ static ROUTES: [Route; 104] = [
     row("GET", "/models/*", Inference, Free, Path),
     row("DELETE", "/models/*", Data, Free, Path),
     row("POST", "/moderations", Inference, Free, Body),
-    row("POST", "/openai/deployments/{}/chat/completions", Compatible, Bounded, Path),
-    row("POST", "/openai/deployments/{}/completions", Compatible, Bounded, Path),
-    row("POST", "/openai/deployments/{}/embeddings", Compatible, Bounded, Path),
+    row("POST", "/openai/deployments/{}/chat/completions", Compatible, Bounded(ChatCompletions), Path),
+    row("POST", "/openai/deployments/{}/completions", Compatible, Bounded(Completions), Path),
+    row("POST", "/openai/deployments/{}/embeddings", Compatible, Bounded(Embeddings), Path),
     row("*", "/openai/*", Compatible, Unbounded, Hidden),
     row("*", "/organization", Administration, Unbounded, Hidden),
     row("*", "/organization/*", Administration, Unbounded, Hidden),
@@ -166,7 +169,7 @@ static ROUTES: [Route; 104] = [
     row("*", "/realtimeapi/*", Ephemeral, Unbounded, Hidden),
     row("POST", "/rerank", Compatible, Unbounded, Body),
     row("GET", "/responses", Inference, Unbounded, Hidden),
-    row("POST", "/responses", Inference, Bounded, Body),
+    row("POST", "/responses", Inference, Bounded(Responses), Body),
     row("POST", "/responses/compact", Inference, Unbounded, Body),
     row("POST", "/responses/input_tokens", Inference, Free, Body),
     row("*", "/responses/*", Data, Free, NoneNeeded),

@@ -1,18 +1,61 @@
-//! `GET /usage`: a user's own limits, and their remaining amounts.
+//! `GET /usage`: a user's own limits, their remaining amounts, and what was spent.
 //!
 //! ```json
-//! {"object":"usage","user":"Tom","expires_at":1798761600,"models":["gpt-5*"],"routes":["inference"],"networks":[],
-//!  "rates":[{"type":"requests","per":"minute","limit":60,"remaining":58,"reset_seconds":1.5}],
-//!  "concurrency":[{"limit":8,"open":1}],"budgets":[]}
+//! {"object":"usage","user":"Tom","expires":1798761600,"timezone":"Europe/Berlin",
+//!  "budgets":[{"per":"month","usd":"5.00","spent_usd":"1.25","held_usd":"0.10","left_usd":"3.65","resets_at":1796079600}],
+//!  "limits":{"requests_per_minute":{"limit":60,"remaining":58,"reset_seconds":1.500},
+//!            "tokens_per_minute":{"limit":200000,"remaining":200000,"reset_seconds":0.000},
+//!            "concurrent_requests":{"limit":8,"open":1},"max_output_tokens":8192},
+//!  "models":["gpt-5*"],"routes":["inference"],"networks":[],
+//!  "days":[{"day":"2026-11-26","usd":"0.25","requests":3,"input_tokens":5120,"output_tokens":900}],
+//!  "by_model":[{"model":"gpt-5","usd":"0.25","requests":3,"input_tokens":5120,"output_tokens":900}]}
 //! ```
 //!
-//! An empty list is no limit. `expires_at` is a Unix time, or null.
+//! Amounts are decimal numbers of US dollars. `expires` and `resets_at` are Unix times, or null; days are those of the time zone.
+//! A limit that is not set is absent, and an empty list is no limit.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header, request};
-use sparekey_policy::{Rate, Report};
+use sparekey_policy::{CalendarPeriod, PeriodReport, Rate, Rates, Report, Usd};
 
 use crate::{cors::Cors, grant::Grant, json, keyring::UserKey, path, rate_headers};
+
+/// What a user used of a model on a day.
+#[derive(Clone, Debug)]
+pub struct UsageDay {
+    /// The day.
+    pub day: CalendarPeriod,
+    /// The model; empty for usage of no model.
+    pub model: Box<str>,
+    /// The sums.
+    pub sums: UsageSums,
+}
+
+/// Sums of requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UsageSums {
+    /// The cost.
+    pub usd: Usd,
+    /// The number of requests.
+    pub requests: i64,
+    /// Input tokens.
+    pub input_tokens: i64,
+    /// Output tokens.
+    pub output_tokens: i64,
+}
+
+/// The use of a user's limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UsageReports<'a> {
+    /// Of the state in memory; `None` without one.
+    pub place: Option<&'a Report>,
+    /// Of the state in the ledger; `None` without one.
+    pub ledger: Option<&'a Report>,
+    /// The last days, of the ledger.
+    pub days: &'a [UsageDay],
+}
 
 /// Whether a request asks for it.
 pub(crate) fn is_request(head: &request::Parts) -> bool {
@@ -29,46 +72,141 @@ fn is_usage(method: &Method, path: &str) -> bool {
 }
 
 /// The response. `grant` is `None` for a user without limits.
-pub(crate) fn reply(key: &UserKey, grant: Option<&Grant>, report: Option<&Report>, cors: &Cors) -> Response<Bytes> {
+pub(crate) fn reply(key: &UserKey, grant: Option<&Grant>, reports: &UsageReports<'_>, cors: &Cors) -> Response<Bytes> {
     let expires = grant.and_then(|grant| grant.expires(&key.digest));
     let user = grant.map(Grant::user);
     let models = user.and_then(|user| user.models.as_ref()).into_iter().flatten().map(ToString::to_string);
     let routes = user.and_then(|user| user.routes.clone()).into_iter().flatten();
     let networks = user.and_then(|user| user.networks.as_ref()).into_iter().flatten().map(ToString::to_string);
-    let rates = report.and_then(|report| report.rates.requests).map(requests);
-    let concurrency = report.and_then(|report| Some((report.concurrency?, report.open)));
-    let concurrency = concurrency.map(|(limit, open)| format!(r#"{{"limit":{limit},"open":{open}}}"#));
-    let body = format!(
-        r#"{{"object":"usage","user":{},"expires_at":{},"models":[{}],"routes":[{}],"networks":[{}],"rates":[{}],"concurrency":[{}],"budgets":[]}}"#,
-        json::string_literal(key.user()),
-        expires.map_or_else(|| "null".to_owned(), |at| at.as_seconds().to_string()),
-        strings(models),
-        strings(routes),
-        strings(networks),
-        rates.unwrap_or_default(),
-        concurrency.unwrap_or_default(),
-    ) + "\n";
+    let periods = reports.ledger.map(|report| report.periods).into_iter().flatten();
+    let fields = [
+        ("object", json::string_literal("usage")),
+        ("user", json::string_literal(key.user())),
+        ("expires", unix_time(expires)),
+        ("timezone", json::string_literal(user.map_or("UTC", |user| user.limits.zone.name()))),
+        ("budgets", array(periods.filter_map(|period| budget(&period)))),
+        ("limits", limits(grant, reports)),
+        ("models", strings(models)),
+        ("routes", strings(routes)),
+        ("networks", strings(networks)),
+        ("days", by_day(reports.days)),
+        ("by_model", by_model(reports.days)),
+    ];
+    let body = object(fields) + "\n";
     let length = body.len();
     let mut response = Response::new(Bytes::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(report) = report {
-        rate_headers::set(headers, &report.rates);
+    if reports.place.is_some() || reports.ledger.is_some() {
+        rate_headers::set(headers, &rates(reports));
     }
     cors.apply(headers);
     response
 }
 
-fn strings(texts: impl Iterator<Item = String>) -> String {
-    texts.map(|text| json::string_literal(&text)).collect::<Vec<_>>().join(",")
+fn rates(reports: &UsageReports<'_>) -> Rates {
+    Rates {
+        requests: reports.place.and_then(|report| report.rates.requests),
+        tokens: reports.ledger.and_then(|report| report.rates.tokens),
+    }
 }
 
-fn requests(rate: Rate) -> String {
+fn limits(grant: Option<&Grant>, reports: &UsageReports<'_>) -> String {
+    let Rates { requests, tokens } = rates(reports);
+    let concurrency = reports.place.and_then(|report| Some((report.concurrency?, report.open)));
+    let output = grant.and_then(|grant| grant.user().limits.max_output_tokens);
+    let limits = [
+        ("requests_per_minute", requests.map(rate)),
+        ("tokens_per_minute", tokens.map(rate)),
+        ("concurrent_requests", concurrency.map(|(limit, open)| format!(r#"{{"limit":{limit},"open":{open}}}"#))),
+        ("max_output_tokens", output.map(|limit| limit.to_string())),
+    ];
+    object(limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))))
+}
+
+fn rate(rate: Rate) -> String {
     let Rate { limit, remaining, reset } = rate;
     let (seconds, millis) = (reset.as_secs(), reset.subsec_millis());
-    format!(
-        r#"{{"type":"requests","per":"minute","limit":{limit},"remaining":{remaining},"reset_seconds":{seconds}.{millis:03}}}"#
+    format!(r#"{{"limit":{limit},"remaining":{remaining},"reset_seconds":{seconds}.{millis:03}}}"#)
+}
+
+/// `None` for a period without a budget.
+fn budget(report: &PeriodReport) -> Option<String> {
+    let left = report.left()?.max(Usd::ZERO);
+    Some(object([
+        ("per", json::string_literal(report.period.period().name())),
+        ("usd", amount(report.budget?)),
+        ("spent_usd", amount(report.spent)),
+        ("held_usd", amount(report.held)),
+        ("left_usd", amount(left)),
+        ("resets_at", unix_time(report.ends)),
+    ]))
+}
+
+fn by_day(days: &[UsageDay]) -> String {
+    let mut sums = BTreeMap::<i32, (CalendarPeriod, UsageSums)>::new();
+    for day in days {
+        let (_, sum) = sums.entry(day.day.number()).or_insert((day.day, UsageSums::default()));
+        *sum = sum.plus(day.sums);
+    }
+    array(
+        sums.into_values().map(|(day, sums)| {
+            object([("day", json::string_literal(&day.to_string()))].into_iter().chain(sums.fields()))
+        }),
     )
+}
+
+fn by_model(days: &[UsageDay]) -> String {
+    let mut sums = BTreeMap::<&str, UsageSums>::new();
+    for day in days {
+        let sum = sums.entry(&day.model).or_default();
+        *sum = sum.plus(day.sums);
+    }
+    array(
+        sums.into_iter()
+            .map(|(model, sums)| object([("model", json::string_literal(model))].into_iter().chain(sums.fields()))),
+    )
+}
+
+impl UsageSums {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            usd: self.usd.plus(other.usd),
+            requests: self.requests.saturating_add(other.requests),
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+        }
+    }
+
+    fn fields(self) -> [(&'static str, String); 4] {
+        [
+            ("usd", amount(self.usd)),
+            ("requests", self.requests.to_string()),
+            ("input_tokens", self.input_tokens.to_string()),
+            ("output_tokens", self.output_tokens.to_string()),
+        ]
+    }
+}
+
+fn amount(usd: Usd) -> String {
+    json::string_literal(&usd.to_string())
+}
+
+fn unix_time(at: Option<sparekey_policy::Timestamp>) -> String {
+    at.map_or_else(|| "null".to_owned(), |at| at.as_seconds().to_string())
+}
+
+fn strings(texts: impl Iterator<Item = String>) -> String {
+    array(texts.map(|text| json::string_literal(&text)))
+}
+
+fn array(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
+}
+
+fn object(fields: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    let fields = fields.into_iter().map(|(name, value)| format!(r#""{name}":{value}"#));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
 }

@@ -37,6 +37,13 @@ pub trait Ledger: Send + Sync {
     /// Returns the row of a response of this user, by the id in the response.
     fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>>;
 
+    /// Stores all calls that wait, charges the open holds of this process, and stops. It blocks. Later calls fail.
+    ///
+    /// It returns the number of settles that could not be stored.
+    fn close(&self) -> usize {
+        0
+    }
+
     /// Returns the process whose name the holds of this engine's caller carry.
     fn process(&self) -> ProcessId;
 }

@@ -219,6 +219,10 @@ impl Ledger for Sqlite {
         pending
     }
 
+    fn close(&self) -> usize {
+        Self::close(self)
+    }
+
     fn process(&self) -> ProcessId {
         self.0.process
     }

@@ -76,6 +76,8 @@ pub enum Outcome {
     Granted {
         /// The reserved amount: at least `least`, at most `want`.
         amount: Usd,
+        /// What is left of the tightest budget, less this and all other holds; `None` without a budget.
+        left: Option<Usd>,
         /// The remaining rates.
         rates: Rates,
     },

@@ -29,6 +29,24 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Returns its path below the API base.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/chat/completions",
+            Self::Completions => "/completions",
+            Self::Responses => "/responses",
+            Self::InputTokens => "/responses/input_tokens",
+            Self::Embeddings => "/embeddings",
+            Self::Moderations => "/moderations",
+            Self::ImageGenerations => "/images/generations",
+            Self::ImageEdits => "/images/edits",
+            Self::Speech => "/audio/speech",
+            Self::Transcriptions => "/audio/transcriptions",
+            Self::Translations => "/audio/translations",
+        }
+    }
+
     /// Whether a field of the request limits the tokens of its output.
     #[must_use]
     pub const fn has_output_cap(self) -> bool {

@@ -43,7 +43,11 @@ pub fn step(limits: &Limits, state: &mut State, now: Timestamp, command: &Comman
 /// All limits are checked before anything changes, those first that no short wait helps.
 fn reserve(limits: &Limits, state: &mut State, now: Timestamp, request: &Reserve) -> Result<Outcome, Outcome> {
     if let Some(hold) = state.hold(request.id) {
-        return Ok(Outcome::Granted { amount: hold.amount, rates: rates(limits, state, now) });
+        return Ok(Outcome::Granted {
+            amount: hold.amount,
+            left: left(limits, state, hold.day),
+            rates: rates(limits, state, now),
+        });
     }
     if state.tombstone(request.id).is_some() {
         return Ok(Outcome::AlreadyDone);
@@ -85,7 +89,15 @@ fn reserve(limits: &Limits, state: &mut State, now: Timestamp, request: &Reserve
     if concurrency.is_some() {
         state.add_hold(Hold { id: request.id, amount, tokens, until: request.until, process: request.process, day });
     }
-    Ok(Outcome::Granted { amount, rates: rates(limits, state, now) })
+    Ok(Outcome::Granted { amount, left: left(limits, state, day), rates: rates(limits, state, now) })
+}
+
+/// What is left of the tightest budget, less all holds. Never negative: a budget may have been lowered.
+fn left(limits: &Limits, state: &State, day: i32) -> Option<Usd> {
+    let left = |(period, budget): (Period, Usd)| {
+        report_period(limits, state, period.of_day(day), Some(budget)).left().unwrap_or_default()
+    };
+    limits.budgets.iter().map(left).min().map(|left| left.max(Usd::ZERO))
 }
 
 /// Returns the amount to hold: what the request may cost, or less where a budget is nearly spent, but not less than is

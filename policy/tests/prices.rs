@@ -243,8 +243,12 @@ fn shipped_table_is_complete() {
     }
     assert_eq!(table.find("gpt-image-1").unwrap().picture("high", "1024x1024"), Usd::parse("0.167"));
     assert_eq!(table.find("gpt-image-1").unwrap().picture("high", "1024x1025"), None);
-    let high = table.find("gpt-image-1").unwrap().pictures().find(|(name, _)| *name == "high/1024x1024");
-    assert_eq!(high.map(|(_, price)| price), Usd::parse("0.167"));
+    let high = table
+        .find("gpt-image-1")
+        .unwrap()
+        .pictures()
+        .find(|(quality, size, _)| (*quality, *size) == ("high", "1024x1024"));
+    assert_eq!(high.map(|(_, _, price)| price), Usd::parse("0.167"));
     let gpt_5 = table.find("gpt-5").unwrap();
     assert_eq!((gpt_5.max_input, gpt_5.max_output), (Some(272_000), Some(128_000)));
     assert_eq!(gpt_5.ends.unwrap().to_string(), "2026-12-12 00:00:00 UTC");

@@ -70,6 +70,7 @@ impl Sink for AccessLog {
             ("path", Some(Field::Text(&request.path))),
             ("status", Some(Field::Number(request.response.map_or(0, |(status, _)| status.as_u16().into())))),
             ("model", request.model.as_deref().map(Field::Text)),
+            ("clamped", request.clamped.map(|tokens| Field::Number(tokens.into()))),
             ("code", request.rejection.map(Field::Text)),
             ("client", client.as_deref().map(Field::Text)),
             ("head_ms", request.response.map(|(_, head)| Field::Number(milliseconds(head)))),

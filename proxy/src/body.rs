@@ -16,6 +16,7 @@ use sparekey_upstream::ResponseBody;
 
 use crate::{
     Permits,
+    charge::ChargedBody,
     record::{End, RequestLog},
 };
 
@@ -32,9 +33,15 @@ enum Content {
     /// The proxy's own: the parts that were not read.
     Own(vec::IntoIter<Bytes>),
     Upstream(ResponseBody),
+    /// Of a response to a metered user.
+    Charged(ChargedBody),
 }
 
 impl Body {
+    pub(crate) fn charged(body: ChargedBody, log: RequestLog, permits: Permits) -> Self {
+        Self { content: Content::Charged(body), log, permits }
+    }
+
     pub(crate) fn upstream(body: ResponseBody, log: RequestLog, permits: Permits) -> Self {
         Self { content: Content::Upstream(body), log, permits }
     }
@@ -99,6 +106,7 @@ impl Body {
         match &mut self.content {
             Content::Own(parts) => Poll::Ready(parts.next().map(|part| Ok(Frame::data(part)))),
             Content::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Content::Charged(body) => body.poll_frame(cx),
         }
     }
 }
@@ -124,6 +132,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Own(parts) => parts.as_slice().is_empty(),
             Content::Upstream(body) => body.is_end_stream(),
+            Content::Charged(body) => body.is_end_stream(),
         }
     }
 
@@ -131,6 +140,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Own(parts) => SizeHint::with_exact(parts.as_slice().iter().map(|part| part.len() as u64).sum()),
             Content::Upstream(body) => body.size_hint(),
+            Content::Charged(body) => body.size_hint(),
         }
     }
 }

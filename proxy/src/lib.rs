@@ -8,6 +8,7 @@
 
 mod access_log;
 mod body;
+mod charge;
 mod clock;
 mod dropped_headers;
 pub mod log;
@@ -20,6 +21,7 @@ mod throttle;
 mod tunnel;
 mod unread;
 mod upstream_error;
+mod usage;
 mod user_requests;
 mod user_states;
 pub mod users;
@@ -34,21 +36,28 @@ use sparekey_core::{
 };
 pub use sparekey_metering::BodySizes;
 use sparekey_metering::{BodyMemory, MODEL_LIST_MAX, filter_models};
+use sparekey_policy::Report;
 use sparekey_upstream::{ErrorKind, Reply, Upgrade, Upstream};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 pub use self::{
     access_log::AccessLog,
     body::Body,
+    charge::{LedgerHandle, OpenLedger, Settlement},
     clock::now,
     record::{End, RequestLog, RequestRecord, Sink, Sinks},
     request_id::RequestId,
     throttle::Throttle,
     tunnel::Tunnel,
     unread::{ReadBody, Unread},
+    usage::UsageLookup,
     user_requests::OpenRequest,
 };
 use self::{
+    charge::{Charges, ReservedCharge},
     dropped_headers::DroppedHeaders,
     refused_credentials::RefusedCredentials,
     user_requests::UserRequests,
@@ -69,7 +78,9 @@ pub struct Proxy {
     dropped_headers: Arc<DroppedHeaders>,
     user_requests: UserRequests,
     user_states: UserStates,
+    usage_rates: UserStates,
     body_memory: Arc<BodyMemory>,
+    charges: Charges,
     refused_credentials: Arc<RefusedCredentials>,
 }
 
@@ -89,6 +100,8 @@ pub enum Decision {
     Forward(Admitted),
     /// Read the body with [`Proxy::read`].
     Read(Unread),
+    /// Read the ledger with [`Proxy::usage`].
+    Usage(UsageLookup),
     /// Send this response to the client: a rejection, or one that needs no upstream.
     Respond(Response<Body>),
 }
@@ -99,6 +112,8 @@ pub struct Admitted {
     forward: Forward,
     log: RequestLog,
     permits: Permits,
+    /// `None` if the request is not metered.
+    charge: Option<Box<ReservedCharge>>,
     refused_credentials: Arc<RefusedCredentials>,
 }
 
@@ -119,15 +134,17 @@ pub enum Outcome {
 }
 
 impl Proxy {
-    /// Creates a proxy. `gate` may be replaced at any time.
+    /// Creates a proxy. `gate` may be replaced at any time. The ledger is opened for metered users only.
     #[must_use]
-    pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks, bounds: Bounds) -> Self {
+    pub fn new(gate: Arc<ArcSwap<Gate>>, sinks: Sinks, bounds: Bounds, ledger: LedgerHandle) -> Self {
         Self {
+            charges: Charges::new(ledger, Arc::clone(&gate), sinks.clone()),
             gate,
             sinks,
             dropped_headers: Arc::default(),
             user_requests: UserRequests::new(bounds.requests_per_user),
             user_states: UserStates::default(),
+            usage_rates: UserStates::default(),
             body_memory: BodyMemory::new(bounds.bodies),
             refused_credentials: Arc::default(),
         }
@@ -163,11 +180,7 @@ impl Proxy {
                 Decision::Forward(self.admitted(forward, log, Permits { open: Some(open), slot: None }))
             }
             Ok(Admission::Limited(limited)) => self.admit_limited(limited, log),
-            Ok(Admission::Usage(request)) => {
-                log.key(request.key());
-                let report = self.user_states.report(request.user(), request.limits());
-                Decision::Respond(Body::own(request.reply(report.as_ref()), log))
-            }
+            Ok(Admission::Usage(request)) => self.admit_usage(request, log),
             Ok(Admission::Reply(reply)) => Decision::Respond(Body::own(reply, log)),
             Err(rejection) => Decision::Respond(Body::rejection(&self.user_states.add_rates(rejection), log)),
         }
@@ -177,7 +190,17 @@ impl Proxy {
         self.dropped_headers.warn_once(forward.dropped_headers());
         self.sinks.dropped_headers(forward.dropped_headers().len());
         let refused_credentials = Arc::clone(&self.refused_credentials);
-        Admitted { forward, log, permits, refused_credentials }
+        Admitted { forward, log, permits, charge: None, refused_credentials }
+    }
+
+    /// Returns the use of the limits of all metered users, for metrics.
+    pub async fn reports(&self) -> Vec<(Arc<str>, Report)> {
+        self.charges.reports().await
+    }
+
+    /// Ends the requests that are read on although their client left. Call it when the process ends.
+    pub fn close(&self) {
+        self.charges.close();
     }
 
     /// Records a request that the gate cannot admit, and returns its error response.
@@ -222,6 +245,33 @@ impl Admitted {
         self.forward.key()
     }
 
+    /// Sends the request like [`send`](Self::send), with the upstream of an owner that must stay until the request is settled: a
+    /// metered request goes on when its client leaves.
+    pub async fn send_with_owner<O, B>(mut self, owner: Arc<O>, body: B) -> Outcome
+    where
+        O: AsRef<Upstream> + Send + Sync + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let Some(reserved) = &mut self.charge else { return self.send((*owner).as_ref(), body, None).await };
+        reserved.set_owner(Arc::clone(&owner) as _);
+        let left = reserved.left();
+        let failed = self.forward.reject(UpstreamFailure::Interrupted);
+        let (mut tx, rx) = oneshot::channel();
+        tokio::spawn(async move {
+            let left = async {
+                tx.closed().await;
+                left.await;
+            };
+            let outcome = tokio::select! {
+                outcome = self.send((*owner).as_ref(), body, None) => outcome,
+                () = left => return,
+            };
+            // If the client has left, the body reads on.
+            let _ = tx.send(outcome);
+        });
+        rx.await.unwrap_or_else(|_| Outcome::Response(Body::rejection(&failed, RequestLog::default()), None))
+    }
+
     /// Sends the request to the upstream and filters the response head. After `deadline`, the error response is that of
     /// an upstream timeout.
     pub fn send<B>(
@@ -233,14 +283,18 @@ impl Admitted {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { forward, mut log, permits, refused_credentials } = self;
+        let Self { forward, mut log, permits, mut charge, refused_credentials } = self;
         let (head, exchange) = forward.into_parts();
+        let deadline = match &mut charge {
+            None => deadline,
+            Some(reserved) => reserved.charge.sending(&head.headers, deadline),
+        };
         let upgrade = if exchange.is_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
         // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async
         // block, which would reserve room for the head.
         let sending = Box::pin(upstream.send(head, body, upgrade));
         async move {
-            match receive(sending, &exchange, &mut log, &refused_credentials, deadline).await {
+            match receive(sending, &exchange, &mut log, charge.as_deref_mut(), &refused_credentials, deadline).await {
                 Ok(Reply::Response(response)) => {
                     let (head, body) = response.into_parts();
                     if exchange.filters_models(&head) {
@@ -248,9 +302,12 @@ impl Admitted {
                         let response = Box::pin(model_list(&exchange, head, body, log)).await;
                         return Outcome::Response(response, Some(exchange));
                     }
-                    let response = Response::from_parts(head, body);
-                    log.response(response.status(), response.headers());
-                    Outcome::Response(response.map(|body| Body::upstream(body, log, permits)), Some(exchange))
+                    log.response(head.status, &head.headers);
+                    let body = match charge {
+                        None => Body::upstream(body, log, permits),
+                        Some(reserved) => reserved.body(&head, body, log, permits),
+                    };
+                    Outcome::Response(Response::from_parts(head, body), Some(exchange))
                 }
                 Ok(Reply::Upgraded(response)) => {
                     log.response(response.status(), response.headers());
@@ -284,6 +341,7 @@ async fn receive(
     sending: impl Future<Output = Result<Reply, sparekey_upstream::Error>>,
     exchange: &Exchange,
     log: &mut RequestLog,
+    mut charge: Option<&mut ReservedCharge>,
     refused_credentials: &RefusedCredentials,
     deadline: Option<Instant>,
 ) -> Result<Reply, Rejection> {
@@ -302,8 +360,14 @@ async fn receive(
         } else {
             tracing::warn!(user, %request_id, "{error}");
         }
+        if let Some(reserved) = &mut charge {
+            reserved.charge.failed(error.kind());
+        }
         exchange.reject(failure(error.kind()))
     })?;
+    if let (Some(reserved), Reply::Response(response)) = (charge, &reply) {
+        reserved.charge.responded(response.status(), response.headers());
+    }
     Ok(match reply {
         Reply::Response(response) => {
             let (head, mut body) = response.into_parts();

@@ -10,7 +10,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use sparekey_core::UserKey;
 
-use crate::request_id::RequestId;
+use crate::{charge::Settlement, request_id::RequestId};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,6 +59,16 @@ pub trait Sink: fmt::Debug + Send + Sync {
         let _ = count;
     }
 
+    /// Called when a metered request is charged.
+    fn settled(&self, settlement: &Settlement<'_>) {
+        let _ = settlement;
+    }
+
+    /// Called when a call of the ledger has ended.
+    fn ledger_called(&self, time: Duration, is_ok: bool) {
+        let _ = (time, is_ok);
+    }
+
     /// Called when a request has ended.
     fn finished(&self, request: &RequestRecord, end: End);
 }
@@ -78,7 +88,7 @@ const MODEL_MAX: usize = 100;
 
 /// The upstream's id of a request
 /// ([OpenAI](https://platform.openai.com/docs/api-reference/debugging-requests)).
-const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The recorded facts of a request. No key, no query, no body.
 #[derive(Debug)]
@@ -98,6 +108,8 @@ pub struct RequestRecord {
     pub key: Option<[u8; 4]>,
     /// The model, where the request was read.
     pub model: Option<Box<str>>,
+    /// The highest number of output tokens, if it was lowered.
+    pub clamped: Option<u32>,
     /// The response's status, and the time from the request head to the response head.
     pub response: Option<(StatusCode, Duration)>,
     /// The upstream's id of the request, as the client gets it.
@@ -131,6 +143,14 @@ impl Sinks {
         }
     }
 
+    pub(crate) fn settled(&self, settlement: &Settlement<'_>) {
+        self.0.iter().for_each(|sink| sink.settled(settlement));
+    }
+
+    pub(crate) fn ledger_called(&self, time: Duration, is_ok: bool) {
+        self.0.iter().for_each(|sink| sink.ledger_called(time, is_ok));
+    }
+
     fn are_enabled(&self) -> bool {
         self.0.iter().any(|sink| sink.is_enabled())
     }
@@ -147,6 +167,7 @@ impl RequestRecord {
             user: None,
             key: None,
             model: None,
+            clamped: None,
             response: None,
             upstream_id: None,
             rejection: None,
@@ -184,6 +205,10 @@ impl RequestLog {
         if let Some(model) = model {
             self.update(|record| record.model = Some(shortened(model, MODEL_MAX).into()));
         }
+    }
+
+    pub(crate) fn clamped(&mut self, clamped: Option<u32>) {
+        self.update(|record| record.clamped = clamped);
     }
 
     pub(crate) fn rejection(&mut self, code: &'static str) {

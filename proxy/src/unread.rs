@@ -1,20 +1,29 @@
 //! A request of a user with limits: its place, and its body if that must be read before it is admitted.
 
 use std::{
+    collections::VecDeque,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::Response;
-use http_body::{Frame, SizeHint};
-use sparekey_core::{Limited, ModelCheck, Rejection, UserKey};
-use sparekey_metering::{self as metering, BODY_TIMEOUT, BodyMemory, BodyPermit, Target, read_request};
-use sparekey_policy::{BodyFailure, Facts};
+use http_body::{Body as _, Frame, SizeHint};
+use sparekey_core::{Funded, Limited, ModelCheck, Rejection, UserKey};
+use sparekey_metering::{
+    self as metering, BODY_TIMEOUT, BodyMemory, BodyPermit, Splice, Target, read_metered, read_request,
+};
+use sparekey_policy::{BodyFailure, Endpoint, Facts, ModelSource};
 use tokio::time::timeout;
 
-use crate::{Admitted, Decision, Permits, Proxy, body::Body, record::RequestLog, user_requests::OpenRequest};
+use crate::{
+    Admitted, Decision, Permits, Proxy,
+    body::Body,
+    charge::{Charge, ReservedCharge},
+    record::RequestLog,
+    user_requests::OpenRequest,
+};
 
 /// A request whose body must be read before it is admitted.
 #[derive(Debug)]
@@ -26,7 +35,7 @@ pub struct Unread {
 
 /// A body in memory, which counts for its user until the last of its bytes is sent or dropped.
 #[derive(Debug)]
-pub struct ReadBody(Bytes);
+pub struct ReadBody(VecDeque<Bytes>);
 
 /// The memory of a body.
 struct Counted {
@@ -55,6 +64,11 @@ impl Proxy {
             Err(rejection) => return Decision::Respond(Body::rejection(&rejection, log)),
         };
         let permits = Permits { open: Some(open), slot };
+        if check.endpoint().is_some()
+            && let Err(rejection) = self.charges.check_failures(&check)
+        {
+            return Decision::Respond(Body::rejection(&rejection, log));
+        }
         if check.needs_body() {
             return match check_head(&check, &self.body_memory) {
                 Ok(()) => Decision::Read(Unread { check: Box::new(check), log, permits }),
@@ -65,7 +79,8 @@ impl Proxy {
             .map_or_else(|response| Decision::Respond(*response), Decision::Forward)
     }
 
-    /// Reads the body of a request, and decides about it.
+    /// Reads the body of a request, and decides about it. Send it with [`Admitted::send_with_owner`], if the platform can go on
+    /// after the client has left.
     ///
     /// # Errors
     /// The error response.
@@ -74,10 +89,63 @@ impl Proxy {
         B: http_body::Body<Data = Bytes>,
     {
         let Unread { check, log, permits } = unread;
-        match read(body, &self.body_memory, check.user()).await {
-            Ok(body) => self.admit_models(*check, body.bytes(), log, permits).map(|admitted| (admitted, body)),
-            Err(failure) => Err(Box::new(Body::rejection(&check.reject_body(failure), log))),
+        match (read(body, &self.body_memory, check.user()).await, check.endpoint()) {
+            (Ok(body), None) => {
+                let admitted = self.admit_models(*check, &body, log, permits)?;
+                Ok((admitted, ReadBody(VecDeque::from([body]))))
+            }
+            (Ok(body), Some(endpoint)) => self.admit_metered(*check, endpoint, &body, log, permits).await,
+            (Err(failure), _) => Err(Box::new(Body::rejection(&check.reject_body(failure), log))),
         }
+    }
+
+    /// Reserves the highest cost of a request, and changes its body so that it cannot cost more.
+    async fn admit_metered(
+        &self,
+        check: ModelCheck,
+        endpoint: Endpoint,
+        body: &Bytes,
+        mut log: RequestLog,
+        mut permits: Permits,
+    ) -> Result<(Admitted, ReadBody), Box<Response<Body>>> {
+        match self.reserve(check, endpoint, body, &mut log).await {
+            Ok((Funded { mut forward, edits, .. }, mut charge, splices)) => {
+                log.clamped(edits.clamped());
+                charge.hold_slot(permits.slot.take());
+                let body = if splices.is_empty() { VecDeque::from([body.clone()]) } else { spliced(body, splices) };
+                let body = ReadBody(body);
+                if !edits.is_empty() {
+                    forward = forward.with_body_length(body.size_hint().lower());
+                }
+                let charge = Some(Box::new(ReservedCharge::new(charge, edits.hides_usage())));
+                Ok((Admitted { charge, ..self.admitted(forward, log, permits) }, body))
+            }
+            Err(rejection) => Err(Box::new(Body::rejection(&rejection, log))),
+        }
+    }
+
+    async fn reserve(
+        &self,
+        check: ModelCheck,
+        endpoint: Endpoint,
+        body: &Bytes,
+        log: &mut RequestLog,
+    ) -> Result<(Funded, Charge, Vec<Splice>), Rejection> {
+        let source = check.facts_source().unwrap_or(ModelSource::Body);
+        let target = Target { source, path: check.path(), query: check.query() };
+        let read = read_metered(endpoint, target, check.content_types(), check.content_encodings(), body);
+        let read = read.map_err(|failure| check.reject_body(failure))?;
+        let model = read.facts.model.as_deref();
+        log.model(model.filter(|model| check.is_loggable(model)));
+        let price_name = model.and_then(|model| check.price_name(model));
+        let hidden = match (read.demand.previous_response_id(), price_name) {
+            (Some(id), Some(model)) => self.charges.response_tokens(check.key(), id, model).await,
+            _ => None,
+        };
+        let quote = check.quote(&read.facts, &read.demand, hidden)?;
+        let (funded, charge) = self.charges.reserve(quote, read.demand.is_streamed(), endpoint.path()).await?;
+        let splices = read.splices(&funded.edits);
+        Ok((funded, charge, splices))
     }
 
     /// Admits a request by the models that it names. `body` is empty where none is needed.
@@ -133,12 +201,12 @@ async fn read<B: http_body::Body<Data = Bytes>>(
     body: B,
     memory: &Arc<BodyMemory>,
     user: &Arc<str>,
-) -> Result<ReadBody, BodyFailure> {
+) -> Result<Bytes, BodyFailure> {
     let read = collect(body, memory.begin(user));
     timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(BodyFailure::TimedOut(BODY_TIMEOUT)))
 }
 
-async fn collect<B: http_body::Body<Data = Bytes>>(body: B, mut permit: BodyPermit) -> Result<ReadBody, BodyFailure> {
+async fn collect<B: http_body::Body<Data = Bytes>>(body: B, mut permit: BodyPermit) -> Result<Bytes, BodyFailure> {
     let mut body = pin!(body);
     let mut collected = BytesMut::new();
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -146,15 +214,21 @@ async fn collect<B: http_body::Body<Data = Bytes>>(body: B, mut permit: BodyPerm
         permit.grow(data.len())?;
         collected.extend_from_slice(&data);
     }
-    Ok(ReadBody(Bytes::from_owner(Counted { bytes: collected, _permit: permit })))
+    Ok(Bytes::from_owner(Counted { bytes: collected, _permit: permit }))
 }
 
-impl ReadBody {
-    /// Returns the bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
+/// Replaces parts of a body, which are sorted and do not overlap.
+fn spliced(body: &Bytes, splices: Vec<Splice>) -> VecDeque<Bytes> {
+    let mut parts = VecDeque::with_capacity(splices.len() * 2 + 1);
+    let mut position = 0;
+    for Splice { range, text } in splices {
+        parts.push_back(body.slice(position..range.start));
+        parts.push_back(Bytes::from(text));
+        position = range.end;
     }
+    parts.push_back(body.slice(position..));
+    parts.retain(|part| !part.is_empty());
+    parts
 }
 
 impl http_body::Body for ReadBody {
@@ -162,15 +236,15 @@ impl http_body::Body for ReadBody {
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let bytes = std::mem::take(&mut self.0);
-        Poll::Ready(Some(bytes).filter(Buf::has_remaining).map(|bytes| Ok(Frame::data(bytes))))
+        let part = self.0.pop_front().filter(|part| !part.is_empty());
+        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.0.iter().all(Bytes::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
+        SizeHint::with_exact(self.0.iter().map(|part| part.len() as u64).sum())
     }
 }

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use sparekey_core::{Limited, ModelCheck, Rejection};
@@ -42,12 +43,24 @@ impl UserStates {
     pub(crate) fn reserve(&self, limited: Box<Limited>) -> Result<(ModelCheck, Option<Box<Slot>>), Rejection> {
         let Some(limits) = limited.limits() else { return limited.reserve(None).map(|check| (check, None)) };
         let state = self.state(limited.user());
-        let id = HoldId(self.0.last_id.fetch_add(1, Ordering::Relaxed).into());
+        let id = self.next_id();
         let outcome = run(&state, limits, self.0.clock.now(), &Command::Reserve(Reserve::place(id, PROCESS)));
         let holds = matches!(outcome, Outcome::Granted { .. }) && limits.concurrency().is_some();
         // Boxed, so that requests of users without limits do not move it.
         let slot = holds.then(|| Box::new(Slot { states: Arc::clone(&self.0), state, limits: limits.clone(), id }));
         limited.reserve(Some(&outcome)).map(|check| (check, slot))
+    }
+
+    /// Counts a request that takes no place.
+    ///
+    /// # Errors
+    /// When the rate has room for it.
+    pub(crate) fn pass(&self, user: &Arc<str>, limits: &Limits) -> Result<(), Duration> {
+        let place = Reserve::place(self.next_id(), PROCESS);
+        match run(&self.state(user), limits, self.0.clock.now(), &Command::Reserve(place)) {
+            Outcome::Denied(denial) => Err(denial.retry_after.unwrap_or_default()),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the use of a user's limits.
@@ -65,6 +78,10 @@ impl UserStates {
             Some(report) => rejection.with_rates(report.rates),
             None => rejection,
         }
+    }
+
+    fn next_id(&self) -> HoldId {
+        HoldId(self.0.last_id.fetch_add(1, Ordering::Relaxed).into())
     }
 
     fn state(&self, user: &Arc<str>) -> Arc<Mutex<State>> {

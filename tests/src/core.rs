@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, request};
 use libtest_mimic::{Failed, Trial};
-use sparekey_core::{Admission, Config, Exchange, Forward, Gate, Rejection, ReplyBody, UpstreamFailure};
+use sparekey_core::{Admission, Config, Exchange, Forward, Gate, Rejection, ReplyBody, UpstreamFailure, UsageReports};
 use sparekey_metering::filter_models;
 
 use crate::{
@@ -81,7 +81,10 @@ fn exchange(case: &Case, gate: &Arc<Gate>) -> Result<(Vec<UpstreamRequest>, Clie
         },
         Ok(Admission::Usage(request)) => {
             let report = users::report(request.limits());
-            Ok((Vec::new(), whole(case, request.reply(Some(&report)))))
+            Ok((
+                Vec::new(),
+                whole(case, request.reply(&UsageReports { place: Some(&report), ..UsageReports::default() })),
+            ))
         }
     }
 }

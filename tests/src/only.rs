@@ -1,6 +1,7 @@
 //! Tests of the standalone server alone, one file per topic.
 
 mod admin;
+mod budgets;
 mod client_limits;
 mod command_folder;
 mod commands;
@@ -56,6 +57,12 @@ use crate::{
 type Test = (&'static str, fn());
 
 const TOPICS: &[(&str, &[Test])] = &[
+    ("budgets", budgets::TESTS),
+    ("budgets_ends", budgets::ENDS),
+    ("budgets_kill", budgets::KILL),
+    ("budgets_ledger", budgets::LEDGER),
+    ("budgets_parallel", budgets::PARALLEL),
+    ("budgets_refusals", budgets::REFUSALS),
     ("client_limits", client_limits::TESTS),
     ("commands", commands::TESTS),
     ("drain", drain::TESTS),

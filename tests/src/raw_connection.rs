@@ -90,6 +90,14 @@ impl RawConnection {
         Self::over(TcpStream::connect_timeout(&address, STEP_TIMEOUT).expect("the connection is accepted"))
     }
 
+    /// Connects as a client to a server that may have ended.
+    ///
+    /// # Errors
+    /// The error of the socket.
+    pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect_timeout(&address, STEP_TIMEOUT).map(Self::over)
+    }
+
     /// Connects as a client with a receive buffer of this size, so that unread bytes wait in the server.
     ///
     /// # Panics
@@ -138,6 +146,16 @@ impl RawConnection {
     /// Waits for a head.
     pub fn head(&mut self) -> Head {
         Head::parse(self.until("\r\n\r\n"))
+    }
+
+    /// Waits for a head; `None` if the connection ends before.
+    pub fn try_head(&mut self) -> Option<Head> {
+        while !self.buffer.windows(4).any(|window| window == b"\r\n\r\n") {
+            if !self.receive() {
+                return None;
+            }
+        }
+        Some(self.head())
     }
 
     /// Waits for these bytes; returns everything up to and including them.

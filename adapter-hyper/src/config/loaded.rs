@@ -7,7 +7,6 @@ use std::{
 };
 
 use sparekey_core::Config;
-use sparekey_policy::PriceTable;
 use sparekey_proxy::users::TomlUsers;
 use sparekey_upstream::OutboundProxy;
 
@@ -24,9 +23,6 @@ use super::{
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
     pub(crate) config: Config,
-    /// The built-in prices, with those of `PRICES_FILE`.
-    #[expect(dead_code, reason = "for the ledger")]
-    pub(crate) prices: PriceTable,
     /// `None` if clients connect without TLS.
     pub(crate) server_tls: Option<ServerTls>,
     /// `None` for direct connections to the upstream.
@@ -95,7 +91,8 @@ impl Unvalidated {
         let files = files.chain(key_files.into_inner()).chain(prices_file.map(PathBuf::from)).collect();
         let value = |file: &&SecretFile| Some((file.setting, values.get(file.setting)?.to_owned()));
         let unrepeatable = others.iter().filter_map(value).collect();
-        Ok(Loaded { settings, config, prices, server_tls, outbound_proxy, warnings, files, unrepeatable })
+        let config = config.with_prices(prices);
+        Ok(Loaded { settings, config, server_tls, outbound_proxy, warnings, files, unrepeatable })
     }
 }
 

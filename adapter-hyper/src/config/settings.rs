@@ -33,10 +33,8 @@ pub(crate) struct Settings {
     pub(crate) max_requests_per_user: Option<usize>,
     pub(crate) bodies: BodySizes,
     /// The file of the ledger, which is opened only if a user is metered.
-    #[expect(dead_code, reason = "for the ledger")]
     pub(crate) ledger: PathBuf,
     /// How long rows of the ledger are kept.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the ledger"))]
     pub(crate) usage_retention: Duration,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) drain_timeout: Duration,

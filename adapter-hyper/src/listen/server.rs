@@ -84,6 +84,7 @@ impl Server {
         let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
         let places = Arc::clone(&self.places);
         let (alive, mut all_dropped) = mpsc::channel::<Infallible>(1);
+        let proxy = self.proxy.clone();
         let upstream = Upstream::new(self.client_tls.as_deref(), self.outbound_proxy, self.upstream_timeouts);
         let service = Arc::new(Service {
             proxy: self.proxy,
@@ -112,6 +113,7 @@ impl Server {
         drop((listeners, service));
         if timeout(self.drain_timeout, all_dropped.recv()).await.is_err() {
             tracing::warn!("DRAIN_TIMEOUT has passed: {} open requests are cut", places.open_requests());
+            proxy.close();
         }
         Ok(())
     }

@@ -32,6 +32,12 @@ pub(crate) struct Service {
     pub(crate) _alive: mpsc::Sender<Infallible>,
 }
 
+impl AsRef<Upstream> for Service {
+    fn as_ref(&self) -> &Upstream {
+        &self.upstream
+    }
+}
+
 impl Service {
     /// Responds to a request. An error response is a response too; an error resets the stream.
     pub(crate) fn serve(
@@ -54,6 +60,7 @@ impl Service {
         let (key, open) = match &mut decision {
             Decision::Forward(admitted) => (Some(admitted.key().clone()), admitted.take_open()),
             Decision::Read(unread) => (Some(unread.key().clone()), unread.take_open()),
+            Decision::Usage(lookup) => (Some(lookup.key().clone()), None),
             Decision::Respond(_) => (None, None),
         };
         // A client that uses a `Content-Length` beside `Transfer-Encoding` would send its next request inside this body, so the
@@ -69,7 +76,8 @@ impl Service {
             let outcome = match decision {
                 Decision::Respond(response) => Outcome::Response(response, None),
                 Decision::Forward(admitted) => admitted.send(&self.upstream, body, None).await,
-                Decision::Read(unread) => Box::pin(self.read_and_send(unread, body)).await,
+                Decision::Read(unread) => Box::pin(Self::read_and_send(&self, unread, body)).await,
+                Decision::Usage(lookup) => Outcome::Response(Box::pin(self.proxy.usage(lookup)).await, None),
             };
             let mut response = match outcome {
                 Outcome::Response(response, _) => response,
@@ -87,9 +95,9 @@ impl Service {
     }
 
     /// Serves a request whose body must be read before it is admitted.
-    async fn read_and_send(&self, unread: Unread, body: RequestBody) -> Outcome {
-        match self.proxy.read(unread, body).await {
-            Ok((admitted, body)) => admitted.send(&self.upstream, body, None).await,
+    async fn read_and_send(service: &Arc<Self>, unread: Unread, body: RequestBody) -> Outcome {
+        match service.proxy.read(unread, body).await {
+            Ok((admitted, body)) => admitted.send_with_owner(Arc::clone(service), body).await,
             Err(response) => Outcome::Response(*response, None),
         }
     }

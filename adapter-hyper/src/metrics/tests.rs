@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sparekey_policy::{Command, Limits, Outcome, Period, State, Timestamp, Usage, Usd, Zone, step};
+
 use super::*;
 
 const README: &str = include_str!("../../../README.md");
-const SOURCE: &str = include_str!("../metrics.rs");
+const SOURCES: [&str; 2] = [include_str!("../metrics.rs"), include_str!("spending.rs")];
 
 /// The labels of each metric.
 type Table = BTreeMap<String, BTreeSet<String>>;
@@ -22,6 +24,21 @@ fn text() -> String {
     metrics.rejections.get_or_create(&RejectionLabels { user: user(), code: "invalid_path" }).inc();
     metrics.open_by_user.get_or_create(&UserLabels { user: user() }).inc();
     metrics.sent.get_or_create(&UserLabels { user: user() }).inc();
+    metrics.spending.settled(&Settlement {
+        user: &Arc::from("Tom"),
+        model: "gpt-5",
+        cost: Usd::from_pico(1),
+        usage: Usage::default(),
+        end: sparekey_ledger::End::Complete,
+        is_estimated: true,
+        is_over: true,
+        is_unpriced: true,
+    });
+    let mut limits = Limits::none(Arc::new(Zone::utc()));
+    limits.budgets.set(Period::Month, Usd::from_pico(1));
+    let report = step(&limits, &mut State::default(), Timestamp::default(), &Command::Report);
+    let Outcome::Report(report) = report else { panic!("{report:?}") };
+    metrics.spending.report(&[(Arc::from("Tom"), *report)]);
     metrics.text(&HeaderMap::new()).1
 }
 
@@ -57,5 +74,6 @@ fn readme_has_all_metrics_with_their_labels() {
     let registry = of_registry();
     assert_eq!(of_readme(), registry);
     // None is missing above.
-    assert_eq!(SOURCE.matches("registry.register").count(), registry.len());
+    let registered: usize = SOURCES.iter().map(|source| source.matches("registry.register").count()).sum();
+    assert_eq!(registered, registry.len());
 }

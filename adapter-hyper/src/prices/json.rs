@@ -30,7 +30,8 @@ fn model(name: &str, model: &ModelPrices) -> String {
     members.extend(model.web_search_call.map(|price| ("web_search_call", usd(price))));
     members.extend(model.per_minute_audio.map(|price| ("per_minute_audio", usd(price))));
     members.extend(model.per_character.map(|price| ("per_million_characters", usd(per_million(price)))));
-    let pictures: Vec<_> = model.pictures().map(|(name, price)| (name, usd(price))).collect();
+    let pictures: Vec<_> =
+        model.pictures().map(|(quality, size, price)| (format!("{quality}/{size}"), usd(price))).collect();
     members.extend((!pictures.is_empty()).then(|| ("pictures", object(&pictures))));
     object(&members)
 }

@@ -62,7 +62,7 @@ fn others(model: &ModelPrices) -> Vec<String> {
         ("a million characters", model.per_character.map(per_million)),
     ];
     let prices = prices.into_iter().filter_map(|(name, usd)| Some(format!("{name} {}", usd?)));
-    let pictures = || model.pictures().map(|(_, usd)| usd);
+    let pictures = || model.pictures().map(|(_, _, usd)| usd);
     let picture = pictures().min().zip(pictures().max()).map(|(least, most)| format!("a picture {least} to {most}"));
     prices.chain(picture).collect()
 }

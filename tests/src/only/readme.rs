@@ -21,8 +21,11 @@ const FOLDERS: [&str; 6] = [".", "adapter-lambda", "adapter-worker", "bench", "d
 const README: &str = include_str!("../../../README.md");
 
 /// The tables of the error responses.
-const REJECTIONS: [&str; 2] =
-    [include_str!("../../../core/src/rejection.rs"), include_str!("../../../core/src/limit_rejection.rs")];
+const REJECTIONS: [&str; 3] = [
+    include_str!("../../../core/src/rejection.rs"),
+    include_str!("../../../core/src/limit_rejection.rs"),
+    include_str!("../../../core/src/spending_rejection.rs"),
+];
 
 /// The cells of a table of the README, by its first line.
 fn rows(first_line: &str) -> impl Iterator<Item = Vec<&'static str>> {

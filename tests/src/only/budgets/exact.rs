@@ -1,0 +1,210 @@
+//! Requests that end as they should: the cost in the response is charged.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    only::admin,
+    upstream::{RespondingUpstream, Upstream},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("whole_response_is_charged_exactly", whole),
+    ("stream_is_charged_exactly_and_its_usage_is_hidden", stream),
+    ("stream_whose_client_asks_for_usage_is_not_changed", stream_with_usage),
+    ("body_that_fits_is_not_changed", unchanged),
+    ("cap_is_lowered_to_the_budget", clamped),
+    ("free_statuses_cost_nothing", free),
+    ("user_without_a_budget_is_counted", metered),
+    ("all_periods_are_charged", periods),
+    ("history_by_id_is_bounded_by_the_ledger", history),
+    ("metrics_show_money_and_tokens", metrics),
+    ("usage_has_a_rate_of_its_own", usage_rate),
+];
+
+fn whole() {
+    let upstream = RespondingUpstream::start(|_| completion(12, 30));
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let (head, _) = server.send(&chat());
+    assert_eq!(head.status(), 200);
+    let left = usd(head.header("x-sparekey-budget-left-usd").expect("what is left"));
+    assert!(left < usd("1") && left > usd("0.99"), "{left}");
+    assert_eq!(head.header("x-sparekey-clamped"), None);
+    assert_eq!(server.settled(), cost(12, 30));
+    let usage = server.usage();
+    assert_eq!(usage["timezone"], "UTC");
+    let sums = json!({"usd": cost(12, 30).to_string(), "requests": 1, "input_tokens": 12, "output_tokens": 30});
+    for (list, name) in [("days", "day"), ("by_model", "model")] {
+        let mut item = usage[list][0].clone();
+        item.as_object_mut().expect("an object").remove(name).expect(name);
+        assert_eq!(item, sums, "{list}");
+    }
+    assert_eq!(usage["by_model"][0]["model"], "model");
+    let left = amount(&usage["budgets"][0]["left_usd"]);
+    assert_eq!(left, usd("1").minus(cost(12, 30)));
+    assert_eq!(upstream.take()[0].head.header("accept-encoding"), Some("identity"));
+}
+
+fn stream() {
+    let events = [chunk("Hel"), chunk("lo"), last_chunks(9, 2)].concat();
+    let sent = events.clone();
+    let upstream =
+        RespondingUpstream::start(move |_| format!("{}{:x}\r\n{sent}\r\n0\r\n\r\n", EVENTS, sent.len()).into());
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let (head, body) = server.send(&streamed_chat());
+    assert_eq!(head.status(), 200);
+    let expected = [chunk("Hel"), chunk("lo")].concat().replace(",\"usage\":null", "") + "data: [DONE]\n\n";
+    assert_eq!(String::from_utf8(body).expect("UTF-8"), expected);
+    assert_eq!(server.settled(), cost(9, 2));
+    let received: Value = serde_json::from_slice(&upstream.take()[0].body).expect("JSON");
+    let mut expected = chat_body(100, true);
+    expected["stream_options"] = json!({"include_usage": true});
+    assert_eq!(received, expected);
+}
+
+fn stream_with_usage() {
+    let events = [chunk("Hello"), last_chunks(9, 2)].concat();
+    let sent = events.clone();
+    let upstream =
+        RespondingUpstream::start(move |_| format!("{}{:x}\r\n{sent}\r\n0\r\n\r\n", EVENTS, sent.len()).into());
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let mut body = chat_body(100, true);
+    body["stream_options"] = json!({"include_usage": true});
+    let (_, received) = server.send(&post("/v1/chat/completions", &body));
+    assert_eq!(String::from_utf8(received).expect("UTF-8"), events);
+    assert_eq!(server.settled(), cost(9, 2));
+}
+
+fn unchanged() {
+    let upstream = RespondingUpstream::start(|_| completion(12, 30));
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let odd = "{ \"messages\":[{\"role\":\"user\",\"content\":\"\\u0041\"}],\n\t\"max_tokens\" : 50,\"model\":\"model\",\"x\":1.0e0}";
+    let fields = format!("content-type: application/json\r\ncontent-length: {}\r\n", odd.len());
+    let (head, _) = server.send(&(wire::request("POST", "/v1/chat/completions", &fields) + odd));
+    assert_eq!(head.status(), 200);
+    assert_eq!(String::from_utf8_lossy(&upstream.take()[0].body), odd);
+}
+
+fn clamped() {
+    let upstream = RespondingUpstream::start(|_| completion(12, 3_000));
+    // Room for about 4,000 tokens.
+    let server = Budgeted::start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.04\", per = \"day\" }]");
+    let (head, _) = server.send(&post("/v1/chat/completions", &chat_body(9_000, false)));
+    assert_eq!(head.status(), 200);
+    let clamped: u32 = head.header("x-sparekey-clamped").expect("the cap").parse().expect("a number");
+    assert!((1_024..4_000).contains(&clamped), "{clamped}");
+    let received: Value = serde_json::from_slice(&upstream.take()[0].body).expect("JSON");
+    assert_eq!(received["max_completion_tokens"], clamped);
+    server.proxy.process.wait_for(|line| line.contains(&format!(" clamped={clamped} ")).then_some(()));
+    assert_eq!(server.settled(), cost(12, 3_000));
+}
+
+fn free() {
+    let statuses = [400, 401, 403, 404, 413, 415, 422, 429, 503];
+    let upstream = RespondingUpstream::start(move |request| {
+        let status = request.head.header("user-agent").expect("a status").to_owned();
+        response(&format!("{status} X"), r#"{"error":{"message":"no"}}"#)
+    });
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    for status in statuses {
+        let request = chat().replace("host: proxy\r\n", &format!("host: proxy\r\nuser-agent: {status}\r\n"));
+        let (head, _) = server.send(&request);
+        assert_eq!(head.status(), if status == 401 { 502 } else { status });
+        assert_eq!(server.settled(), Usd::ZERO, "{status}");
+    }
+    assert_eq!(server.usage()["days"][0]["requests"], statuses.len());
+}
+
+fn metered() {
+    let upstream = RespondingUpstream::start(|_| completion(12, 30));
+    let server = Budgeted::start(upstream.address(), "[users.Tom]\nmetered = true");
+    let (head, _) = server.send(&chat());
+    assert_eq!((head.status(), head.header("x-sparekey-budget-left-usd")), (200, None));
+    let other = post("/v1/chat/completions", &json!({"model": "not-priced", "messages": [], "background": true}));
+    assert_eq!(server.send(&other).0.status(), 200);
+    wait_until("both are counted", || server.usage()["days"][0]["requests"] == 2);
+    let usage = server.usage();
+    assert_eq!(usage["budgets"], json!([]));
+    let models: Vec<_> = usage["by_model"].as_array().expect("models").iter().map(|row| row["model"].clone()).collect();
+    assert_eq!(models, ["model", "other"]);
+    assert_eq!(amount(&usage["by_model"][0]["usd"]), cost(12, 30));
+}
+
+fn periods() {
+    let upstream = RespondingUpstream::start(|_| completion(12, 30));
+    let budgets = ["day", "week", "month", "total"].map(|per| format!("{{ usd = 1, per = \"{per}\" }}")).join(", ");
+    let server = Budgeted::start(upstream.address(), &format!("[users.Tom]\nbudgets = [{budgets}]"));
+    assert_eq!(server.send(&chat()).0.status(), 200);
+    server.settled();
+    let usage = server.usage();
+    for (budget, per) in usage["budgets"].as_array().expect("budgets").iter().zip(["day", "week", "month", "total"]) {
+        assert_eq!((&budget["per"], amount(&budget["spent_usd"])), (&json!(per), cost(12, 30)));
+        assert_eq!(budget["resets_at"].is_null(), per == "total");
+    }
+}
+
+/// Without the ledger, the largest input of the model would not fit into the budget.
+fn history() {
+    let body = json!({"id": "resp_1", "object": "response", "model": "model", "status": "completed", "output": [],
+        "usage": {"input_tokens": 500, "output_tokens": 100, "total_tokens": 600}});
+    let upstream = RespondingUpstream::start(move |_| response("200 OK", &body.to_string()));
+    let server = Budgeted::start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.05\", per = \"day\" }]");
+    let request = |previous: Option<&str>| {
+        let body = json!({"model": "model", "input": "Hi", "max_output_tokens": 100, "previous_response_id": previous});
+        post("/v1/responses", &body)
+    };
+    assert_eq!(server.send(&request(None)).0.status(), 200);
+    let (head, body) = server.send(&request(Some("resp_other")));
+    assert_eq!((head.status(), &*wire::error_code(&body)), (429, "insufficient_quota"));
+    let (head, body) = server.send(&request(Some("resp_1")));
+    assert_eq!(head.status(), 200, "{}", String::from_utf8_lossy(&body));
+}
+
+fn metrics() {
+    let upstream = Upstream::start();
+    let server = Budgeted::start_with(upstream.address(), BUDGET, &[admin::METRICS]);
+    let at = admin::address(&server.proxy);
+    let mut client = server.client(&chat());
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    admin::wait_for(at, "sparekey_holds_open{user=\"Tom\"} 1");
+    upstream_conn.send(completion(12, 30));
+    let head = client.head();
+    client.body(&head);
+    server.settled();
+    let text = admin::wait_for(at, "sparekey_holds_open{user=\"Tom\"} 0");
+    for line in [
+        "sparekey_spent_usd_total{user=\"Tom\",model=\"model\"} 0.000312",
+        "sparekey_tokens_total{user=\"Tom\",kind=\"input\"} 12",
+        "sparekey_tokens_total{user=\"Tom\",kind=\"output\"} 30",
+        "sparekey_requests_estimated_total{user=\"Tom\"} 0",
+        "sparekey_ledger_errors_total 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    let left =
+        text.lines().find_map(|line| line.strip_prefix("sparekey_budget_left_ratios{user=\"Tom\",period=\"month\"} "));
+    let left: f64 = left.unwrap_or_else(|| panic!("{text}")).parse().expect("a number");
+    assert!((left - 0.999_688).abs() < 1e-9, "{left}");
+}
+
+fn usage_rate() {
+    let upstream = Upstream::start();
+    let server = Budgeted::start(upstream.address(), "[users.Tom]\nrequests_per_minute = 1\nmetered = true");
+    let mut client = RawConnection::connect(server.address());
+    let mut statuses = (0..=600).map(|_| {
+        client.send(get("/v1/usage"));
+        let head = client.head();
+        client.body(&head);
+        head.status()
+    });
+    assert!(statuses.by_ref().take(600).all(|status| status == 200));
+    // The rate lets a request pass each 100 ms.
+    let refused = std::iter::repeat_with(|| {
+        client.send(get("/v1/usage"));
+        let head = client.head();
+        client.body(&head);
+        head.status()
+    });
+    assert!(refused.take(600).any(|status| status == 429));
+}

@@ -1,0 +1,105 @@
+//! The ledger's file: only users who need it depend on it.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use super::*;
+use crate::upstream::RespondingUpstream;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("is_created_for_metered_users_only", created),
+    ("that_cannot_be_opened_refuses_metered_users_only", not_a_ledger),
+    ("is_opened_when_it_can_be", opened_later),
+    ("locked_by_another_process", locked),
+    ("holds_no_body_and_no_key", private),
+];
+
+const ANN: &str = "sk-Ann-abcdefgh12345678";
+
+fn as_ann(request: &str) -> String {
+    request.replace(KEY, ANN)
+}
+
+fn both() -> [(&'static str, String); 1] {
+    [("ACCESS_KEYS", format!("{KEY},{ANN}"))]
+}
+
+fn created() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let server = Budgeted::start(upstream.address(), "[users.Tom]\nrequests_per_minute = 100");
+    assert_eq!(server.send(&chat()).0.status(), 200);
+    assert!(!server.ledger().exists());
+    server.files.write("users", BUDGET);
+    wait_until("the first request opens it", || server.send(&chat()).0.status() == 200 && server.ledger().exists());
+    server
+        .proxy
+        .process
+        .wait_for(|line| line.contains("WARN").then(|| line.contains("created the ledger")).filter(|is| *is));
+    let mode = fs::metadata(server.ledger()).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o077, 0, "others must not read it: {mode:o}");
+}
+
+fn not_a_ledger() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let files = Files::new();
+    files.write("text", "this is a text, and much longer than the header of a database: not a ledger at all");
+    let (path, keys) = (files.path("text"), both());
+    let path = path.to_str().expect("a UTF-8 path");
+    let more = [("LEDGER", path), (keys[0].0, &*keys[0].1)];
+    let server = Budgeted::start_with(upstream.address(), BUDGET, &more);
+    server.proxy.process.wait_for(|line| (line.contains("ERROR") && line.contains("is not a ledger")).then_some(()));
+    let (head, body) = server.send(&chat());
+    assert_eq!((head.status(), &*wire::error_code(&body)), (503, "ledger_unavailable"));
+    assert_eq!((head.header("retry-after"), head.header("x-should-retry")), (Some("1"), None));
+    assert_eq!(server.send(&get("/v1/usage")).0.status(), 503);
+    assert!(upstream.take().is_empty());
+    assert_eq!(server.send(&as_ann(&chat())).0.status(), 200);
+    assert_eq!(server.send("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").0.status(), 401);
+}
+
+fn opened_later() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let files = Files::new();
+    files.write("folder", "a file, where the ledger's folder should be");
+    let path = files.path("folder").join("ledger.db");
+    let path = path.to_str().expect("a UTF-8 path");
+    let server = Budgeted::start_with(upstream.address(), BUDGET, &[("LEDGER", path)]);
+    assert_eq!(server.send(&chat()).0.status(), 503);
+    fs::remove_file(files.path("folder")).expect("remove the file");
+    wait_until("the ledger is opened", || server.send(&chat()).0.status() == 200);
+}
+
+fn locked() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let keys = both();
+    let server = Budgeted::start_with(upstream.address(), BUDGET, &[(keys[0].0, &*keys[0].1)]);
+    assert_eq!(server.send(&chat()).0.status(), 200);
+    let other = rusqlite::Connection::open(server.ledger()).expect("open the ledger");
+    other.execute_batch("BEGIN IMMEDIATE").expect("lock it");
+    let (head, body) = server.send(&chat());
+    assert_eq!((head.status(), &*wire::error_code(&body)), (503, "ledger_unavailable"));
+    assert_eq!(server.send(&as_ann(&chat())).0.status(), 200);
+    other.execute_batch("ROLLBACK").expect("unlock it");
+    wait_until("requests pass again", || server.send(&chat()).0.status() == 200);
+}
+
+fn private() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let mut body = chat_body(100, false);
+    body["messages"][0]["content"] = "the secret of the client".into();
+    assert_eq!(server.send(&post("/v1/chat/completions", &body)).0.status(), 200);
+    server.settled();
+    let name = server.ledger();
+    let folder = fs::read_dir(name.parent().expect("a folder")).expect("the folder");
+    let mut bytes = Vec::new();
+    for file in folder.map(|entry| entry.expect("an entry").path()) {
+        if file.to_string_lossy().contains("ledger.db") {
+            bytes.extend(fs::read(&file).expect("the file"));
+        }
+    }
+    let contains = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(contains("/chat/completions"), "the row is stored");
+    for secret in ["secret of the client", "abcdefgh", crate::case_files::API_KEY] {
+        assert!(!contains(secret), "{secret}");
+    }
+}
