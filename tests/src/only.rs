@@ -65,6 +65,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("budgets_refusals", budgets::REFUSALS),
     ("client_limits", client_limits::TESTS),
     ("commands", commands::TESTS),
+    ("deploy", deploy::TESTS),
     ("drain", drain::TESTS),
     ("forwarded_prefix", forwarded_prefix::TESTS),
     ("temporary_key", temporary_key::TESTS),

@@ -1,6 +1,11 @@
 //! Where the ledger is.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
 
 use super::sources::{Values, environment};
 
@@ -8,6 +13,9 @@ const SETTING: &str = "LEDGER";
 
 /// The name of the file in the folder of the state.
 const FILE: &str = "sparekey.db";
+
+/// The ledger has the users' names, and what they spent.
+const FOLDER_MODE: u32 = 0o700;
 
 /// The folder of the systemd unit, and of the container. It is the default of a process without a home too.
 const SERVICE_FOLDER: &str = "/var/lib/sparekey";
@@ -23,6 +31,24 @@ pub(crate) fn service_file() -> PathBuf {
 /// A sentence. It does not have the value: a database's address may contain a password.
 pub(crate) fn path(values: &Values) -> Result<PathBuf, String> {
     values.get(SETTING).map_or_else(|| Ok(default_path(environment)), parse)
+}
+
+/// Creates the folder of the default path. Another one must exist: with a wrong path, all counters would start at zero.
+///
+/// # Errors
+/// Those of the file system.
+#[expect(dead_code, reason = "for the ledger")]
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+    create_default_folder(path, environment)
+}
+
+fn create_default_folder(path: &Path, environment: impl Fn(&str) -> Option<String>) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if path == default_path(environment) => {
+            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn parse(text: &str) -> Result<PathBuf, String> {
@@ -65,6 +91,17 @@ mod tests {
             let get = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
             assert_eq!(default_path(get), Path::new(expected), "{environment:?}");
         }
+    }
+
+    #[test]
+    fn folder_of_the_default_path_is_created() {
+        let home = std::env::temp_dir().join(format!("sparekey-home-{}", std::process::id()));
+        let environment = |name: &str| (name == "HOME").then(|| home.to_str().unwrap().to_owned());
+        create_default_folder(&home.join("other/sparekey.db"), environment).unwrap();
+        assert!(!home.exists());
+        create_default_folder(&default_path(environment), environment).unwrap();
+        assert!(home.join(".local/state/sparekey").is_dir());
+        std::fs::remove_dir_all(home).unwrap();
     }
 
     #[test]

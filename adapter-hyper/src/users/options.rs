@@ -47,8 +47,7 @@ const OPTIONS: [FieldOption; 12] = [
         UserField::Budgets,
         Form::Budgets,
         "USD/PERIOD",
-        "Budgets in US dollars, in place of all that the user has: 5/month; for a day, week, month, or in total; \
-         repeatable",
+        "US dollars per day, week, month or total: 5/month; can be repeated, and replaces all budgets that were set",
     ),
     option(UserField::TokensPerMinute, Form::Number, "N", "Tokens per minute, input and output"),
     option(UserField::MaxOutputTokens, Form::Number, "N", "Output tokens of a request"),

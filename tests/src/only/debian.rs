@@ -68,8 +68,16 @@ fn package(program: &Path) {
         assert!(root.join(file).exists(), "{file}");
     }
     serves(&root.join("usr/bin/sparekey"));
+    // As systemd makes it for a dynamic user.
+    fs::create_dir_all(root.join("var/lib/private/sparekey")).expect("create the folder of the ledger");
+    std::os::unix::fs::symlink("private/sparekey", root.join("var/lib/sparekey")).expect("link it");
+    dpkg(program, &root, &["--remove", "sparekey"]);
+    assert!(!root.join("usr/bin/sparekey").exists() && root.join("var/lib/sparekey").exists());
     dpkg(program, &root, &["--purge", "sparekey"]);
-    assert!(!root.join("usr/bin/sparekey").exists() && !root.join("etc/sparekey").exists());
+    for folder in ["etc/sparekey", "var/lib/private/sparekey"] {
+        assert!(!root.join(folder).exists(), "{folder}");
+    }
+    assert!(!root.join("var/lib/sparekey").is_symlink());
     fs::remove_dir_all(folder).expect("remove the folder");
 }
 

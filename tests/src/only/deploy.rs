@@ -2,7 +2,10 @@
 
 use std::{env, fs, path::Path, process, process::Command};
 
+use super::Test;
 use crate::{clients::succeed, programs::ProgramTest, server::binary};
+
+pub(super) const TESTS: &[Test] = &[("ledger_is_in_one_folder", ledger)];
 
 pub(super) const PROGRAM_TESTS: &[ProgramTest] = &[("systemd_accepts_the_units", "systemd-analyze", units)];
 
@@ -10,6 +13,22 @@ const UNITS: [(&str, &str); 2] = [
     ("sparekey.service", include_str!("../../../deploy/sparekey.service")),
     ("sparekey.socket", include_str!("../../../deploy/sparekey.socket")),
 ];
+
+/// A file, and how it names the folder: that of `StateDirectory=sparekey`.
+const FOLDERS: [(&str, &str); 6] = [
+    (include_str!("../../../deploy/sparekey.service"), "\nStateDirectory=sparekey\n"),
+    (include_str!("../../../deploy/compose.yaml"), "[\"ledger:/var/lib/sparekey\"]"),
+    (include_str!("../../../deploy/release.Dockerfile"), "STATE_DIRECTORY=/var/lib/sparekey\n"),
+    (include_str!("../../../Dockerfile"), "STATE_DIRECTORY=/var/lib/sparekey\n"),
+    (include_str!("../../../deploy/debian/sparekey.default"), "--ledger /var/lib/sparekey/sparekey.db"),
+    (include_str!("../../../adapter-hyper/src/config/ledger.rs"), "\"/var/lib/sparekey\""),
+];
+
+fn ledger() {
+    for (text, expected) in FOLDERS {
+        assert!(text.contains(expected), "{expected} is missing in:\n{text}");
+    }
+}
 
 /// `verify` exits with success after a directive that it ignores, but prints it.
 fn units(analyze: &Path) {
