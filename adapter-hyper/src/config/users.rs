@@ -1,14 +1,46 @@
 //! The users file: which of its fields the server enforces, and where the upstream keys of users are.
 
 use std::{
+    cell::RefCell,
     env, fs,
     path::{Path, PathBuf},
 };
 
-use sparekey_policy::{KeySource, UserField};
+use sparekey_core::{ReadUsers, UserChecks};
+use sparekey_policy::{KeySource, UserField, Users};
+use sparekey_proxy::users::TomlUsers;
 
 /// The fields that the server enforces. A file with another one is refused.
 pub(crate) const ENFORCED: [UserField; 14] = UserField::ALL;
+
+/// Keeps the users that were read.
+pub(crate) struct Recorder<K> {
+    inner: TomlUsers<K>,
+    users: RefCell<Option<Users>>,
+}
+
+impl<K> Recorder<K> {
+    pub(crate) fn new(inner: TomlUsers<K>) -> Self {
+        Self { inner, users: RefCell::new(None) }
+    }
+
+    /// Returns the users; `None` if there are none, or they are invalid.
+    pub(crate) fn into_users(self) -> Option<Users> {
+        self.users.into_inner()
+    }
+}
+
+impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for Recorder<K> {
+    fn read(&self, text: &str, checks: &UserChecks<'_>) -> Result<Users, Vec<String>> {
+        let users = self.inner.read(text, checks)?;
+        *self.users.borrow_mut() = Some(users.clone());
+        Ok(users)
+    }
+
+    fn read_key(&self, source: &KeySource) -> Result<String, String> {
+        self.inner.read_key(source)
+    }
+}
 
 /// The file of a key, which is relative to the users file.
 pub(super) fn key_file(source: &KeySource, users_file: Option<&str>) -> Option<PathBuf> {

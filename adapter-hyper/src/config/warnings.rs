@@ -1,9 +1,9 @@
 //! Settings of the server that are valid, and probably a mistake.
 
-use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
+use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, time::Duration};
 
 use sparekey_core::{SETTINGS, is_private_address};
-use sparekey_policy::{PriceTable, Timestamp};
+use sparekey_policy::{PriceTable, Timestamp, Users};
 
 use super::{settings::Settings, sources::SecretFile, table::SERVER_SETTINGS};
 
@@ -65,6 +65,26 @@ pub(crate) fn old_prices(prices: &PriceTable, now: Timestamp) -> Option<String> 
             age.as_secs() / 86_400
         )
     })
+}
+
+/// A warning about models that users with budgets may use by `models`, and that have no price.
+pub(crate) fn unpriced_models(prices: &PriceTable, users: &Users) -> Option<String> {
+    let budgeted = users.iter().map(|(_, user)| user).filter(|user| !user.limits.budgets.is_empty());
+    let patterns = budgeted.flat_map(|user| user.models.iter().flatten()).map(ToString::to_string);
+    let unpriced: BTreeSet<_> = patterns.filter(|pattern| !is_priced(prices, pattern)).collect();
+    let names = unpriced.into_iter().collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then(|| {
+        format!(
+            "USERS has models without a price, which users with a budget cannot use: {names}; add them to PRICES_FILE, or \
+             remove them"
+        )
+    })
+}
+
+/// Whether a model that a pattern matches may have a price: the name in a request can be longer by a date.
+fn is_priced(prices: &PriceTable, pattern: &str) -> bool {
+    let Some((start, _)) = pattern.split_once('*') else { return prices.find(pattern).is_some() };
+    prices.models().any(|(name, _)| name.starts_with(start) || start.starts_with(name))
 }
 
 /// A warning about a variable that is not a setting.

@@ -1,13 +1,12 @@
 //! What the users file is checked against: the same as when the server reads it.
 
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
 use clap::ArgMatches;
-use sparekey_core::{AccessKey, Config, Keyring, Problem, ReadUsers, UserChecks, list_items};
+use sparekey_core::{AccessKey, Config, Keyring, Problem, list_items};
 use sparekey_policy::{KeySource, UserField, Users};
 use sparekey_proxy::users::TomlUsers;
 
@@ -15,7 +14,7 @@ use crate::commands::Failure;
 use crate::config::{
     ledger,
     sources::{Sources, Values},
-    users,
+    users::{self, Recorder},
 };
 
 const NO_FILE: &str = "there is no users file: set USERS_FILE or --users-file to its path, as for the server; `sparekey \
@@ -100,10 +99,7 @@ impl Context {
         if text.trim().is_empty() {
             return Err(vec!["the file is empty".to_owned()]);
         }
-        let reader = Recorder {
-            inner: TomlUsers { enforced, allows_keyless_users: false, read_key },
-            users: RefCell::new(None),
-        };
+        let reader = Recorder::new(TomlUsers { enforced, allows_keyless_users: false, read_key });
         let config = Config::with_users(
             |name| match name {
                 "USERS" => Some(text.to_owned()),
@@ -119,7 +115,7 @@ impl Context {
                 problems.push(sentence.strip_prefix("USERS ").unwrap_or(&sentence).to_owned());
             }
         }
-        match reader.users.into_inner() {
+        match reader.into_users() {
             Some(users) if problems.is_empty() => Ok(users),
             _ => {
                 if !self.has_access_keys && problems.iter().any(|problem| problem.contains("has no key")) {
@@ -133,24 +129,6 @@ impl Context {
 
 /// Stands for a key that is not known here.
 const UNKNOWN_KEY: &str = "unknown";
-
-/// Keeps the users that were read.
-struct Recorder<K> {
-    inner: TomlUsers<K>,
-    users: RefCell<Option<Users>>,
-}
-
-impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for Recorder<K> {
-    fn read(&self, text: &str, checks: &UserChecks<'_>) -> Result<Users, Vec<String>> {
-        let users = self.inner.read(text, checks)?;
-        *self.users.borrow_mut() = Some(users.clone());
-        Ok(users)
-    }
-
-    fn read_key(&self, source: &KeySource) -> Result<String, String> {
-        self.inner.read_key(source)
-    }
-}
 
 /// The user of an item of `ACCESS_KEYS`.
 fn user_of(item: &str) -> Option<&str> {

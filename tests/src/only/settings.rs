@@ -316,12 +316,16 @@ fn help() {
 const OTHER_CASE: &str =
     "[users.tom]\nkeys = [\"sha256:ee66a027b00f4e72a80ed34d4fa814f6b9b2714f915f6e51f2c5b5da9927c339\"]";
 
+const UNPRICED: &str = "[users.Tom]\nmodels = [\"llama-3\", \"gpt-5.4-2026*\", \"gpt5*\", \"gpt-5*\", \"*-mini\", \"gpt-5.4\"]\n\
+                        budgets = [{ usd = 5, per = \"month\" }]";
+
 /// A setting, its value, the start of the warning.
-const MISTAKES: [(&str, &str, &str); 10] = [
+const MISTAKES: [(&str, &str, &str); 11] = [
     ("API_BASE", "http://llm.example.com/v1", "API_BASE is plain HTTP"),
     ("API_BASE", "https://gateway.ai.cloudflare.com/v1/a/g", "API_BASE names no provider"),
     ("ACCESS_KEYS", "sk-Tom-password", "ACCESS_KEYS item 1: its random part"),
     ("USERS", "timezone = \"Europe/Berlin\"", "USERS lists no user"),
+    ("USERS", UNPRICED, "USERS has models without a price, which users with a budget cannot use: gpt5*, llama-3;"),
     ("USERS", OTHER_CASE, "USERS lists tom, and ACCESS_KEYS has a key of Tom"),
     ("LISTEN", ALL_INTERFACES, "LISTEN serves other machines without TLS"),
     ("METRICS_LISTEN", "0.0.0.0:9090", "METRICS_LISTEN is open"),
