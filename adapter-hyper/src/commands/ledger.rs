@@ -27,15 +27,17 @@ pub(crate) fn read(path: &Path) -> Result<Reader, Failure> {
 /// # Errors
 /// [`Failure::Problem`].
 pub(crate) fn write(path: &Path) -> Result<Sqlite, Failure> {
-    check_readable(path)?;
+    // An empty file would become a ledger.
+    drop(read(path)?);
     let options = Options { create: false, ..Options::default() };
     Sqlite::open(path, options).map(|opened| opened.ledger).map_err(|error| failure(path, &error))
 }
 
 /// SQLite calls every file that it cannot open by one name.
 fn check_readable(path: &Path) -> Result<(), Failure> {
-    match File::open(path) {
-        Ok(_) => Ok(()),
+    match File::open(path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(Failure::Problem(format!("the ledger {} is not a file", path.display()))),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(failure(path, &LedgerError::Missing(path.to_owned()))),
         Err(error) => Err(Failure::Problem(format!("cannot open the ledger {}: {error}", path.display()))),
     }
@@ -58,11 +60,12 @@ pub(crate) fn failure(path: &Path, error: &LedgerError) -> Failure {
             )
         }
         LedgerError::ReadOnly => {
-            format!("cannot write the ledger {path} or its folder; run this as the user of the server, or as root")
+            format!(
+                "cannot write the ledger {path} or its folder, which reading needs too while no server runs; run this as the \
+                 user of the server, or as root"
+            )
         }
-        LedgerError::Io(reason) => format!(
-            "the ledger {path} failed: {reason}; while no server runs, reading it needs write access to its folder"
-        ),
+        LedgerError::NotALedger(_) => error.to_string(),
         error => format!("{path}: {error}"),
     })
 }

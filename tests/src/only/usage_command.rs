@@ -250,9 +250,15 @@ fn unusable() {
         let other = folder.file();
         let other = other.to_str().unwrap();
         folder.refuses(&[arguments, &["--ledger", other]].concat(), 1, "users.toml is not a ledger of Sparekey");
+        let folder_path = folder.path.to_str().unwrap();
+        folder.refuses(&[arguments, &["--ledger", folder_path]].concat(), 1, "is not a file");
         let address = "postgres://me:secret@host/db";
         folder.refuses(&[arguments, &["--ledger", address]].concat(), 2, "LEDGER must be the path of an SQLite file");
     }
+    let empty = folder.path.join("empty.db");
+    fs::write(&empty, "").unwrap();
+    let empty = ["--ledger", empty.to_str().unwrap()];
+    folder.refuses(&[&["users", "credit", "Tom", "5"][..], &empty].concat(), 1, "is not a ledger");
     // Another program that writes for a long time.
     let other = Connection::open(folder.ledger()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
