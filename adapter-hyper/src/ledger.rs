@@ -1,22 +1,18 @@
 //! The ledger of the server: a file, which is opened when a user is metered.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use sparekey_ledger::{Event, Events, Ledger, LedgerError, Opened, Options, Sqlite};
 use sparekey_proxy::LedgerHandle;
 
-use crate::config::settings::Settings;
-
-/// Only the server reads the costs of users.
-const FOLDER_MODE: u32 = 0o700;
+use crate::config::{ledger::create_folder, settings::Settings};
 
 /// Creates the handle of the ledger.
 pub(crate) fn handle(settings: &Settings) -> LedgerHandle {
     let (path, retention) = (settings.ledger.clone(), settings.usage_retention);
     LedgerHandle::new(move || {
-        if let Some(folder) = path.parent() {
-            create(folder);
-        }
+        create_folder(&path)
+            .map_err(|error| LedgerError::Io(format!("cannot create the folder of {}: {error}", path.display())))?;
         let options = Options { retention: Some(retention), events: Events::new(log), ..Options::default() };
         let Opened { ledger, is_new, expired } = Sqlite::open(&path, options)?;
         let path = path.display();
@@ -45,11 +41,6 @@ pub(crate) fn close(handle: &LedgerHandle) {
     if lost > 0 {
         tracing::error!("the costs of {lost} requests could not be stored: they will be charged in full");
     }
-}
-
-/// What is missing shows when the ledger is opened.
-fn create(folder: &Path) {
-    let _ = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
 }
 
 fn log(event: Event) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use sparekey_policy::{BodyFailure, Timestamp};
 
 use crate::{rejection::Spec, spending_rejection::SpendingRejection};
@@ -157,28 +157,20 @@ fn body_failure(failure: &BodyFailure) -> Spec {
 }
 
 pub(crate) fn rate_limit(error_type: &'static str, message: String, retry_after: Duration) -> Spec {
-    Spec {
-        error_type,
-        header: Some(retry_header(retry_after)),
-        retry: true,
-        ..Spec::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message)
-    }
+    let spec = Spec { error_type, ..Spec::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message) };
+    spec.with_retry(retry_after)
 }
 
 fn overloaded(message: &'static str) -> Spec {
-    unavailable("overloaded", message, Duration::from_secs(1))
+    Spec::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).with_retry(Duration::from_secs(1))
 }
 
-pub(crate) fn unavailable(code: &'static str, message: &'static str, retry_after: Duration) -> Spec {
-    Spec {
-        header: Some(retry_header(retry_after)),
-        retry: true,
-        ..Spec::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+impl Spec {
+    /// An error that a repetition after this time may not have.
+    pub(crate) fn with_retry(self, after: Duration) -> Self {
+        let header = Some((header::RETRY_AFTER, HeaderValue::from(seconds(after))));
+        Self { header, retry: true, ..self }
     }
-}
-
-fn retry_header(after: Duration) -> (HeaderName, HeaderValue) {
-    (header::RETRY_AFTER, HeaderValue::from(seconds(after)))
 }
 
 /// Whole seconds, rounded up.

@@ -6,7 +6,7 @@ use http::StatusCode;
 use sparekey_policy::{Period, PeriodReport, Unbounded, Usd};
 
 use crate::{
-    limit_rejection::{rate_limit, seconds, unavailable},
+    limit_rejection::{rate_limit, seconds},
     rejection::Spec,
 };
 
@@ -98,18 +98,20 @@ impl SpendingRejection {
                 format!("You may use {per_minute} tokens per minute. Try again in {} s.", seconds(*retry_after)),
                 *retry_after,
             ),
-            Self::Ledger => unavailable(
+            Self::Ledger => Spec::new(
+                StatusCode::SERVICE_UNAVAILABLE,
                 "ledger_unavailable",
                 "This proxy cannot record the cost of this request, so nothing of it was sent. Try again. If the error \
                  persists, contact the owner of this proxy.",
-                Duration::from_secs(1),
-            ),
-            Self::RepeatedFailures(wait) => unavailable(
+            )
+            .with_retry(Duration::from_secs(1)),
+            Self::RepeatedFailures(wait) => Spec::new(
+                StatusCode::SERVICE_UNAVAILABLE,
                 "server_is_overloaded",
                 "Your last requests failed at the upstream API after they were sent, and each one is charged. Wait before you \
                  repeat them.",
-                *wait,
-            ),
+            )
+            .with_retry(*wait),
         }
     }
 }

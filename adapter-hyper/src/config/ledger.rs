@@ -37,7 +37,6 @@ pub(crate) fn path(values: &Values) -> Result<PathBuf, String> {
 ///
 /// # Errors
 /// Those of the file system.
-#[expect(dead_code, reason = "for the ledger")]
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     create_default_folder(path, environment)
 }

@@ -65,6 +65,7 @@ fn opened_later() {
     let server = Budgeted::start_with(upstream.address(), BUDGET, &[("LEDGER", path)]);
     assert_eq!(server.send(&chat()).0.status(), 503);
     fs::remove_file(files.path("folder")).expect("remove the file");
+    fs::create_dir(files.path("folder")).expect("create the folder");
     wait_until("the ledger is opened", || server.send(&chat()).0.status() == 200);
 }
 
