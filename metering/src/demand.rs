@@ -5,13 +5,13 @@
 //! | endpoint | fields |
 //! |---|---|
 //! | all | those that name models ([`models::FIELDS`]), `stream` |
-//! | chat completions, completions, responses | `stream_options.include_usage`, `service_tier`, `n`, `best_of`, `prediction`, `modalities`, `prompt_cache_options.{ttl,prewarm}`, `reasoning.mode`, `background`, `conversation`, `previous_response_id`, `max_tool_calls`, `tool_choice`, `tools[].{type,environment.type,execution}` |
+//! | chat completions, completions, responses | `stream_options.include_usage`, `service_tier`, `n`, `best_of`, `prediction`, `modalities`, `prompt_cache_options.{ttl,prewarm}`, `prompt_cache_retention`, `reasoning.mode`, `background`, `conversation`, `previous_response_id`, `max_tool_calls`, `tool_choice`, `tools[].{type,environment.type,execution}` |
 //! | cap on the output | chat completions: the larger of `max_completion_tokens` and `max_tokens`; completions: `max_tokens`; responses: `max_output_tokens` |
 //! | completions | `prompt`: the number of prompts |
-//! | input | `messages[]` and `input[]`: `type`, `role`, `content`, `output`, `audio`, `encrypted_content`, `tools`, and of their parts `type`, `image_url`, `file*`, `input_audio` |
+//! | input | `instructions`, `messages[]` and `input[]`: `type`, `role`, `content`, `output`, `audio`, `encrypted_content`, `tools`, and of their parts `type`, `image_url`, `file*`, `input_audio` |
 //! | embeddings | `input` |
 //! | images | `n`, `size`, `quality`, `partial_images`, `output_format`, `image`, `images`, `mask` |
-//! | speech | `input`: its characters |
+//! | speech | `input`: its characters; `stream_format` |
 //! | forms | `n`, `size`, `quality`, `partial_images`, `output_format`, `response_format`, `stream`, `url`, files |
 //!
 //! # The options that are refused
@@ -108,6 +108,9 @@ impl Draft {
         match field {
             "stream" => {
                 self.demand.stream = if reader.boolean(param)? { Stream::Yes } else { Stream::No };
+            }
+            "stream_format" if endpoint == Endpoint::Speech && reader.text(param)? == b"sse" => {
+                self.demand.stream = Stream::Yes;
             }
             "tools" | "input" if !is_text => self.read_input(reader, param, field)?,
             "n" if is_text || Scope::Pictures.includes(endpoint) => self.n = count(reader, param)?,

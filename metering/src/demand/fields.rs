@@ -3,7 +3,7 @@
 use sparekey_policy::Endpoint;
 
 /// The fields of a body that are read. Those that name models are in [`models::FIELDS`] too.
-pub(super) const FIELDS: [&str; 49] = [
+pub(super) const FIELDS: [&str; 52] = [
     // Models.
     "model",
     "models",
@@ -21,6 +21,7 @@ pub(super) const FIELDS: [&str; 49] = [
     "data_sources",
     // Text.
     "messages",
+    "instructions",
     "prompt",
     "stream",
     "stream_options",
@@ -33,6 +34,7 @@ pub(super) const FIELDS: [&str; 49] = [
     "prediction",
     "modalities",
     "prompt_cache_options",
+    "prompt_cache_retention",
     "reasoning",
     "background",
     "conversation",
@@ -54,6 +56,7 @@ pub(super) const FIELDS: [&str; 49] = [
     "frame_count",
     "complexity",
     // Audio.
+    "stream_format",
     "url",
     "file",
     "response_format",

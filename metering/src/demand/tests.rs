@@ -150,6 +150,16 @@ fn tiers_and_caches() {
 }
 
 #[test]
+fn retention_of_the_cache() {
+    for (retention, expected) in
+        [("\"in_memory\"", CacheTime::HalfHour), ("null", CacheTime::HalfHour), ("\"24h\"", CacheTime::Longer)]
+    {
+        let demand = responses(&format!("{{\"prompt_cache_retention\":{retention}}}"));
+        assert_eq!(demand.extras().cache_time, expected, "{retention}");
+    }
+}
+
+#[test]
 fn number_of_outputs() {
     for (body, expected) in [
         ("{}", 1),
@@ -222,6 +232,8 @@ fn hidden_input() {
         ),
         (r#"{"messages":[{"role":"assistant","audio":{"id":"audio_1"}}]}"#, Some("messages[0].audio")),
         (r#"{"messages":[{"role":"assistant","content":null,"audio":null,"tool_calls":[{"id":"a"}]}]}"#, None),
+        (r#"{"instructions":"a"}"#, None),
+        (r#"{"instructions":[{"role":"user"}]}"#, Some("instructions")),
         (r#"{"conversation":"conv_1"}"#, Some("conversation")),
         (r#"{"conversation":{"id":"conv_1"},"input":[{"id":"a"}]}"#, Some("conversation")),
         (r#"{"conversation":null}"#, None),
@@ -344,6 +356,11 @@ fn refused_options() {
             Some("input[0].tools[0].type"),
         ),
         (Responses, r#"{"input":[{"type":"tool_search_output","tools":[{"type":"function"}]}]}"#, None),
+        (
+            Responses,
+            r#"{"input":[{"type":"tool_search_output","tools":[{"type":"namespace","tools":[{"type":"x"}]}]}]}"#,
+            Some("input[0].tools[0].type"),
+        ),
         (ChatCompletions, r#"{"web_search_options":{}}"#, Some("web_search_options")),
         (ChatCompletions, r#"{"search_parameters":{}}"#, Some("search_parameters")),
         (ChatCompletions, r#"{"extra_body":{"n":9}}"#, Some("extra_body")),
@@ -380,6 +397,28 @@ fn characters_of_a_speech() {
         assert_eq!(demand.extras().characters, expected, "{input}");
         let decoded: String = serde_json::from_str(&format!("\"{input}\"")).unwrap();
         assert_eq!(decoded.chars().count() as u64, expected);
+    }
+}
+
+#[test]
+fn streams_of_speech() {
+    for (body, expected) in
+        [("{}", Stream::No), (r#"{"stream_format":"audio"}"#, Stream::No), (r#"{"stream_format":"sse"}"#, Stream::Yes)]
+    {
+        assert_eq!(demand(Endpoint::Speech, body).stream, expected, "{body}");
+    }
+}
+
+#[test]
+fn no_truncated_body_is_accepted() {
+    let body = r#"{"model":"gpt-5","stream":true,"stream_options":{"include_usage":null},"service_tier":"flex","max_tokens":null,
+        "max_completion_tokens":100,"n":2,"messages":[{"role":"user","content":[{"type":"text","text":"é"},{"type":"image_url",
+        "image_url":{"url":"x"}},{"input_audio":{}}]}],"input":[{"type":"reasoning","encrypted_content":"a"},"b"],"tools":[{"type":
+        "function"},{"type":"shell","environment":{"type":"local"}}],"tool_choice":{"type":"a","tools":[{"type":"b"}]},
+        "modalities":["text"],"prompt_cache_options":{"ttl":"12h"},"reasoning":{"mode":"pro"},"prediction":{"content":[1.5e3]}}"#;
+    assert!(read(Endpoint::ChatCompletions, body.as_bytes()).is_ok());
+    for end in 0..body.len() {
+        assert!(read(Endpoint::ChatCompletions, &body.as_bytes()[..end]).is_err(), "{end}");
     }
 }
 

@@ -41,6 +41,8 @@ impl Draft {
             "stream_options" => self.read_stream_options(reader, param)?,
             "service_tier" => self.demand.service_tier = service_tier(reader.text(param)?),
             "messages" | "input" => input::read(self, reader, param)?,
+            // A list of items could have pictures.
+            "instructions" if reader.peek()? != b'"' => self.demand.hide_input(param.to_text()),
             "prompt" if self.demand.endpoint == Endpoint::Completions => self.prompts = prompts(reader, param)?,
             "prediction" => {
                 let start = reader.position();
@@ -55,6 +57,9 @@ impl Draft {
                 Ok(())
             })?,
             "prompt_cache_options" => self.read_cache_options(reader, param)?,
+            "prompt_cache_retention" if reader.text(param)? != b"in_memory" => {
+                self.demand.extras_mut().cache_time = CacheTime::Longer;
+            }
             "reasoning" => reader.object(param, &["mode"], &mut |reader, param, field| {
                 let is_other = field.is_some() && reader.text(param)? != b"standard";
                 self.refuse_if(param, Some(LEAVE_OUT).filter(|_| is_other));
