@@ -11,6 +11,8 @@ mod ledger_handle;
 mod open;
 mod outcome;
 mod repeated_failures;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

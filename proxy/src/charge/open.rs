@@ -69,6 +69,12 @@ impl Charge {
         Self(Some(Box::new(open)))
     }
 
+    /// Creates the charge of a request that has ended.
+    #[cfg(test)]
+    pub(super) fn settled() -> Self {
+        Self(None)
+    }
+
     /// Keeps the user's place until the request is settled.
     pub(crate) fn hold_slot(&mut self, slot: Option<Box<Slot>>) {
         if let Some(open) = &mut self.0 {

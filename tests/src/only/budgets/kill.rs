@@ -12,7 +12,8 @@ use std::{
 use super::*;
 use crate::upstream::RespondingUpstream;
 
-pub(crate) const TESTS: &[Test] = &[("under_load", under_load)];
+pub(crate) const TESTS: &[Test] =
+    &[("under_load", || under_load(1)), ("one_of_two_processes_under_load", || under_load(2))];
 
 /// How often the process is killed. `KILLS` sets another number.
 const KILLS: usize = 5;
@@ -22,7 +23,8 @@ const REQUESTS: usize = 40;
 
 const CLIENTS: usize = 6;
 
-fn under_load() {
+/// Each kill hits the next process. The others go on.
+fn under_load(processes: usize) {
     let kills = env::var("KILLS").map_or(KILLS, |count| count.parse().expect("a number"));
     // What the upstream bills, which is the truth.
     let (billed, received) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -36,23 +38,30 @@ fn under_load() {
     let budget = Usd::from_pico(50_000_000_000 * i64::try_from(kills).expect("a small number"));
     let users = format!("[users.Tom]\nbudgets = [{{ usd = \"{budget}\", per = \"total\" }}]");
     let mut server = Budgeted::start(upstream.address(), &users);
+    let mut others: Vec<_> = (1..processes).map(|_| RunningServer::start(&server.settings)).collect();
     let answered = AtomicUsize::new(0);
-    for _ in 0..kills {
+    for kill in 0..kills {
+        let others_at = others.iter().map(RunningServer::address);
+        let addresses: Vec<_> = [server.address()].into_iter().chain(others_at).collect();
         let stop = AtomicBool::new(false);
         let before = received.load(Ordering::SeqCst);
         thread::scope(|scope| {
-            for _ in 0..CLIENTS {
-                scope.spawn(|| {
-                    while !stop.load(Ordering::SeqCst) && try_chat(server.address()) == Some(200) {
+            for client in 0..CLIENTS {
+                let (address, stop, answered) = (addresses[client % processes], &stop, &answered);
+                scope.spawn(move || {
+                    while !stop.load(Ordering::SeqCst) && try_chat(address) == Some(200) {
                         answered.fetch_add(1, Ordering::SeqCst);
                     }
                 });
             }
             wait_until("requests have arrived", || received.load(Ordering::SeqCst) >= before + REQUESTS);
-            server.proxy.process.signal("KILL");
+            let victim = if kill % processes == 0 { &server.proxy } else { &others[kill % processes - 1] };
+            victim.process.signal("KILL");
             stop.store(true, Ordering::SeqCst);
         });
-        server.proxy = RunningServer::start(&server.settings);
+        let restarted = RunningServer::start(&server.settings);
+        let victim = if kill % processes == 0 { &mut server.proxy } else { &mut others[kill % processes - 1] };
+        *victim = restarted;
     }
     let spent = server.settled();
     let billed = Usd::from_pico(billed.load(Ordering::SeqCst));
@@ -66,7 +75,9 @@ fn under_load() {
         answered <= received && received <= rows && rows <= received + kills * CLIENTS,
         "{answered} {received} {rows}"
     );
-    println!("{kills} kills: {answered} responses, {received} requests, {rows} rows; billed {billed}, spent {spent}");
+    println!(
+        "{processes} processes, {kills} kills: {answered} responses, {received} requests, {rows} rows; billed {billed}, spent {spent}"
+    );
 }
 
 /// The status of a response; `None` if the process was killed.

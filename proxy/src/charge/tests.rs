@@ -1,0 +1,117 @@
+//! A charge that is dropped is settled too.
+
+use std::panic::{self, AssertUnwindSafe};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use sparekey_core::{Admission, Config};
+use sparekey_ledger::{Clock, End, LedgerRow, Memory, RowQuery};
+use sparekey_metering::{Target, read_metered};
+use sparekey_policy::{KeySource, ModelSource, PriceTable, ProcessId, Usd, UserField};
+
+use super::*;
+use crate::users::TomlUsers;
+
+const KEY: &str = "sk-Tom-abcdefgh12345678";
+const BODY: &[u8] = br#"{"model":"gpt-5","messages":[],"max_completion_tokens":100}"#;
+
+struct Open {
+    charges: Charges,
+    ledger: Memory,
+    charge: Charge,
+    granted: Usd,
+}
+
+/// A request that is reserved and not sent.
+async fn open() -> Open {
+    let settings = |name: &str| match name {
+        "OPENAI_API_KEY" => Some("sk-proj-abcdef".to_owned()),
+        "ACCESS_KEYS" => Some(KEY.to_owned()),
+        "USERS" => Some("[users.Tom]\nbudgets = [{ usd = 1, per = \"day\" }]".to_owned()),
+        _ => None,
+    };
+    let read_key = |_: &KeySource| Err("is not needed".to_owned());
+    let users = TomlUsers { enforced: &UserField::ALL, allows_keyless_users: false, read_key };
+    let config = Config::with_users(settings, &users).unwrap().with_prices(PriceTable::shipped().unwrap());
+    let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
+    let ledger = Memory::new(Clock::default(), ProcessId(1));
+    let engine = ledger.clone();
+    let handle = LedgerHandle::new(move || Ok(Arc::new(engine.clone()) as Arc<dyn Ledger>));
+    let charges = Charges::new(handle, Arc::clone(&gate), Sinks::new(Vec::new()));
+    let request = Request::builder().method(Method::POST).uri("/v1/chat/completions").header("host", "proxy");
+    let request = request.header("authorization", format!("Bearer {KEY}")).header("content-type", "application/json");
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let Ok(Admission::Limited(limited)) = gate.load_full().admit(head.into(), |_| None, now) else {
+        panic!("not limited")
+    };
+    let granted = Outcome::Granted { amount: Usd::ZERO, left: None, rates: sparekey_policy::Rates::default() };
+    let check = limited.reserve(Some(&granted)).unwrap();
+    let target = Target { source: ModelSource::Body, path: "", query: None };
+    let endpoint = check.endpoint().unwrap();
+    let body = Bytes::from_static(BODY);
+    let read = read_metered(endpoint, target, check.content_types(), check.content_encodings(), &body).unwrap();
+    let quote = check.quote(&read.facts, &read.demand, None).unwrap();
+    let (funded, charge) = charges.reserve(quote, false, endpoint.path()).await.unwrap();
+    Open { charges, ledger, charge, granted: funded.granted }
+}
+
+impl Open {
+    fn rows(&self) -> Vec<LedgerRow> {
+        self.ledger.rows(RowQuery::default()).wait().unwrap()
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[track_caller]
+fn assert_estimated(open: &Open, end: End) {
+    let rows = open.rows();
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((row.row.end, row.row.is_estimated, row.cost), (end, true, open.granted));
+}
+
+#[test]
+fn request_that_was_not_sent_costs_nothing() {
+    let Open { charges, ledger, charge, granted } = block_on(open());
+    assert!(granted > Usd::ZERO);
+    drop(charge);
+    assert!(ledger.rows(RowQuery::default()).wait().unwrap().is_empty());
+    let reports = block_on(charges.reports());
+    assert_eq!((reports.len(), reports[0].1.open, reports[0].1.periods[0].spent), (1, 0, Usd::ZERO));
+}
+
+#[test]
+fn panic_costs_the_hold() {
+    let mut open = block_on(open());
+    open.charge.sending(&HeaderMap::new(), None);
+    let charge = std::mem::replace(&mut open.charge, Charge::settled());
+    let panicked = panic::catch_unwind(AssertUnwindSafe(move || {
+        let _charge = charge;
+        panic!("while the request is open");
+    }));
+    assert!(panicked.is_err());
+    assert_estimated(&open, End::Failed);
+}
+
+#[test]
+fn end_of_the_process_costs_the_hold() {
+    let mut open = block_on(open());
+    open.charge.sending(&HeaderMap::new(), None);
+    open.charges.close();
+    drop(std::mem::replace(&mut open.charge, Charge::settled()));
+    assert_estimated(&open, End::Shutdown);
+}
+
+#[test]
+fn each_request_is_settled_once() {
+    let mut open = block_on(open());
+    open.charge.sending(&HeaderMap::new(), None);
+    open.charge.responded(http::StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
+    open.charge.settle_estimate(End::Failed);
+    drop(std::mem::replace(&mut open.charge, Charge::settled()));
+    let rows = open.rows();
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((row.row.end, row.row.status, row.cost), (End::Complete, 429, Usd::ZERO));
+}
