@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("history_by_id_is_bounded_by_the_ledger", history),
     ("metrics_show_money_and_tokens", metrics),
     ("usage_has_a_rate_of_its_own", usage_rate),
+    ("row_has_the_details", row),
 ];
 
 fn whole() {
@@ -207,4 +208,44 @@ fn usage_rate() {
         head.status()
     });
     assert!(refused.take(600).any(|status| status == 429));
+}
+
+/// As its reader sees it with any SQLite program.
+fn row() {
+    let upstream = RespondingUpstream::start(|_| {
+        let response = String::from_utf8(completion(12, 30)).expect("UTF-8");
+        response.replacen("\r\n", "\r\nx-request-id: req_1\r\n", 1).into()
+    });
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let retried = chat().replace("host: proxy", "host: proxy\r\nx-stainless-retry-count: 2");
+    assert_eq!(server.send(&retried).0.status(), 200);
+    server.settled();
+    let ledger = rusqlite::Connection::open(server.ledger()).expect("open the ledger");
+    let columns = "user, route, model, input, output, usd, ended, status, estimated, upstream_id, response_id, key";
+    let row = ledger.query_row(&format!("SELECT {columns} FROM requests"), [], |row| {
+        (0..12).map(|index| row.get::<_, rusqlite::types::Value>(index)).collect::<Result<Vec<_>, _>>()
+    });
+    let text = |value: &rusqlite::types::Value| match value {
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        rusqlite::types::Value::Text(text) => text.clone(),
+        other => format!("{other:?}"),
+    };
+    let key = &crate::case_files::digest(KEY)["sha256:".len()..][..8];
+    let expected = [
+        "Tom",
+        "/chat/completions",
+        "model",
+        "12",
+        "30",
+        "0.000312",
+        "complete",
+        "200",
+        "0",
+        "req_1",
+        "chatcmpl-1",
+        key,
+    ];
+    assert_eq!(row.expect("one row").iter().map(text).collect::<Vec<_>>(), expected);
+    let retry: i64 = ledger.query_row("SELECT retry FROM usage", [], |row| row.get(0)).expect("one row");
+    assert_eq!(retry, 2);
 }

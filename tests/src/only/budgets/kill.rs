@@ -67,7 +67,10 @@ fn under_load(processes: usize) {
     let billed = Usd::from_pico(billed.load(Ordering::SeqCst));
     assert!(billed <= spent && spent <= budget, "billed {billed}, spent {spent} of {budget}");
     let usage = server.usage();
-    let rows: u64 = usage["days"].as_array().expect("days").iter().filter_map(|day| day["requests"].as_u64()).sum();
+    let days = usage["days"].as_array().expect("days");
+    let sum = days.iter().fold(Usd::ZERO, |sum, day| sum.plus(amount(&day["usd"])));
+    assert_eq!(sum, spent, "the rows are what was charged");
+    let rows: u64 = days.iter().filter_map(|day| day["requests"].as_u64()).sum();
     let rows = usize::try_from(rows).expect("a small number");
     let (received, answered) = (received.load(Ordering::SeqCst), answered.load(Ordering::SeqCst));
     // A request that was reserved and not sent when the process was killed has a row too.
