@@ -7,6 +7,7 @@ mod fixtures;
 mod gate;
 mod json_tree;
 mod keys;
+mod metered_body;
 mod models_in_form;
 mod models_in_json;
 mod models_in_url;
@@ -25,11 +26,12 @@ mod users;
 pub type Target = fn(&[u8]);
 
 /// All targets by name. Each has its inputs in `corpus/{name}.txt`.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("access_key", keys::access_key),
     ("access_keys", keys::access_keys),
     ("compiled_users", users::compiled_users),
     ("gate", gate::gate),
+    ("metered_body", metered_body::metered_body),
     ("models_in_form", models_in_form::models_in_form),
     ("models_in_json", models_in_json::models_in_json),
     ("models_in_url", models_in_url::models_in_url),

@@ -8,7 +8,7 @@
 //! | chat completions, completions, responses | `stream_options.include_usage`, `service_tier`, `n`, `best_of`, `prediction`, `modalities`, `prompt_cache_options.{ttl,prewarm}`, `prompt_cache_retention`, `reasoning.mode`, `background`, `conversation`, `previous_response_id`, `max_tool_calls`, `tool_choice`, `tools[].{type,environment.type,execution}` |
 //! | cap on the output | chat completions: the larger of `max_completion_tokens` and `max_tokens`; completions: `max_tokens`; responses: `max_output_tokens` |
 //! | completions | `prompt`: the number of prompts |
-//! | input | `instructions`, `messages[]` and `input[]`: `type`, `role`, `content`, `output`, `audio`, `encrypted_content`, `tools`, and of their parts `type`, `image_url`, `file*`, `input_audio` |
+//! | input | `instructions`, `messages[]` and `input[]`: `type`, `role`, `id`, `content`, `output`, `audio`, `encrypted_content`, `tools`, and of their parts `type`, `image_url`, `file*`, `input_audio` |
 //! | embeddings | `input` |
 //! | images | `n`, `size`, `quality`, `partial_images`, `output_format`, `image`, `images`, `mask` |
 //! | speech | `input`: its characters; `stream_format` |
@@ -31,8 +31,8 @@
 //! # Input that the body does not show
 //!
 //! What is not known to be text of the body is hidden, and is as large as the model allows: items without a known `type` (an id
-//! alone is a reference), reasoning without `encrypted_content`, calls of hosted tools, files, audio of an earlier response,
-//! pictures by URL, and pictures whose size cannot be read.
+//! alone is a reference), reasoning and searches that have an id and no `encrypted_content`, other calls of hosted tools, files,
+//! audio of an earlier response, pictures by URL, and pictures whose size cannot be read.
 
 mod draft;
 mod fields;

@@ -329,7 +329,7 @@ fn pictures() {
 }
 
 /// Models of each kind of rows.
-const MODELS: [&str; 12] = [
+const MODELS: [&str; 13] = [
     "gpt-5",
     "gpt-5-nano",
     "gpt-6.1-sol",
@@ -337,6 +337,7 @@ const MODELS: [&str; 12] = [
     "gpt-5.5-pro",
     "gpt-5.5-cyber",
     "gpt-4o-mini",
+    "ft:gpt-4o-mini-2024-07-18",
     "gpt-audio",
     "gpt-6-cyber",
     "odd",
@@ -443,7 +444,7 @@ proptest! {
             (None, Some(_), Some(tokens)) => tokens,
             (None, None, _) => 0,
         };
-        let of_pictures = if model == "gpt-4o-mini" { 48_169 * extras.pictures.count } else { 1_445 * extras.pictures.count + extras.pictures.patches * 246 / 100 };
+        let of_pictures = if model.contains("gpt-4o-mini") { 48_169 * extras.pictures.count } else { 1_445 * extras.pictures.count + extras.pictures.patches * 246 / 100 };
         let visible = demand.text_bytes + of_pictures;
         let pass = visible.saturating_add(hidden);
         let pass = if demand.endpoint == Endpoint::Completions { pass } else { pass.min(max_input) };

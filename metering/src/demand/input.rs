@@ -25,8 +25,9 @@ const VISIBLE: [&[u8]; 15] = [
     b"tool_search_output",
 ];
 
-/// Items whose content is in the body only if it is encrypted.
-const ENCRYPTED: [&[u8]; 2] = [b"reasoning", b"compaction"];
+/// Items with a part that the upstream finds by their id, unless they have it encrypted.
+const REFERRING: [&[u8]; 5] =
+    [b"reasoning", b"compaction", b"web_search_call", b"file_search_call", b"code_interpreter_call"];
 
 /// Parts that are text, or whose fields are read.
 const PARTS: [&[u8]; 12] = [
@@ -62,12 +63,13 @@ pub(super) fn read(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>)
 }
 
 fn read_item(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
-    let (mut kind, mut has_role, mut is_encrypted) = (None, false, false);
-    let fields = ["type", "role", "content", "output", "audio", "encrypted_content", "tools"];
+    let (mut kind, mut has_role, mut has_id, mut is_encrypted) = (None, false, false, false);
+    let fields = ["type", "role", "id", "content", "output", "audio", "encrypted_content", "tools"];
     reader.object(param, &fields, &mut |reader, param, field| {
         match field {
             Some("type") => kind = Some(reader.text(param)?),
             Some("role") => has_role = reader.text(param).map(|_| true)?,
+            Some("id") => has_id = true,
             Some("content" | "output") => read_content(draft, reader, param)?,
             // Of an earlier response.
             Some("audio") => draft.demand.hide_input(param.to_text()),
@@ -79,7 +81,7 @@ fn read_item(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Re
     })?;
     let is_visible = match kind {
         None => has_role,
-        Some(kind) => VISIBLE.contains(&kind) || (ENCRYPTED.contains(&kind) && is_encrypted),
+        Some(kind) => VISIBLE.contains(&kind) || (REFERRING.contains(&kind) && (is_encrypted || !has_id)),
     };
     if !is_visible {
         draft.demand.hide_input(param.to_text());

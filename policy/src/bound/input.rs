@@ -52,7 +52,7 @@ pub(super) fn most_tokens(
 }
 
 fn picture_tokens(name: &str, pictures: Pictures) -> u64 {
-    let each = if name.starts_with("gpt-4o-mini") { MINI_PICTURE_TOKENS } else { PICTURE_TOKENS };
+    let each = if name.contains("gpt-4o-mini") { MINI_PICTURE_TOKENS } else { PICTURE_TOKENS };
     let by_size = pictures.patches.saturating_mul(HALF_TOKENS_PER_PATCH).div_ceil(2);
     pictures.count.saturating_mul(each).saturating_add(by_size)
 }
