@@ -31,8 +31,8 @@
 //! # Input that the body does not show
 //!
 //! What is not known to be text of the body is hidden, and is as large as the model allows: items without a known `type` (an id
-//! alone is a reference), reasoning and searches that have an id and no `encrypted_content`, other calls of hosted tools, files,
-//! audio of an earlier response, pictures by URL, and pictures whose size cannot be read.
+//! alone is a reference), searches that have an id, other calls of hosted tools, files, audio of an earlier response, pictures
+//! by URL, and pictures whose size cannot be read. Reasoning that has an id and no `encrypted_content` is counted apart.
 
 mod draft;
 mod fields;
@@ -134,7 +134,7 @@ impl Draft {
             (Endpoint::Embeddings, "input") if reader.peek()? == b'[' => {
                 reader.array(param, &mut |reader, param, _| {
                     if reader.peek()? == b'{' {
-                        self.demand.hide_input(param.to_text());
+                        self.hide_input(param);
                     }
                     Ok(())
                 })

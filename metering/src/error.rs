@@ -111,6 +111,9 @@ pub enum BodyError {
     /// More names than any client sends.
     #[error("This request names too many models. Name at most 256.")]
     TooManyModels,
+    /// More tools than any client sends.
+    #[error("This request has too many tools. Send at most 1,024.")]
+    TooManyTools,
 
     /// A body that is not `multipart/form-data`
     /// ([RFC 7578](https://www.rfc-editor.org/rfc/rfc7578)).
@@ -177,6 +180,7 @@ impl BodyError {
             | Self::TooDeep
             | Self::NotAnObject
             | Self::TooManyModels
+            | Self::TooManyTools
             | Self::Multipart(_) => return None,
         };
         Some(param).filter(|param| !param.is_empty())

@@ -8,6 +8,7 @@
 //! | pictures of a known size | 1,445 tokens each, and 5/2 per square of 32 × 32 pixels; with gpt-4o-mini 48,169 each |
 //! | hidden input: `conversation`, ids of files and items, URLs, PDF | `max_input` |
 //! | `previous_response_id` | the tokens of that response, if the caller has them; else `max_input` |
+//! | reasoning of an earlier response, by its id | 128,000 tokens, the largest output of a model |
 //! | output | choices × the smallest of the cap, `max_output` and the user's `max_output_tokens`; and the bytes of a prediction |
 //! | a call of a hosted tool | the price of the dearest, and one more pass over `max_input` |
 //! | embeddings | one token per byte; OpenAI reads at most 300,000 |

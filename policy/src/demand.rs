@@ -33,6 +33,8 @@ pub struct Extras {
     pub refused: Option<RefusedOption>,
     /// The path of the first field that adds input which is not in the body, other than `previous_response_id`.
     pub hidden_input: Option<Cow<'static, str>>,
+    /// Items of the input, of which each stands for reasoning of an earlier response.
+    pub reasoning_references: u64,
     /// `previous_response_id`.
     pub previous_response_id: Option<Box<str>>,
     /// Pictures in the input.
@@ -225,6 +227,7 @@ impl Extras {
         Self {
             refused: None,
             hidden_input: None,
+            reasoning_references: 0,
             previous_response_id: None,
             pictures: Pictures { count: 0, patches: 0 },
             has_audio_input: false,

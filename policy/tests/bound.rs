@@ -90,6 +90,17 @@ fn text_amounts() {
 }
 
 #[test]
+fn reasoning_by_its_id_is_an_output_of_a_model() {
+    let limits = limits(Some("5"));
+    let mut demand = chat(1_000, Some(0));
+    for (references, want) in [(0, "0.00125"), (1, "0.16125"), (2, "0.32125"), (3, "0.34")] {
+        demand.extras_mut().reasoning_references = references;
+        let bound = Bound::new(request(&demand, "gpt-5", &limits)).unwrap();
+        assert_eq!(bound.want(), usd(want), "{references}");
+    }
+}
+
+#[test]
 fn granted_amount_lowers_the_cap() {
     let limits = limits(Some("5"));
     let demand = chat(1_000, None);
@@ -399,7 +410,7 @@ fn any_shares() -> impl Strategy<Value = [u64; 13]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_usage_within_the_bound_costs_more_than_the_grant(

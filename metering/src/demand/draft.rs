@@ -59,9 +59,25 @@ impl Draft {
         Body { facts: self.facts, demand: self.demand, places: self.places }
     }
 
+    /// Records an option without a bound.
+    pub(super) fn refuse(&mut self, param: Param<'_>, advice: &'static str) {
+        // A body can have millions; the path of the first one is enough.
+        if self.demand.extras().refused.is_none() {
+            self.demand.refuse(param.to_text(), advice);
+        }
+    }
+
+    /// Records an option without a bound, if there is an advice.
     pub(super) fn refuse_if(&mut self, param: Param<'_>, advice: Option<&'static str>) {
         if let Some(advice) = advice {
-            self.demand.refuse(param.to_text(), advice);
+            self.refuse(param, advice);
+        }
+    }
+
+    /// Records a field that adds input which is not in the body.
+    pub(super) fn hide_input(&mut self, param: Param<'_>) {
+        if self.demand.extras().hidden_input.is_none() {
+            self.demand.hide_input(param.to_text());
         }
     }
 

@@ -27,7 +27,8 @@ const VISIBLE: [&[u8]; 15] = [
 
 /// Items with a part that the upstream finds by their id, unless they have it encrypted.
 const REFERRING: [&[u8]; 5] =
-    [b"reasoning", b"compaction", b"web_search_call", b"file_search_call", b"code_interpreter_call"];
+    [REASONING, b"compaction", b"web_search_call", b"file_search_call", b"code_interpreter_call"];
+const REASONING: &[u8] = b"reasoning";
 
 /// Parts that are text, or whose fields are read.
 const PARTS: [&[u8]; 12] = [
@@ -72,19 +73,22 @@ fn read_item(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Re
             Some("id") => has_id = true,
             Some("content" | "output") => read_content(draft, reader, param)?,
             // Of an earlier response.
-            Some("audio") => draft.demand.hide_input(param.to_text()),
+            Some("audio") => draft.hide_input(param),
             Some("encrypted_content") => is_encrypted = !reader.text(param)?.is_empty(),
             Some("tools") => tools::read_found(draft, reader, param)?,
             _ => {}
         }
         Ok(())
     })?;
-    let is_visible = match kind {
-        None => has_role,
-        Some(kind) => VISIBLE.contains(&kind) || (REFERRING.contains(&kind) && (is_encrypted || !has_id)),
-    };
-    if !is_visible {
-        draft.demand.hide_input(param.to_text());
+    let is_reference = has_id && !is_encrypted;
+    match kind {
+        Some(REASONING) if is_reference => {
+            let references = &mut draft.demand.extras_mut().reasoning_references;
+            *references = references.saturating_add(1);
+        }
+        Some(kind) if VISIBLE.contains(&kind) || (REFERRING.contains(&kind) && !is_reference) => {}
+        None if has_role => {}
+        Some(_) | None => draft.hide_input(param),
     }
     Ok(())
 }
@@ -113,7 +117,7 @@ fn read_part(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Re
             }
             Some("image_url") => read_picture(draft, reader, param)?,
             Some("input_audio") => draft.demand.extras_mut().has_audio_input = true,
-            Some(_) => draft.demand.hide_input(param.to_text()),
+            Some(_) => draft.hide_input(param),
             None => {}
         }
         Ok(())
@@ -126,7 +130,7 @@ fn read_picture(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) ->
         draft.picture_bytes = draft.picture_bytes.saturating_add(url.len());
         draft.add_picture(patches);
     } else {
-        draft.demand.hide_input(param.to_text());
+        draft.hide_input(param);
     }
     Ok(())
 }

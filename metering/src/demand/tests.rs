@@ -1,3 +1,5 @@
+#![allow(clippy::arithmetic_side_effects, reason = "a test may panic")]
+
 use sparekey_policy::{CacheTime, HostedKind, Pictures, ServiceTier, Tier, ToolChoice};
 
 use super::*;
@@ -197,8 +199,7 @@ fn hidden_input() {
         (r#"{"input":[{"type":"reasoning","summary":[],"encrypted_content":null}]}"#, None),
         (r#"{"input":[{"type":"web_search_call","id":null,"status":"completed","action":{"type":"search"}}]}"#, None),
         (r#"{"input":[{"type":"image_generation_call","result":"AAAA"}]}"#, Some("input[0]")),
-        (r#"{"input":[{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":null}]}"#, Some("input[0]")),
-        (r#"{"input":[{"type":"reasoning","id":"rs_1","encrypted_content":""}]}"#, Some("input[0]")),
+        (r#"{"input":[{"type":"file_search_call","id":"fs_1","encrypted_content":""}]}"#, Some("input[0]")),
         (r#"{"input":["a",{"type":"item_reference","id":"msg_1"}]}"#, Some("input[1]")),
         (r#"{"input":[{"id":"msg_1"}]}"#, Some("input[0]")),
         (r#"{"input":[{"id":"msg_1","type":null}]}"#, Some("input[0]")),
@@ -254,6 +255,20 @@ fn hidden_input() {
 }
 
 #[test]
+fn references_to_reasoning() {
+    for (item, expected) in [
+        (r#"{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":null}"#, 2),
+        (r#"{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":""}"#, 2),
+        (r#"{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"gAAA"}"#, 0),
+        (r#"{"id":null,"type":"reasoning","summary":[{"type":"summary_text","text":"a"}]}"#, 0),
+    ] {
+        let demand = responses(&format!("{{\"input\":[{item},{item}]}}"));
+        assert_eq!(demand.extras().reasoning_references, expected, "{item}");
+        assert_eq!(demand.extras().hidden_input, None, "{item}");
+    }
+}
+
+#[test]
 fn audio() {
     let input = r#"{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}]}"#;
     assert!(chat(input).extras().has_audio_input);
@@ -306,6 +321,19 @@ fn tools() {
     );
     assert_eq!((tools.of_client, tools.described, tools.max_calls), (6, 3, Some(3)));
     assert_eq!((&tools.choice, &demand.extras().refused), (&ToolChoice::Free, &None));
+}
+
+#[test]
+fn number_of_tools() {
+    let list = |count: usize| vec![r#"{"type":"a"}"#; count].join(",");
+    for (body, count) in [
+        (&(|list| format!("{{\"tools\":[{list}]}}")) as &dyn Fn(String) -> String, 1_024),
+        (&|list| format!("{{\"tool_choice\":{{\"tools\":[{list}]}}}}"), 1_024),
+    ] {
+        assert!(read(Endpoint::Responses, body(list(count)).as_bytes()).is_ok());
+        let error = read(Endpoint::Responses, body(list(count + 1)).as_bytes()).err();
+        assert_eq!(error, Some(BodyError::TooManyTools));
+    }
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Draft {
             "service_tier" => self.demand.service_tier = service_tier(reader.text(param)?),
             "messages" | "input" => input::read(self, reader, param)?,
             // A list of items could have pictures.
-            "instructions" if reader.peek()? != b'"' => self.demand.hide_input(param.to_text()),
+            "instructions" if reader.peek()? != b'"' => self.hide_input(param),
             "prompt" if self.demand.endpoint == Endpoint::Completions => self.prompts = prompts(reader, param)?,
             "prediction" => {
                 let start = reader.position();
@@ -69,10 +69,10 @@ impl Draft {
                 let is_background = reader.boolean(param)?;
                 self.refuse_if(param, Some(LEAVE_OUT).filter(|_| is_background));
             }
-            "conversation" => self.demand.hide_input(param.to_text()),
+            "conversation" => self.hide_input(param),
             "previous_response_id" => match name::parse_json(reader.text(param)?) {
                 Some(id) => self.demand.extras_mut().previous_response_id = Some(id),
-                None => self.demand.hide_input(param.to_text()),
+                None => self.hide_input(param),
             },
             "tools" => tools::read(self, reader, param)?,
             "tool_choice" => tools::read_choice(self, reader, param)?,

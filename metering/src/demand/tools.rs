@@ -4,6 +4,7 @@ use sparekey_policy::{Endpoint, HostedKind, HostedTool, ToolChoice};
 
 use super::{draft::Draft, fields::LEAVE_OUT};
 use crate::{
+    error::BodyError,
     json::{Reader, Result},
     models,
     param::Param,
@@ -20,6 +21,10 @@ const REFUSED: [&str; 2] = ["mcp", "code_interpreter"];
 
 /// Bytes of the longest type that is shown. The longest in use has 31.
 const TYPE_MAX: usize = 64;
+
+/// Items of `tools`, and of the tools in `tool_choice`. A body with more is refused, because each takes memory. OpenAI takes 128
+/// functions in chat completions.
+const TOOLS_MAX: usize = 1_024;
 
 const FUNCTIONS_ONLY: &str = "Send tools of the types 'function' and 'custom' only.";
 
@@ -41,6 +46,9 @@ pub(super) fn read(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>)
     reader.array(param, &mut |reader, param, _| {
         let start = reader.position();
         let tool = read_tool(draft, reader, param)?;
+        if draft.places.tools.len() >= TOOLS_MAX {
+            return Err(BodyError::TooManyTools);
+        }
         draft.places.tools.push(start..reader.position());
         add(draft, param, index, &tool);
         index = index.saturating_add(1);
@@ -53,7 +61,7 @@ pub(super) fn read_found(draft: &mut Draft, reader: &mut Reader<'_>, param: Para
     reader.array(param, &mut |reader, param, _| {
         let tool = read_tool(draft, reader, param)?;
         if tool.has_hosted || tool.type_name.is_some_and(|name| !OF_CLIENT.contains(&name)) {
-            draft.demand.refuse(Param::Field(&param, "type").to_text(), FUNCTIONS_ONLY);
+            draft.refuse(Param::Field(&param, "type"), FUNCTIONS_ONLY);
         }
         Ok(())
     })
@@ -95,16 +103,15 @@ fn read_tool<'a>(draft: &mut Draft, reader: &mut Reader<'a>, param: Param<'_>) -
 }
 
 fn add(draft: &mut Draft, param: Param<'_>, index: u32, tool: &Tool<'_>) {
-    let demand = &mut draft.demand;
     let name = tool.type_name.unwrap_or("function");
     let is_function = ["function", "custom"].contains(&name);
     let is_refused = tool.has_hosted || REFUSED.contains(&name) || (name == "shell" && !tool.is_local);
-    if is_refused || (demand.endpoint == Endpoint::ChatCompletions && !is_function) {
+    if is_refused || (draft.demand.endpoint == Endpoint::ChatCompletions && !is_function) {
         let advice = if is_refused { LEAVE_OUT } else { FUNCTIONS_ONLY };
-        demand.refuse(Param::Field(&param, "type").to_text(), advice);
+        draft.refuse(Param::Field(&param, "type"), advice);
         return;
     }
-    let tools = &mut demand.extras_mut().tools;
+    let tools = &mut draft.demand.extras_mut().tools;
     if OF_CLIENT.contains(&name) {
         tools.of_client = tools.of_client.saturating_add(1);
         return;
@@ -151,7 +158,7 @@ fn read_types(types: &mut Vec<Box<str>>, reader: &mut Reader<'_>, param: Param<'
             if field.is_some() {
                 types.push(models::tool_type(reader, param)?.into());
             }
-            Ok(())
+            if types.len() > TOOLS_MAX { Err(BodyError::TooManyTools) } else { Ok(()) }
         })
     })
 }

@@ -117,7 +117,7 @@ fn find(fields: &[&'static str], key: &[u8]) -> Key {
     if key.iter().any(|byte| *byte == b'\\' || !byte.is_ascii()) {
         return Key::Ambiguous;
     }
-    for (index, name) in (0..).zip(fields) {
+    for (index, name) in (0..).zip(fields).filter(|(_, name)| name.len() == key.len()) {
         if key == name.as_bytes() {
             return Key::Field(index, name);
         }

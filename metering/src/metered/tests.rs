@@ -369,7 +369,7 @@ fn edit_value(endpoint: Endpoint, body: &mut Value, edits: &BodyEdits) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn edited_body_costs_no_more_than_the_grant(

@@ -14,6 +14,9 @@ const MINI_PICTURE_TOKENS: u64 = 48_169;
 /// Tokens per square of 32 × 32 pixels, in halves. The highest factor of a model is 2.46.
 const HALF_TOKENS_PER_PATCH: u64 = 5;
 
+/// The largest output of a model in tokens, so that of its reasoning.
+pub(super) const LARGEST_OUTPUT: u32 = 128_000;
+
 /// Tokens of the description that the upstream adds for a tool of its own.
 const DESCRIPTION_TOKENS: u64 = 4_096;
 
@@ -30,7 +33,8 @@ pub(super) fn most_tokens(
         .demand
         .text_bytes
         .saturating_add(picture_tokens(name, extras.pictures))
-        .saturating_add(described.saturating_mul(DESCRIPTION_TOKENS));
+        .saturating_add(described.saturating_mul(DESCRIPTION_TOKENS))
+        .saturating_add(extras.reasoning_references.saturating_mul(LARGEST_OUTPUT.into()));
     let largest = model.max_input.map(u64::from);
     let hidden = |param: Cow<'static, str>| {
         largest.ok_or(Unbounded::Option {

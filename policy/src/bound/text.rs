@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    input,
+    input::{self, LARGEST_OUTPUT},
     rates::{Atto, Rates, to_atto, to_usd},
     request::{BoundRequest, Unbounded},
 };
@@ -20,9 +20,6 @@ pub(super) const USUAL_OUTPUT: u32 = 4_096;
 
 /// The fewest output tokens that are of use.
 pub(super) const LEAST_OUTPUT: u32 = 1_024;
-
-/// The most output of a model whose size is not listed: the largest that is listed.
-const LARGEST_OUTPUT: u32 = 128_000;
 
 /// `max_tokens` of completions where a request to OpenAI has none.
 /// <https://platform.openai.com/docs/api-reference/completions/create>
@@ -151,7 +148,7 @@ fn output_cap(
     let has_default = demand.endpoint == Endpoint::Completions && request.is_openai && demand.output_cap.is_none();
     let default = Some(COMPLETION_DEFAULT).filter(|_| has_default);
     let possible = [asked, default, model.and_then(|model| model.max_output)].into_iter().flatten().min();
-    // A clamp of a budget below the model's size depends on the grant.
+    // A model whose size is not listed gets the largest. A clamp below its size depends on the grant.
     let limit = request.limits.max_output_tokens.map(std::num::NonZeroU32::get);
     let limit = limit.or(Some(LARGEST_OUTPUT).filter(|_| has_budget && possible.is_none()));
     let limit = limit.map(|limit| if field == "max_output_tokens" { limit.max(RESPONSES_LEAST) } else { limit });
