@@ -11,6 +11,9 @@ const PATCH: u64 = 32;
 /// Segments or chunks before the size or the data. Cameras write less than 30.
 const SEGMENTS_MAX: usize = 1_000;
 
+/// Bytes of a text with escapes that are copied. Headers of pictures end far before.
+const COPIED_MAX: usize = 1 << 20;
+
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Returns the number of squares that cover the picture. `None`: the URL is of another form, or the picture's size cannot be
@@ -33,13 +36,14 @@ pub(super) fn patches(url: &[u8]) -> Option<u64> {
     Some(squares(width).saturating_mul(squares(height))).filter(|patches| *patches > 0)
 }
 
-/// The text of a JSON string whose only escape is `\/`, which PHP writes for each `/`.
+/// The text of a JSON string whose only escape is `\/`, which PHP writes for each `/`; only its beginning, if it has escapes.
 fn without_escapes(content: &[u8]) -> Option<Cow<'_, [u8]>> {
     if memchr::memchr(b'\\', content).is_none() {
         return Some(Cow::Borrowed(content));
     }
-    let mut text = Vec::with_capacity(content.len());
-    let mut parts = content.split(|byte| *byte == b'\\');
+    let start = content.get(..COPIED_MAX).map_or(content, |start| start.strip_suffix(b"\\").unwrap_or(start));
+    let mut text = Vec::with_capacity(start.len());
+    let mut parts = start.split(|byte| *byte == b'\\');
     text.extend_from_slice(parts.next()?);
     for part in parts {
         text.extend_from_slice(part.starts_with(b"/").then_some(part)?);

@@ -117,6 +117,17 @@ fn other_readings_of_the_text() {
 }
 
 #[test]
+fn long_text_with_escapes() {
+    let picture = png(&[header(40, 33), chunk(b"IDAT", &[0; 40])]);
+    for cut in 0..4 {
+        // The escape stands around the end of what is copied.
+        let length = COPIED_MAX - encode(&picture).len() - cut;
+        let text = format!("{}{}\\/AAA", url(&picture).trim_end_matches('='), "A".repeat(length));
+        assert_eq!(patches(text.as_bytes()), Some(4), "{cut}");
+    }
+}
+
+#[test]
 fn truncated() {
     let pictures = [
         png(&[header(40, 33), chunk(b"tEXt", &[9; 30]), chunk(b"IDAT", &[0; 9])]),
