@@ -119,9 +119,10 @@ fn other_readings_of_the_text() {
 #[test]
 fn long_text_with_escapes() {
     let picture = png(&[header(40, 33), chunk(b"IDAT", &[0; 40])]);
+    let data = encode(&picture).trim_end_matches('=').len();
     for cut in 0..4 {
         // The escape stands around the end of what is copied.
-        let length = COPIED_MAX - encode(&picture).len() - cut;
+        let length = COPIED_MAX - data - cut;
         let text = format!("{}{}\\/AAA", url(&picture).trim_end_matches('='), "A".repeat(length));
         assert_eq!(patches(text.as_bytes()), Some(4), "{cut}");
     }
