@@ -13,7 +13,7 @@ mod settings;
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use sparekey_core::{Admission, Forward, HeadFailure, Limited, Rejection, ReplyBody, UpstreamFailure, UsageReports};
+use sparekey_core::{Admission, Forward, HeadFailure, Limited, Rejection, ReplyBody, UpstreamFailure};
 use sparekey_metering::{Target, filter_models, read_request};
 use worker::{
     Env, console_error,
@@ -49,7 +49,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         Ok((head, fields)) => match gate.admit(head.into(), client, settings::now) {
             Ok(Admission::Forward(admitted)) => forward(admitted, None, &request, &fields).await,
             Ok(Admission::Limited(limited)) => forward_limited(limited, &request, &fields, &context).await,
-            Ok(Admission::Usage(usage)) => return messages::whole(usage.reply(&UsageReports::default())),
+            Ok(Admission::Usage(usage)) => return messages::whole(usage.reply_without_reports()),
             Ok(Admission::Reply(reply)) => return messages::whole(reply.map(ReplyBody::into_bytes)),
             Err(rejection) => Err(rejection),
         },

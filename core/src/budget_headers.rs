@@ -10,28 +10,23 @@ const CLAMPED: HeaderName = HeaderName::from_static("x-sparekey-clamped");
 /// The types of the tools that were removed from the request, because they have no highest cost or do not fit.
 const REMOVED_TOOLS: HeaderName = HeaderName::from_static("x-sparekey-removed-tools");
 
-/// The headers of one response.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct BudgetHeaders {
-    left: Option<Usd>,
-    clamped: Option<u32>,
-    removed_tools: Option<HeaderValue>,
-}
+/// The headers of one response. Those without a value are removed.
+#[derive(Clone, Debug)]
+pub(crate) struct BudgetHeaders([(HeaderName, Option<HeaderValue>); 3]);
 
 impl BudgetHeaders {
     pub(crate) fn new(edits: &BodyEdits, left: Option<Usd>) -> Self {
         let removed = edits.removed_tools();
-        let removed_tools = (!removed.is_empty()).then(|| HeaderValue::try_from(removed.join(", ")).ok()).flatten();
-        Self { left, clamped: edits.clamped(), removed_tools }
+        let removed = (!removed.is_empty()).then(|| HeaderValue::try_from(removed.join(", ")).ok()).flatten();
+        let left = left.and_then(|left| HeaderValue::try_from(left.to_string()).ok());
+        Self([(BUDGET_LEFT, left), (CLAMPED, edits.clamped().map(HeaderValue::from)), (REMOVED_TOOLS, removed)])
     }
 
     /// Sets them in place of the upstream's: that may be a proxy like this one.
     pub(crate) fn set(&self, headers: &mut HeaderMap) {
-        let left = self.left.and_then(|left| HeaderValue::try_from(left.to_string()).ok());
-        let clamped = self.clamped.map(HeaderValue::from);
-        for (name, value) in [(BUDGET_LEFT, left), (CLAMPED, clamped), (REMOVED_TOOLS, self.removed_tools.clone())] {
+        for (name, value) in &self.0 {
             match value {
-                Some(value) => headers.insert(name, value),
+                Some(value) => headers.insert(name, value.clone()),
                 None => headers.remove(name),
             };
         }

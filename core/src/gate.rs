@@ -27,7 +27,7 @@ use crate::{
     request_head::RequestHead,
     routes::{self, METHODS},
     secret::Secret,
-    usage::{self, UsageReports},
+    usage,
 };
 
 /// Authorization of an
@@ -125,9 +125,7 @@ impl Gate {
         if usage::is_request(head.parts()) {
             let headers = &head.parts().headers;
             return match caller.user.grant.clone() {
-                None => Ok(Admission::Reply(
-                    usage::reply(&caller.user, None, &UsageReports::default(), &cors).map(ReplyBody::from),
-                )),
+                None => Ok(Admission::Reply(usage::reply(&caller.user, None, &cors).map(ReplyBody::from))),
                 Some(grant) => UsageRequest::new(caller.user, grant, cors, || client(headers)).map(Admission::Usage),
             };
         }

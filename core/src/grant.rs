@@ -13,7 +13,7 @@ use crate::{
     open_routes::OpenRoutes,
     routes::{self, Cost, Route},
     secret::Secret,
-    spending_rejection::SpendingRejection,
+    spending_rejection,
 };
 
 /// The routes of a user with `routes = "unlimited"`.
@@ -123,8 +123,7 @@ impl Grant {
     /// escapes decoded. Returns what must be read of the request.
     ///
     /// # Errors
-    /// [`LimitRejection::Route`], [`LimitRejection::HiddenModel`], [`SpendingRejection::UnboundedRoute`],
-    /// [`SpendingRejection::Option`].
+    /// [`LimitRejection::Route`], [`LimitRejection::HiddenModel`], [`LimitRejection::Spending`].
     pub(crate) fn check_route(
         &self,
         head: &request::Parts,
@@ -156,14 +155,14 @@ impl Grant {
             let is_multi_agent = |value: &HeaderValue| headers::contains(value.as_bytes(), MULTI_AGENT);
             if limits.is_restricted() && head.headers.get_all(OPENAI_BETA).iter().any(is_multi_agent) {
                 let advice = "Remove it: the agents' requests have no highest cost.";
-                return Err(SpendingRejection::Option { param: OPENAI_BETA.as_str().into(), advice }.into());
+                return Err(spending_rejection::option(OPENAI_BETA.as_str(), advice));
             }
             return Ok(Some(endpoint));
         }
         // A tolerant upstream may find a route here that costs something.
         let costs = || routes::tolerant_readings(&head.method, decoded).any(|route| route.cost != Cost::Free);
         if limits.is_restricted() && (cost != Cost::Free || costs()) {
-            return Err(SpendingRejection::UnboundedRoute.into());
+            return Err(spending_rejection::route());
         }
         Ok(None)
     }

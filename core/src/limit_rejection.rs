@@ -1,11 +1,11 @@
 //! Error responses because of a user's limits. Their texts contain values, unlike those of other rejections.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, num::NonZeroU32, time::Duration};
 
 use http::{HeaderValue, StatusCode, header};
-use sparekey_policy::{BodyFailure, Timestamp};
+use sparekey_policy::{BodyFailure, Denial, DeniedBy, Limits, Timestamp};
 
-use crate::{rejection::Spec, spending_rejection::SpendingRejection};
+use crate::rejection::Spec;
 
 /// The longest `retry-after`, in seconds: OpenAI's SDK for Node ignores longer ones and repeats the request at once.
 const RETRY_AFTER_MAX: u64 = 60;
@@ -39,19 +39,32 @@ pub(crate) enum LimitRejection {
         retry_after: Duration,
     },
     /// Because of limits on money and tokens.
-    Spending(SpendingRejection),
+    Spending(Box<Spec>),
     /// The proxy cannot decide whether the user's limits admit the request.
     Undecided,
     Body(BodyFailure),
 }
 
-impl From<SpendingRejection> for LimitRejection {
-    fn from(rejection: SpendingRejection) -> Self {
-        Self::Spending(rejection)
+impl From<Spec> for LimitRejection {
+    fn from(spec: Spec) -> Self {
+        Self::Spending(Box::new(spec))
     }
 }
 
 impl LimitRejection {
+    /// There is no place for the request.
+    pub(crate) fn place(denial: &Denial, limits: &Limits) -> Self {
+        let retry_after = denial.retry_after.unwrap_or_default();
+        match denial.which {
+            DeniedBy::Requests => {
+                Self::Requests { per_minute: limits.requests_per_minute.map_or(0, NonZeroU32::get), retry_after }
+            }
+            DeniedBy::Concurrency => Self::Concurrency { limit: limits.concurrency().unwrap_or(0), retry_after },
+            // Only the ledger has these limits.
+            DeniedBy::Tokens | DeniedBy::Budget(_) | DeniedBy::Held(_) => Self::Undecided,
+        }
+    }
+
     pub(crate) fn spec(&self) -> Spec {
         match self {
             Self::Expired(at) => Spec {
@@ -106,7 +119,7 @@ impl LimitRejection {
                 retry: false,
                 ..reason.spec()
             },
-            Self::Spending(rejection) => rejection.spec(),
+            Self::Spending(spec) => (**spec).clone(),
             Self::Requests { per_minute, retry_after } => rate_limit(
                 "requests",
                 format!("You may send {per_minute} requests per minute. Try again in {} s.", seconds(*retry_after)),

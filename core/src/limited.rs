@@ -4,9 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, header};
-use sparekey_policy::{
-    BodyFailure, Bound, BoundRequest, Demand, Denial, DeniedBy, Endpoint, Facts, Limits, ModelSource, Outcome, Usd,
-};
+use sparekey_policy::{BodyFailure, Bound, BoundRequest, Demand, Endpoint, Facts, Limits, ModelSource, Outcome};
 
 use crate::{
     cors::Cors,
@@ -16,7 +14,7 @@ use crate::{
     limit_rejection::LimitRejection,
     quote::Quote,
     rejection::{Rejection, RejectionKind},
-    spending_rejection::SpendingRejection,
+    spending_rejection,
     usage::{self, UsageReports},
 };
 
@@ -89,7 +87,7 @@ impl Limited {
                 Ok(ModelCheck { forward: self.0.forward.with_rates(*rates), ..self.0 })
             }
             Some(Outcome::Denied(denial)) => {
-                let limit = limits.map_or(LimitRejection::Undecided, |limits| reason(denial, limits, Usd::ZERO));
+                let limit = limits.map_or(LimitRejection::Undecided, |limits| LimitRejection::place(denial, limits));
                 Err(self.0.reject(limit).with_rates(denial.rates))
             }
             _ => Err(self.0.reject(LimitRejection::Undecided)),
@@ -196,7 +194,7 @@ impl ModelCheck {
         };
         let (model, is_openai) = (facts.model.as_deref(), gate.api_base().is_openai_or_gateway());
         let request = BoundRequest { demand, model, limits: &limits, prices, is_openai, hidden_tokens };
-        let bound = Bound::new(request).map_err(|reason| self.reject(SpendingRejection::unbounded(reason, model)))?;
+        let bound = Bound::new(request).map_err(|reason| self.reject(spending_rejection::unbounded(reason, model)))?;
         Ok(Quote::new(self, limits, bound))
     }
 
@@ -224,8 +222,8 @@ impl ModelCheck {
         self.forward.head().headers.get_all(name).iter().map(HeaderValue::as_bytes)
     }
 
-    pub(crate) fn reject(&self, limit: impl Into<LimitRejection>) -> Rejection {
-        self.forward.add_rates(rejection(limit.into(), self.is_responses_websocket, self.forward.cors().clone()))
+    pub(crate) fn reject(&self, limit: LimitRejection) -> Rejection {
+        self.forward.add_rates(rejection(limit, self.is_responses_websocket, self.forward.cors().clone()))
     }
 }
 
@@ -270,7 +268,13 @@ impl UsageRequest {
     /// Returns the response.
     #[must_use]
     pub fn reply(&self, reports: &UsageReports<'_>) -> Response<Bytes> {
-        usage::reply(&self.key, Some(&self.grant), reports, &self.cors)
+        usage::reply_with(&self.key, &self.grant, reports, &self.cors)
+    }
+
+    /// Returns the response of a platform without states.
+    #[must_use]
+    pub fn reply_without_reports(&self) -> Response<Bytes> {
+        usage::reply(&self.key, Some(&self.grant), &self.cors)
     }
 
     /// Returns the error response to a user who reads it too often.
@@ -282,11 +286,11 @@ impl UsageRequest {
     /// Returns the error response without the ledger.
     #[must_use]
     pub fn reject_without_ledger(&self) -> Rejection {
-        self.reject(SpendingRejection::Ledger)
+        self.reject(spending_rejection::ledger())
     }
 
-    fn reject(&self, limit: impl Into<LimitRejection>) -> Rejection {
-        rejection(limit.into(), false, self.cors.clone()).with_key(self.key.clone())
+    fn reject(&self, limit: LimitRejection) -> Rejection {
+        rejection(limit, false, self.cors.clone()).with_key(self.key.clone())
     }
 }
 
@@ -294,23 +298,4 @@ impl UsageRequest {
 pub(crate) fn rejection(limit: LimitRejection, is_responses_websocket: bool, cors: Cors) -> Rejection {
     let limit = if is_responses_websocket { LimitRejection::Upgrade(Box::new(limit)) } else { limit };
     Rejection::new(RejectionKind::Limit(Box::new(limit)), cors)
-}
-
-/// `least` is the least amount of use to the request.
-pub(crate) fn reason(denial: &Denial, limits: &Limits, least: Usd) -> LimitRejection {
-    let retry_after = denial.retry_after.unwrap_or_default();
-    match denial.which {
-        DeniedBy::Requests => LimitRejection::Requests {
-            per_minute: limits.requests_per_minute.map_or(0, std::num::NonZeroU32::get),
-            retry_after,
-        },
-        DeniedBy::Concurrency => LimitRejection::Concurrency { limit: limits.concurrency().unwrap_or(0), retry_after },
-        DeniedBy::Tokens => SpendingRejection::Tokens {
-            per_minute: limits.tokens_per_minute.map_or(0, std::num::NonZeroU32::get),
-            retry_after,
-        }
-        .into(),
-        DeniedBy::Budget(report) => SpendingRejection::Budget { report, least }.into(),
-        DeniedBy::Held(report) => SpendingRejection::Held { report, retry_after }.into(),
-    }
 }

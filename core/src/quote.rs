@@ -5,13 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sparekey_policy::{BodyEdits, Bound, HoldId, Limits, Outcome, ProcessId, Rates, Reserve, Timestamp, Usd};
 
 use crate::{
-    budget_headers::BudgetHeaders,
-    forward::Forward,
-    keyring::UserKey,
-    limit_rejection::LimitRejection,
-    limited::{ModelCheck, reason},
-    rejection::Rejection,
-    spending_rejection::SpendingRejection,
+    budget_headers::BudgetHeaders, forward::Forward, keyring::UserKey, limit_rejection::LimitRejection,
+    limited::ModelCheck, rejection::Rejection, spending_rejection,
 };
 
 /// A request whose highest cost is known. Ask the ledger for [`reserve`](Self::reserve) with [`limits`](Self::limits), and
@@ -81,7 +76,7 @@ impl Quote {
                 Ok(Funded { forward, edits, bound, granted: amount })
             }
             Outcome::Denied(ref denial) => {
-                let rejection = check.reject(reason(denial, &limits, bound.least()));
+                let rejection = check.reject(spending_rejection::denied(denial, &limits, bound.least()));
                 Err(rejection.with_rates(with_requests(denial.rates, check.forward.rates())))
             }
             Outcome::Settled { .. }
@@ -98,7 +93,7 @@ impl Quote {
     /// Returns the error response to a request whose cost cannot be recorded.
     #[must_use]
     pub fn reject_without_ledger(&self) -> Rejection {
-        self.check.reject(SpendingRejection::Ledger)
+        self.check.reject(spending_rejection::ledger())
     }
 }
 
@@ -106,7 +101,7 @@ impl ModelCheck {
     /// Returns the error response to a user whose requests failed repeatedly after they were sent.
     #[must_use]
     pub fn reject_repeated_failures(&self, wait: Duration) -> Rejection {
-        self.reject(SpendingRejection::RepeatedFailures(wait))
+        self.reject(spending_rejection::repeated_failures(wait))
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) enum RejectionKind {
 }
 
 /// A row of the table.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Spec {
     pub(crate) status: StatusCode,
     /// `error.type`.

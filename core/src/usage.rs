@@ -71,36 +71,62 @@ fn is_usage(method: &Method, path: &str) -> bool {
         && path::relative_path(path, path.as_bytes()).is_ok_and(|relative| relative == "/usage")
 }
 
-/// The response. `grant` is `None` for a user without limits.
-pub(crate) fn reply(key: &UserKey, grant: Option<&Grant>, reports: &UsageReports<'_>, cors: &Cors) -> Response<Bytes> {
+/// The parts of the response that have a state.
+#[derive(Default)]
+struct Sections {
+    budgets: String,
+    limits: String,
+    days: String,
+    models: String,
+    rates: Option<Rates>,
+}
+
+/// The response without a state, as for a user without limits, for whom `grant` is `None`.
+pub(crate) fn reply(key: &UserKey, grant: Option<&Grant>, cors: &Cors) -> Response<Bytes> {
+    write(key, grant, Sections::default(), cors)
+}
+
+/// The response.
+pub(crate) fn reply_with(key: &UserKey, grant: &Grant, reports: &UsageReports<'_>, cors: &Cors) -> Response<Bytes> {
+    let periods = reports.ledger.map(|report| report.periods).into_iter().flatten();
+    let sections = Sections {
+        budgets: list(periods.filter_map(|period| budget(&period))),
+        limits: limits(grant, reports),
+        days: by_day(reports.days),
+        models: by_model(reports.days),
+        rates: (reports.place.is_some() || reports.ledger.is_some()).then(|| rates(reports)),
+    };
+    write(key, Some(grant), sections, cors)
+}
+
+fn write(key: &UserKey, grant: Option<&Grant>, sections: Sections, cors: &Cors) -> Response<Bytes> {
     let expires = grant.and_then(|grant| grant.expires(&key.digest));
     let user = grant.map(Grant::user);
     let models = user.and_then(|user| user.models.as_ref()).into_iter().flatten().map(ToString::to_string);
     let routes = user.and_then(|user| user.routes.clone()).into_iter().flatten();
     let networks = user.and_then(|user| user.networks.as_ref()).into_iter().flatten().map(ToString::to_string);
-    let periods = reports.ledger.map(|report| report.periods).into_iter().flatten();
-    let fields = [
+    let array = |items: String| format!("[{items}]");
+    let body = object(&[
         ("object", json::string_literal("usage")),
         ("user", json::string_literal(key.user())),
         ("expires", unix_time(expires)),
         ("timezone", json::string_literal(user.map_or("UTC", |user| user.limits.zone.name()))),
-        ("budgets", array(periods.filter_map(|period| budget(&period)))),
-        ("limits", limits(grant, reports)),
-        ("models", strings(models)),
-        ("routes", strings(routes)),
-        ("networks", strings(networks)),
-        ("days", by_day(reports.days)),
-        ("by_model", by_model(reports.days)),
-    ];
-    let body = object(fields) + "\n";
+        ("budgets", array(sections.budgets)),
+        ("limits", format!("{{{}}}", sections.limits)),
+        ("models", array(strings(models))),
+        ("routes", array(strings(routes))),
+        ("networks", array(strings(networks))),
+        ("days", array(sections.days)),
+        ("by_model", array(sections.models)),
+    ]) + "\n";
     let length = body.len();
     let mut response = Response::new(Bytes::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if reports.place.is_some() || reports.ledger.is_some() {
-        rate_headers::set(headers, &rates(reports));
+    if let Some(rates) = &sections.rates {
+        rate_headers::set(headers, rates);
     }
     cors.apply(headers);
     response
@@ -113,17 +139,18 @@ fn rates(reports: &UsageReports<'_>) -> Rates {
     }
 }
 
-fn limits(grant: Option<&Grant>, reports: &UsageReports<'_>) -> String {
+/// The members of the object.
+fn limits(grant: &Grant, reports: &UsageReports<'_>) -> String {
     let Rates { requests, tokens } = rates(reports);
     let concurrency = reports.place.and_then(|report| Some((report.concurrency?, report.open)));
-    let output = grant.and_then(|grant| grant.user().limits.max_output_tokens);
     let limits = [
         ("requests_per_minute", requests.map(rate)),
         ("tokens_per_minute", tokens.map(rate)),
         ("concurrent_requests", concurrency.map(|(limit, open)| format!(r#"{{"limit":{limit},"open":{open}}}"#))),
-        ("max_output_tokens", output.map(|limit| limit.to_string())),
+        ("max_output_tokens", grant.user().limits.max_output_tokens.map(|limit| limit.to_string())),
     ];
-    object(limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))))
+    let limits: Vec<_> = limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect();
+    members(&limits)
 }
 
 fn rate(rate: Rate) -> String {
@@ -135,7 +162,7 @@ fn rate(rate: Rate) -> String {
 /// `None` for a period without a budget.
 fn budget(report: &PeriodReport) -> Option<String> {
     let left = report.left()?.max(Usd::ZERO);
-    Some(object([
+    Some(object(&[
         ("per", json::string_literal(report.period.period().name())),
         ("usd", amount(report.budget?)),
         ("spent_usd", amount(report.spent)),
@@ -151,11 +178,7 @@ fn by_day(days: &[UsageDay]) -> String {
         let (_, sum) = sums.entry(day.day.number()).or_insert((day.day, UsageSums::default()));
         *sum = sum.plus(day.sums);
     }
-    array(
-        sums.into_values().map(|(day, sums)| {
-            object([("day", json::string_literal(&day.to_string()))].into_iter().chain(sums.fields()))
-        }),
-    )
+    list(sums.into_values().map(|(day, sums)| sums.item("day", &day.to_string())))
 }
 
 fn by_model(days: &[UsageDay]) -> String {
@@ -164,10 +187,7 @@ fn by_model(days: &[UsageDay]) -> String {
         let sum = sums.entry(&day.model).or_default();
         *sum = sum.plus(day.sums);
     }
-    array(
-        sums.into_iter()
-            .map(|(model, sums)| object([("model", json::string_literal(model))].into_iter().chain(sums.fields()))),
-    )
+    list(sums.into_iter().map(|(model, sums)| sums.item("model", model)))
 }
 
 impl UsageSums {
@@ -180,13 +200,14 @@ impl UsageSums {
         }
     }
 
-    fn fields(self) -> [(&'static str, String); 4] {
-        [
+    fn item(self, name: &'static str, value: &str) -> String {
+        object(&[
+            (name, json::string_literal(value)),
             ("usd", amount(self.usd)),
             ("requests", self.requests.to_string()),
             ("input_tokens", self.input_tokens.to_string()),
             ("output_tokens", self.output_tokens.to_string()),
-        ]
+        ])
     }
 }
 
@@ -199,14 +220,17 @@ fn unix_time(at: Option<sparekey_policy::Timestamp>) -> String {
 }
 
 fn strings(texts: impl Iterator<Item = String>) -> String {
-    array(texts.map(|text| json::string_literal(&text)))
+    list(texts.map(|text| json::string_literal(&text)))
 }
 
-fn array(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(","))
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(",")
 }
 
-fn object(fields: impl IntoIterator<Item = (&'static str, String)>) -> String {
-    let fields = fields.into_iter().map(|(name, value)| format!(r#""{name}":{value}"#));
-    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+fn object(members: &[(&str, String)]) -> String {
+    format!("{{{}}}", self::members(members))
+}
+
+fn members(members: &[(&str, String)]) -> String {
+    list(members.iter().map(|(name, value)| format!(r#""{name}":{value}"#)))
 }
