@@ -52,7 +52,9 @@ impl Admin {
     async fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let (status, content_type, text) = match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/metrics") => {
-                self.metrics.spending.report(&self.proxy.reports().await);
+                if let Some(reports) = self.proxy.reports().await {
+                    self.metrics.spending.report(&reports);
+                }
                 let (content_type, text) = self.metrics.text(request.headers());
                 (StatusCode::OK, content_type, text)
             }

@@ -10,14 +10,20 @@ const CLAMPED: HeaderName = HeaderName::from_static("x-sparekey-clamped");
 /// The types of the tools that were removed from the request, because they have no highest cost or do not fit.
 const REMOVED_TOOLS: HeaderName = HeaderName::from_static("x-sparekey-removed-tools");
 
+/// Characters of their list: a front end may drop a response with a large head. The types are ASCII.
+const TOOLS_MAX: usize = 256;
+
 /// The headers of one response. Those without a value are removed.
 #[derive(Clone, Debug)]
 pub(crate) struct BudgetHeaders([(HeaderName, Option<HeaderValue>); 3]);
 
 impl BudgetHeaders {
     pub(crate) fn new(edits: &BodyEdits, left: Option<Usd>) -> Self {
-        let removed = edits.removed_tools();
-        let removed = (!removed.is_empty()).then(|| HeaderValue::try_from(removed.join(", ")).ok()).flatten();
+        let mut removed: Vec<&str> = edits.removed_tools().iter().map(AsRef::as_ref).collect();
+        removed.dedup();
+        let mut removed = removed.join(", ");
+        removed.truncate(TOOLS_MAX);
+        let removed = (!removed.is_empty()).then(|| HeaderValue::try_from(removed).ok()).flatten();
         let left = left.and_then(|left| HeaderValue::try_from(left.to_string()).ok());
         Self([(BUDGET_LEFT, left), (CLAMPED, edits.clamped().map(HeaderValue::from)), (REMOVED_TOOLS, removed)])
     }

@@ -152,7 +152,8 @@ impl Grant {
         }
         let cost = route.map_or(Cost::Unbounded, |route| route.cost);
         if let Cost::Bounded(endpoint) = cost {
-            let is_multi_agent = |value: &HeaderValue| headers::contains(value.as_bytes(), MULTI_AGENT);
+            let is_multi_agent =
+                |value: &HeaderValue| headers::contains(&value.as_bytes().to_ascii_lowercase(), MULTI_AGENT);
             if limits.is_restricted() && head.headers.get_all(OPENAI_BETA).iter().any(is_multi_agent) {
                 let advice = "Remove it: the agents' requests have no highest cost.";
                 return Err(spending_rejection::option(OPENAI_BETA.as_str(), advice));

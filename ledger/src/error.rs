@@ -27,6 +27,9 @@ pub enum LedgerError {
     /// The file does not exist, and must not be created here.
     #[error("the ledger {} does not exist", .0.display())]
     Missing(PathBuf),
+    /// The path names another file than the one that was opened.
+    #[error("the ledger {} was replaced: move the file back, or restart the server to use the new one", .0.display())]
+    Replaced(PathBuf),
     /// A newer version wrote the file in a way that this one must not read.
     #[error("the ledger needs version {needed} of its schema, this program has {supported}: use a newer release")]
     TooNew {

@@ -10,6 +10,7 @@
 mod columns;
 mod connection;
 mod failure;
+mod file_id;
 mod process;
 mod reader;
 mod reader_thread;
@@ -37,6 +38,7 @@ use sparekey_policy::{HoldId, Limits, Outcome, ProcessId};
 pub use self::reader::Reader;
 use self::{
     connection::Writable,
+    file_id::FileId,
     process::Process,
     reader_thread::ReaderThread,
     writer::{Job, Request, Work, Writer},
@@ -120,11 +122,12 @@ impl Sqlite {
     /// [`LedgerError`], if the file cannot be opened for writing, or is not a ledger that this version can write.
     pub fn open(path: &Path, options: Options) -> Result<Opened, LedgerError> {
         let (connection, is_new) = Writable::open(path, &options)?;
+        let file_id = FileId::of(path)?;
         // Locks are beside the file itself, whichever link another process uses.
         let file = path.canonicalize().map_err(|error| failure::of_file(path, &error))?;
         let mut process = Process::new(&file);
         let id = process.id();
-        let mut writer = Writer::new(path, options, connection);
+        let mut writer = Writer::new(path, file_id, options, connection);
         let expired = writer.start(&mut process)?;
         let (jobs, received) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));

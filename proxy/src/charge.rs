@@ -21,11 +21,11 @@ use http::response;
 use rand::{TryRng as _, rngs::SysRng};
 use sparekey_core::{Funded, Gate, ModelCheck, Quote, Rejection, UserKey};
 use sparekey_ledger::{Call, DayQuery, Ledger, LedgerError};
-use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Report};
+use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Report, Timestamp};
 use sparekey_upstream::ResponseBody;
 use tokio::{
     sync::watch,
-    time::{Instant, interval, sleep},
+    time::{Instant, interval, sleep, timeout},
 };
 
 pub(crate) use self::{
@@ -51,6 +51,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 const READ_ON: Duration = Duration::from_secs(30);
 /// Between two looks at the settings for a key that was removed, while a response is read on.
 const REVOKED_CHECK: Duration = Duration::from_secs(1);
+/// A scrape of the metrics does not wait longer for the ledger.
+const REPORTS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Days that `GET /usage` shows, today included.
 const USAGE_DAYS: i32 = 30;
 
@@ -132,7 +134,7 @@ impl Charges {
     /// the response is of another model.
     pub(crate) async fn response_tokens(&self, key: &UserKey, response_id: &str, model: &str) -> Option<u64> {
         let ledger = self.ledger().await.ok()?;
-        let row = ledger.response(Arc::clone(key.user()), response_id.into()).await.ok()??;
+        let row = self.call(ledger.response(Arc::clone(key.user()), response_id.into())).await.ok()??;
         (*row.row.model == *model).then(|| row.row.usage.tokens.total())
     }
 
@@ -141,17 +143,18 @@ impl Charges {
         &self,
         quote: Quote,
         is_streamed: bool,
+        started: Timestamp,
         route: &'static str,
     ) -> Result<(Funded, Charge), Rejection> {
         let (Ok(ledger), Some(id)) = (self.ledger().await, new_id()) else { return Err(quote.reject_without_ledger()) };
         let key = quote.key().clone();
         let limits = Arc::clone(quote.limits());
-        let started = now();
-        let until = started.plus(i64::try_from(LONGEST.as_micros()).unwrap_or(i64::MAX));
+        let until = now().plus(i64::try_from(LONGEST.as_micros()).unwrap_or(i64::MAX));
         let reserve = quote.reserve(id, until, ledger.process());
         let call = Call::new(Arc::clone(key.user()), Arc::clone(&limits), Command::Reserve(reserve));
         let pending = Instant::now() + LONGEST;
         let Ok(outcome) = self.call(ledger.run(call)).await else { return Err(quote.reject_without_ledger()) };
+        self.log_unknown_period(&outcome);
         let funded = quote.admit(&outcome)?;
         let charge = OpenCharge {
             charges: self.clone(),
@@ -182,30 +185,51 @@ impl Charges {
     ) -> Result<(Report, Vec<sparekey_ledger::Day>), LedgerError> {
         let ledger = self.ledger().await?;
         let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Report);
-        let Outcome::Report(report) = self.call(ledger.run(call)).await? else { return Err(LedgerError::Closed) };
+        let outcome = self.call(ledger.run(call)).await?;
+        self.log_unknown_period(&outcome);
+        let Outcome::Report(report) = outcome else { return Err(LedgerError::Closed) };
         let today = Period::Day.at(now(), &limits.zone).number();
         let since = Some(Period::Day.of_day(today.saturating_sub(USAGE_DAYS - 1)));
         let query = DayQuery { user: Some(Arc::clone(user)), since };
         Ok((*report, self.call(ledger.days(query)).await?))
     }
 
-    /// Returns the use of the limits of all metered users, if the ledger is open.
-    pub(crate) async fn reports(&self) -> Vec<(Arc<str>, Report)> {
-        let Some(ledger) = self.0.ledger.opened() else { return Vec::new() };
+    /// Returns the use of the limits of all metered users, if the ledger is open and replies in time.
+    pub(crate) async fn reports(&self) -> Option<Vec<(Arc<str>, Report)>> {
+        let ledger = self.0.ledger.opened()?;
         let gate = self.0.gate.load_full();
-        let mut reports = Vec::new();
-        for (user, limits) in gate.keys().metered_users() {
+        // All at once, so that the ledger runs them together.
+        let calls = gate.keys().metered_users().map(|(user, limits)| {
             let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Report);
-            if let Ok(Outcome::Report(report)) = self.call(ledger.run(call)).await {
-                reports.push((Arc::clone(user), *report));
+            (Arc::clone(user), ledger.run(call))
+        });
+        let calls: Vec<_> = calls.collect();
+        let all = async {
+            let mut reports = Vec::with_capacity(calls.len());
+            for (user, call) in calls {
+                if let Ok(Outcome::Report(report)) = call.await {
+                    reports.push((user, *report));
+                }
             }
-        }
-        reports
+            reports
+        };
+        timeout(REPORTS_TIMEOUT, all).await.ok()
     }
 
     /// Ends all requests that are read on.
     pub(crate) fn close(&self) {
         self.0.closing.send_replace(true);
+    }
+
+    /// What was spent in the period is not known any more, so requests are refused.
+    fn log_unknown_period(&self, outcome: &Outcome) {
+        if let Outcome::PeriodNotKept(period) = outcome
+            && self.0.logged.is_due("period")
+        {
+            tracing::error!(
+                "metered users are refused: the clock shows {period}, which is older than the kept periods"
+            );
+        }
     }
 
     async fn ledger(&self) -> Result<Arc<dyn Ledger>, LedgerError> {

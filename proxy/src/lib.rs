@@ -193,8 +193,8 @@ impl Proxy {
         Admitted { forward, log, permits, charge: None, refused_credentials }
     }
 
-    /// Returns the use of the limits of all metered users, for metrics.
-    pub async fn reports(&self) -> Vec<(Arc<str>, Report)> {
+    /// Returns the use of the limits of all metered users, for metrics; `None` if the ledger is not open or too slow.
+    pub async fn reports(&self) -> Option<Vec<(Arc<str>, Report)>> {
         self.charges.reports().await
     }
 
@@ -349,7 +349,10 @@ async fn receive(
         None => sending.await,
         Some(deadline) => timeout_at(deadline, sending).await.map_err(|_| {
             let (user, request_id) = (exchange.user(), log.id());
-            tracing::warn!(user, %request_id, "upstream request cancelled: the platform's deadline is near");
+            tracing::warn!(user, %request_id, "upstream request cancelled: its deadline has passed");
+            if let Some(reserved) = &mut charge {
+                reserved.charge.failed(ErrorKind::Timeout);
+            }
             exchange.reject(UpstreamFailure::Timeout)
         })?,
     };

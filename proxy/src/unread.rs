@@ -12,18 +12,22 @@ use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use sparekey_core::{Funded, Limited, ModelCheck, Rejection, UserKey};
 use sparekey_metering::{
-    self as metering, BODY_TIMEOUT, BodyMemory, BodyPermit, Splice, Target, read_metered, read_request,
+    self as metering, BODY_TIMEOUT, BodyMemory, BodyPermit, MeteredBody, Splice, Target, read_metered, read_request,
 };
-use sparekey_policy::{BodyFailure, Endpoint, Facts, ModelSource};
-use tokio::time::timeout;
+use sparekey_policy::{BodyFailure, Endpoint, Facts, ModelSource, Timestamp};
+use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{
     Admitted, Decision, Permits, Proxy,
     body::Body,
     charge::{Charge, ReservedCharge},
+    now,
     record::RequestLog,
     user_requests::OpenRequest,
 };
+
+/// Bytes of a body that is read at once: it takes less than 1 ms.
+const INLINE_MAX: usize = 256 * 1024;
 
 /// A request whose body must be read before it is admitted.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct Unread {
     pub(crate) check: Box<ModelCheck>,
     pub(crate) log: RequestLog,
     pub(crate) permits: Permits,
+    /// When the request arrived.
+    pub(crate) arrived: Timestamp,
 }
 
 /// A body in memory, which counts for its user until the last of its bytes is sent or dropped.
@@ -71,11 +77,12 @@ impl Proxy {
         }
         if check.needs_body() {
             return match check_head(&check, &self.body_memory) {
-                Ok(()) => Decision::Read(Unread { check: Box::new(check), log, permits }),
+                Ok(()) => Decision::Read(Unread { check: Box::new(check), log, permits, arrived: now() }),
                 Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
             };
         }
-        self.admit_models(check, &[], log, permits)
+        let facts = facts(&check, &[]);
+        self.admit_facts(check, facts, log, permits)
             .map_or_else(|response| Decision::Respond(*response), Decision::Forward)
     }
 
@@ -88,32 +95,43 @@ impl Proxy {
     where
         B: http_body::Body<Data = Bytes>,
     {
-        let Unread { check, log, permits } = unread;
-        match (read(body, &self.body_memory, check.user()).await, check.endpoint()) {
-            (Ok(body), None) => {
-                let admitted = self.admit_models(*check, &body, log, permits)?;
+        let Unread { check, log, permits, arrived } = unread;
+        let body = match read(body, &self.body_memory, check.user()).await {
+            Ok(body) => body,
+            Err(failure) => return Err(Box::new(Body::rejection(&check.reject_body(failure), log))),
+        };
+        match check.endpoint() {
+            None => {
+                let (check, facts) = parse(check, body.clone(), facts).await;
+                let admitted = self.admit_facts(*check, facts, log, permits)?;
                 Ok((admitted, ReadBody(VecDeque::from([body]))))
             }
-            (Ok(body), Some(endpoint)) => self.admit_metered(*check, endpoint, &body, log, permits).await,
-            (Err(failure), _) => Err(Box::new(Body::rejection(&check.reject_body(failure), log))),
+            Some(endpoint) => self.admit_metered(check, endpoint, body, log, permits, arrived).await,
         }
     }
 
     /// Reserves the highest cost of a request, and changes its body so that it cannot cost more.
     async fn admit_metered(
         &self,
-        check: ModelCheck,
+        check: Box<ModelCheck>,
         endpoint: Endpoint,
-        body: &Bytes,
+        body: Bytes,
         mut log: RequestLog,
         mut permits: Permits,
+        arrived: Timestamp,
     ) -> Result<(Admitted, ReadBody), Box<Response<Body>>> {
-        match self.reserve(check, endpoint, body, &mut log).await {
-            Ok((Funded { mut forward, edits, .. }, mut charge, splices)) => {
+        let (check, read) = parse(check, body.clone(), move |check, body| metered(check, endpoint, body)).await;
+        let read = match read {
+            Ok(read) => read,
+            Err(rejection) => return Err(Box::new(Body::rejection(&rejection, log))),
+        };
+        let model = read.facts.model.as_deref();
+        log.model(model.filter(|model| check.is_loggable(model)));
+        match self.reserve(*check, endpoint, &read, arrived).await {
+            Ok((Funded { mut forward, edits, .. }, mut charge)) => {
                 log.clamped(edits.clamped());
                 charge.hold_slot(permits.slot.take());
-                let body = if splices.is_empty() { VecDeque::from([body.clone()]) } else { spliced(body, splices) };
-                let body = ReadBody(body);
+                let body = ReadBody(spliced(body, read.splices(&edits)));
                 if !edits.is_empty() {
                     forward = forward.with_body_length(body.size_hint().lower());
                 }
@@ -128,35 +146,28 @@ impl Proxy {
         &self,
         check: ModelCheck,
         endpoint: Endpoint,
-        body: &Bytes,
-        log: &mut RequestLog,
-    ) -> Result<(Funded, Charge, Vec<Splice>), Rejection> {
-        let source = check.facts_source().unwrap_or(ModelSource::Body);
-        let target = Target { source, path: check.path(), query: check.query() };
-        let read = read_metered(endpoint, target, check.content_types(), check.content_encodings(), body);
-        let read = read.map_err(|failure| check.reject_body(failure))?;
+        read: &MeteredBody,
+        arrived: Timestamp,
+    ) -> Result<(Funded, Charge), Rejection> {
         let model = read.facts.model.as_deref();
-        log.model(model.filter(|model| check.is_loggable(model)));
         let price_name = model.and_then(|model| check.price_name(model));
         let hidden = match (read.demand.previous_response_id(), price_name) {
             (Some(id), Some(model)) => self.charges.response_tokens(check.key(), id, model).await,
             _ => None,
         };
         let quote = check.quote(&read.facts, &read.demand, hidden)?;
-        let (funded, charge) = self.charges.reserve(quote, read.demand.is_streamed(), endpoint.path()).await?;
-        let splices = read.splices(&funded.edits);
-        Ok((funded, charge, splices))
+        self.charges.reserve(quote, read.demand.is_streamed(), arrived, endpoint.path()).await
     }
 
-    /// Admits a request by the models that it names. `body` is empty where none is needed.
-    fn admit_models(
+    /// Admits a request by the models that it names.
+    fn admit_facts(
         &self,
         check: ModelCheck,
-        body: &[u8],
+        facts: Result<Option<Facts>, Rejection>,
         mut log: RequestLog,
         permits: Permits,
     ) -> Result<Admitted, Box<Response<Body>>> {
-        let forward = facts(&check, body).and_then(|facts| {
+        let forward = facts.and_then(|facts| {
             let model = facts.as_ref().and_then(|facts| facts.model.as_deref());
             log.model(model.filter(|model| check.is_loggable(model)));
             check.admit(facts.as_ref())
@@ -186,6 +197,37 @@ fn facts(check: &ModelCheck, body: &[u8]) -> Result<Option<Facts>, Rejection> {
     let target = Target { source, path: check.path(), query: check.query() };
     let facts = read_request(target, check.content_types(), check.content_encodings(), body);
     facts.map(Some).map_err(|failure| check.reject_body(failure))
+}
+
+fn metered(check: &ModelCheck, endpoint: Endpoint, body: &[u8]) -> Result<MeteredBody, Rejection> {
+    let source = check.facts_source().unwrap_or(ModelSource::Body);
+    let target = Target { source, path: check.path(), query: check.query() };
+    let read = read_metered(endpoint, target, check.content_types(), check.content_encodings(), body);
+    read.map_err(|failure| check.reject_body(failure))
+}
+
+/// Reads a body. A large one is read by another thread, so that the other requests of this one do not wait.
+async fn parse<T: Send + 'static>(
+    check: Box<ModelCheck>,
+    body: Bytes,
+    read: impl FnOnce(&ModelCheck, &[u8]) -> T + Send + 'static,
+) -> (Box<ModelCheck>, T) {
+    let is_small = body.len() <= INLINE_MAX;
+    let run = move || {
+        let read = read(&check, &body);
+        (check, read)
+    };
+    if is_small {
+        return run();
+    }
+    match spawn_blocking(run).await {
+        Ok(read) => read,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// Refuses a body before it is sent, if its head says that it cannot be used.
@@ -218,7 +260,10 @@ async fn collect<B: http_body::Body<Data = Bytes>>(body: B, mut permit: BodyPerm
 }
 
 /// Replaces parts of a body, which are sorted and do not overlap.
-fn spliced(body: &Bytes, splices: Vec<Splice>) -> VecDeque<Bytes> {
+fn spliced(body: Bytes, splices: Vec<Splice>) -> VecDeque<Bytes> {
+    if splices.is_empty() {
+        return VecDeque::from([body]);
+    }
     let mut parts = VecDeque::with_capacity(splices.len() * 2 + 1);
     let mut position = 0;
     for Splice { range, text } in splices {

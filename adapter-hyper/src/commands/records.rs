@@ -90,7 +90,9 @@ impl Records {
     /// CSV ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)), but with `\n`.
     fn csv(&self) -> String {
         let names = self.named().map(|(_, column)| column.name.to_owned()).collect();
-        let fields = |row: &Vec<Cell>| self.named().map(|(index, _)| quoted(row[index].exact())).collect();
+        let field =
+            |cell: &Cell| quoted(if matches!(cell, Cell::Text(_)) { inert(cell.exact()) } else { cell.exact() });
+        let fields = |row: &Vec<Cell>| self.named().map(|(index, _)| field(&row[index])).collect();
         let lines = [names].into_iter().chain(self.rows.iter().map(fields));
         lines.map(|fields: Vec<String>| fields.join(",") + "\n").collect()
     }
@@ -139,6 +141,12 @@ impl Cell {
     }
 }
 
+/// A text that a spreadsheet does not run: ids are the upstream's
+/// ([CSV injection](https://owasp.org/www-community/attacks/CSV_Injection)).
+fn inert(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+}
+
 fn quoted(field: String) -> String {
     if field.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
 }
@@ -179,6 +187,14 @@ total        19  1.234568  x
     fn csv_is_quoted_and_exact() {
         let expected = "model,requests,usd,id\n\"a,\"\"b\"\"\",7,1.234567890123,1\né,12,-0.000000000001,\n";
         assert_eq!(records().csv(), expected);
+    }
+
+    #[test]
+    fn no_text_of_csv_is_a_formula() {
+        for (text, expected) in [("=1+1", "'=1+1"), ("@x", "'@x"), ("-1", "'-1"), ("+1", "'+1"), ("gpt-5", "gpt-5")] {
+            assert_eq!(inert(text.to_owned()), expected);
+        }
+        assert!(records().csv().contains(",-0.000000000001,"), "an amount is one");
     }
 
     #[test]

@@ -37,9 +37,15 @@ impl Failure {
         }
     }
 
-    /// Whether the connection can be used on. Another process held the lock, and nothing was written.
+    /// Whether another process held the lock. Nothing was written.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
+    }
+
+    /// Whether the connection can be used on. That to a file which was moved must not be closed: SQLite would remove files
+    /// beside the path, which may belong to another ledger now.
+    pub(super) fn keeps_connection(&self) -> bool {
+        self.is_busy() || matches!(self, Self::Known(LedgerError::Missing(_) | LedgerError::Replaced(_)))
     }
 
     /// Whether the failure may be caused by one call of a batch: all that is no state of the file or of its disk.

@@ -18,6 +18,7 @@ use super::{
     Options, columns,
     connection::Writable,
     failure::Failure,
+    file_id::FileId,
     process::Process,
     retention,
     transaction::{self, Failed},
@@ -63,6 +64,7 @@ type Lookup = (Arc<str>, Arc<str>, Reply<Option<LedgerRow>>);
 #[derive(Debug)]
 pub(super) struct Writer {
     path: PathBuf,
+    file_id: FileId,
     options: Options,
     /// `None` after a failure; the next call opens the file again.
     connection: Option<Writable>,
@@ -74,9 +76,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(path: &Path, options: Options, connection: Writable) -> Self {
+    pub(super) fn new(path: &Path, file_id: FileId, options: Options, connection: Writable) -> Self {
         Self {
             path: path.to_owned(),
+            file_id,
             options,
             connection: Some(connection),
             queue: VecDeque::new(),
@@ -106,10 +109,14 @@ impl Writer {
         let unsettled = self.kept.len();
         self.kept.iter().for_each(|request| self.report_lost(&request.work));
         let clock = self.options.clock.clone();
+        let id = process.id();
         if let Ok(connection) = self.connection()
-            && transaction::end_process(connection, process.id(), &clock).is_ok()
+            && let Ok(count) = transaction::end_process(connection, id, &clock)
         {
-            process.remove_lock(process.id());
+            if count > 0 {
+                self.options.events.send(Event::ProcessEnded { process: id, count });
+            }
+            process.remove_lock(id);
         }
         unsettled
     }
@@ -202,7 +209,7 @@ impl Writer {
     /// Closes the connection after a failure that it may not survive.
     fn note<T>(&mut self, result: Result<T, Failed>) -> Result<T, Failed> {
         if let Err(failed) = &result
-            && !failed.failure.is_busy()
+            && !failed.failure.keeps_connection()
         {
             self.connection = None;
         }
@@ -210,6 +217,7 @@ impl Writer {
     }
 
     fn connection(&mut self) -> Result<&mut Writable, Failure> {
+        self.file_id.check(&self.path).map_err(Failure::Known)?;
         if self.connection.is_none() {
             self.connection = Some(Writable::reopen(&self.path, &self.options).map_err(Failure::Known)?);
         }

@@ -138,6 +138,8 @@ impl Reading {
             };
             if let Some(scanner) = &mut self.scanner {
                 scanner.push(&data);
+                // Some services keep the connection open.
+                self.settle_if_known();
             }
             let Some(filter) = &mut self.filter else { return Poll::Ready(Some(Ok(Frame::data(data)))) };
             let mut passed = Vec::with_capacity(data.len());

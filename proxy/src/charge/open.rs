@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use sparekey_core::UserKey;
 use sparekey_ledger::{Call, End, Ledger, Row};
 use sparekey_metering::ResponseUsage;
-use sparekey_policy::{Bound, Command, HoldId, Limits, Timestamp, Usage, Usd};
+use sparekey_policy::{Bound, Command, HoldId, Limits, Tier, Timestamp, Usage, Usd};
 use sparekey_upstream::ErrorKind;
 use tokio::time::Instant;
 
@@ -15,6 +15,9 @@ use crate::{record::UPSTREAM_REQUEST_ID, user_states::Slot};
 
 /// The number of the try, by [OpenAI's SDKs](https://github.com/openai/openai-python).
 const RETRY_COUNT: &str = "x-stainless-retry-count";
+
+/// Bytes of an id of the upstream that is stored. OpenAI's have less than 80.
+const ID_MAX: usize = 128;
 
 /// Statuses at which the upstream did nothing that costs.
 const FREE: [StatusCode; 9] = [
@@ -49,8 +52,8 @@ pub(super) struct OpenCharge {
     /// The place among the user's open requests, until the request is settled.
     pub(super) slot: Option<Box<Slot>>,
     pub(super) retry: u32,
-    /// When it was sent. `None`: nothing of it was.
-    pub(super) sent: Option<Instant>,
+    /// When it was sent, by two clocks. `None`: nothing of it was.
+    pub(super) sent: Option<(Instant, Timestamp)>,
     /// The status of the response, and the time to it.
     pub(super) head: Option<(StatusCode, Duration)>,
     pub(super) upstream_id: Option<Arc<str>>,
@@ -59,6 +62,9 @@ pub(super) struct OpenCharge {
 /// The cost of a request.
 struct Cost {
     amount: Usd,
+    /// The model and the tier whose prices apply.
+    model: Arc<str>,
+    tier: Tier,
     usage: Usage,
     is_estimated: bool,
     is_unpriced: bool,
@@ -87,7 +93,7 @@ impl Charge {
         let Some(open) = &mut self.0 else { return deadline };
         let retry = headers.get(RETRY_COUNT).and_then(|count| count.to_str().ok()?.parse().ok());
         open.retry = retry.unwrap_or(0);
-        open.sent = Some(Instant::now());
+        open.sent = Some((Instant::now(), crate::now()));
         Some(deadline.map_or(open.until, |deadline| deadline.min(open.until)))
     }
 
@@ -100,7 +106,8 @@ impl Charge {
     pub(crate) fn responded(&mut self, status: StatusCode, headers: &HeaderMap) {
         let Some(open) = &mut self.0 else { return };
         open.head = Some((status, open.started.until(crate::now())));
-        open.upstream_id = headers.get(UPSTREAM_REQUEST_ID).and_then(|id| id.to_str().ok()).map(Into::into);
+        let id = headers.get(UPSTREAM_REQUEST_ID).and_then(|id| id.to_str().ok());
+        open.upstream_id = id.filter(|id| id.len() <= ID_MAX).map(Into::into);
         if FREE.contains(&status) {
             self.settle(End::Complete, Some(Usage::default()));
         }
@@ -181,26 +188,43 @@ impl OpenCharge {
         // Without a price, the whole hold is charged; a user without a budget has none.
         let amount = known.unwrap_or(self.granted);
         let is_unpriced = known.is_none();
-        Cost { amount, usage: response.usage, is_estimated: is_unpriced && has_budget, is_unpriced }
+        let identity = &response.identity;
+        let model = identity.model.as_deref().and_then(|model| self.bound.prices().find_entry(model));
+        let tier = identity.service_tier.as_deref().and_then(Tier::from_service_tier);
+        Cost {
+            amount,
+            model: model.map_or_else(|| self.bound.model(), |(name, _)| name).into(),
+            tier: tier.unwrap_or(self.bound.tier()),
+            usage: response.usage,
+            is_estimated: is_unpriced && has_budget,
+            is_unpriced,
+        }
     }
 
     fn cost_of_usage(&self, usage: Usage) -> Cost {
         let amount = self.bound.prices().cost(self.bound.model(), self.bound.tier(), &usage);
         let amount = amount.or((usage == Usage::default()).then_some(Usd::ZERO));
-        Cost {
-            amount: amount.unwrap_or(self.granted),
-            usage,
-            is_estimated: amount.is_none(),
-            is_unpriced: amount.is_none(),
-        }
+        let is_unpriced = amount.is_none();
+        let cost = self.requested(amount.unwrap_or(self.granted), is_unpriced);
+        Cost { usage, is_unpriced, ..cost }
     }
 
     fn estimate(&self) -> Cost {
         let amount = match self.sent {
             None => Usd::ZERO,
-            Some(sent) => self.bound.estimate(self.granted, self.is_streamed.then(|| sent.elapsed())),
+            // The first clock stands still while the machine is suspended, and the second one may be set.
+            Some((sent, at)) => {
+                let sent_for = self.is_streamed.then(|| sent.elapsed().max(at.until(crate::now())));
+                self.bound.estimate(self.granted, sent_for)
+            }
         };
-        Cost { amount, usage: Usage::default(), is_estimated: self.sent.is_some(), is_unpriced: false }
+        self.requested(amount, self.sent.is_some())
+    }
+
+    /// A cost by the model and the tier of the request.
+    fn requested(&self, amount: Usd, is_estimated: bool) -> Cost {
+        let (model, tier) = (self.bound.model().into(), self.bound.tier());
+        Cost { amount, model, tier, usage: Usage::default(), is_estimated, is_unpriced: false }
     }
 
     fn settle(self: Box<Self>, end: End, cost: &Cost, response_id: Option<Box<str>>) {
@@ -208,7 +232,7 @@ impl OpenCharge {
         let amount = cost.amount.max(Usd::ZERO);
         let is_over = amount > self.granted && !self.limits.budgets.is_empty();
         if is_over {
-            tracing::error!(%user, model = self.bound.model(), cost = %amount, reserved = %self.granted, "a request cost more than was reserved: the price table or a bound is wrong");
+            tracing::error!(%user, model = &*cost.model, cost = %amount, reserved = %self.granted, "a request cost more than was reserved: the price table or a bound is wrong");
         }
         if cost.is_estimated && self.is_failure(end) {
             self.charges.0.failures.add(user);
@@ -228,7 +252,7 @@ impl OpenCharge {
         }
         let settlement = Settlement {
             user,
-            model: self.bound.model(),
+            model: &cost.model,
             cost: amount,
             usage: cost.usage,
             end,
@@ -246,7 +270,7 @@ impl OpenCharge {
         let is_success = self.head.is_some_and(|(status, _)| status.is_success());
         match end {
             End::UpstreamCut | End::Timeout | End::Failed => true,
-            End::Complete => self.is_streamed || !is_success,
+            End::Complete => !is_success,
             _ => false,
         }
     }
@@ -257,8 +281,8 @@ impl OpenCharge {
             started: self.started,
             key: format!("{:08x}", u32::from_be_bytes(digest)).into(),
             route: self.route.into(),
-            model: self.bound.model().into(),
-            tier: self.bound.tier(),
+            model: Arc::clone(&cost.model),
+            tier: cost.tier,
             usage: cost.usage,
             prices: self.bound.prices().version().into(),
             status: self.head.map_or(0, |(status, _)| status.as_u16()),
@@ -267,7 +291,7 @@ impl OpenCharge {
             is_over,
             retry: self.retry,
             upstream_id: self.upstream_id.clone(),
-            response_id: response_id.map(Into::into),
+            response_id: response_id.filter(|id| id.len() <= ID_MAX).map(Into::into),
             head: self.head.map(|(_, time)| time),
             total: self.started.until(crate::now()),
         }

@@ -51,7 +51,7 @@ async fn open() -> Open {
     let body = Bytes::from_static(BODY);
     let read = read_metered(endpoint, target, check.content_types(), check.content_encodings(), &body).unwrap();
     let quote = check.quote(&read.facts, &read.demand, None).unwrap();
-    let (funded, charge) = charges.reserve(quote, false, endpoint.path()).await.unwrap();
+    let (funded, charge) = charges.reserve(quote, false, now(), endpoint.path()).await.unwrap();
     Open { charges, ledger, charge, granted: funded.granted }
 }
 
@@ -78,7 +78,7 @@ fn request_that_was_not_sent_costs_nothing() {
     assert!(granted > Usd::ZERO);
     drop(charge);
     assert!(ledger.rows(RowQuery::default()).wait().unwrap().is_empty());
-    let reports = block_on(charges.reports());
+    let reports = block_on(charges.reports()).unwrap();
     assert_eq!((reports.len(), reports[0].1.open, reports[0].1.periods[0].spent), (1, 0, Usd::ZERO));
 }
 

@@ -17,14 +17,28 @@ fn a_new_ledger_is_reported_once() {
 #[test]
 fn a_removed_file_is_not_created_again() {
     let folder = Folder::new();
-    let faults = Faults::default();
-    let ledger = folder.open_with(Options { faults: faults.clone(), ..Options::default() }).unwrap().ledger;
+    let ledger = folder.open();
     let away = folder.0.join("away.db");
     fs::rename(folder.path(), &away).unwrap();
-    faults.set(Faults::FULL);
-    assert_eq!(reserve(&ledger, 1, 10), Err(LedgerError::Full));
-    assert_eq!(reserve(&ledger, 2, 10), Err(LedgerError::Missing(folder.path())));
+    assert_eq!(reserve(&ledger, 1, 10), Err(LedgerError::Missing(folder.path())));
     fs::rename(&away, folder.path()).unwrap();
+    assert!(is_granted(&reserve(&ledger, 2, 10)));
+}
+
+/// Amounts in the other file would be lost, and its budgets may start at zero.
+#[test]
+fn a_replaced_file_is_not_written() {
+    let folder = Folder::new();
+    let ledger = folder.open();
+    assert!(is_granted(&reserve(&ledger, 1, 10)));
+    let away = folder.0.join("away.db");
+    fs::rename(folder.path(), &away).unwrap();
+    fs::copy(&away, folder.path()).unwrap();
+    assert_eq!(reserve(&ledger, 2, 10), Err(LedgerError::Replaced(folder.path())));
+    // A settle is kept until the file is back.
+    let settled = ledger.run(settle(1, 3));
+    fs::rename(&away, folder.path()).unwrap();
+    assert!(matches!(settled.wait(), Ok(Outcome::Settled { .. })));
     assert!(is_granted(&reserve(&ledger, 3, 10)));
 }
 

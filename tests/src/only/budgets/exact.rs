@@ -21,6 +21,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("metrics_show_money_and_tokens", metrics),
     ("usage_has_a_rate_of_its_own", usage_rate),
     ("row_has_the_details", row),
+    ("stream_is_settled_at_its_last_event", last_event),
+    ("doubtful_usage_is_charged_as_the_hold", doubtful),
+    ("answer_of_another_model_is_charged_by_its_price", other_model),
 ];
 
 fn whole() {
@@ -117,11 +120,15 @@ fn free() {
 }
 
 fn metered() {
-    let upstream = RespondingUpstream::start(|_| completion(12, 30));
+    let upstream = RespondingUpstream::start(|request| {
+        let response = String::from_utf8(completion(12, 30)).expect("UTF-8");
+        let is_other = String::from_utf8_lossy(&request.body).contains("unknown");
+        if is_other { response.replace("\"model\":\"model\"", "\"model\":\"other\"") } else { response }.into()
+    });
     let server = Budgeted::start(upstream.address(), "[users.Tom]\nmetered = true");
     let (head, _) = server.send(&chat());
     assert_eq!((head.status(), head.header("x-sparekey-budget-left-usd")), (200, None));
-    let other = post("/v1/chat/completions", &json!({"model": "not-priced", "messages": [], "background": true}));
+    let other = post("/v1/chat/completions", &json!({"model": "unknown", "messages": [], "background": true}));
     assert_eq!(server.send(&other).0.status(), 200);
     wait_until("both are counted", || server.usage()["days"][0]["requests"] == 2);
     let usage = server.usage();
@@ -193,21 +200,15 @@ fn usage_rate() {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), "[users.Tom]\nrequests_per_minute = 1\nmetered = true");
     let mut client = RawConnection::connect(server.address());
-    let mut statuses = (0..=600).map(|_| {
+    let mut status = || {
         client.send(get("/v1/usage"));
         let head = client.head();
         client.body(&head);
         head.status()
-    });
-    assert!(statuses.by_ref().take(600).all(|status| status == 200));
-    // The rate lets a request pass each 100 ms.
-    let refused = std::iter::repeat_with(|| {
-        client.send(get("/v1/usage"));
-        let head = client.head();
-        client.body(&head);
-        head.status()
-    });
-    assert!(refused.take(600).any(|status| status == 429));
+    };
+    assert!((0..600).all(|_| status() == 200));
+    // Each 100 ms one more passes.
+    wait_until("the burst is used up", || status() == 429);
 }
 
 /// As its reader sees it with any SQLite program.
@@ -248,4 +249,83 @@ fn row() {
     assert_eq!(row.expect("one row").iter().map(text).collect::<Vec<_>>(), expected);
     let retry: i64 = ledger.query_row("SELECT retry FROM usage", [], |row| row.get(0)).expect("one row");
     assert_eq!(retry, 2);
+}
+
+/// Some services keep the connection open behind it.
+fn last_event() {
+    let upstream = Upstream::start();
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let mut client = server.client(&streamed_chat());
+    let mut upstream_conn = upstream.accept();
+    upstream_conn.head();
+    upstream_conn.send(EVENTS);
+    upstream_conn.send_chunk(chunk("Hello"));
+    upstream_conn.send_chunk(last_chunks(9, 2));
+    client.until("[DONE]");
+    assert_eq!(server.settled(), cost(9, 2));
+    drop(upstream_conn);
+}
+
+/// A 200 whose usage cannot be used.
+fn doubtful() {
+    let chat = |usage: &str| format!(r#"{{"id":"x","model":"model","choices":[{{}}],"usage":{usage}}}"#);
+    let stream = |data: &str| format!("data: {data}\n\ndata: [DONE]\n\n");
+    let known = r#"{"prompt_tokens":1,"completion_tokens":1}"#;
+    for (content_type, encoding, body) in [
+        ("application/json", "identity", chat("null")),
+        ("application/json", "identity", chat(r#"{"prompt_tokens":-1,"completion_tokens":1}"#)),
+        ("application/json", "identity", chat(r#"{"prompt_tokens":1,"completion_tokens":99999999999}"#)),
+        ("application/json", "identity", chat(known).replace("\"choices\"", &format!("\"usage\":{known},\"choices\""))),
+        ("application/json", "gzip", chat(known)),
+        ("application/json", "identity", chat(known).replace("\"model\":\"model\"", "\"model\":\"not-priced\"")),
+        ("text/plain", "identity", chat(known)),
+        ("text/event-stream", "identity", stream(r#"{"error":{"message":"no"}}"#)),
+    ] {
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-encoding: {encoding}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let response = head + &body;
+        let upstream = Upstream::start();
+        let server = Budgeted::start(upstream.address(), BUDGET);
+        let mut client = server.client(&super::chat());
+        let mut upstream_conn = upstream.accept();
+        upstream_conn.head();
+        let reserved = server.amount("held_usd");
+        upstream_conn.send(&response);
+        let head = client.head();
+        assert_eq!(head.status(), 200);
+        assert_eq!(String::from_utf8_lossy(&client.body(&head)), body);
+        // What a stream cannot have written in its first second is not charged: here that is nothing.
+        assert_eq!(server.settled(), reserved, "{response}");
+        let mut requests = 0;
+        // A success is no failure of the upstream, so the user is not paused.
+        while requests < 5 {
+            client.send(super::chat());
+            upstream_conn.head();
+            upstream_conn.send(&response);
+            let head = client.head();
+            assert_eq!(head.status(), 200, "{response}");
+            client.body(&head);
+            requests += 1;
+        }
+    }
+}
+
+/// The names in the row are those whose prices apply.
+fn other_model() {
+    let upstream = RespondingUpstream::start(|_| {
+        String::from_utf8(completion(1_000, 10))
+            .expect("UTF-8")
+            .replace("\"model\":\"model\"", "\"model\":\"other\"")
+            .into()
+    });
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let prices = "[models.other]\nmode = \"chat\"\nstandard = { input = \"2\", output = \"2\" }\n";
+    server.files.write("prices", &(PRICES.to_owned() + prices));
+    server.proxy.process.wait_for(|line| line.contains("reloaded").then_some(()));
+    assert_eq!(server.send(&chat()).0.status(), 200);
+    assert_eq!(server.settled(), Usd::from_pico(1_010 * 2_000_000));
+    assert_eq!(server.usage()["by_model"][0]["model"], "other");
+    server.proxy.process.wait_for(|line| line.contains("cost more than was reserved").then_some(()));
 }

@@ -14,8 +14,8 @@ const FILE_LINES: usize = 150;
 
 /// Bytes after gzip, as Cloudflare counts them
 /// (<https://developers.cloudflare.com/workers/platform/limits/#worker-size>).
-// 138,200 when it was set.
-const WASM: usize = 140_900;
+// 142,300 when it was set.
+const WASM: usize = 143_300;
 const JAVASCRIPT: usize = 10_000;
 
 pub(super) fn is_bounded(worker: &Worker) {
