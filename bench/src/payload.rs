@@ -54,7 +54,8 @@ pub(crate) fn blocks(size: u64) -> impl Iterator<Item = Bytes> {
 const MARKER: &str = "@";
 
 fn generation() -> Generation<'static> {
-    Generation { id: "1", created: 1_700_000_000, model: "gpt-5-mini", text: MARKER, input_tokens: 1 }
+    let (created, model) = (1_700_000_000, "gpt-5-mini");
+    Generation { id: "1", created, model, text: MARKER, input_tokens: 1, ..Generation::default() }
 }
 
 /// Returns a chat completion of about `size` bytes.

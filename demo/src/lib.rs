@@ -131,7 +131,7 @@ fn generate(
 ) -> Result<Response<Body>, Refusal> {
     let Turn { model, text, input_tokens } = Turn::parse(request, messages)?;
     let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let generation = Generation { id, created, model, text: &text, input_tokens };
+    let generation = Generation { id, created, model, text: &text, input_tokens, ..Generation::default() };
     Ok(if request["stream"] == true {
         response::events(streamed(&generation))
     } else {

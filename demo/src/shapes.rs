@@ -7,7 +7,7 @@ pub mod responses;
 use serde_json::{Value, json};
 
 /// A model's output, for any of the shapes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Generation<'a> {
     /// The unique part of the object ids.
     pub id: &'a str,
@@ -15,10 +15,18 @@ pub struct Generation<'a> {
     pub created: u64,
     /// The model's name.
     pub model: &'a str,
-    /// The output text.
+    /// The output text, or the arguments of the function.
     pub text: &'a str,
-    /// Tokens of the prompt.
+    /// The function that is called in place of a message.
+    pub function: Option<&'a str>,
+    /// Tokens of the prompt, cached ones included.
     pub input_tokens: usize,
+    /// Tokens of the prompt that were in the cache.
+    pub cached_tokens: usize,
+    /// Tokens of the output that are hidden.
+    pub reasoning_tokens: usize,
+    /// Billed searches of the web.
+    pub web_searches: usize,
 }
 
 impl<'a> Generation<'a> {
@@ -34,10 +42,10 @@ impl<'a> Generation<'a> {
         })
     }
 
-    /// Returns the tokens of the output.
+    /// Returns the tokens of the output, hidden ones included.
     #[must_use]
     pub fn output_tokens(&self) -> usize {
-        self.words().count()
+        self.words().count() + self.reasoning_tokens
     }
 }
 
@@ -54,8 +62,8 @@ mod tests {
 
     #[test]
     fn words_join_to_the_text() {
-        let generation = Generation { id: "1", created: 1, model: "m", text: "Hello there", input_tokens: 1 };
+        let generation = Generation { text: "Hello there", reasoning_tokens: 5, ..Generation::default() };
         assert_eq!(generation.words().collect::<Vec<_>>(), ["Hello", " there"]);
-        assert_eq!(generation.output_tokens(), 2);
+        assert_eq!(generation.output_tokens(), 7);
     }
 }

@@ -8,17 +8,20 @@ use super::Generation;
 #[must_use]
 pub fn completion(generation: &Generation<'_>) -> Value {
     let mut completion = envelope(generation, "chat.completion");
-    completion["choices"] = json!([{
-        "index": 0,
-        "message": {"role": "assistant", "content": generation.text, "refusal": null, "annotations": []},
-        "logprobs": null,
-        "finish_reason": "stop",
-    }]);
+    let mut message = json!({"role": "assistant", "content": generation.text, "refusal": null, "annotations": []});
+    if let Some(name) = generation.function {
+        message["content"] = Value::Null;
+        message["tool_calls"] = json!([call(generation, name, generation.text)]);
+    }
+    let finish_reason = finish_reason(generation);
+    let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason});
+    completion["choices"] = json!([choice]);
     completion["usage"] = usage(generation);
     completion
 }
 
-/// Returns the server-sent events of a streamed chat completion: the role, one event per word, the end.
+/// Returns the server-sent events of a streamed chat completion: the role, with the function if one is
+/// called; one event per word; the end.
 #[must_use]
 pub fn events(generation: &Generation<'_>, include_usage: bool) -> Vec<String> {
     let event = |choices: Value, usage: Value| {
@@ -33,15 +36,35 @@ pub fn events(generation: &Generation<'_>, include_usage: bool) -> Vec<String> {
         let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
         event(json!([choice]), Value::Null)
     };
-    let mut last = delta(json!({}), Some("stop"));
+    let mut last = delta(json!({}), Some(finish_reason(generation)));
     if include_usage {
         last += &event(json!([]), usage(generation));
     }
     last += "data: [DONE]\n\n";
-    let mut events = vec![delta(json!({"role": "assistant", "content": "", "refusal": null}), None)];
-    events.extend(generation.words().map(|word| delta(json!({"content": word}), None)));
+    let mut first = json!({"role": "assistant", "content": "", "refusal": null});
+    if let Some(name) = generation.function {
+        let mut call = call(generation, name, "");
+        call["index"] = 0.into();
+        first["content"] = Value::Null;
+        first["tool_calls"] = json!([call]);
+    }
+    let word = |word: &str| match generation.function {
+        None => json!({"content": word}),
+        Some(_) => json!({"tool_calls": [{"index": 0, "function": {"arguments": word}}]}),
+    };
+    let mut events = vec![delta(first, None)];
+    events.extend(generation.words().map(|text| delta(word(text), None)));
     events.push(last);
     events
+}
+
+fn call(generation: &Generation<'_>, name: &str, arguments: &str) -> Value {
+    let function = json!({"name": name, "arguments": arguments});
+    json!({"id": format!("call_{}", generation.id), "type": "function", "function": function})
+}
+
+fn finish_reason(generation: &Generation<'_>) -> &'static str {
+    if generation.function.is_some() { "tool_calls" } else { "stop" }
 }
 
 fn envelope(generation: &Generation<'_>, object: &str) -> Value {
@@ -60,9 +83,9 @@ fn usage(generation: &Generation<'_>) -> Value {
         "prompt_tokens": generation.input_tokens,
         "completion_tokens": generation.output_tokens(),
         "total_tokens": generation.input_tokens + generation.output_tokens(),
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": generation.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": generation.reasoning_tokens,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,

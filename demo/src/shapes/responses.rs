@@ -9,19 +9,29 @@ use super::Generation;
 pub fn completed(generation: &Generation<'_>) -> Value {
     let mut response = response(generation, "completed");
     response["completed_at"] = generation.created.into();
-    response["output"] = json!([item(generation, "completed", json!([part(generation.text)]))]);
+    response["output"] = json!([done_item(generation)]);
+    response["tool_usage"] = json!({
+        "image_gen": {
+            "input_tokens": 0,
+            "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+            "output_tokens": 0,
+            "output_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+            "total_tokens": 0,
+        },
+        "web_search": {"num_requests": generation.web_searches},
+    });
     response["usage"] = json!({
         "input_tokens": generation.input_tokens,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": generation.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": generation.output_tokens(),
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": generation.reasoning_tokens},
         "total_tokens": generation.input_tokens + generation.output_tokens(),
     });
     response
 }
 
-/// Returns the server-sent events of a streamed response: those before the text in one piece, one event per word, those
-/// after the text in one piece.
+/// Returns the server-sent events of a streamed response: those before the text or the arguments in one piece, one event per
+/// word, those after it in one piece.
 #[must_use]
 pub fn events(generation: &Generation<'_>) -> Vec<String> {
     let mut sequence_number = 0;
@@ -32,6 +42,11 @@ pub fn events(generation: &Generation<'_>) -> Vec<String> {
         format!("event: {kind}\ndata: {data}\n\n")
     };
     let item_id = item_id(generation);
+    let of_call = |name: &str, text: &str| {
+        let mut data = json!({"item_id": item_id, "output_index": 0});
+        data[name] = text.into();
+        data
+    };
     let of_part = |name: &str, value: Value| {
         let mut data = json!({"item_id": item_id, "output_index": 0, "content_index": 0});
         data[name] = value;
@@ -42,28 +57,31 @@ pub fn events(generation: &Generation<'_>) -> Vec<String> {
         data["logprobs"] = json!([]);
         data
     };
-    let added = item(generation, "in_progress", json!([]));
-    let done = item(generation, "completed", json!([part(generation.text)]));
+    let is_call = generation.function.is_some();
 
-    let mut events = vec![
-        [
-            event("response.created", json!({"response": response(generation, "in_progress")})),
-            event("response.in_progress", json!({"response": response(generation, "in_progress")})),
-            event("response.output_item.added", json!({"output_index": 0, "item": added})),
-            event("response.content_part.added", of_part("part", part(""))),
-        ]
-        .concat(),
-    ];
-    events.extend(generation.words().map(|word| event("response.output_text.delta", of_text("delta", word))));
-    events.push(
-        [
-            event("response.output_text.done", of_text("text", generation.text)),
-            event("response.content_part.done", of_part("part", part(generation.text))),
-            event("response.output_item.done", json!({"output_index": 0, "item": done})),
-            event("response.completed", json!({"response": completed(generation)})),
-        ]
-        .concat(),
-    );
+    let mut first = [
+        event("response.created", json!({"response": response(generation, "in_progress")})),
+        event("response.in_progress", json!({"response": response(generation, "in_progress")})),
+        event("response.output_item.added", json!({"output_index": 0, "item": added_item(generation)})),
+    ]
+    .concat();
+    if !is_call {
+        first += &event("response.content_part.added", of_part("part", part("")));
+    }
+    let mut events = vec![first];
+    events.extend(generation.words().map(|word| match is_call {
+        true => event("response.function_call_arguments.delta", of_call("delta", word)),
+        false => event("response.output_text.delta", of_text("delta", word)),
+    }));
+    let mut last = if is_call {
+        event("response.function_call_arguments.done", of_call("arguments", generation.text))
+    } else {
+        event("response.output_text.done", of_text("text", generation.text))
+            + &event("response.content_part.done", of_part("part", part(generation.text)))
+    };
+    last += &event("response.output_item.done", json!({"output_index": 0, "item": done_item(generation)}));
+    last += &event("response.completed", json!({"response": completed(generation)}));
+    events.push(last);
     events
 }
 
@@ -99,11 +117,28 @@ fn response(generation: &Generation<'_>, status: &str) -> Value {
 }
 
 fn item_id(generation: &Generation<'_>) -> String {
-    format!("msg_{}", generation.id)
+    let kind = if generation.function.is_some() { "fc" } else { "msg" };
+    format!("{kind}_{}", generation.id)
 }
 
-fn item(generation: &Generation<'_>, status: &str, content: Value) -> Value {
-    let mut item = json!({"id": item_id(generation), "type": "message", "role": "assistant", "status": status});
+fn added_item(generation: &Generation<'_>) -> Value {
+    item(generation, "in_progress", "", json!([]))
+}
+
+fn done_item(generation: &Generation<'_>) -> Value {
+    item(generation, "completed", generation.text, json!([part(generation.text)]))
+}
+
+/// A call with these arguments, or a message with this content.
+fn item(generation: &Generation<'_>, status: &str, arguments: &str, content: Value) -> Value {
+    let id = item_id(generation);
+    if let Some(name) = generation.function {
+        let call_id = format!("call_{}", generation.id);
+        return json!({
+            "id": id, "type": "function_call", "status": status, "call_id": call_id, "name": name, "arguments": arguments,
+        });
+    }
+    let mut item = json!({"id": id, "type": "message", "role": "assistant", "status": status});
     item["content"] = content;
     item
 }
