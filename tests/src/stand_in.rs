@@ -2,6 +2,8 @@
 
 mod api;
 mod body;
+mod form;
+mod media;
 mod realtime;
 mod shapes;
 
@@ -34,6 +36,8 @@ pub struct RecordedRequest {
     pub headers: Vec<(String, String)>,
     /// The body's `model`, if it is JSON and has one.
     pub model: Option<String>,
+    /// The body, if it is JSON.
+    pub json: Option<serde_json::Value>,
     /// The body's length.
     pub body_len: usize,
     /// The body's SHA-256, in hexadecimal.
@@ -88,9 +92,11 @@ impl State {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of requests for this model, including the current one.
-    fn count(&self, model: &str) -> usize {
-        self.requests().iter().filter(|request| request.model.as_deref() == Some(model)).count()
+    /// The number of requests with this behaviour, including the current one.
+    fn count(&self, behaviour: &str) -> usize {
+        let has_it =
+            |request: &&RecordedRequest| request.json.as_ref().is_some_and(|json| api::behaviour(json) == behaviour);
+        self.requests().iter().filter(has_it).count()
     }
 
     fn gate(&self, name: &str) -> watch::Sender<bool> {
@@ -123,13 +129,15 @@ async fn respond(mut request: Request<Incoming>, state: Arc<State>) -> Result<Re
     let (head, incoming) = request.into_parts();
     let Ok(sent) = incoming.collect().await else { return Ok(body::teapot("the body is incomplete")) };
     let sent: Bytes = sent.to_bytes();
-    let json: serde_json::Value = serde_json::from_slice(&sent).unwrap_or_default();
+    let parsed: Option<serde_json::Value> = serde_json::from_slice(&sent).ok();
+    let json = parsed.clone().unwrap_or_default();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     state.requests().push(RecordedRequest {
         method: head.method.to_string(),
         target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         model: json["model"].as_str().map(str::to_owned),
+        json: parsed,
         body_len: sent.len(),
         body_sha256: body::digest(&sent),
     });

@@ -1,30 +1,36 @@
-//! The responses by path and model.
+//! The responses by path, and by the model or, for models with a price, `user`.
 //!
-//! | model | response |
+//! | `user`, else model | response |
 //! |---|---|
 //! | `error-{status}` | that status, in OpenAI's error envelope |
 //! | `flaky-{n}-…` | 429 for the first n requests |
 //! | `gated-{name}` | streamed; the second event waits for `/_open/{name}` |
 //! | `cut-{name}` | like `gated`, but the connection breaks there |
 //! | anything else | a successful response |
+//!
+//! The header `x-reported-usage` has the usage that a response reports.
 
-use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header, request};
 use serde_json::{Value, json};
 
 use super::{
     State,
     body::{self, Body, Step, digest},
+    form,
+    media::{Media, every_byte},
     shapes,
 };
 
+const REPORTED_USAGE: &str = "x-reported-usage";
+
 pub(super) fn respond(head: &request::Parts, sent: &[u8], json: &Value, state: &State) -> Response<Body> {
     let path = head.uri.path();
-    let model = json["model"].as_str().unwrap_or_default();
-    if let Some(response) = error_for(model, state) {
+    let behaviour = behaviour(json);
+    if let Some(response) = error_for(behaviour, state) {
         return response;
     }
     let streamed = json["stream"] == true;
+    let media = Media { head, sent, json };
     match (&head.method, path.strip_prefix("/v1").unwrap_or(path)) {
         (&Method::GET, "/models") => ok(&shapes::models()),
         (&Method::GET, "/models/moved") => moved(head),
@@ -33,25 +39,31 @@ pub(super) fn respond(head: &request::Parts, sent: &[u8], json: &Value, state: &
         (&Method::DELETE, path) if path.starts_with("/models/") => {
             ok(&json!({"id": path.trim_start_matches("/models/"), "object": "model", "deleted": true}))
         }
-        (&Method::POST, "/chat/completions") if streamed => stream(model, shapes::completion_events(model), state),
-        (&Method::POST, "/chat/completions") => ok(&shapes::completion(model)),
-        (&Method::POST, "/responses") if streamed => stream(model, shapes::response_events(model), state),
-        (&Method::POST, "/responses") => ok(&shapes::response(model)),
-        (&Method::POST, "/embeddings") => ok(&json!({
-            "object": "list", "model": model, "usage": {"prompt_tokens": 1, "total_tokens": 1},
-            "data": [{"object": "embedding", "index": 0, "embedding": [0.5, -0.25]}],
-        })),
-        (&Method::POST, "/audio/speech") => body::whole(StatusCode::OK, "audio/mpeg", every_byte()),
-        (&Method::POST, "/audio/transcriptions") => match file_part(head, sent) {
-            Some(file) => ok(&json!({"text": digest(file)})),
-            None => failed(400, "no file", "no_file"),
-        },
+        (&Method::POST, "/chat/completions") if streamed => {
+            let response = stream(behaviour, shapes::completion_events(json), state);
+            let is_reported = json["stream_options"]["include_usage"] == true;
+            if is_reported { reporting(response, &shapes::completion(json)["usage"]) } else { response }
+        }
+        (&Method::POST, "/chat/completions") => ok(&shapes::completion(json)),
+        (&Method::POST, "/responses") if streamed => {
+            let response = shapes::response(json);
+            reporting(stream(behaviour, shapes::response_events(json), state), &with_tools(&response))
+        }
+        (&Method::POST, "/responses") => {
+            let response = shapes::response(json);
+            reporting(ok(&response), &with_tools(&response))
+        }
+        (&Method::POST, "/embeddings") => ok(&shapes::embeddings(json)),
+        (&Method::POST, "/images/generations") => media.pictures("image_generation"),
+        (&Method::POST, "/images/edits") => media.pictures("image_edit"),
+        (&Method::POST, "/audio/speech") => media.speech(),
+        (&Method::POST, "/audio/transcriptions") => media.transcription(),
         (&Method::POST, "/realtime/calls") => {
             let mut response = body::whole(StatusCode::CREATED, "application/sdp", "v=0\r\n");
             response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/v1/realtime/calls/rtc_1"));
             response
         }
-        (&Method::POST, "/files") => match file_part(head, sent) {
+        (&Method::POST, "/files") => match form::file(head, sent) {
             Some(file) => ok(&shapes::file("file-1", &digest(file), file.len())),
             None => failed(400, "no file", "no_file"),
         },
@@ -63,11 +75,31 @@ pub(super) fn respond(head: &request::Parts, sent: &[u8], json: &Value, state: &
     }
 }
 
-fn ok(value: &Value) -> Response<Body> {
-    body::json(StatusCode::OK, value)
+/// `user`, because a model must have a price for some users; else the model.
+pub(super) fn behaviour(json: &Value) -> &str {
+    json["user"].as_str().or(json["model"].as_str()).unwrap_or_default()
 }
 
-fn failed(status: u16, message: &str, code: &str) -> Response<Body> {
+pub(super) fn ok(value: &Value) -> Response<Body> {
+    let response = body::json(StatusCode::OK, value);
+    if value["usage"].is_object() { reporting(response, &value["usage"]) } else { response }
+}
+
+/// Adds a header with the usage.
+pub(super) fn reporting(mut response: Response<Body>, usage: &Value) -> Response<Body> {
+    let value = HeaderValue::try_from(usage.to_string()).expect("a valid header value");
+    response.headers_mut().insert(REPORTED_USAGE, value);
+    response
+}
+
+/// The usage of a response, with its calls of tools.
+fn with_tools(response: &Value) -> Value {
+    let mut usage = response["usage"].clone();
+    usage["web_searches"] = response["tool_usage"]["web_search"]["num_requests"].clone();
+    usage
+}
+
+pub(super) fn failed(status: u16, message: &str, code: &str) -> Response<Body> {
     body::json(StatusCode::from_u16(status).expect("a status"), &shapes::error(status, message, code))
 }
 
@@ -86,17 +118,17 @@ fn compressed() -> Response<Body> {
     response
 }
 
-fn error_for(model: &str, state: &State) -> Option<Response<Body>> {
+fn error_for(behaviour: &str, state: &State) -> Option<Response<Body>> {
     let limited = || {
         let mut response = failed(429, "slow down", "rate_limit_exceeded");
         response.headers_mut().insert("retry-after-ms", HeaderValue::from_static("1"));
         response
     };
-    if let Some(rest) = model.strip_prefix("flaky-") {
+    if let Some(rest) = behaviour.strip_prefix("flaky-") {
         let times: usize = rest.split('-').next()?.parse().ok()?;
-        return (state.count(model) <= times).then(limited);
+        return (state.count(behaviour) <= times).then(limited);
     }
-    match model.strip_prefix("error-")?.parse().ok()? {
+    match behaviour.strip_prefix("error-")?.parse().ok()? {
         429 => Some(limited()),
         401 => {
             // Worse than OpenAI's own error: both ends of the key in the text, the whole key in a header.
@@ -110,31 +142,15 @@ fn error_for(model: &str, state: &State) -> Option<Response<Body>> {
     }
 }
 
-fn stream(model: &str, events: Vec<String>, state: &State) -> Response<Body> {
+fn stream(behaviour: &str, events: Vec<String>, state: &State) -> Response<Body> {
     let mut steps: Vec<Step> = events.into_iter().map(|event| Step::Send(event.into())).collect();
-    if let Some((kind @ ("gated" | "cut"), name)) = model.split_once('-') {
+    if let Some((kind @ ("gated" | "cut"), name)) = behaviour.split_once('-') {
         steps.insert(1, Step::Wait(state.gate(name)));
         if kind == "cut" {
             steps.insert(2, Step::Break);
         }
     }
     body::events(steps)
-}
-
-/// All 256 byte values, repeated.
-fn every_byte() -> Bytes {
-    (0..=255).cycle().take(256 * 256).collect()
-}
-
-/// The content of the part with a file name in a `multipart/form-data` body.
-fn file_part<'a>(head: &request::Parts, sent: &'a [u8]) -> Option<&'a [u8]> {
-    let kind = head.headers.get(header::CONTENT_TYPE)?.to_str().ok()?.strip_prefix("multipart/form-data;")?;
-    let boundary = kind.split("boundary=").nth(1)?.trim_matches('"');
-    let delimiter = format!("\r\n--{boundary}");
-    let find = |from: usize, what: &[u8]| sent[from..].windows(what.len()).position(|w| w == what).map(|at| from + at);
-    let name = find(0, b"filename=")?;
-    let start = find(name, b"\r\n\r\n")? + 4;
-    Some(&sent[start..find(start, delimiter.as_bytes())?])
 }
 
 /// A page of three files, as the query selects it.

@@ -50,7 +50,7 @@ async fn echo_events(mut socket: TokioIo<hyper::upgrade::Upgraded>, model: &str)
 
 async fn stream_responses(mut socket: TokioIo<hyper::upgrade::Upgraded>) -> std::io::Result<()> {
     while let Some(event) = receive(&mut socket).await? {
-        let events = shapes::response_events(event["model"].as_str().unwrap_or_default()).concat();
+        let events = shapes::response_events(&event).concat();
         for event in events.lines().filter_map(|line| line.strip_prefix("data: ")) {
             send(&mut socket, &serde_json::from_str(event)?).await?;
         }
