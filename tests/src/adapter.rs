@@ -63,6 +63,8 @@ pub enum Feature {
     Users,
     /// Limits that depend on earlier requests.
     Rates,
+    /// Limits on money and tokens.
+    Budgets,
     /// `SSL_CERT_FILE`, so that the suite can run TLS upstreams with its own certificates.
     PrivateAuthority,
     /// A client that closes without a reset is detected before anything is sent to it.

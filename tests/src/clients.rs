@@ -6,7 +6,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{self, Command},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,14 +47,24 @@ fn run_clients(
     let stand_in = StandIn::start(API_KEY);
     let upstream_tap = Wiretap::start(stand_in.address());
     let has_limits = [Feature::Users, Feature::Rates].iter().all(|feature| adapter.supports(*feature));
-    let users = users();
-    let settings = [("USERS", &*users)];
-    let proxy = wire::start(adapter, upstream_tap.address(), if has_limits { &settings } else { &[] });
+    let has_budgets = adapter.supports(Feature::Budgets);
+    let users = users(has_budgets);
+    let ledger = Ledger::new();
+    let settings = [("USERS", &*users), ("LEDGER", ledger.0.to_str().expect("a UTF-8 path"))];
+    let settings = match (has_limits, has_budgets) {
+        (true, true) => &settings[..],
+        (true, false) => &settings[..1],
+        (false, _) => &[],
+    };
+    let proxy = wire::start(adapter, upstream_tap.address(), settings);
     let client_tap = Wiretap::start(proxy.address());
     command
         .env("BASE_URL", format!("http://{}/v1", client_tap.address()))
         .env("ACCESS_KEY", KEY)
+        .env("API_KEY", API_KEY)
         .env("LIMITS", if has_limits { "yes" } else { "no" })
+        .env("BUDGETS", if has_budgets { "yes" } else { "no" })
+        .env("PRICES", prices()?)
         .env("STAND_IN", format!("http://{}", stand_in.address()))
         .env("WEBSOCKETS", if adapter.supports(Feature::WebSocket) { "yes" } else { "no" });
     let output = run(&mut command)?;
@@ -83,7 +96,13 @@ fn run_clients(
 }
 
 /// Users with one limit each, and a key that the clients know.
-fn users() -> String {
+fn users(with_budgets: bool) -> String {
+    const BUDGETS: [(&str, &str); 3] = [
+        ("budgeted", "budgets = [{ usd = 1000, per = \"month\" }]\nconcurrent_requests = 32"),
+        // One request without a cap holds all of it.
+        ("tight", "budgets = [{ usd = \"0.012\", per = \"total\" }]"),
+        ("poor", "budgets = [{ usd = \"0.0001\", per = \"total\" }]"),
+    ];
     let limits = [
         ("expired", "expires = 2020-01-01"),
         ("disabled", "disabled = true"),
@@ -97,7 +116,39 @@ fn users() -> String {
         let digest = case_files::digest(&format!("sk-{user}-limited0limited0"));
         format!("[users.{user}]\nkeys = [\"{digest}\"]\n{limit}\n")
     };
-    limits.into_iter().map(entry).collect()
+    limits.into_iter().chain(BUDGETS.into_iter().filter(|_| with_budgets)).map(entry).collect()
+}
+
+/// The shipped prices of these models, as JSON: the clients compute what they should be charged.
+fn prices() -> Result<String, Failed> {
+    const SHIPPED: &str = include_str!("../../policy/prices.toml");
+    const MODELS: [&str; 6] =
+        ["gpt-5.4-mini", "text-embedding-3-small", "gpt-image-1.5", "gpt-4o-transcribe", "whisper-1", "tts-1"];
+    let shipped: toml::Table = SHIPPED.parse()?;
+    let listed = MODELS.into_iter().map(|name| (name.to_owned(), shipped["models"][name].clone()));
+    let models: toml::Table = listed.chain([("tools".to_owned(), shipped["tools"].clone())]).collect();
+    Ok(serde_json::to_string(&models)?)
+}
+
+/// The path of a ledger, removed at the end.
+struct Ledger(PathBuf);
+
+impl Ledger {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = env::temp_dir().join(format!("sparekey-clients-{}-{number}", process::id()));
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        Self(folder.join("ledger.db"))
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Some(folder) = self.0.parent() {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
 }
 
 /// The timeout of a single test, longer than any needs: a stalled stream fails in its own test.

@@ -120,9 +120,10 @@ impl Adapter for Lambda {
             | Feature::ConnectErrors
             | Feature::Users
             | Feature::PrivateAuthority => true,
-            // Rates need a store.
+            // Rates and budgets need a store.
             Feature::WebSocket
             | Feature::Rates
+            | Feature::Budgets
             | Feature::Http2
             | Feature::StreamingUpload
             | Feature::Continue

@@ -111,7 +111,7 @@ impl Adapter for Worker {
 
     fn supports(&self, feature: Feature) -> bool {
         use Feature::{Backpressure, Cancel, StreamingUpload, Unbounded, Users, WebSocket};
-        // The runtime implements the other features itself, in its own way; rates need a store.
+        // The runtime implements the other features itself, in its own way; rates and budgets need a store.
         [Backpressure, Cancel, StreamingUpload, Unbounded, Users, WebSocket].contains(&feature)
     }
 }

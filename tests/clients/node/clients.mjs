@@ -15,9 +15,12 @@ export const WebSocket = require("ws");
 export const { generateText, streamText } = require("ai");
 export const { createOpenAI } = require("@ai-sdk/openai");
 
-export const { BASE_URL, ACCESS_KEY, STAND_IN } = process.env;
+export const { BASE_URL, ACCESS_KEY, API_KEY, STAND_IN } = process.env;
 /** Whether the proxy has users with limits. */
 export const LIMITS = process.env.LIMITS === "yes";
+/** Whether the proxy has users with budgets. */
+export const BUDGETS = process.env.BUDGETS === "yes";
+export const PRICES = JSON.parse(process.env.PRICES);
 export const limitedKey = (user) => `sk-${user}-limited0limited0`;
 export const WITHOUT_WEBSOCKETS = process.env.WEBSOCKETS !== "yes";
 export const WRONG_KEY = `${ACCESS_KEY.slice(0, -1)}_`;

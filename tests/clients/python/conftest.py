@@ -5,17 +5,32 @@ import os
 import urllib.request
 import uuid
 
+import httpx2
 import openai
 import pytest
 
 BASE_URL = os.environ["BASE_URL"]
 ACCESS_KEY = os.environ["ACCESS_KEY"]
 STAND_IN = os.environ["STAND_IN"]
+API_KEY = os.environ["API_KEY"]
 
 
 def limited_key(user):
     """The key of a user with limits."""
     return f"sk-{user}-limited0limited0"
+
+
+class RecordingClient:
+    """A client of one user, or of the stand-in itself, that records its responses."""
+
+    def __init__(self, user=None):
+        self.responses = []
+        http_client = httpx2.Client(event_hooks={"response": [self.responses.append]})
+        base_url, key = (BASE_URL, limited_key(user)) if user else (f"{STAND_IN}/v1", API_KEY)
+        self.openai = openai.OpenAI(base_url=base_url, api_key=key, http_client=http_client)
+
+    def last_header(self, name):
+        return self.responses[-1].headers.get(name)
 
 
 class Upstream:
@@ -53,7 +68,12 @@ def unique():
 
 
 def pytest_collection_modifyitems(config, items):
-    needs = {"test_websockets.py": "WEBSOCKETS", "test_limits.py": "LIMITS"}
+    needs = {
+        "test_websockets.py": "WEBSOCKETS",
+        "test_limits.py": "LIMITS",
+        "test_budgets.py": "BUDGETS",
+        "test_agents.py": "BUDGETS",
+    }
     missing = [item for item in items if item.path.name in needs and os.environ[needs[item.path.name]] != "yes"]
     items[:] = [item for item in items if item not in missing]
     config.hook.pytest_deselected(items=missing)
