@@ -1,5 +1,7 @@
 //! Runs the Python and Node clients, OpenAI's SDKs and others, against an adapter in front of the stand-in.
 
+mod openai;
+
 use std::{
     env,
     ffi::OsStr,
@@ -16,6 +18,7 @@ use std::{
 use libtest_mimic::{Failed, Trial};
 use sha2::{Digest as _, Sha256};
 
+use self::openai::OpenAi;
 use crate::{
     adapter::{Adapter, Feature},
     case_files::{self, API_KEY, KEY},
@@ -26,21 +29,38 @@ use crate::{
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
 
-/// One trial per language.
+/// Where the stand-in is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// At an address of its own, as a service that is compatible with OpenAI.
+    Loopback,
+    /// At OpenAI's address: some edits of bodies are for OpenAI only.
+    OpenAi,
+}
+
+/// One trial per language, and for budgets one at OpenAI.
 #[must_use]
 pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
-    let trial = |language: &str,
+    let trial = |name: &str,
+                 place: Place,
                  run: fn(&mut Command) -> Result<String, Failed>,
                  prepare: fn() -> Result<Command, Failed>| {
         let adapter = Arc::clone(adapter);
-        Trial::test(format!("{}::clients::{language}", adapter.name()), move || run_clients(&*adapter, prepare()?, run))
+        let name = format!("{}::clients::{name}", adapter.name());
+        Trial::test(name, move || run_clients(&*adapter, place, prepare()?, run))
     };
-    vec![trial("python", pytest, python), trial("node", node_test, node)]
+    let mut trials =
+        vec![trial("python", Place::Loopback, pytest, python), trial("node", Place::Loopback, node_test, node)];
+    if adapter.supports(Feature::Budgets) {
+        trials.push(trial("python_at_openai", Place::OpenAi, pytest, python));
+    }
+    trials
 }
 
 /// Runs a language's tests, then checks the bytes on both sides of the proxy for keys.
 fn run_clients(
     adapter: &dyn Adapter,
+    place: Place,
     mut command: Command,
     run: fn(&mut Command) -> Result<String, Failed>,
 ) -> Result<(), Failed> {
@@ -50,13 +70,17 @@ fn run_clients(
     let has_budgets = adapter.supports(Feature::Budgets);
     let users = users(has_budgets);
     let ledger = Ledger::new();
-    let settings = [("USERS", &*users), ("LEDGER", ledger.0.to_str().expect("a UTF-8 path"))];
-    let settings = match (has_limits, has_budgets) {
-        (true, true) => &settings[..],
-        (true, false) => &settings[..1],
-        (false, _) => &[],
-    };
-    let proxy = wire::start(adapter, upstream_tap.address(), settings);
+    let mut settings = Vec::new();
+    if has_limits {
+        settings.push(("USERS", &*users));
+    }
+    if has_budgets {
+        settings.push(("LEDGER", ledger.0.to_str().expect("a UTF-8 path")));
+    }
+    let openai = (place == Place::OpenAi).then(|| OpenAi::start(upstream_tap.address()));
+    let at_openai = openai.as_ref().map(OpenAi::settings);
+    settings.extend(at_openai.iter().flatten().map(|(name, value)| (*name, &**value)));
+    let proxy = wire::start(adapter, upstream_tap.address(), &settings);
     let client_tap = Wiretap::start(proxy.address());
     command
         .env("BASE_URL", format!("http://{}/v1", client_tap.address()))
@@ -65,6 +89,7 @@ fn run_clients(
         .env("LIMITS", if has_limits { "yes" } else { "no" })
         .env("BUDGETS", if has_budgets { "yes" } else { "no" })
         .env("PRICES", prices()?)
+        .env("AT_OPENAI", if place == Place::OpenAi { "yes" } else { "no" })
         .env("STAND_IN", format!("http://{}", stand_in.address()))
         .env("WEBSOCKETS", if adapter.supports(Feature::WebSocket) { "yes" } else { "no" });
     let output = run(&mut command)?;

@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ SESSION_HEADERS = {"x-session-affinity": "ses_5e1f00000ffe", "x-session-id": "se
 # The members that are put in, by the path of a body.
 SEARCHES = {"max_tool_calls": 16}
 ASKS_USAGE = {"stream_options": {"include_usage": True}}
+# Without a tier, the settings of OpenAI's project would choose one.
+TIER = {"service_tier": "default"} if os.environ["AT_OPENAI"] == "yes" else {}
 # Name: path, headers, members that are put in, tools that are removed.
 REQUESTS = {
     "codex": ("responses", CODEX_HEADERS, SEARCHES, []),
@@ -70,7 +73,7 @@ def test_body_passes(upstream, unique, name, separators):
 
     (request,) = [found for found in upstream.requests(TEXT) if found["json"].get("metadata") == {"test": unique}]
     kept = [tool for tool in body.get("tools", []) if tool["type"] not in removed]
-    wanted = {**body, **members, **({"tools": kept} if "tools" in body else {})}
+    wanted = {**body, **members, **TIER, **({"tools": kept} if "tools" in body else {})}
     assert request["json"] == wanted
     found = dict(request["headers"])
     assert {header: found.get(header) for header in headers} == headers

@@ -107,7 +107,9 @@ pub(super) fn failed(status: u16, message: &str, code: &str) -> Response<Body> {
 fn moved(head: &request::Parts) -> Response<Body> {
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let mut response = body::whole(StatusCode::TEMPORARY_REDIRECT, "text/plain", "moved");
-    let to = HeaderValue::try_from(format!("http://{host}/v1/models/gpt-one")).expect("a valid header value");
+    // Only OpenAI's own address has no port.
+    let scheme = if host.contains(':') { "http" } else { "https" };
+    let to = HeaderValue::try_from(format!("{scheme}://{host}/v1/models/gpt-one")).expect("a valid header value");
     response.headers_mut().insert(header::LOCATION, to);
     response
 }
