@@ -78,8 +78,8 @@ pub(crate) fn unbounded(reason: Unbounded, model: Option<&str>) -> LimitRejectio
 fn model_not_priced(model: Option<&str>) -> Spec {
     let message = match model {
         Some(model) => format!(
-            "Your access key has a budget, and the model '{model}' has no price here. Use another model, or ask the owner of \
-             this proxy to add its price."
+            "Your access key has a budget, and the highest cost of this request to the model '{model}' is not known here. Use \
+             another model, or ask the owner of this proxy to add its prices."
         ),
         None => "Your access key has a budget, and this request names no model. Set 'model'.".to_owned(),
     };
