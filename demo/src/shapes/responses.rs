@@ -69,9 +69,12 @@ pub fn events(generation: &Generation<'_>) -> Vec<String> {
         first += &event("response.content_part.added", of_part("part", part("")));
     }
     let mut events = vec![first];
-    events.extend(generation.words().map(|word| match is_call {
-        true => event("response.function_call_arguments.delta", of_call("delta", word)),
-        false => event("response.output_text.delta", of_text("delta", word)),
+    events.extend(generation.words().map(|word| {
+        if is_call {
+            event("response.function_call_arguments.delta", of_call("delta", word))
+        } else {
+            event("response.output_text.delta", of_text("delta", word))
+        }
     }));
     let mut last = if is_call {
         event("response.function_call_arguments.done", of_call("arguments", generation.text))
