@@ -122,8 +122,9 @@ fn run_clients(
 
 /// Users with one limit each, and a key that the clients know.
 fn users(with_budgets: bool) -> String {
-    const BUDGETS: [(&str, &str); 3] = [
+    const BUDGETS: [(&str, &str); 4] = [
         ("budgeted", "budgets = [{ usd = 1000, per = \"month\" }]\nconcurrent_requests = 32"),
+        ("metered", "metered = true"),
         // One request without a cap holds all of it.
         ("tight", "budgets = [{ usd = \"0.012\", per = \"total\" }]"),
         ("poor", "budgets = [{ usd = \"0.0001\", per = \"total\" }]"),

@@ -3,7 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { API_KEY, BASE_URL, BUDGETS, MESSAGES, OpenAI, PRICES, STAND_IN, limitedKey, openGate, requests, toFile, unique } from "./clients.mjs";
+import {
+  API_KEY, BASE_URL, BUDGETS, MESSAGES, OpenAI, PRICES, STAND_IN, createOpenAI, generateText, limitedKey, openGate, requests,
+  streamText, toFile, unique,
+} from "./clients.mjs";
 
 const skip = !BUDGETS && "this platform has no budgets";
 const TEXT = "gpt-5.4-mini";
@@ -27,6 +30,7 @@ function recording(user) {
   };
   const options = user ? { baseURL: BASE_URL, apiKey: limitedKey(user) } : { baseURL: `${STAND_IN}/v1`, apiKey: API_KEY };
   recorded.client = new OpenAI({ ...options, fetch });
+  recorded.provider = createOpenAI({ ...options, fetch });
   recorded.lastHeader = (name) => recorded.responses.at(-1).headers.get(name);
   return recorded;
 }
@@ -111,8 +115,15 @@ async function parsedResponse(client) {
   return response;
 }
 
+async function generated(promise) {
+  const result = await promise;
+  const text = await result.text;
+  assert.equal(text, "Hello from upstream");
+  return { text, usage: await result.usage, reason: await result.finishReason };
+}
+
 const CALLS = {
-  chat: [TEXT, chat],
+  chat: [TEXT, (client) => chat(client)],
   "chat with a cap": [TEXT, (client) => chat(client, { max_completion_tokens: 500, reasoning_effort: "low", prompt_cache_key: "a" })],
   "chat stream": [TEXT, (client) => events(chat(client, { stream: true }))],
   "chat stream with usage": [TEXT, (client) => events(chat(client, { stream: true, stream_options: { include_usage: true } }))],
@@ -141,6 +152,10 @@ const CALLS = {
   transcription: ["gpt-4o-transcribe", (client) => transcribe(client, "gpt-4o-transcribe")],
   "transcription stream": ["gpt-4o-transcribe", (client) => events(transcribe(client, "gpt-4o-transcribe", { stream: true }))],
   "transcription by duration": ["whisper-1", (client) => transcribe(client, "whisper-1")],
+  "AI SDK, response": [TEXT, (_, provider) => generated(generateText({ model: provider(TEXT), prompt: "Hello" }))],
+  "AI SDK, chat": [TEXT, (_, provider) => generated(generateText({ model: provider.chat(TEXT), prompt: "Hello" }))],
+  "AI SDK, response stream": [TEXT, (_, provider) => generated(streamText({ model: provider(TEXT), prompt: "Hello" }))],
+  "AI SDK, chat stream": [TEXT, (_, provider) => generated(streamText({ model: provider.chat(TEXT), prompt: "Hello" }))],
   speech: ["tts-1", async (client) => {
     const speech = await client.audio.speech.create({ model: "tts-1", voice: "alloy", input: SPOKEN });
     return Buffer.from(await speech.arrayBuffer()).toString("base64");
@@ -150,7 +165,8 @@ for (const [name, [model, call]] of Object.entries(CALLS)) {
   test(`same result and exact charge: ${name}`, { skip }, async () => {
     const [direct, budgeted] = [recording(), recording("budgeted")];
     const before = await charged(budgeted.client, model);
-    assert.deepEqual(plain(await call(budgeted.client)), plain(await call(direct.client)));
+    const results = [await call(budgeted.client, budgeted.provider), await call(direct.client, direct.provider)];
+    assert.deepEqual(plain(results[0]), plain(results[1]));
     const reported = JSON.parse(budgeted.lastHeader("x-reported-usage"));
     assert.equal(budgeted.lastHeader("x-sparekey-clamped"), null);
     const after = await charged(budgeted.client, model, before.requests + 1);

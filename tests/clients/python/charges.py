@@ -30,9 +30,10 @@ def charged(client, model, requests=None):
         report = usage(client)
         rows = [row for row in report["by_model"] if row["model"] == model]
         row = rows[0] if rows else {"requests": 0, "input_tokens": 0, "output_tokens": 0, "usd": "0"}
-        (budget,) = report["budgets"]
-        if Decimal(budget["held_usd"]) == 0 and requests in (None, row["requests"]):
-            assert Decimal(budget["spent_usd"]) == sum(Decimal(row["usd"]) for row in report["by_model"])
+        is_open = any(Decimal(budget["held_usd"]) for budget in report["budgets"])
+        if not is_open and requests in (None, row["requests"]):
+            for budget in report["budgets"]:
+                assert Decimal(budget["spent_usd"]) == sum(Decimal(row["usd"]) for row in report["by_model"])
             return Charge(row["requests"], row["input_tokens"], row["output_tokens"], Decimal(row["usd"]))
         time.sleep(0.05)
     raise AssertionError(report)

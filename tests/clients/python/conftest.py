@@ -37,8 +37,15 @@ class Upstream:
     """The stand-in: its recorded requests and its gates."""
 
     def requests(self, model):
+        return [request for request in self._all() if request["model"] == model]
+
+    def requests_of(self, user):
+        """Those with this `user` in the body."""
+        return [request for request in self._all() if request["json"] and request["json"].get("user") == user]
+
+    def _all(self):
         with urllib.request.urlopen(f"{STAND_IN}/_requests") as response:
-            return [request for request in json.load(response) if request["model"] == model]
+            return json.load(response)
 
     def open(self, gate):
         urllib.request.urlopen(f"{STAND_IN}/_open/{gate}").close()

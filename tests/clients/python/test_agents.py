@@ -107,7 +107,7 @@ def test_parallel_streams(upstream, unique):
     threads = [threading.Thread(target=run) for _ in range(12)]
     for thread in threads:
         thread.start()
-    while len([found for found in upstream.requests(TEXT) if found["json"].get("user") == f"gated-{unique}"]) < 12:
+    while len(upstream.requests_of(f"gated-{unique}")) < 12:
         time.sleep(0.02)
     upstream.open(unique)
     for thread in threads:
