@@ -8,6 +8,9 @@ pub(super) use shapes::models::model;
 
 const TEXT: &str = "Hello from upstream";
 
+/// A model, and the version that responds for it.
+const SNAPSHOT: (&str, &str) = ("gpt-5.4-mini", "gpt-5.4-mini-2026-03-17");
+
 /// Bytes of the input per token.
 pub(super) const BYTES_PER_TOKEN: usize = 4;
 
@@ -26,10 +29,11 @@ fn generate<T>(request: &Value, shape: impl FnOnce(&Generation<'_>) -> T) -> T {
     let input_tokens = input.to_string().len().div_ceil(BYTES_PER_TOKEN);
     let has_reasoning = request["reasoning"].is_object() || request["reasoning_effort"].is_string();
     let searches = tools(request).any(|tool| tool["type"].as_str().is_some_and(|name| name.starts_with("web_search")));
+    let model = request["model"].as_str().unwrap_or_default();
     shape(&Generation {
         id: "1",
         created: 1,
-        model: request["model"].as_str().unwrap_or_default(),
+        model: if model == SNAPSHOT.0 { SNAPSHOT.1 } else { model },
         text: &text,
         function: function.map(|(name, _)| name),
         input_tokens,
