@@ -92,6 +92,7 @@ pub use network::Network;
 pub use period::{CalendarPeriod, Period};
 pub use prices::{
     CompiledPricesError, Factors, ModelMode, ModelPrices, PriceTable, RowName, TokenKind, TokenPrices, ToolPrices,
+    is_snapshot_of,
 };
 #[cfg(feature = "users-file")]
 pub use prices_file::PricesFileError;

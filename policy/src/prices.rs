@@ -20,6 +20,7 @@ pub use factors::{Factors, ToolPrices};
 #[cfg(feature = "users-file")]
 pub(crate) use field::Field;
 pub use model::{ModelMode, ModelPrices};
+pub use name::is_snapshot_of;
 pub use row::{RowName, TokenKind, TokenPrices};
 
 use std::collections::BTreeMap;

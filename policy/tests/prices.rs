@@ -341,3 +341,17 @@ proptest! {
         prop_assert_eq!(pico(&regional, Tier::Flex), (exact * u128::from(factor)).div_ceil(2_000));
     }
 }
+
+#[test]
+fn snapshots_have_a_date() {
+    for (name, model, expected) in [
+        ("gpt-5", "gpt-5", true),
+        ("gpt-5-2025-08-07", "gpt-5", true),
+        ("gpt-5-pro", "gpt-5", false),
+        ("gpt-5-pro-2025-10-06", "gpt-5", false),
+        ("gpt-5", "gpt-5-2025-08-07", false),
+        ("-2025-08-07", "", false),
+    ] {
+        assert_eq!(sparekey_policy::is_snapshot_of(name, model), expected, "{name} {model}");
+    }
+}

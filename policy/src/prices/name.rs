@@ -27,6 +27,12 @@ impl PriceTable {
     }
 }
 
+/// Whether a model is another, or a dated snapshot of it: `gpt-5-2025-08-07` of `gpt-5`.
+#[must_use]
+pub fn is_snapshot_of(name: &str, model: &str) -> bool {
+    name == model || without_date(name) == Some(model)
+}
+
 fn without_date(name: &str) -> Option<&str> {
     let (base, date) = name.split_at_checked(name.len().checked_sub(DATE.len())?)?;
     let is_like = |(form, byte): (&u8, u8)| if *form == b'0' { byte.is_ascii_digit() } else { *form == byte };

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use sparekey_core::UserKey;
 use sparekey_ledger::{Call, End, Ledger, Row};
 use sparekey_metering::ResponseUsage;
-use sparekey_policy::{Bound, Command, HoldId, Limits, Tier, Timestamp, Usage, Usd};
+use sparekey_policy::{Bound, Command, HoldId, Limits, Tier, Timestamp, Usage, Usd, is_snapshot_of};
 use sparekey_upstream::ErrorKind;
 use tokio::time::Instant;
 
@@ -62,7 +62,7 @@ pub(super) struct OpenCharge {
 /// The cost of a request.
 struct Cost {
     amount: Usd,
-    /// The model and the tier whose prices apply.
+    /// The model whose prices apply, without the date of a snapshot, and the tier.
     model: Arc<str>,
     tier: Tier,
     usage: Usage,
@@ -189,11 +189,13 @@ impl OpenCharge {
         let amount = known.unwrap_or(self.granted);
         let is_unpriced = known.is_none();
         let identity = &response.identity;
-        let model = identity.model.as_deref().and_then(|model| self.bound.prices().find_entry(model));
+        let requested = self.bound.model();
+        let other = identity.model.as_deref().filter(|model| !is_snapshot_of(model, requested));
+        let other = other.and_then(|model| self.bound.prices().find_entry(model));
         let tier = identity.service_tier.as_deref().and_then(Tier::from_service_tier);
         Cost {
             amount,
-            model: model.map_or_else(|| self.bound.model(), |(name, _)| name).into(),
+            model: other.map_or(requested, |(name, _)| name).into(),
             tier: tier.unwrap_or(self.bound.tier()),
             usage: response.usage,
             is_estimated: is_unpriced && has_budget,
