@@ -64,6 +64,9 @@ pub struct Options {
     pub create: bool,
     /// How long a call waits for another process that writes.
     pub busy_timeout: Duration,
+    /// How long a settle waits for which no caller waits. A busy user's next reservation arrives before, and one commit stores
+    /// both.
+    pub settle_delay: Duration,
     /// Rows that are older are deleted, but none of the last two days. Sums per day stay. `None` keeps all.
     pub retention: Option<Duration>,
     /// The clock.
@@ -105,6 +108,7 @@ impl Default for Options {
         Self {
             create: true,
             busy_timeout: Duration::from_secs(2),
+            settle_delay: Duration::from_millis(2),
             retention: None,
             clock: Clock::default(),
             events: Events::default(),

@@ -1,5 +1,6 @@
 //! Tests of what other engines do not have: a file, a disk, processes.
 
+mod delayed_settles;
 mod events;
 mod failures;
 mod files;

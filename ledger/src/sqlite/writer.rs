@@ -52,6 +52,14 @@ pub(super) struct Request {
     pub(super) reply: Option<Reply<Outcome>>,
 }
 
+impl Job {
+    /// Whether it is a settle for which no caller waits.
+    fn can_wait(&self) -> bool {
+        let Self::Change(Request { work: Work::Call(call), reply }) = self else { return false };
+        call.must_be_stored() && reply.as_ref().is_none_or(Reply::is_closed)
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Work {
     Call(Box<Call>),
@@ -121,7 +129,7 @@ impl Writer {
         unsettled
     }
 
-    /// Waits for a job, and takes those that wait too. Returns whether more can come.
+    /// Waits for a job, and takes those that wait too, with settles alone also those of a short time. Returns whether more can come.
     fn receive(&mut self, jobs: &Receiver<Job>, waiting: &AtomicUsize) -> bool {
         let pause = self.next_check.saturating_duration_since(Instant::now());
         let pause = if self.kept.is_empty() { pause } else { pause.min(RETRY) };
@@ -130,14 +138,20 @@ impl Writer {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return false,
         };
+        let mut wait_until = Some(Instant::now() + self.options.settle_delay);
         while let Some(job) = next {
+            wait_until = wait_until.filter(|_| job.can_wait());
             match job {
                 Job::Change(request) => self.queue.push_back(request),
                 Job::Response { user, response_id, reply } => self.lookups.push((user, response_id, reply)),
                 Job::Close => return false,
             }
             waiting.fetch_sub(1, Ordering::Relaxed);
-            next = if self.queue.len() < BATCH_MAX { jobs.try_recv().ok() } else { None };
+            next = match wait_until {
+                _ if self.queue.len() >= BATCH_MAX => None,
+                None => jobs.try_recv().ok(),
+                Some(until) => jobs.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
+            };
         }
         true
     }
