@@ -30,6 +30,7 @@
 //! - A field whose key has an escape is not recognized. No service writes one.
 //! - The scanner keeps the names and figures, and at most 1 KiB of a token that arrives in pieces: less than 8 KiB in all.
 
+mod data_event;
 mod decimal;
 mod draft;
 mod event_stream;
@@ -117,6 +118,14 @@ impl UsageScanner {
                 lexer.push(bytes, reader);
             }
             Form::EventStream(stream) => stream.push(bytes),
+        }
+    }
+
+    /// Returns the stream, if an event begins with the next byte.
+    fn stream_at_event(&mut self) -> Option<&mut EventStream> {
+        match &mut self.0 {
+            Form::EventStream(stream) => Some(&mut **stream).filter(|stream| stream.is_at_event()),
+            Form::Json(_) => None,
         }
     }
 

@@ -29,11 +29,12 @@ const DELTA: &[u8] = b"event: response.output_text.delta\ndata: {\"type\":\"resp
 /// A name, and the measured loop.
 type Measurement = (&'static str, fn(u64));
 
-const MEASUREMENTS: [Measurement; 6] = [
+const MEASUREMENTS: [Measurement; 7] = [
     ("scan a chat chunk", |times| scan(ResponseForm::EventStream, &[CHUNK], times)),
     ("scan a chat chunk in two pieces", |times| scan(ResponseForm::EventStream, &HALVES, times)),
     ("scan an event of a response", |times| scan(ResponseForm::EventStream, &[DELTA], times)),
     ("remove usage from a chat chunk", |times| filter(CHUNK, times)),
+    ("scan a chat chunk, and remove usage", |times| scan_and_filter(CHUNK, times)),
     ("scan 16 KiB of base64 in JSON", |times| scan(ResponseForm::Json, &[&[b'A'; 16 << 10]], times)),
     ("scan a chat chunk as JSON", |times| scan(ResponseForm::Json, &[&CHUNK[6..], b","], times)),
 ];
@@ -83,4 +84,15 @@ fn filter(event: &[u8], times: u64) {
         black_box(&out);
         out.clear();
     }
+}
+
+fn scan_and_filter(event: &[u8], times: u64) {
+    let (mut filter, mut out) = (UsageEventFilter::default(), Vec::new());
+    let mut scanner = UsageScanner::new(ResponseForm::EventStream);
+    for _ in 0..times {
+        filter.push_scanned(&mut scanner, black_box(event), &mut out);
+        black_box(&out);
+        out.clear();
+    }
+    black_box(scanner.finish());
 }

@@ -11,12 +11,19 @@
 
 use memchr::memchr;
 
-use super::{StreamEnd, fields::Node, lexer::Lexer, needle, reader::Reader, stream_usage::StreamUsage};
+use super::{
+    StreamEnd,
+    data_event::{DATA, DataEvent},
+    fields::Node,
+    lexer::Lexer,
+    needle,
+    reader::Reader,
+    stream_usage::StreamUsage,
+};
 
 /// Bytes of the longest event name that matters, with spaces.
 const NAME_MAX: usize = 32;
 
-const DATA: &[u8] = b"data:";
 const EVENT: &[u8] = b"event:";
 
 /// The data that ends a stream of chat completions.
@@ -69,24 +76,27 @@ impl EventStream {
     pub(super) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match self.line {
-                Line::Start => {
-                    let is_at_event = self.head.is_empty() && !self.has_data;
-                    if let Some((data, rest)) = Some(bytes).filter(|_| is_at_event).and_then(whole_event) {
-                        self.event(data);
+                Line::Start => match Some(bytes).filter(|_| self.is_at_event()).and_then(DataEvent::split) {
+                    Some((event, rest)) => {
+                        self.event(event.data, needle::has_usage(event.data));
                         rest
-                    } else {
-                        self.start(bytes)
                     }
-                }
+                    None => self.start(bytes),
+                },
                 Line::Data | Line::Event | Line::Ignored => self.rest_of_line(bytes),
             };
         }
     }
 
-    /// Reads an event of one line, which is not parsed if it cannot matter.
-    fn event(&mut self, data: &[u8]) {
+    /// Whether no byte of a line of data was read since the last event.
+    pub(super) fn is_at_event(&self) -> bool {
+        self.line == Line::Start && self.head.is_empty() && !self.has_data
+    }
+
+    /// Reads the data of a [`DataEvent`], which is not parsed if it cannot matter.
+    pub(super) fn event(&mut self, data: &[u8], has_usage: bool) {
         self.has_data = true;
-        if self.usage.needs_identity() || needle::has_usage(data) {
+        if has_usage || self.usage.needs_identity() {
             self.parse(data);
         }
         self.match_done(data);
@@ -208,12 +218,4 @@ impl EventStream {
             self.is_parsed = false;
         }
     }
-}
-
-/// Returns the data of an event of one line, and what follows the event, if the piece has all of it.
-fn whole_event(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let line = bytes.strip_prefix(DATA)?;
-    let (data, rest) = line.split_at_checked(memchr(b'\n', line)?)?;
-    let rest = rest.strip_prefix(b"\n\n").or_else(|| rest.strip_prefix(b"\n\r\n"))?;
-    Some((data, rest))
 }

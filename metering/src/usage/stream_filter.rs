@@ -9,9 +9,11 @@
 //! without being asked. An event passes unchanged that is not JSON, that has another line than one of data, or that is larger
 //! than [`EVENT_MAX`].
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use super::{
+    UsageScanner,
+    data_event::{DATA, DataEvent},
     fields::Node,
     lexer::{Lexer, Scalar, Sink},
     needle,
@@ -21,7 +23,6 @@ use super::{
 /// Bytes of the largest event that is held back until its end, and changed. An event with usage has less than 2 KiB.
 const EVENT_MAX: usize = 64 << 10;
 
-const DATA: &[u8] = b"data:";
 const NULL: &[u8] = b"null";
 
 /// Removes the usage from a stream of chat completions, for a client that did not ask for it.
@@ -52,6 +53,28 @@ impl UsageEventFilter {
             bytes = rest;
         }
         self.add(bytes, out);
+    }
+
+    /// Reads the next piece for a scanner too. It does the same as a `push` of each, but splits and searches most events once: 450
+    /// instructions less per chunk (`usage_instructions`).
+    pub fn push_scanned(&mut self, scanner: &mut UsageScanner, mut bytes: &[u8], out: &mut Vec<u8>) {
+        if let Some(stream) = scanner.stream_at_event().filter(|_| self.is_at_event()) {
+            while let Some((event, rest)) = DataEvent::split(bytes).filter(|(event, _)| event.bytes.len() <= EVENT_MAX)
+            {
+                let found = Found::search(event.data);
+                stream.event(event.data, found.has_usage);
+                found.edit.apply(event.bytes, out);
+                bytes = rest;
+            }
+        }
+        if !bytes.is_empty() {
+            scanner.push(bytes);
+            self.push(bytes, out);
+        }
+    }
+
+    fn is_at_event(&self) -> bool {
+        self.held.is_empty() && !self.is_passing && self.line == Line::Nothing
     }
 
     /// Appends what is held back, after the whole body.
@@ -107,22 +130,11 @@ impl Line {
 
 /// Appends the event, changed or not.
 fn filter_event(event: &[u8], out: &mut Vec<u8>) {
-    match line_of_data(event).map_or(Edit::Pass, edit) {
-        Edit::Pass => out.extend_from_slice(event),
-        Edit::Drop => {}
-        Edit::Remove { start, end } => {
-            let [start, end] = [start, end].map(|at| at.saturating_add(DATA.len()));
-            out.extend_from_slice(event.get(..start).unwrap_or_default());
-            out.extend_from_slice(event.get(end..).unwrap_or_default());
-        }
-    }
-}
-
-/// Returns the data of an event that has one line of data, and no other line.
-fn line_of_data(event: &[u8]) -> Option<&[u8]> {
-    let line = event.strip_prefix(DATA)?;
-    let (data, rest) = line.split_at_checked(memchr(b'\n', line)?)?;
-    matches!(rest, b"\n\n" | b"\n\r\n").then_some(data)
+    let edit = match DataEvent::split(event) {
+        Some((event, [])) => Found::search(event.data).edit,
+        _ => Edit::Pass,
+    };
+    edit.apply(event, out);
 }
 
 /// What happens to an event.
@@ -136,20 +148,41 @@ enum Edit {
     },
 }
 
-fn edit(data: &[u8]) -> Edit {
-    for (start, value) in needle::usages(data) {
-        let Some(after) = value.strip_prefix(NULL) else {
-            if is_usage_chunk(data) {
-                return Edit::Drop;
+impl Edit {
+    /// Appends what passes of an event.
+    fn apply(self, event: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Pass => out.extend_from_slice(event),
+            Self::Drop => {}
+            Self::Remove { start, end } => {
+                let [start, end] = [start, end].map(|at| at.saturating_add(DATA.len()));
+                out.extend_from_slice(event.get(..start).unwrap_or_default());
+                out.extend_from_slice(event.get(end..).unwrap_or_default());
             }
-            continue;
-        };
-        let end = data.len().saturating_sub(after.len());
-        if let Some(edit) = remove_member(data, start, end) {
-            return edit;
         }
     }
-    Edit::Pass
+}
+
+/// What the data of an event has.
+struct Found {
+    edit: Edit,
+    /// Whether it may have usage that is not `null`.
+    has_usage: bool,
+}
+
+impl Found {
+    fn search(data: &[u8]) -> Self {
+        let (mut edit, mut has_usage) = (None, false);
+        for (start, value) in needle::usages(data) {
+            let after = value.strip_prefix(NULL);
+            has_usage |= after.is_none();
+            edit = edit.or_else(|| match after {
+                None => is_usage_chunk(data).then_some(Edit::Drop),
+                Some(after) => remove_member(data, start, data.len().saturating_sub(after.len())),
+            });
+        }
+        Self { edit: edit.unwrap_or(Edit::Pass), has_usage }
+    }
 }
 
 /// Whether a chunk has usage, and no choices.
@@ -164,11 +197,13 @@ fn is_usage_chunk(data: &[u8]) -> bool {
 /// Only what follows is parsed, which is short: it closes one object if the member is the chunk's own.
 fn remove_member(data: &[u8], start: usize, end: usize) -> Option<Edit> {
     let after = data.get(end..)?;
-    let mut lexer = Lexer::default();
-    lexer.after_member();
-    lexer.push(after, &mut Skip);
-    if !lexer.is_complete() {
-        return None;
+    if after.trim_ascii_end() != b"}" {
+        let mut lexer = Lexer::default();
+        lexer.after_member();
+        lexer.push(after, &mut Skip);
+        if !lexer.is_complete() {
+            return None;
+        }
     }
     let before = data.get(..start)?.trim_ascii_end();
     match before.last()? {

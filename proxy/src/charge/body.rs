@@ -136,14 +136,21 @@ impl Reading {
                     return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest.into()))));
                 }
             };
-            if let Some(scanner) = &mut self.scanner {
-                scanner.push(&data);
-                // Some services keep the connection open.
-                self.settle_if_known();
+            let mut passed = Vec::new();
+            match (&mut self.scanner, &mut self.filter) {
+                (Some(scanner), Some(filter)) => {
+                    passed.reserve_exact(data.len());
+                    filter.push_scanned(scanner, &data, &mut passed);
+                }
+                (None, Some(filter)) => filter.push(&data, &mut passed),
+                (Some(scanner), None) => scanner.push(&data),
+                (None, None) => {}
             }
-            let Some(filter) = &mut self.filter else { return Poll::Ready(Some(Ok(Frame::data(data)))) };
-            let mut passed = Vec::with_capacity(data.len());
-            filter.push(&data, &mut passed);
+            // Some services keep the connection open behind the last event.
+            self.settle_if_known();
+            if self.filter.is_none() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
             if !passed.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(passed.into()))));
             }

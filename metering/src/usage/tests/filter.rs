@@ -2,14 +2,24 @@
 
 use proptest::prelude::*;
 
-use super::super::UsageEventFilter;
+use super::super::{ResponseForm, UsageEventFilter, UsageScanner};
 
+/// With a scanner the filter does the same, and so does the scanner.
 fn filter(pieces: &[&[u8]]) -> String {
     let (mut filter, mut out) = (UsageEventFilter::default(), Vec::new());
+    let (mut with_scanner, mut same) = (UsageEventFilter::default(), Vec::new());
+    let [mut scanner, mut alone] = [(); 2].map(|()| UsageScanner::new(ResponseForm::EventStream));
     for piece in pieces {
         filter.push(piece, &mut out);
+        alone.push(piece);
+        with_scanner.push_scanned(&mut scanner, piece, &mut same);
+        assert_eq!(out, same);
+        assert_eq!(format!("{scanner:?}"), format!("{alone:?}"));
     }
     filter.finish(&mut out);
+    with_scanner.finish(&mut same);
+    assert_eq!(out, same);
+    assert_eq!(scanner.finish(), alone.finish());
     String::from_utf8(out).unwrap()
 }
 
@@ -35,6 +45,11 @@ fn cases() -> Vec<(String, String)> {
         (data(r#"{"choices":[1] , "usage" : null }"#), data(r#"{"choices":[1]  }"#)),
         ("data:{\"choices\":[1],\"usage\":null}\r\n\r\n".to_owned(), "data:{\"choices\":[1]}\r\n\r\n".to_owned()),
         ("data: {\"choices\": [ ] ,\"usage\": {} }\r\n\r\ndata: 1\n\n".to_owned(), "data: 1\n\n".to_owned()),
+        // The scanner searches no more for the model.
+        (
+            [data(r#"{"model":"m","choices":[1],"usage":null}"#), data(USAGE)].concat(),
+            data(r#"{"model":"m","choices":[1]}"#),
+        ),
         // The object whose usage it is not.
         same(data(r#"{"choices":[{"usage":null}]}"#)),
         same(data(r#"{"choices":[],"x":{"usage":{}}}"#)),
