@@ -27,14 +27,15 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) enum Expected {
     /// Status 200 and this body.
     Body(Checksum),
-    /// Status 200 and this number of events, numbered from 0.
+    /// Status 200 and this number of events, those with a number from 0 on.
     Events(usize),
     Status(u16),
 }
 
 /// A request, and how often and by how many clients it is sent.
 pub(crate) struct Workload {
-    pub(crate) request: Vec<u8>,
+    /// Client n sends message n, modulo their number.
+    pub(crate) messages: Vec<Vec<u8>>,
     pub(crate) expected: Expected,
     pub(crate) clients: usize,
     /// Requests of all clients together.
@@ -84,7 +85,7 @@ impl LoadGenerator {
         Ok(result)
     }
 
-    /// Runs a workload; returns the latencies of all events, in nanoseconds. Calls `after_ramp_up` when all clients have
+    /// Runs a workload; returns the latencies of all events, or of all other responses, in nanoseconds. Calls `after_ramp_up` when all clients have
     /// started.
     pub(crate) fn run(
         &self,
@@ -100,14 +101,15 @@ impl LoadGenerator {
             let mut tasks = Vec::new();
             for at in 0..workload.clients {
                 let (remaining, latencies) = (Rc::clone(&remaining), Rc::clone(&latencies));
-                let (request, expected) = (workload.request.clone(), workload.expected.clone());
+                let message = workload.messages[at % workload.messages.len()].clone();
+                let expected = workload.expected.clone();
                 let delay = workload.ramp_up.mul_f64(at as f64 / workload.clients as f64);
                 tasks.push(tokio::task::spawn_local(async move {
                     sleep(delay).await;
                     let mut client = HttpClient::connect(address).await?;
                     while let Some(next) = remaining.get().checked_sub(1) {
                         remaining.set(next);
-                        client.send(&request).await?;
+                        client.send(&message).await?;
                         timeout(RESPONSE_TIMEOUT, receive_and_check(&mut client, &expected, &latencies)).await??;
                     }
                     io::Result::Ok(client)
@@ -134,7 +136,7 @@ async fn receive_and_check(
     latencies: &RefCell<Vec<u64>>,
 ) -> io::Result<()> {
     let (mut sum, mut text, mut next) = (Checksum::EMPTY, String::new(), 0);
-    let mut in_order = true;
+    let (mut in_order, sent) = (true, payload::now());
     let status = client
         .receive(|data| match expected {
             Expected::Body(_) => sum.update(data),
@@ -153,6 +155,9 @@ async fn receive_and_check(
             }
         })
         .await?;
+    if !matches!(expected, Expected::Events(_)) {
+        latencies.borrow_mut().push(payload::now() - sent);
+    }
     let is_expected = match expected {
         Expected::Body(body) => status == 200 && sum == *body,
         Expected::Events(count) => status == 200 && in_order && next == *count,

@@ -9,6 +9,7 @@
 mod client;
 mod growth;
 mod load;
+mod metered;
 mod payload;
 mod plot;
 mod procfs;
@@ -35,7 +36,11 @@ fn main() -> Result<()> {
     let scale = *options.get_one::<f64>("scale").expect("it has a default");
     let rounds = *options.get_one::<usize>("rounds").expect("it has a default");
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let names: Vec<_> = NAMES.into_iter().filter(|name| *name == "sparekey" || !options.get_flag("alone")).collect();
+    let is_budgets_only = options.get_flag("budgets");
+    let names: Vec<_> = NAMES
+        .into_iter()
+        .filter(|name| *name == "sparekey" || !(options.get_flag("alone") || is_budgets_only))
+        .collect();
     if let Some(name) = names.iter().find(|name| **name != "sparekey" && !proxy::is_installed(name)) {
         return Err(format!(
             "{name} is not installed: apt-get install nginx haproxy, set {}, or use --alone",
@@ -49,6 +54,10 @@ fn main() -> Result<()> {
     let (upstream, load) = (Upstream::start(), LoadGenerator::new());
     let cpus = thread::available_parallelism()?.get();
 
+    if is_budgets_only {
+        metered::report(&load, &programs, &upstream, rounds, scale)?;
+        return Ok(fs::remove_dir_all(folder)?);
+    }
     println!(
         "{rounds} rounds, {cpus} CPUs. Median (minimum to maximum); × is the median of the rounds' ratios to nginx.\n"
     );
@@ -73,6 +82,7 @@ fn main() -> Result<()> {
         }
         println!();
     }
+    metered::report(&load, &programs, &upstream, rounds, scale)?;
     let mut panels = growth::panels();
     for name in &names {
         growth::run(&load, name, &programs, &upstream, scale, &mut panels)?;
@@ -137,10 +147,7 @@ fn report(scenario: &Scenario, results: &[Vec<Measurement>], proxies: &[ProxyPro
     }
     if scenario.name == "live" {
         for percentile in [50, 99] {
-            print_line(format!("live, chunk latency p{percentile}, µs"), &|result| {
-                let latencies = &result.chunk_latencies_ns;
-                latencies[(latencies.len() - 1) * percentile / 100] as f64 / 1e3
-            });
+            print_line(format!("live, chunk latency p{percentile}, µs"), &|result| result.latency_us(percentile));
         }
         print_line("live, memory, MB".to_owned(), &|result| result.memory_bytes as f64 / 1e6);
     }
@@ -171,5 +178,6 @@ fn parse_options() -> ArgMatches {
         .arg(option("scale", "1", "Factor of each load").value_parser(value_parser!(f64)))
         .arg(option("plot", "growth.svg", "File for the plot").value_parser(value_parser!(PathBuf)))
         .arg(Arg::new("alone").long("alone").action(ArgAction::SetTrue).help("Without nginx and haproxy"))
+        .arg(Arg::new("budgets").long("budgets").action(ArgAction::SetTrue).help("Only users with a budget"))
         .get_matches()
 }

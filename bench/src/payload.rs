@@ -64,10 +64,18 @@ pub(crate) fn json(size: usize) -> String {
     TEMPLATE.replacen(MARKER, &"words ".repeat(size.saturating_sub(TEMPLATE.len()) / 6), 1)
 }
 
-/// Returns a chat completion event that contains its number and the current time.
-pub(crate) fn event(number: usize) -> String {
-    static TEMPLATE: LazyLock<String> = LazyLock::new(|| chat::events(&generation(), false).swap_remove(1));
-    TEMPLATE.replacen(MARKER, &format!("@{number} {} @", now()), 1)
+/// The events of a stream of chat completions, without and with usage.
+static EVENTS: LazyLock<[Vec<String>; 2]> =
+    LazyLock::new(|| [false, true].map(|has_usage| chat::events(&generation(), has_usage)));
+
+/// Returns a chat completion event that contains its number and the current time. With usage, it has `"usage":null`.
+pub(crate) fn event(number: usize, has_usage: bool) -> String {
+    EVENTS[usize::from(has_usage)][1].replacen(MARKER, &format!("@{number} {} @", now()), 1)
+}
+
+/// Returns the events that end a chat completion: its last chunk, its usage, `[DONE]`.
+pub(crate) fn last_events(has_usage: bool) -> &'static str {
+    &EVENTS[usize::from(has_usage)][2]
 }
 
 /// Parses the number and the time of an event.

@@ -58,11 +58,22 @@ pub(crate) fn models_key() -> String {
     key(1)
 }
 
-/// Limits that no load reaches.
-fn users() -> String {
-    "[users.user0]\nrequests_per_minute = 1000000\nconcurrent_requests = 1000\n\
-     [users.user1]\nmodels = [\"gpt-5*\", \"text-embedding-3-*\"]\n"
-        .to_owned()
+/// Users with a budget. Each may have 64 open requests, so 1,000 streams need 16.
+const METERED: std::ops::Range<usize> = 2..18;
+
+/// The access keys of the users with a budget.
+pub(crate) fn metered_keys() -> Vec<String> {
+    METERED.map(key).collect()
+}
+
+/// Returns limits that no load reaches. Users with a budget need a ledger.
+fn users(are_metered: bool) -> String {
+    let metered = METERED.filter(|_| are_metered).map(|number| {
+        format!("[users.user{number}]\nbudgets = [{{ usd = 1000000, per = \"month\" }}]\nconcurrent_requests = 64\n")
+    });
+    let limited = "[users.user0]\nrequests_per_minute = 1000000\nconcurrent_requests = 1000\n\
+                   [users.user1]\nmodels = [\"gpt-5*\", \"text-embedding-3-*\"]\n";
+    metered.fold(limited.to_owned(), |users, user| users + &user)
 }
 
 /// Returns the command of a program: the variable `NGINX` or `HAPROXY`, or its name.
@@ -87,6 +98,23 @@ impl ProxyProcess {
         protocol: UpstreamProtocol,
         cpus: usize,
     ) -> io::Result<Self> {
+        Self::start_with(name, programs, upstream, protocol, cpus, false)
+    }
+
+    /// Starts Sparekey, with users with budgets or without.
+    pub(crate) fn start_sparekey(programs: &Programs, upstream: &Upstream, are_metered: bool) -> io::Result<Self> {
+        let cpus = thread::available_parallelism()?.get();
+        Self::start_with("sparekey", programs, upstream, UpstreamProtocol::Plain, cpus, are_metered)
+    }
+
+    fn start_with(
+        name: &'static str,
+        programs: &Programs,
+        upstream: &Upstream,
+        protocol: UpstreamProtocol,
+        cpus: usize,
+        are_metered: bool,
+    ) -> io::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let folder = programs.folder.join(format!("{name}-{}", address.port()));
         fs::create_dir_all(&folder)?;
@@ -94,7 +122,7 @@ impl ProxyProcess {
         command.args(["--cpu-list", &format!("0-{}", cpus - 1)]);
         let config = ProxyConfig { port: address.port(), upstream, protocol, cpus, folder: &folder };
         match name {
-            "sparekey" => config.sparekey(&mut command, &programs.sparekey),
+            "sparekey" => config.sparekey(&mut command, &programs.sparekey, are_metered),
             "nginx" => config.nginx(&mut command)?,
             _ => config.haproxy(&mut command)?,
         }
@@ -157,7 +185,7 @@ struct ProxyConfig<'a> {
 }
 
 impl ProxyConfig<'_> {
-    fn sparekey(&self, command: &mut Command, binary: &Path) {
+    fn sparekey(&self, command: &mut Command, binary: &Path, are_metered: bool) {
         let scheme = if self.protocol == UpstreamProtocol::Plain { "http" } else { "https" };
         let keys: Vec<_> = (0..KEYS).map(key).collect();
         command.arg(binary).env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).envs([
@@ -170,7 +198,8 @@ impl ProxyConfig<'_> {
             ("LOG", "off".to_owned()),
             // The upstream's routes are not those of OpenAI's API.
             ("ROUTES", "all".to_owned()),
-            ("USERS", users()),
+            ("USERS", users(are_metered)),
+            ("LEDGER", self.folder.join("sparekey.db").display().to_string()),
         ]);
     }
 

@@ -16,9 +16,9 @@ use crate::{
 /// Body size of the transfers, in bytes.
 pub(crate) const TRANSFER_SIZE: u64 = 10 << 20;
 /// Chunks per live stream.
-const CHUNKS: usize = 50;
+pub(crate) const CHUNKS: usize = 50;
 /// Milliseconds between two chunks of a live stream: 25 chunks per second.
-const CHUNK_INTERVAL_MS: u64 = 40;
+pub(crate) const CHUNK_INTERVAL_MS: u64 = 40;
 
 /// A workload and its unit of CPU time.
 pub(crate) struct Scenario {
@@ -116,8 +116,15 @@ pub(crate) struct Measurement {
     pub(crate) requests_per_second: f64,
     /// The proxy's memory while all streams are open, in bytes.
     pub(crate) memory_bytes: u64,
-    /// Time of each chunk from the upstream to the client, in nanoseconds, sorted.
-    pub(crate) chunk_latencies_ns: Vec<u64>,
+    /// Time of each event from the upstream to the client, or of each other response, in nanoseconds, sorted.
+    latencies_ns: Vec<u64>,
+}
+
+impl Measurement {
+    /// Returns a percentile of the latencies, in microseconds.
+    pub(crate) fn latency_us(&self, percentile: usize) -> f64 {
+        self.latencies_ns[(self.latencies_ns.len() - 1) * percentile / 100] as f64 / 1e3
+    }
 }
 
 impl Scenario {
@@ -134,7 +141,7 @@ impl Scenario {
     }
 }
 
-fn scaled(count: usize, scale: f64) -> usize {
+pub(crate) fn scaled(count: usize, scale: f64) -> usize {
     ((count as f64 * scale) as usize).max(2)
 }
 
@@ -147,24 +154,24 @@ pub(crate) fn measure(
 ) -> io::Result<Measurement> {
     let memory = Cell::new(0);
     let (cpu_before, started) = (proxy.cpu(), Instant::now());
-    let mut chunk_latencies_ns = load.run(proxy.address, workload, || memory.set(proxy.memory()))?;
+    let mut latencies_ns = load.run(proxy.address, workload, || memory.set(proxy.memory()))?;
     let requests_per_second = workload.requests as f64 / started.elapsed().as_secs_f64();
     let cpu = proxy.cpu().saturating_sub(cpu_before);
     if cpu.is_zero() {
         return Err(io::Error::other("the kernel reports no CPU time for the proxy's processes"));
     }
-    chunk_latencies_ns.sort_unstable();
+    latencies_ns.sort_unstable();
     Ok(Measurement {
         cpu_us: cpu.as_secs_f64() * 1e6 / (workload.requests * units_per_request) as f64,
         requests_per_second,
         memory_bytes: memory.get(),
-        chunk_latencies_ns,
+        latencies_ns,
     })
 }
 
 /// One request by one client.
 pub(crate) fn single(request: Vec<u8>, expected: Expected) -> Workload {
-    Workload { request, expected, clients: 1, requests: 1, ramp_up: Duration::ZERO }
+    Workload { messages: vec![request], expected, clients: 1, requests: 1, ramp_up: Duration::ZERO }
 }
 
 fn json() -> Workload {
@@ -219,7 +226,7 @@ pub(crate) fn download(size: u64) -> Workload {
     single(request("GET", &format!("/v1/bytes/{size}"), &valid_key(), b""), Expected::Body(Checksum::of_blocks(size)))
 }
 
-fn checksum(bytes: &[u8]) -> Checksum {
+pub(crate) fn checksum(bytes: &[u8]) -> Checksum {
     let mut checksum = Checksum::EMPTY;
     checksum.update(bytes);
     checksum

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /v1/json/{bytes}` | JSON |
 //! | `POST /v1/chat/completions` | JSON, 1024 bytes |
+//! | `POST /v1/chat/completions?{events}/{pause in ms}` | a chat completion as events, with its usage if the request asks for it |
 //! | `POST /v1/stream/{events}/{pause in ms}` | events; without a pause all at once |
 //! | `GET /v1/bytes/{bytes}` | a body of that size |
 //! | `POST /v1/upload` | size and hash of the request body |
@@ -120,9 +121,13 @@ async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
 
 async fn respond(request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let (head, mut body) = request.into_parts();
-    let mut received = Checksum::EMPTY;
+    let (mut received, mut text) = (Checksum::EMPTY, Vec::new());
     while let Some(Ok(frame)) = body.frame().await {
-        received.update(frame.data_ref().map_or(&[], |data| data));
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        received.update(data);
+        if head.uri.query().is_some() {
+            text.extend_from_slice(data);
+        }
     }
     let authorized = head.headers.get(header::AUTHORIZATION).is_some_and(|value| value == &format!("Bearer {API_KEY}"));
     if !authorized {
@@ -130,11 +135,20 @@ async fn respond(request: Request<Incoming>) -> Result<Response<ResponseBody>, I
     }
     let parts: Vec<&str> = head.uri.path().split('/').skip(2).collect();
     let number = |text: &str| text.parse().unwrap_or(0);
+    let pause = |text: &str| Duration::from_millis(number(text) as u64);
+    let mut content_type = "application/json";
     let body = match parts[..] {
         // A route of OpenAI's API, for users with limits.
-        ["chat", "completions"] => ResponseBody::whole(payload::json(1024)),
+        ["chat", "completions"] => match head.uri.query().and_then(|query| query.split_once('/')) {
+            None => ResponseBody::whole(payload::json(1024)),
+            Some((events, milliseconds)) => {
+                content_type = "text/event-stream";
+                let has_usage = String::from_utf8_lossy(&text).contains(r#""include_usage":true"#);
+                ResponseBody::stream(number(events), pause(milliseconds), Some(has_usage))
+            }
+        },
         ["json", size] => ResponseBody::whole(payload::json(number(size))),
-        ["stream", events, pause] => ResponseBody::stream(number(events), Duration::from_millis(number(pause) as u64)),
+        ["stream", events, milliseconds] => ResponseBody::stream(number(events), pause(milliseconds), None),
         ["bytes", size] => ResponseBody::Blocks {
             remaining: number(size) as u64,
             blocks: Box::new(payload::blocks(number(size) as u64)),
@@ -145,13 +159,22 @@ async fn respond(request: Request<Incoming>) -> Result<Response<ResponseBody>, I
     let response = (0..12).fold(Response::builder(), |response, at| {
         response.header(format!("x-ratelimit-kind-{at}"), "30000000").header("x-request-id", "req_0123456789abcdef")
     });
-    Ok(response.header(header::CONTENT_TYPE, "application/json").body(body).expect("a good head"))
+    Ok(response.header(header::CONTENT_TYPE, content_type).body(body).expect("a good head"))
 }
 
 enum ResponseBody {
     Whole(Full<Bytes>),
-    Stream { next: usize, events: usize, pause: Option<Interval> },
-    Blocks { remaining: u64, blocks: Box<dyn Iterator<Item = Bytes> + Send> },
+    Stream {
+        next: usize,
+        events: usize,
+        pause: Option<Interval>,
+        /// Whether a chat completion has usage; `None` for a stream without an end.
+        has_usage: Option<bool>,
+    },
+    Blocks {
+        remaining: u64,
+        blocks: Box<dyn Iterator<Item = Bytes> + Send>,
+    },
 }
 
 impl ResponseBody {
@@ -159,8 +182,8 @@ impl ResponseBody {
         Self::Whole(Full::from(text))
     }
 
-    fn stream(events: usize, pause: Duration) -> Self {
-        Self::Stream { next: 0, events, pause: (!pause.is_zero()).then(|| interval(pause)) }
+    fn stream(events: usize, pause: Duration, has_usage: Option<bool>) -> Self {
+        Self::Stream { next: 0, events, pause: (!pause.is_zero()).then(|| interval(pause)), has_usage }
     }
 }
 
@@ -174,13 +197,15 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let data = match &mut *self {
             Self::Whole(whole) => return Pin::new(whole).poll_frame(context),
-            Self::Stream { next, events, .. } if next == events => None,
-            Self::Stream { next, pause, .. } => {
+            Self::Stream { next, events, has_usage, .. } if next == events => {
+                has_usage.take().map(|has_usage| payload::last_events(has_usage).into())
+            }
+            Self::Stream { next, pause, has_usage, .. } => {
                 if let Some(pause) = pause {
                     ready!(pause.poll_tick(context));
                 }
                 *next += 1;
-                Some(payload::event(*next - 1).into())
+                Some(payload::event(*next - 1, *has_usage == Some(true)).into())
             }
             Self::Blocks { remaining, blocks } => {
                 let block = blocks.next();

@@ -10,7 +10,16 @@ fn all_scenarios_run() {
     let output = bench.output().expect("run the bench");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");
-    for line in ["| json, ", "| refused, ", "| burst, ", "| live, ", "| up 10 MB, ", "| down 10 MB, ", "| CPUs: "] {
+    for line in [
+        "| json, ",
+        "| refused, ",
+        "| burst, ",
+        "| live, ",
+        "| up 10 MB, ",
+        "| down 10 MB, ",
+        "| json, 16 clients, ",
+        "| CPUs: ",
+    ] {
         assert!(stdout.contains(line), "{line:?} is missing in:\n{stdout}");
     }
     let svg = fs::read_to_string(&plot).expect("read the plot");
