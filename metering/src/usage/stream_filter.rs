@@ -55,7 +55,7 @@ impl UsageEventFilter {
         self.add(bytes, out);
     }
 
-    /// Reads the next piece for a scanner too. It does the same as a `push` of each, but splits and searches most events once: 450
+    /// Reads the next piece for a scanner too. It does the same as a `push` of each, but splits and searches most events once: 640
     /// instructions less per chunk (`usage_instructions`).
     pub fn push_scanned(&mut self, scanner: &mut UsageScanner, mut bytes: &[u8], out: &mut Vec<u8>) {
         if let Some(stream) = scanner.stream_at_event().filter(|_| self.is_at_event()) {
