@@ -114,11 +114,15 @@ impl Drop for ChargedBody {
 impl Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         loop {
-            if self.until.as_mut().poll(cx).is_ready() {
-                self.charge.settle_estimate(End::Timeout);
-                return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
-            }
-            let data = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    ready!(self.until.as_mut().poll(cx));
+                    self.charge.settle_estimate(End::Timeout);
+                    return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+                }
+            };
+            let data = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => data,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
