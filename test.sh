@@ -35,6 +35,7 @@ cargo fmt --all --check
 
 step "Lints"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
+cargo clippy --package sparekey-ledger --all-features --all-targets --quiet -- -D warnings
 # The Worker is an empty crate for other targets than wasm.
 cargo clippy --package sparekey-worker --target wasm32-unknown-unknown --all-features --quiet -- -D warnings
 
@@ -53,3 +54,4 @@ cargo check --locked --package sparekey --manifest-path "$image/Cargo.toml" --ta
 
 step "Tests"
 cargo test --workspace --quiet
+cargo test --package sparekey-ledger --features postgres --quiet -- postgres

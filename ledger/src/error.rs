@@ -9,9 +9,15 @@ use sparekey_policy::StateError;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// Another process kept the ledger locked for longer than the busy timeout.
+    /// Another process kept the ledger, or the user's state, locked for too long, or was faster in each of several tries.
     #[error("the ledger is locked by another process")]
     Busy,
+    /// The database does not respond in time, or refuses connections.
+    #[error("the database of the ledger cannot be reached: {0}")]
+    Unreachable(String),
+    /// The database takes no changes.
+    #[error("the database of the ledger is read-only: it is a standby, or default_transaction_read_only is set")]
+    ReadOnlyDatabase,
     /// There is no space for the change.
     #[error("the disk of the ledger is full")]
     Full,

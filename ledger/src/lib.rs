@@ -45,6 +45,8 @@ mod error;
 mod event;
 mod memory;
 mod pending;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;

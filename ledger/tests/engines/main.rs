@@ -8,19 +8,46 @@ mod settling;
 #[path = "../support/mod.rs"]
 mod support;
 
-macro_rules! engines {
+use libtest_mimic::{Arguments, Completion, Trial};
+use support::Store;
+
+/// A test, and its name.
+type Test = (&'static str, fn(&Store));
+
+macro_rules! tests {
     ($($module:ident: [$($test:ident),* $(,)?]),* $(,)?) => {
-        mod memory {
-            $($(#[test] fn $test() { crate::$module::$test(&crate::support::Store::memory()); })*)*
-        }
-        #[cfg(feature = "sqlite")]
-        mod sqlite {
-            $($(#[test] fn $test() { crate::$module::$test(&crate::support::Store::sqlite()); })*)*
-        }
+        &[$($((stringify!($test), $module::$test),)*)*]
     };
 }
 
-engines! {
+/// Where the tests run. An engine whose programs are not installed has no store.
+type Engine = (&'static str, fn() -> Option<Store>);
+
+const ENGINES: &[Engine] = &[
+    ("memory", || Some(Store::memory())),
+    #[cfg(feature = "sqlite")]
+    ("sqlite", || Some(Store::sqlite())),
+    #[cfg(feature = "postgres")]
+    ("postgres", Store::postgres),
+];
+
+fn main() {
+    let trial = |(engine, open): Engine, (name, run): Test| {
+        Trial::ignorable_test(format!("{engine}::{name}"), move || {
+            let Some(store) = open() else {
+                return Ok(Completion::ignored_with(
+                    "PostgreSQL is not installed, and PGBIN does not name its programs",
+                ));
+            };
+            run(&store);
+            Ok(Completion::Completed)
+        })
+    };
+    let trials = ENGINES.iter().flat_map(|engine| TESTS.iter().map(move |test| trial(*engine, *test)));
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+const TESTS: &[Test] = tests! {
     budgets: [
         parallel_requests_stay_within_the_budget,
         parallel_requests_of_two_processes_stay_within_the_budget,
@@ -61,4 +88,4 @@ engines! {
         response_by_id,
         no_row_for_a_refused_request,
     ],
-}
+};

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "sqlite")]
 mod folder;
+#[cfg(feature = "postgres")]
+mod server;
 
 use std::sync::{
     Arc,
@@ -11,6 +13,8 @@ use std::sync::{
 
 #[cfg(feature = "sqlite")]
 pub use folder::Folder;
+#[cfg(feature = "postgres")]
+pub use server::Server;
 use sparekey_ledger::{Call, Clock, Day, DayQuery, End, Ledger, Memory, Row, RowQuery};
 use sparekey_policy::{
     Command, HoldId, Limits, Outcome, Period, ProcessId, Report, Reserve, Timestamp, Tokens, Usage, Usd, Zone,
@@ -30,6 +34,8 @@ enum Engine {
     Memory(Memory),
     #[cfg(feature = "sqlite")]
     Sqlite(Folder),
+    #[cfg(feature = "postgres")]
+    Postgres(String),
 }
 
 impl Store {
@@ -44,6 +50,13 @@ impl Store {
         Self { engine: Engine::Sqlite(Folder::new()), now }
     }
 
+    /// `None` where PostgreSQL is not installed.
+    #[cfg(feature = "postgres")]
+    pub fn postgres() -> Option<Self> {
+        let now = Arc::new(AtomicI64::new(NOON.as_micros()));
+        Some(Self { engine: Engine::Postgres(Server::shared()?.create_database()), now })
+    }
+
     /// Opens the store as another process.
     pub fn open(&self, process: u64) -> Arc<dyn Ledger> {
         match &self.engine {
@@ -52,6 +65,12 @@ impl Store {
             Engine::Sqlite(folder) => {
                 let options = sparekey_ledger::Options { clock: clock(&self.now), ..Default::default() };
                 Arc::new(sparekey_ledger::Sqlite::open(&folder.ledger(), options).unwrap().ledger)
+            }
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(address) => {
+                use sparekey_ledger::postgres::{Options, Postgres};
+                let options = Options { clock: clock(&self.now), connections: 3, ..Options::default() };
+                Arc::new(Postgres::open(address, options).unwrap().ledger)
             }
         }
     }

@@ -1,0 +1,258 @@
+//! The engine of several servers: a PostgreSQL database.
+//!
+//! One row per user has the state and a version. A step reads the state, which the process keeps in memory, decides, and
+//! stores the state, the rows and their sums by one statement that does nothing if the version is another one by now. Then the
+//! step runs again. Steps of a user are serial inside the process, and calls that wait are decided together.
+//!
+//! ```text
+//! calls ──► queue per user ──► Plan::add for each (pure) ──► WITH swap AS (… WHERE version = seen) INSERT … FROM swap
+//! ```
+//!
+//! Each process holds a session advisory lock on its [`ProcessId`]. The holds of a process whose lock was free for 10 s are
+//! charged by another one. Locks of sessions need a direct connection: a pooler in transaction mode, such as PgBouncer's, must
+//! not be between.
+
+mod columns;
+mod failure;
+mod plan;
+mod pool;
+mod process;
+mod query;
+mod reader;
+mod reader_thread;
+mod retention;
+mod schema;
+mod session;
+mod step;
+mod target;
+mod tls;
+mod worker;
+
+use std::{
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use sparekey_policy::{HoldId, Limits, Outcome, ProcessId};
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::LocalSet,
+};
+
+pub use self::reader::Reader;
+use self::{
+    process::Processes,
+    reader_thread::ReaderThread,
+    target::Target,
+    worker::{Job, Worker},
+};
+use crate::{
+    call::Call,
+    clock::Clock,
+    day::{Day, DayQuery},
+    engine::{Ledger, RowQuery},
+    error::LedgerError,
+    event::Events,
+    pending::{Pending, Reply},
+    row::LedgerRow,
+};
+
+/// The most calls that wait for the engine's thread.
+const WAITING_MAX: usize = 10_000;
+
+/// For opening: connecting, and creating the tables.
+const OPEN: Duration = Duration::from_secs(10);
+
+/// How a ledger is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections for steps. One more is for the lock of the process, and one for each query of many rows.
+    pub connections: usize,
+    /// Rows that are older are deleted, but none of the last two days. Sums per day stay. `None` keeps all.
+    pub retention: Option<Duration>,
+    /// The holds of another process are charged after its lock was free for so long.
+    pub dead_after: Duration,
+    /// The clock.
+    pub clock: Clock,
+    /// Where events go.
+    pub events: Events,
+}
+
+/// A ledger that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The engine.
+    pub ledger: Postgres,
+    /// Whether the ledger is new: all counters start at zero. It belongs in the log.
+    pub is_new: bool,
+}
+
+/// The engine. Clones share its thread, which ends after the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Postgres(Arc<Shared>);
+
+struct Shared {
+    target: Target,
+    process: ProcessId,
+    jobs: UnboundedSender<Job>,
+    waiting: Arc<AtomicUsize>,
+    reader: ReaderThread,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            // Commits wait for the disk together, so a few are enough for thousands of steps per second.
+            connections: 8,
+            retention: None,
+            dead_after: Duration::from_secs(10),
+            clock: Clock::default(),
+            events: Events::default(),
+        }
+    }
+}
+
+impl Postgres {
+    /// Opens a ledger by an address such as `postgres://sparekey@db.internal/sparekey`, and creates or migrates its tables
+    /// if necessary. It blocks until the database responds, at most 10 s.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the database cannot be reached, or its tables are those of a newer version.
+    pub fn open(url: &str, options: Options) -> Result<Opened, LedgerError> {
+        let target = Target::parse(url)?;
+        // Random, so that it is never used again: keyed at random by the standard library.
+        let process = ProcessId(RandomState::new().hash_one(()));
+        let (jobs, received) = unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (opened_tx, opened) = mpsc::channel();
+        let (of_thread, counted) = (target.clone(), Arc::clone(&waiting));
+        let run = move || {
+            let io = |error: std::io::Error| LedgerError::Io(error.to_string());
+            let runtime = match reader::runtime() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(opened_tx.send(Err(io(error)))),
+            };
+            let serve = async move {
+                let open = tokio::time::timeout(OPEN, Processes::open(&of_thread, process)).await;
+                match open.unwrap_or(Err(failure::Failure::Deadline)) {
+                    Ok((processes, is_new)) => {
+                        let worker = Worker::new(of_thread, options, process, counted);
+                        if opened_tx.send(Ok(is_new)).is_ok() {
+                            worker.run(received, processes).await;
+                        }
+                    }
+                    Err(failure) => drop(opened_tx.send(Err(failure.error()))),
+                }
+            };
+            LocalSet::new().block_on(&runtime, serve);
+        };
+        let handle = thread::Builder::new().name("ledger".to_owned()).spawn(run);
+        let handle = handle.map_err(|error| LedgerError::Io(error.to_string()))?;
+        let is_new = opened.recv().unwrap_or(Err(LedgerError::Closed))?;
+        let shared = Shared {
+            target,
+            process,
+            jobs,
+            waiting,
+            reader: ReaderThread::default(),
+            thread: Mutex::new(Some(handle)),
+        };
+        Ok(Opened { ledger: Self(Arc::new(shared)), is_new })
+    }
+
+    /// Stores all calls that wait, charges the open holds of this process, and stops. It blocks, at most some seconds. Later
+    /// calls fail with [`LedgerError::Closed`].
+    ///
+    /// It returns the number of settles that could not be stored: another process charges their holds in full.
+    #[must_use]
+    pub fn close(&self) -> usize {
+        let (done, closed) = mpsc::channel();
+        self.send(Job::Close(done));
+        let unsettled = closed.recv().unwrap_or(0);
+        let handle = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It ends by itself; a panic of it was an error for its callers already.
+        let _ = handle.map(JoinHandle::join);
+        unsettled
+    }
+
+    /// Returns the number of calls that wait for the engine's thread.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    /// A job that cannot be sent drops its reply, so that its caller gets [`LedgerError::Closed`].
+    fn send(&self, job: Job) {
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        let _ = self.0.jobs.send(job);
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Pending<T> {
+        let (reply, pending): (Reply<T>, _) = Pending::new();
+        self.0.reader.send(&self.0.target, move |reader| {
+            let _ = reply.send(reader.and_then(query));
+        });
+        pending
+    }
+}
+
+impl Ledger for Postgres {
+    fn run(&self, call: Call) -> Pending<Outcome> {
+        let waiting = self.waiting();
+        if waiting >= WAITING_MAX && !call.must_be_stored() {
+            return Pending::ready(Err(LedgerError::Overloaded(waiting)));
+        }
+        let undo = call.undo();
+        let (reply, pending) = Pending::new();
+        self.send(Job::Change(call, Some(reply)));
+        let Some(undo) = undo else { return pending };
+        let engine = self.clone();
+        pending.on_lost_grant(move || engine.send(Job::Change(undo, None)))
+    }
+
+    fn void(&self, id: HoldId, limits: Arc<Limits>) -> Pending<Outcome> {
+        let (reply, pending) = Pending::new();
+        self.send(Job::Void { id, limits, reply });
+        pending
+    }
+
+    fn days(&self, query: DayQuery) -> Pending<Vec<Day>> {
+        self.read(move |reader| reader.days(&query))
+    }
+
+    fn rows(&self, query: RowQuery) -> Pending<Vec<LedgerRow>> {
+        self.read(move |reader| reader.rows(&query))
+    }
+
+    fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>> {
+        let (reply, pending) = Pending::new();
+        // In the user's queue: a client can refer to a response as soon as it has read it.
+        self.send(Job::Response { user, response_id, reply });
+        pending
+    }
+
+    fn close(&self) -> usize {
+        Self::close(self)
+    }
+
+    fn process(&self) -> ProcessId {
+        self.0.process
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("process", &self.process).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! PostgreSQL's errors, by what an owner can do.
+
+use tokio_postgres::error::{DbError, SqlState};
+
+use crate::error::LedgerError;
+
+/// Why work on the database failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// An error of the database, or of the connection.
+    Postgres(tokio_postgres::Error),
+    /// No response within the deadline.
+    Deadline,
+    /// Anything with a name already.
+    Known(LedgerError),
+}
+
+impl Failure {
+    /// Returns the error for callers.
+    pub(super) fn error(&self) -> LedgerError {
+        match self {
+            Self::Postgres(error) => error.as_db_error().map_or_else(|| unreachable(error), of_database),
+            Self::Deadline => LedgerError::Unreachable("no response within its deadline".to_owned()),
+            Self::Known(error) => error.clone(),
+        }
+    }
+
+    /// Whether the statement may be stored all the same: an error of the database rolls it back, everything else leaves it
+    /// unknown.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        match self {
+            Self::Postgres(error) => error.as_db_error().is_none(),
+            Self::Deadline => true,
+            Self::Known(_) => false,
+        }
+    }
+
+    /// Whether the connection ended, and another one may work: PostgreSQL restarted, or an administrator ended the session.
+    pub(super) fn is_connection_lost(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        error.as_db_error().is_none_or(|error| ["57P01", "57P02", "08006"].contains(&error.code().code()))
+    }
+
+    /// Whether the failure may be caused by one call of a batch: data that the tables do not take.
+    pub(super) fn is_of_one_call(&self) -> bool {
+        self.class().is_some_and(|class| ["22", "23", "54"].contains(&class))
+    }
+
+    /// Whether the database works, but another session holds this user's row.
+    pub(super) fn is_of_one_user(&self) -> bool {
+        matches!(self.error(), LedgerError::Busy | LedgerError::State(_) | LedgerError::Overloaded(_))
+            || self.is_of_one_call()
+    }
+
+    /// The class of the error: the first two digits of its code.
+    fn class(&self) -> Option<&str> {
+        let Self::Postgres(error) = self else { return None };
+        error.as_db_error().and_then(|error| error.code().code().get(..2))
+    }
+}
+
+/// Without the connection string, which may have a password.
+fn unreachable(error: &tokio_postgres::Error) -> LedgerError {
+    let source = std::error::Error::source(error);
+    let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    LedgerError::Unreachable(text)
+}
+
+fn of_database(error: &DbError) -> LedgerError {
+    let code = error.code();
+    // See https://www.postgresql.org/docs/current/errcodes-appendix.html.
+    match code.code().get(..2) {
+        _ if [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code) => LedgerError::Busy,
+        _ if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) => LedgerError::Busy,
+        _ if *code == SqlState::DISK_FULL => LedgerError::Full,
+        _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => LedgerError::ReadOnlyDatabase,
+        Some("57" | "08" | "53") => LedgerError::Unreachable(error.message().to_owned()),
+        Some("XX") => LedgerError::Corrupt(error.message().to_owned()),
+        _ => LedgerError::Io(format!("PostgreSQL: {} ({})", error.message(), code.code())),
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::Known(error)
+    }
+}

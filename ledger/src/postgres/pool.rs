@@ -1,0 +1,140 @@
+//! A bounded number of sessions, and a breaker: while the database does not work, calls fail at once.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
+
+use sparekey_policy::ProcessId;
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    task,
+    time::{sleep, timeout},
+};
+
+use super::{failure::Failure, session::Session, target::Target};
+use crate::{
+    error::LedgerError,
+    event::{Event, Events},
+};
+
+/// For a whole step of a user: sending, the database's work and its commit.
+pub(super) const STEP: Duration = Duration::from_millis(250);
+
+/// For a connection that is tried again. With the longest pause, calls run again within 2 s of the database.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// Between two tries, doubled each time.
+const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE_MAX: Duration = Duration::from_millis(400);
+
+/// A write that changes nothing: it fails where the database is read-only or its disk is full or slow.
+const PROBE: &str = "INSERT INTO sparekey.process VALUES ($1) ON CONFLICT (id) DO UPDATE SET id = excluded.id";
+
+pub(super) struct Pool {
+    target: Rc<Target>,
+    process: ProcessId,
+    events: Events,
+    idle: RefCell<Vec<Session>>,
+    permits: Semaphore,
+    /// Why calls are refused.
+    failure: RefCell<Option<LedgerError>>,
+    restored: Notify,
+    is_closed: Cell<bool>,
+}
+
+/// A session in use. It is closed with this, unless it is returned.
+pub(super) struct Lease<'a> {
+    pub(super) session: Session,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Pool {
+    pub(super) fn new(target: Rc<Target>, process: ProcessId, size: usize, events: Events) -> Rc<Self> {
+        Rc::new(Self {
+            target,
+            process,
+            events,
+            idle: RefCell::default(),
+            permits: Semaphore::new(size.max(1)),
+            failure: RefCell::default(),
+            restored: Notify::new(),
+            is_closed: Cell::new(false),
+        })
+    }
+
+    pub(super) async fn lease(&self) -> Result<Lease<'_>, Failure> {
+        let permit = self.permits.acquire().await.map_err(|_| LedgerError::Closed)?;
+        let idle = || -> Option<Session> {
+            let mut idle = self.idle.borrow_mut();
+            idle.retain(|session| !session.connection.is_closed());
+            idle.pop()
+        };
+        let session = match idle() {
+            Some(session) => session,
+            None => Session::open(&self.target, STEP).await?,
+        };
+        Ok(Lease { session, _permit: permit })
+    }
+
+    pub(super) fn give_back(&self, lease: Lease<'_>) {
+        // A session of before a failure can hang.
+        if self.failure().is_none() {
+            self.idle.borrow_mut().push(lease.session);
+        }
+    }
+
+    /// The error of calls while the database does not work.
+    pub(super) fn failure(&self) -> Option<LedgerError> {
+        self.failure.borrow().clone()
+    }
+
+    /// Refuses calls from here on, and tries in the background until the database works.
+    pub(super) fn trip(self: &Rc<Self>, error: LedgerError) {
+        let is_first = self.failure.borrow_mut().replace(error.clone()).is_none();
+        if is_first {
+            self.idle.borrow_mut().clear();
+            self.events.send(Event::Failed(error));
+            task::spawn_local(Rc::clone(self).restore());
+        }
+    }
+
+    /// Waits until the database works.
+    pub(super) async fn restored(&self) {
+        // Created before the check, so that none is missed.
+        let restored = self.restored.notified();
+        if self.failure.borrow().is_some() {
+            restored.await;
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+    }
+
+    async fn restore(self: Rc<Self>) {
+        let mut pause = PAUSE;
+        while !self.is_closed.get() {
+            sleep(pause).await;
+            pause = (2 * pause).min(PAUSE_MAX);
+            match self.probe().await {
+                Ok(session) => {
+                    *self.failure.borrow_mut() = None;
+                    self.idle.borrow_mut().push(session);
+                    self.restored.notify_waiters();
+                    return;
+                }
+                Err(failure) => *self.failure.borrow_mut() = Some(failure.error()),
+            }
+        }
+    }
+
+    async fn probe(&self) -> Result<Session, Failure> {
+        let session = Session::open(&self.target, CONNECT).await?;
+        let id = self.process.0.cast_signed();
+        let probe = async { Ok(session.connection.execute(PROBE, &[&id]).await?) };
+        timeout(STEP, probe).await.unwrap_or(Err(Failure::Deadline))?;
+        Ok(session)
+    }
+}

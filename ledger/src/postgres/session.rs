@@ -1,0 +1,167 @@
+//! A connection for steps, with its prepared statements.
+
+use std::time::Duration;
+
+use sparekey_policy::{State, StateError};
+use tokio_postgres::Statement;
+
+use super::{
+    columns::{self, columns},
+    failure::Failure,
+    target::{Connection, Target},
+};
+use crate::row::LedgerRow;
+
+/// The database ends a statement itself before the engine stops waiting for it, so that its end is known.
+///
+/// A commit that does not wait for the disk would lose reservations; a setting that waits for more than the disk stays.
+const SETTINGS: &str = "SET statement_timeout = '200ms'; SET idle_in_transaction_session_timeout = '5s'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
+const LOAD: &str = "SELECT version, state FROM sparekey.state WHERE user_name = $1";
+
+/// Stores a state if its version is still `$2`, or if the user has none. Nothing else is stored if this is not.
+macro_rules! swap {
+    () => {
+        "WITH swap AS (INSERT INTO sparekey.state AS stored (user_name, version, state, processes) \
+         VALUES ($1, $3, $4, $5) ON CONFLICT (user_name) DO UPDATE SET version = excluded.version, \
+         state = excluded.state, processes = excluded.processes WHERE stored.version = $2 RETURNING version)"
+    };
+}
+
+/// Returns whether the state was stored, and if not, the one that is: it saves reading it again.
+macro_rules! result {
+    () => {
+        " SELECT swap.version IS NOT NULL, other.version, other.state FROM (VALUES (1)) AS one \
+         LEFT JOIN swap ON true LEFT JOIN sparekey.state AS other ON swap.version IS NULL AND other.user_name = $1"
+    };
+}
+
+const SWAP: &str = concat!(swap!(), result!());
+
+/// The same with rows: removes those of expired holds that were settled after all, adds new ones, makes one void, and books all
+/// of it in the sums of their days. One statement is one transaction.
+const SWAP_WITH_ROWS: &str = concat!(
+    swap!(),
+    ", removed AS (DELETE FROM sparekey.usage AS u USING swap WHERE u.ended = 'expired' AND u.id = ANY ($7::text[]::uuid[]) \
+     RETURNING u.*), added AS (INSERT INTO sparekey.usage (",
+    columns!(),
+    ") SELECT ",
+    columns!(),
+    " FROM swap, json_populate_recordset(NULL::sparekey.usage, $6::text::json) RETURNING *), \
+     voided AS (UPDATE sparekey.usage AS u SET voided = u.cost, cost = 0 FROM swap WHERE u.at = $8 AND u.seq = $9 \
+     RETURNING u.day, u.model, u.voided AS cost), \
+     parts AS (\
+     SELECT 1 AS sign, day, model, ended <> 'credit' AS request, estimated, input, cached, output, cost FROM added \
+     UNION ALL SELECT -1, day, model, ended <> 'credit', estimated, input, cached, output, cost FROM removed \
+     UNION ALL SELECT -1, day, model, false, false, 0, 0, 0, cost FROM voided), \
+     daily AS (INSERT INTO sparekey.usage_daily AS d \
+     (day, user_name, model, requests, estimated, input, cached, output, cost) \
+     SELECT day, $1, model, sum(sign * request::int), sum(sign * estimated::int), sum(sign * input), sum(sign * cached), \
+     sum(sign * output), sum(sign * cost) FROM parts GROUP BY day, model \
+     ON CONFLICT (day, user_name, model) DO UPDATE SET requests = d.requests + excluded.requests, \
+     estimated = d.estimated + excluded.estimated, input = d.input + excluded.input, \
+     cached = d.cached + excluded.cached, output = d.output + excluded.output, cost = d.cost + excluded.cost)",
+    result!()
+);
+
+/// By the end of the id, which has an index.
+const RESPONSE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", seq FROM sparekey.usage WHERE \"right\"(response_id, 12) = \"right\"($1, 12) AND response_id = $1 AND user_name = $2 \
+     ORDER BY at DESC, seq DESC LIMIT 1"
+);
+
+const ROW: &str = concat!("SELECT ", columns!(), ", seq FROM sparekey.usage WHERE at = $1 AND seq = $2");
+
+/// A connection that runs steps.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    load: Statement,
+    swap: Statement,
+    swap_with_rows: Statement,
+    response: Statement,
+    row: Statement,
+}
+
+/// A user's state as it was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stored {
+    /// 0 for a user without one.
+    pub(super) version: i64,
+    pub(super) state: Option<Result<State, StateError>>,
+}
+
+/// What one statement stores.
+pub(super) struct Swap<'a> {
+    pub(super) user: &'a str,
+    pub(super) expected: i64,
+    pub(super) version: i64,
+    pub(super) state: &'a State,
+    /// A JSON array, `removed` their ids as text.
+    pub(super) rows: &'a [serde_json::Value],
+    pub(super) removed: &'a [String],
+    pub(super) void: Option<(i64, i64)>,
+}
+
+impl Session {
+    pub(super) async fn open(target: &Target, deadline: Duration) -> Result<Self, Failure> {
+        let prepare = async {
+            let connection = target.connect(SETTINGS, deadline).await?;
+            // All are sent at once.
+            let (load, swap, swap_with_rows, response, row) = tokio::try_join!(
+                connection.prepare(LOAD),
+                connection.prepare(SWAP),
+                connection.prepare(SWAP_WITH_ROWS),
+                connection.prepare(RESPONSE),
+                connection.prepare(ROW)
+            )?;
+            Ok(Self { connection, load, swap, swap_with_rows, response, row })
+        };
+        tokio::time::timeout(deadline, prepare).await.unwrap_or(Err(Failure::Deadline))
+    }
+
+    pub(super) async fn load(&self, user: &str) -> Result<Stored, Failure> {
+        let row = self.connection.query_opt(&self.load, &[&user]).await?;
+        let Some(row) = row else { return Ok(Stored::default()) };
+        Ok(Stored { version: row.try_get(0)?, state: Some(State::decode(row.try_get(1)?)) })
+    }
+
+    /// Returns `None` if all is stored. Otherwise another process stored a state: the one returned, or one of while the
+    /// statement ran.
+    pub(super) async fn swap(&self, swap: &Swap<'_>) -> Result<Option<Stored>, Failure> {
+        let mut processes: Vec<i64> = swap.state.holds().iter().map(|hold| hold.process.0.cast_signed()).collect();
+        processes.sort_unstable();
+        processes.dedup();
+        let state = swap.state.encode();
+        let row = if swap.rows.is_empty() && swap.removed.is_empty() && swap.void.is_none() {
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                [&swap.user, &swap.expected, &swap.version, &state, &processes];
+            self.connection.query_one(&self.swap, &values).await?
+        } else {
+            let rows = serde_json::Value::Array(swap.rows.to_vec()).to_string();
+            let (at, seq) = swap.void.unzip();
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
+                [&swap.user, &swap.expected, &swap.version, &state, &processes, &rows, &swap.removed, &at, &seq];
+            self.connection.query_one(&self.swap_with_rows, &values).await?
+        };
+        if row.try_get(0)? {
+            return Ok(None);
+        }
+        let version: Option<i64> = row.try_get(1)?;
+        let state: Option<&[u8]> = row.try_get(2)?;
+        Ok(Some(Stored { version: version.unwrap_or_default(), state: state.map(State::decode) }))
+    }
+
+    pub(super) async fn response(&self, user: &str, response_id: &str) -> Result<Option<LedgerRow>, Failure> {
+        let id = columns::without_nul(response_id);
+        let row = self.connection.query_opt(&self.response, &[&id, &user]).await?;
+        row.map(|row| columns::read(&row).map(|(_, row)| row)).transpose()
+    }
+
+    pub(super) async fn row(&self, (at, seq): (i64, i64)) -> Result<Option<LedgerRow>, Failure> {
+        let row = self.connection.query_opt(&self.row, &[&at, &seq]).await?;
+        row.map(|row| columns::read(&row).map(|(_, row)| row)).transpose()
+    }
+}

@@ -1,0 +1,185 @@
+//! A PostgreSQL server of a test's own, in a folder that is removed with it.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{
+        fs::{MetadataExt as _, chown},
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{self, Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// PostgreSQL refuses to run as root, so root runs it as `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// Runs the server until its standard input ends, also if the test is killed, and removes the folder.
+const WATCH: &str = r#"
+"$1/postgres" -D "$2" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=500 -c shared_buffers=32MB \
+    -c max_wal_size=256MB >> "$2/log" 2>&1 & pid=$!
+echo $pid
+read -r end
+kill -CONT $pid; kill -QUIT $pid; wait $pid
+[ "$end" = keep ] || rm -rf "$2"
+"#;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A server. Its connections are by a Unix socket.
+pub struct Server {
+    programs: PathBuf,
+    folder: PathBuf,
+    watch: Child,
+    pid: u32,
+}
+
+impl Server {
+    /// Starts a server, if PostgreSQL is installed.
+    pub fn start() -> Option<Self> {
+        let programs = programs()?;
+        let name = format!("sparekey-postgres-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        if is_root(&folder) {
+            chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let mut initdb = unprivileged(&programs.join("initdb"), &folder);
+        initdb.arg("-D").arg(&folder).args(["-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        let output = initdb.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (watch, pid) = watch(&programs, &folder);
+        let this = Self { programs, folder, watch, pid };
+        this.wait();
+        Some(this)
+    }
+
+    /// The server that all tests of this process share.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    /// Creates a database, and returns its address.
+    pub fn create_database(&self) -> String {
+        let name = format!("ledger{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        // Copies of the template are serial.
+        self.sql("postgres", &format!("CREATE DATABASE {name} STRATEGY wal_log"));
+        self.address(&name)
+    }
+
+    pub fn address(&self, database: &str) -> String {
+        let folder = self.folder.to_str().unwrap().replace('/', "%2F");
+        format!("postgres://test@{folder}/{database}")
+    }
+
+    /// Runs statements, and returns the values of their rows.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let output = self.psql(database, sql);
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> process::Output {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.arg("-h").arg(&self.folder).args(["-U", "test", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database]);
+        psql.args(["-c", sql]).env("LC_ALL", "C").output().unwrap()
+    }
+
+    /// Kills the server and its sessions without a word, as a power cut of its machine does.
+    pub fn kill(&self) {
+        signal("-KILL", &self.processes());
+    }
+
+    /// Starts it again.
+    pub fn restart(&mut self) {
+        self.watch.stdin.take().unwrap().write_all(b"keep\n").unwrap();
+        self.watch.wait().unwrap();
+        // Of a server that was killed.
+        let _ = fs::remove_file(self.folder.join("postmaster.pid"));
+        (self.watch, self.pid) = watch(&self.programs, &self.folder);
+    }
+
+    /// The server and all its sessions stop, and do not respond.
+    pub fn stop(&self) {
+        signal("-STOP", &self.processes());
+    }
+
+    pub fn proceed(&self) {
+        signal("-CONT", &self.processes());
+    }
+
+    /// Waits until it takes connections.
+    pub fn wait(&self) {
+        for _ in 0..600 {
+            if self.psql("postgres", "SELECT 1").status.success() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        panic!("PostgreSQL does not start: {log}");
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        let stats =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+        let children = stats.filter_map(|stat| {
+            let pid = stat.split(' ').next()?.parse().ok()?;
+            let parent: u32 = stat.rsplit(')').next()?.split(' ').nth(2)?.parse().ok()?;
+            (parent == self.pid).then_some(pid)
+        });
+        [self.pid].into_iter().chain(children).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The end of its input is the end of the server.
+        drop(self.watch.stdin.take());
+        let _ = self.watch.wait();
+    }
+}
+
+fn watch(programs: &Path, folder: &Path) -> (Child, u32) {
+    let mut command = unprivileged(Path::new("/bin/sh"), folder);
+    command.args(["-c", WATCH, "sh"]).arg(programs).arg(folder);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim().parse().unwrap())
+}
+
+fn unprivileged(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).env("LC_ALL", "C");
+    if is_root(Path::new("/proc/self")) {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn is_root(path: &Path) -> bool {
+    fs::metadata(path).unwrap().uid() == 0
+}
+
+fn signal(signal: &str, processes: &[u32]) {
+    // One may have ended by itself.
+    let _ = Command::new("kill").arg(signal).args(processes.iter().map(u32::to_string)).stderr(Stdio::null()).status();
+}
+
+/// The folder of `postgres`: `PGBIN`, Debian's, or one of `PATH`.
+fn programs() -> Option<PathBuf> {
+    let debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::var_os("PGBIN").map(PathBuf::from).into_iter().chain(debian).chain(env::split_paths(&path));
+    let is_complete = |folder: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| folder.join(name).is_file());
+    folders.into_iter().find(is_complete)
+}
