@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     os::unix::{
         fs::{MetadataExt as _, chown},
         process::CommandExt as _,
@@ -24,7 +24,6 @@ const NOBODY: u32 = 65_534;
 const WATCH: &str = r#"
 "$1/postgres" -D "$2" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=500 -c shared_buffers=32MB \
     -c max_wal_size=256MB >> "$2/log" 2>&1 & pid=$!
-echo $pid
 read -r end
 kill -CONT $pid; kill -QUIT $pid; wait $pid
 [ "$end" = keep ] || rm -rf "$2"
@@ -37,7 +36,6 @@ pub struct Server {
     programs: PathBuf,
     folder: PathBuf,
     watch: Child,
-    pid: u32,
 }
 
 impl Server {
@@ -54,8 +52,8 @@ impl Server {
         initdb.arg("-D").arg(&folder).args(["-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
         let output = initdb.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let (watch, pid) = watch(&programs, &folder);
-        let this = Self { programs, folder, watch, pid };
+        let watch = watch(&programs, &folder);
+        let this = Self { programs, folder, watch };
         this.wait();
         Some(this)
     }
@@ -94,7 +92,16 @@ impl Server {
 
     /// Kills the server and its sessions without a word, as a power cut of its machine does.
     pub fn kill(&self) {
-        signal("-KILL", &self.processes());
+        // A session that is just started is found by the next look.
+        for _ in 0..100 {
+            let processes = self.processes();
+            if processes.is_empty() {
+                return;
+            }
+            signal("-KILL", &processes);
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("PostgreSQL cannot be killed");
     }
 
     /// Starts it again.
@@ -103,7 +110,7 @@ impl Server {
         self.watch.wait().unwrap();
         // Of a server that was killed.
         let _ = fs::remove_file(self.folder.join("postmaster.pid"));
-        (self.watch, self.pid) = watch(&self.programs, &self.folder);
+        self.watch = watch(&self.programs, &self.folder);
     }
 
     /// The server and all its sessions stop, and do not respond.
@@ -127,15 +134,14 @@ impl Server {
         panic!("PostgreSQL does not start: {log}");
     }
 
-    fn processes(&self) -> Vec<u32> {
-        let stats =
-            fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok());
-        let children = stats.filter_map(|stat| {
-            let pid = stat.split(' ').next()?.parse().ok()?;
-            let parent: u32 = stat.rsplit(')').next()?.split(' ').nth(2)?.parse().ok()?;
-            (parent == self.pid).then_some(pid)
-        });
-        [self.pid].into_iter().chain(children).collect()
+    /// The server's processes, also those that outlive it for a moment: all work in its folder.
+    fn processes(&self) -> Vec<String> {
+        let is_ours = |process: &PathBuf| {
+            fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "postgres")
+                && fs::read_link(process.join("cwd")).is_ok_and(|folder| folder == self.folder)
+        };
+        let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path())).filter(is_ours);
+        processes.filter_map(|process| Some(process.file_name()?.to_str()?.to_owned())).collect()
     }
 }
 
@@ -147,13 +153,10 @@ impl Drop for Server {
     }
 }
 
-fn watch(programs: &Path, folder: &Path) -> (Child, u32) {
+fn watch(programs: &Path, folder: &Path) -> Child {
     let mut command = unprivileged(Path::new("/bin/sh"), folder);
     command.args(["-c", WATCH, "sh"]).arg(programs).arg(folder);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (child, line.trim().parse().unwrap())
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap()
 }
 
 fn unprivileged(program: &Path, folder: &Path) -> Command {
@@ -169,9 +172,9 @@ fn is_root(path: &Path) -> bool {
     fs::metadata(path).unwrap().uid() == 0
 }
 
-fn signal(signal: &str, processes: &[u32]) {
+fn signal(signal: &str, processes: &[String]) {
     // One may have ended by itself.
-    let _ = Command::new("kill").arg(signal).args(processes.iter().map(u32::to_string)).stderr(Stdio::null()).status();
+    let _ = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status();
 }
 
 /// The folder of `postgres`: `PGBIN`, Debian's, or one of `PATH`.

@@ -1,0 +1,123 @@
+//! The engine on a PostgreSQL server of its own, which is killed, stopped and restarted under load, and processes that are.
+//!
+//! A test that finds no PostgreSQL is ignored: see `PGBIN` in `support/server.rs`.
+
+mod failures;
+mod kills;
+mod load;
+mod processes;
+mod schema;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use sparekey_ledger::{
+    Event, Events, Ledger, LedgerError,
+    postgres::{Options, Postgres},
+};
+use sparekey_policy::{Outcome, Period};
+use support::{Server, User, budget};
+
+/// The database of a test's own server.
+const DATABASE: &str = "postgres";
+
+/// A test, and its name.
+type Test = (&'static str, fn(Server));
+
+macro_rules! tests {
+    ($($module:ident: [$($test:ident),* $(,)?]),* $(,)?) => {
+        &[$($((concat!(stringify!($module), "::", stringify!($test)), $module::$test),)*)*]
+    };
+}
+
+const TESTS: &[Test] = tests! {
+    failures: [
+        stopped_server,
+        killed_server,
+        restarted_server,
+        read_only_server,
+        full_disk,
+        ended_sessions,
+        locked_row,
+        unknown_reserve_is_settled_at_zero,
+    ],
+    kills: [
+        kills_under_load,
+    ],
+    processes: [
+        dead_process_is_charged,
+        lost_lock_is_taken_again,
+        closed_process_leaves_nothing,
+    ],
+    schema: [
+        created_once,
+        newer_tables,
+        least_rights,
+        row_with_a_nul,
+        views,
+        old_rows,
+    ],
+};
+
+fn main() {
+    if load::run() {
+        return;
+    }
+    let trial = |(name, run): &Test| {
+        let run = *run;
+        Trial::ignorable_test(*name, move || {
+            let Some(server) = Server::start() else {
+                return Ok(Completion::ignored_with(
+                    "PostgreSQL is not installed, and PGBIN does not name its programs",
+                ));
+            };
+            run(server);
+            Ok(Completion::Completed)
+        })
+    };
+    // One server at a time: the tests measure how long calls take.
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    libtest_mimic::run(&arguments, TESTS.iter().map(trial).collect()).exit();
+}
+
+/// An engine, and its events.
+struct Opened {
+    ledger: Arc<dyn Ledger>,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+fn open(server: &Server) -> Opened {
+    let events: Arc<Mutex<Vec<Event>>> = Arc::default();
+    let sink = Arc::clone(&events);
+    let options = Options {
+        dead_after: Duration::from_secs(2),
+        events: Events::new(move |event| sink.lock().unwrap().push(event)),
+        ..Options::default()
+    };
+    Opened { ledger: Arc::new(Postgres::open(&server.address(DATABASE), options).unwrap().ledger), events }
+}
+
+fn tom(ledger: &Arc<dyn Ledger>) -> User {
+    User::new(ledger, "Tom", budget(Period::Total, 1_000_000))
+}
+
+fn reserve(user: &User, id: u128, cents: i64) -> Result<Outcome, LedgerError> {
+    let until = sparekey_ledger::Clock::default().now().plus(sparekey_policy::Timestamp::HOUR);
+    user.ledger.run(user.call(support::reserve(id, cents, until, user.ledger.process()))).wait()
+}
+
+/// Runs until it returns true, and returns the time that it took.
+fn eventually(limit: Duration, mut is_true: impl FnMut() -> bool) -> Duration {
+    let started = Instant::now();
+    while !is_true() {
+        assert!(started.elapsed() < limit, "not after {limit:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    started.elapsed()
+}

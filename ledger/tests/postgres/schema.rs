@@ -1,0 +1,110 @@
+//! The tables, and who may use them.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use sparekey_ledger::{
+    DayQuery, End, Ledger, LedgerError, Row, RowQuery,
+    postgres::{Options, Postgres, Reader},
+};
+use sparekey_policy::{Command, HoldId, Period};
+
+use crate::{
+    DATABASE, eventually, open, reserve,
+    support::{DAY, Server, row, usd},
+    tom,
+};
+
+pub(crate) fn created_once(server: Server) {
+    let address = server.address(DATABASE);
+    let open = || Postgres::open(&address, Options { connections: 2, ..Options::default() }).unwrap();
+    let opened = thread::scope(|scope| {
+        let threads: Vec<_> = (0..6).map(|_| scope.spawn(open)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(opened.iter().filter(|opened| opened.is_new).count(), 1);
+    assert_eq!(server.sql(DATABASE, "SELECT count(*) FROM sparekey.schema"), "1");
+}
+
+pub(crate) fn newer_tables(server: Server) {
+    assert_eq!(open(&server).ledger.close(), 0);
+    let address = server.address(DATABASE);
+    // A newer version that older ones can work with.
+    server.sql(DATABASE, "UPDATE sparekey.schema SET version = 2");
+    assert!(!Postgres::open(&address, Options::default()).unwrap().is_new);
+    assert!(Reader::open(&address).is_ok());
+    server.sql(DATABASE, "UPDATE sparekey.schema SET version = 3, oldest_reader = 3");
+    let expected = LedgerError::TooNew { needed: 3, supported: 1 };
+    assert_eq!(Postgres::open(&address, Options::default()).unwrap_err(), expected);
+    assert_eq!(Reader::open(&address).unwrap_err(), expected);
+}
+
+/// The rights of `docs/ledger-postgres.md`: for a server, and for a reader.
+pub(crate) fn least_rights(server: Server) {
+    assert_eq!(open(&server).ledger.close(), 0);
+    let document = include_str!("../../../docs/ledger-postgres.md");
+    let statements: Vec<_> = document.split("```sql\n").skip(1).filter_map(|text| text.split("```").next()).collect();
+    assert_eq!(statements.len(), 2);
+    for statements in statements {
+        server.sql(DATABASE, statements);
+    }
+    let of = |role: &str| server.address(DATABASE).replace("test@", &format!("{role}@"));
+    let ledger: Arc<dyn Ledger> = Arc::new(Postgres::open(&of("sparekey"), Options::default()).unwrap().ledger);
+    let user = tom(&ledger);
+    reserve(&user, 1, 30).unwrap();
+    user.settle(1, 20);
+    reserve(&user, 2, 30).unwrap();
+    assert_eq!(ledger.close(), 0);
+    let reader = Reader::open(&of("sparekey_reader")).unwrap();
+    assert_eq!(reader.rows(&RowQuery::default()).unwrap().len(), 2);
+    assert_eq!(reader.days(&DayQuery::default()).unwrap().len(), 2);
+    assert_eq!(&*reader.users().unwrap()[0], "Tom");
+    assert!(Postgres::open(&of("sparekey_reader"), Options::default()).is_err());
+}
+
+/// PostgreSQL's text cannot have one, and the upstream's ids could.
+pub(crate) fn row_with_a_nul(server: Server) {
+    let ledger = open(&server).ledger;
+    let user = tom(&ledger);
+    reserve(&user, 1, 30).unwrap();
+    let id = Some(Arc::from("resp_\0\"\u{1}é"));
+    let command = Command::Settle { id: HoldId(1), amount: usd(20), tokens: 0 };
+    ledger.run(user.call(command).with_row(Row { response_id: id.clone(), ..row(0) })).wait().unwrap();
+    let found = ledger.response(Arc::from("Tom"), id.unwrap()).wait().unwrap().unwrap();
+    assert_eq!(found.row.response_id.as_deref(), Some("resp_\u{fffd}\"\u{1}é"));
+}
+
+pub(crate) fn views(server: Server) {
+    let ledger = open(&server).ledger;
+    let user = tom(&ledger);
+    reserve(&user, 0xabc, 30).unwrap();
+    user.settle(0xabc, 25);
+    let requests = "SELECT started_utc, id, user_name, model, input, usd, ended FROM sparekey.requests";
+    assert_eq!(
+        server.sql(DATABASE, requests),
+        "2026-11-27 12:00:00.000|00000000000000000000000000000abc|Tom|gpt-5|1000|0.250000|complete"
+    );
+    assert_eq!(
+        server.sql(DATABASE, "SELECT user_name, model, requests, usd FROM sparekey.days"),
+        "Tom|gpt-5|1|0.250000"
+    );
+}
+
+pub(crate) fn old_rows(server: Server) {
+    let ledger = open(&server).ledger;
+    let user = tom(&ledger);
+    for id in 0..3 {
+        reserve(&user, id, 30).unwrap();
+        user.settle(id, 10);
+    }
+    let older = format!("UPDATE sparekey.usage SET at = at - {} WHERE id::text LIKE '%1'", 3 * DAY);
+    server.sql(DATABASE, &older);
+    assert_eq!(ledger.close(), 0);
+    let options = Options { retention: Some(Duration::from_secs(1)), ..Options::default() };
+    let ledger = Postgres::open(&server.address(DATABASE), options).unwrap().ledger;
+    let rows = || ledger.rows(RowQuery::default()).wait().unwrap();
+    eventually(Duration::from_secs(5), || rows().len() == 2);
+    assert!(rows().iter().all(|row| row.row.end == End::Complete && row.id != HoldId(1)));
+    let user = tom(&(Arc::new(ledger) as Arc<dyn Ledger>));
+    assert_eq!(user.spent(Period::Total), usd(30));
+    assert_eq!(user.days().iter().map(|day| day.sums.requests).sum::<i64>(), 3);
+}
