@@ -103,19 +103,19 @@ impl Truth {
     }
 }
 
-pub(crate) fn kills_under_load(mut server: Server) {
+pub(crate) fn kills_under_load(server: &mut Server) {
     let rounds = env::var("KILL_ROUNDS").map_or(8, |rounds| rounds.parse().unwrap());
     let truth: Arc<Mutex<Truth>> = Arc::default();
     let mut next = 0..;
     let mut start = |server: &Server| Process::start(server, next.next().unwrap(), &truth);
-    let mut processes: Vec<_> = (0..3).map(|_| start(&server)).collect();
+    let mut processes: Vec<_> = (0..3).map(|_| start(server)).collect();
     for round in 0..rounds {
         thread::sleep(Duration::from_millis(700));
         let before = truth.lock().unwrap().answered();
         match round % 4 {
             0 => {
                 processes.remove(0).kill();
-                processes.push(start(&server));
+                processes.push(start(server));
             }
             1 => {
                 server.kill();
@@ -134,14 +134,14 @@ pub(crate) fn kills_under_load(mut server: Server) {
         println!("round {round}: load again after {back:?}");
     }
     processes.into_iter().for_each(Process::end);
-    check(&server, &truth.lock().unwrap());
+    check(server, &truth.lock().unwrap());
 }
 
 fn check(server: &Server, truth: &Truth) {
     assert!(truth.closed.iter().all(|unsettled| *unsettled == 0), "{:?}", truth.closed);
     let slowest = truth.failed.iter().max().copied().unwrap_or(0);
-    let (sent, failed) = (truth.sent.len(), truth.failed.len());
-    println!("{sent} sent, {failed} failed, the slowest failure after {slowest} ms");
+    let (count, failed) = (truth.sent.len(), truth.failed.len());
+    println!("{count} sent, {failed} failed, the slowest failure after {slowest} ms");
     let ledger = open(server).ledger;
     let users = USERS.map(|name| User::new(&ledger, name, budget(Period::Total, BUDGET)));
     // Of the processes that were killed.

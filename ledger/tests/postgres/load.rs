@@ -18,7 +18,10 @@ use sparekey_ledger::{
 };
 use sparekey_policy::{Command, HoldId, Outcome, Period, Reserve, Timestamp, Usd};
 
-use crate::support::{User, budget, row, usd};
+use crate::{
+    DEAD_AFTER,
+    support::{User, budget, row, usd},
+};
 
 pub(crate) const ADDRESS: &str = "SPAREKEY_LOAD_ADDRESS";
 pub(crate) const NUMBER: &str = "SPAREKEY_LOAD_NUMBER";
@@ -32,7 +35,7 @@ const THREADS: u64 = 8;
 /// Runs until its standard input ends, if this process is a child. Returns whether it is.
 pub(crate) fn run() -> bool {
     let (Ok(address), Ok(number)) = (env::var(ADDRESS), env::var(NUMBER)) else { return false };
-    let options = Options { dead_after: Duration::from_secs(2), ..Options::default() };
+    let options = Options { dead_after: DEAD_AFTER, ..Options::default() };
     let ledger: Arc<dyn Ledger> = Arc::new(Postgres::open(&address, options).unwrap().ledger);
     let number: u64 = number.parse().unwrap();
     let is_ended = Arc::new(AtomicBool::new(false));

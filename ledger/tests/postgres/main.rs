@@ -27,8 +27,11 @@ use support::{Server, User, budget};
 /// The database of a test's own server.
 const DATABASE: &str = "postgres";
 
+/// A process is dead so long after its lock was seen free.
+const DEAD_AFTER: Duration = Duration::from_secs(2);
+
 /// A test, and its name.
-type Test = (&'static str, fn(Server));
+type Test = (&'static str, fn(&mut Server));
 
 macro_rules! tests {
     ($($module:ident: [$($test:ident),* $(,)?]),* $(,)?) => {
@@ -45,7 +48,7 @@ const TESTS: &[Test] = tests! {
         full_disk,
         ended_sessions,
         locked_row,
-        unknown_reserve_is_settled_at_zero,
+        late_reserve_is_not_stored,
     ],
     kills: [
         kills_under_load,
@@ -72,12 +75,12 @@ fn main() {
     let trial = |(name, run): &Test| {
         let run = *run;
         Trial::ignorable_test(*name, move || {
-            let Some(server) = Server::start() else {
+            let Some(mut server) = Server::start() else {
                 return Ok(Completion::ignored_with(
                     "PostgreSQL is not installed, and PGBIN does not name its programs",
                 ));
             };
-            run(server);
+            run(&mut server);
             Ok(Completion::Completed)
         })
     };
@@ -96,7 +99,7 @@ fn open(server: &Server) -> Opened {
     let events: Arc<Mutex<Vec<Event>>> = Arc::default();
     let sink = Arc::clone(&events);
     let options = Options {
-        dead_after: Duration::from_secs(2),
+        dead_after: DEAD_AFTER,
         events: Events::new(move |event| sink.lock().unwrap().push(event)),
         ..Options::default()
     };

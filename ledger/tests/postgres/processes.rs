@@ -2,48 +2,37 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use sparekey_ledger::{Event, Ledger};
-use sparekey_policy::{Period, Usd};
+use sparekey_ledger::{Clock, Event, Ledger};
+use sparekey_policy::{Period, ProcessId, Timestamp, Usd};
 
 use crate::{
-    DATABASE, eventually, open, reserve,
-    support::{Server, is_granted, usd},
+    DATABASE, DEAD_AFTER, eventually, open, reserve,
+    support::{self, Server, is_granted, usd},
     tom,
 };
 
-/// A process that ends without closing its engine: its session ends with its thread.
-pub(crate) fn dead_process_is_charged(server: Server) {
-    let first = open(&server);
-    let second = open(&server);
-    assert!(is_granted(&reserve(&tom(&first.ledger), 1, 30).unwrap()));
-    assert!(is_granted(&reserve(&tom(&second.ledger), 2, 5).unwrap()));
-    let dead = first.ledger.process();
-    // It lives on, but its locks are another one's now: as one that hangs.
-    let of_dead = dead.0.cast_signed();
-    let end = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND \
-         ((classid::bigint << 32) | objid::bigint) = {of_dead}"
-    );
-    let tom = tom(&second.ledger);
-    let is_charged = || tom.spent(Period::Total) == usd(30);
-    thread::scope(|scope| {
-        let sessions = scope.spawn(|| {
-            while server.sql(DATABASE, &format!("SELECT count(*) FROM sparekey.process WHERE id = {of_dead}")) == "1" {
-                server.sql(DATABASE, &end);
-            }
-        });
-        eventually(Duration::from_secs(10), is_charged);
-        sessions.join().unwrap();
-    });
+/// A process that is registered and has no lock.
+pub(crate) fn dead_process_is_charged(server: &mut Server) {
+    let opened = open(server);
+    let tom = tom(&opened.ledger);
+    let dead = ProcessId(u64::MAX - 5);
+    let hold = support::reserve(1, 30, Clock::default().now().plus(Timestamp::HOUR), dead);
+    assert!(is_granted(&tom.run(hold)));
+    assert!(is_granted(&reserve(&tom, 2, 5).unwrap()));
+    server.sql(DATABASE, &format!("INSERT INTO sparekey.process VALUES ({})", dead.0.cast_signed()));
+    let time = eventually(Duration::from_secs(10), || tom.spent(Period::Total) == usd(30));
+    assert!(time >= DEAD_AFTER, "{time:?}");
     assert_eq!(tom.held(Period::Total), usd(5));
-    assert_eq!(*second.events.lock().unwrap(), [Event::ProcessEnded { process: dead, count: 1 }]);
+    let is_removed = || server.sql(DATABASE, "SELECT count(*) FROM sparekey.process") == "1";
+    eventually(Duration::from_secs(2), is_removed);
+    assert_eq!(*opened.events.lock().unwrap(), [Event::ProcessEnded { process: dead, count: 1 }]);
     tom.check_sums();
 }
 
 /// A session that broke is no end of its process.
-pub(crate) fn lost_lock_is_taken_again(server: Server) {
-    let first = open(&server);
-    let second = open(&server);
+pub(crate) fn lost_lock_is_taken_again(server: &mut Server) {
+    let first = open(server);
+    let second = open(server);
     assert!(is_granted(&reserve(&tom(&first.ledger), 1, 30).unwrap()));
     let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
     assert_eq!(server.sql(DATABASE, locks), "2");
@@ -58,13 +47,13 @@ pub(crate) fn lost_lock_is_taken_again(server: Server) {
     assert_eq!(server.sql(DATABASE, "SELECT count(*) FROM sparekey.process"), "2");
 }
 
-pub(crate) fn closed_process_leaves_nothing(server: Server) {
-    let first = open(&server);
+pub(crate) fn closed_process_leaves_nothing(server: &mut Server) {
+    let first = open(server);
     assert!(is_granted(&reserve(&tom(&first.ledger), 1, 30).unwrap()));
     assert_eq!(first.ledger.close(), 0);
     assert!(reserve(&tom(&first.ledger), 2, 30).is_err());
     assert_eq!(server.sql(DATABASE, "SELECT count(*) FROM sparekey.process"), "0");
-    let second: Arc<dyn Ledger> = open(&server).ledger;
+    let second: Arc<dyn Ledger> = open(server).ledger;
     let tom = tom(&second);
     assert_eq!((tom.spent(Period::Total), tom.held(Period::Total)), (usd(30), Usd::ZERO));
     tom.check_sums();

@@ -14,7 +14,7 @@ use crate::{
     tom,
 };
 
-pub(crate) fn created_once(server: Server) {
+pub(crate) fn created_once(server: &mut Server) {
     let address = server.address(DATABASE);
     let open = || Postgres::open(&address, Options { connections: 2, ..Options::default() }).unwrap();
     let opened = thread::scope(|scope| {
@@ -25,8 +25,8 @@ pub(crate) fn created_once(server: Server) {
     assert_eq!(server.sql(DATABASE, "SELECT count(*) FROM sparekey.schema"), "1");
 }
 
-pub(crate) fn newer_tables(server: Server) {
-    assert_eq!(open(&server).ledger.close(), 0);
+pub(crate) fn newer_tables(server: &mut Server) {
+    assert_eq!(open(server).ledger.close(), 0);
     let address = server.address(DATABASE);
     // A newer version that older ones can work with.
     server.sql(DATABASE, "UPDATE sparekey.schema SET version = 2");
@@ -39,8 +39,8 @@ pub(crate) fn newer_tables(server: Server) {
 }
 
 /// The rights of `docs/ledger-postgres.md`: for a server, and for a reader.
-pub(crate) fn least_rights(server: Server) {
-    assert_eq!(open(&server).ledger.close(), 0);
+pub(crate) fn least_rights(server: &mut Server) {
+    assert_eq!(open(server).ledger.close(), 0);
     let document = include_str!("../../../docs/ledger-postgres.md");
     let statements: Vec<_> = document.split("```sql\n").skip(1).filter_map(|text| text.split("```").next()).collect();
     assert_eq!(statements.len(), 2);
@@ -62,19 +62,19 @@ pub(crate) fn least_rights(server: Server) {
 }
 
 /// PostgreSQL's text cannot have one, and the upstream's ids could.
-pub(crate) fn row_with_a_nul(server: Server) {
-    let ledger = open(&server).ledger;
+pub(crate) fn row_with_a_nul(server: &mut Server) {
+    let ledger = open(server).ledger;
     let user = tom(&ledger);
     reserve(&user, 1, 30).unwrap();
-    let id = Some(Arc::from("resp_\0\"\u{1}é"));
+    let id: Arc<str> = Arc::from("resp_\0\"\u{1}é");
     let command = Command::Settle { id: HoldId(1), amount: usd(20), tokens: 0 };
-    ledger.run(user.call(command).with_row(Row { response_id: id.clone(), ..row(0) })).wait().unwrap();
-    let found = ledger.response(Arc::from("Tom"), id.unwrap()).wait().unwrap().unwrap();
+    ledger.run(user.call(command).with_row(Row { response_id: Some(Arc::clone(&id)), ..row(0) })).wait().unwrap();
+    let found = ledger.response(Arc::from("Tom"), id).wait().unwrap().unwrap();
     assert_eq!(found.row.response_id.as_deref(), Some("resp_\u{fffd}\"\u{1}é"));
 }
 
-pub(crate) fn views(server: Server) {
-    let ledger = open(&server).ledger;
+pub(crate) fn views(server: &mut Server) {
+    let ledger = open(server).ledger;
     let user = tom(&ledger);
     reserve(&user, 0xabc, 30).unwrap();
     user.settle(0xabc, 25);
@@ -89,8 +89,8 @@ pub(crate) fn views(server: Server) {
     );
 }
 
-pub(crate) fn old_rows(server: Server) {
-    let ledger = open(&server).ledger;
+pub(crate) fn old_rows(server: &mut Server) {
+    let ledger = open(server).ledger;
     let user = tom(&ledger);
     for id in 0..3 {
         reserve(&user, id, 30).unwrap();

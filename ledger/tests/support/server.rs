@@ -98,7 +98,7 @@ impl Server {
             if processes.is_empty() {
                 return;
             }
-            signal("-KILL", &processes);
+            Self::signal("-KILL", &processes);
             thread::sleep(Duration::from_millis(10));
         }
         panic!("PostgreSQL cannot be killed");
@@ -115,11 +115,11 @@ impl Server {
 
     /// The server and all its sessions stop, and do not respond.
     pub fn stop(&self) {
-        signal("-STOP", &self.processes());
+        Self::signal("-STOP", &self.processes());
     }
 
     pub fn proceed(&self) {
-        signal("-CONT", &self.processes());
+        Self::signal("-CONT", &self.processes());
     }
 
     /// Waits until it takes connections.
@@ -132,6 +132,12 @@ impl Server {
         }
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         panic!("PostgreSQL does not start: {log}");
+    }
+
+    /// Sends a signal to processes by their ids.
+    pub fn signal(signal: &str, processes: &[String]) {
+        // One may have ended by itself.
+        let _ = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status();
     }
 
     /// The server's processes, also those that outlive it for a moment: all work in its folder.
@@ -170,11 +176,6 @@ fn unprivileged(program: &Path, folder: &Path) -> Command {
 
 fn is_root(path: &Path) -> bool {
     fs::metadata(path).unwrap().uid() == 0
-}
-
-fn signal(signal: &str, processes: &[String]) {
-    // One may have ended by itself.
-    let _ = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status();
 }
 
 /// The folder of `postgres`: `PGBIN`, Debian's, or one of `PATH`.
