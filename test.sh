@@ -2,9 +2,9 @@
 # All checks: formatting, lints, docs, the core and the policy for wasm, all tests, OpenAI's own clients. `./test.sh quick`
 # runs what finds most mistakes: formatting, lints, unit tests, and the core's and the server's suites without programs that
 # must be installed.
-# Needs Rust, Python 3 and Node 20. Installs other tools, pinned, in ~/.cache/sparekey. Caddy, Chromium, nginx and promtool
-# are those of PATH or of the Debian or Ubuntu release (Chromium: of Debian's); a test that finds none is ignored, and its
-# line says so.
+# Needs Rust, Python 3 and Node 20. Installs other tools, pinned, in ~/.cache/sparekey. Caddy, Chromium, nginx, PostgreSQL and
+# promtool are those of PATH or of the Debian or Ubuntu release (Chromium: of Debian's); a test that finds none is ignored,
+# and its line says so.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -54,4 +54,5 @@ cargo check --locked --package sparekey --manifest-path "$image/Cargo.toml" --ta
 
 step "Tests"
 cargo test --workspace --quiet
-cargo test --package sparekey-ledger --features postgres --quiet -- postgres
+eval "$(ledger/tests/postgresql.sh)"
+cargo test --package sparekey-ledger --features postgres --test engines --test postgres --quiet
