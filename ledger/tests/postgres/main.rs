@@ -9,6 +9,7 @@ mod processes;
 mod schema;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 use std::{
     sync::{Arc, Mutex},
@@ -65,6 +66,9 @@ const TESTS: &[Test] = tests! {
         row_with_a_nul,
         views,
         old_rows,
+    ],
+    tls: [
+        certificate_is_checked,
     ],
 };
 

@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::Write as _,
     os::unix::{
-        fs::{MetadataExt as _, chown},
+        fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::CommandExt as _,
     },
     path::{Path, PathBuf},
@@ -22,11 +22,12 @@ const NOBODY: u32 = 65_534;
 
 /// Runs the server until its standard input ends, also if the test is killed, and removes the folder.
 const WATCH: &str = r#"
-"$1/postgres" -D "$2" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=500 -c shared_buffers=32MB \
-    -c max_wal_size=256MB >> "$2/log" 2>&1 & pid=$!
+programs=$1 folder=$2; shift 2
+"$programs/postgres" -D "$folder" -k "$folder" -c listen_addresses= -c fsync=off -c max_connections=500 -c shared_buffers=32MB \
+    -c max_wal_size=256MB "$@" >> "$folder/log" 2>&1 & pid=$!
 read -r end
 kill -CONT $pid; kill -QUIT $pid; wait $pid
-[ "$end" = keep ] || rm -rf "$2"
+[ "$end" = keep ] || rm -rf "$folder"
 "#;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -36,11 +37,33 @@ pub struct Server {
     programs: PathBuf,
     folder: PathBuf,
     watch: Child,
+    arguments: Vec<String>,
+    port: String,
 }
 
 impl Server {
     /// Starts a server, if PostgreSQL is installed.
     pub fn start() -> Option<Self> {
+        Self::start_with(Vec::new(), |_| {})
+    }
+
+    /// Starts a server that has TLS on a port of the loopback interface too, with this certificate and its key.
+    pub fn start_with_tls(port: u16, certificate: &str, key: &str) -> Option<Self> {
+        let settings = ["listen_addresses=127.0.0.1".to_owned(), format!("port={port}"), "ssl=on".to_owned()];
+        let arguments = settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]);
+        Self::start_with(arguments.collect(), |folder| {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let file = folder.join(name);
+                fs::write(&file, text).unwrap();
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+                if is_root(Path::new("/proc/self")) {
+                    chown(&file, Some(NOBODY), Some(NOBODY)).unwrap();
+                }
+            }
+        })
+    }
+
+    fn start_with(arguments: Vec<String>, prepare: impl FnOnce(&Path)) -> Option<Self> {
         let programs = programs()?;
         let name = format!("sparekey-postgres-{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = env::temp_dir().join(name);
@@ -52,8 +75,10 @@ impl Server {
         initdb.arg("-D").arg(&folder).args(["-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
         let output = initdb.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let watch = watch(&programs, &folder);
-        let this = Self { programs, folder, watch };
+        prepare(&folder);
+        let watch = watch(&programs, &folder, &arguments);
+        let port = arguments.iter().find_map(|argument| argument.strip_prefix("port=")).unwrap_or("5432").to_owned();
+        let this = Self { programs, folder, watch, arguments, port };
         this.wait();
         Some(this)
     }
@@ -86,7 +111,17 @@ impl Server {
 
     fn psql(&self, database: &str, sql: &str) -> process::Output {
         let mut psql = Command::new(self.programs.join("psql"));
-        psql.arg("-h").arg(&self.folder).args(["-U", "test", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database]);
+        psql.arg("-h").arg(&self.folder).args([
+            "-p",
+            &self.port,
+            "-U",
+            "test",
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            database,
+        ]);
         psql.args(["-c", sql]).env("LC_ALL", "C").output().unwrap()
     }
 
@@ -110,7 +145,7 @@ impl Server {
         self.watch.wait().unwrap();
         // Of a server that was killed.
         let _ = fs::remove_file(self.folder.join("postmaster.pid"));
-        self.watch = watch(&self.programs, &self.folder);
+        self.watch = watch(&self.programs, &self.folder, &self.arguments);
     }
 
     /// The server and all its sessions stop, and do not respond.
@@ -159,9 +194,9 @@ impl Drop for Server {
     }
 }
 
-fn watch(programs: &Path, folder: &Path) -> Child {
+fn watch(programs: &Path, folder: &Path, arguments: &[String]) -> Child {
     let mut command = unprivileged(Path::new("/bin/sh"), folder);
-    command.args(["-c", WATCH, "sh"]).arg(programs).arg(folder);
+    command.args(["-c", WATCH, "sh"]).arg(programs).arg(folder).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap()
 }
 
