@@ -1,31 +1,49 @@
-//! The ledger of the server: a file, which is opened when a user is metered.
+//! The ledger of the server: a file or a database, which is opened when a user is metered.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::Duration};
 
-use sparekey_ledger::{Event, Events, Ledger, LedgerError, Opened, Options, Sqlite};
+use sparekey_ledger::{
+    Event, Events, Ledger, LedgerError, Opened, Options, Sqlite,
+    postgres::{self, Postgres},
+};
 use sparekey_proxy::LedgerHandle;
 
-use crate::config::{ledger::create_folder, settings::Settings};
+use crate::config::{
+    ledger::{Location, create_folder},
+    settings::Settings,
+};
 
 /// Creates the handle of the ledger.
 pub(crate) fn handle(settings: &Settings) -> LedgerHandle {
-    let (path, retention) = (settings.ledger.clone(), settings.usage_retention);
+    let (location, retention) = (settings.ledger.clone(), settings.usage_retention);
     LedgerHandle::new(move || {
-        create_folder(&path)
-            .map_err(|error| LedgerError::Io(format!("cannot create the folder of {}: {error}", path.display())))?;
-        let options = Options { retention: Some(retention), events: Events::new(log), ..Options::default() };
-        let Opened { ledger, is_new, expired } = Sqlite::open(&path, options)?;
-        let path = path.display();
+        let (ledger, is_new) = match &location {
+            Location::File(path) => open_file(path, retention)?,
+            Location::Postgres(address) => {
+                let events = Events::new(log);
+                let options = postgres::Options { retention: Some(retention), events, ..postgres::Options::default() };
+                let postgres::Opened { ledger, is_new } = Postgres::open(address.expose(), options)?;
+                (Arc::new(ledger) as Arc<dyn Ledger>, is_new)
+            }
+        };
         if is_new {
-            tracing::warn!("created the ledger {path}: all budgets start with nothing spent");
+            tracing::warn!("created the ledger {location}: all budgets start with nothing spent");
         } else {
-            tracing::info!("opened the ledger {path}");
+            tracing::info!("opened the ledger {location}");
         }
-        if expired > 0 {
-            tracing::warn!("{expired} requests of a process that has ended are charged in full");
-        }
-        Ok(Arc::new(ledger) as Arc<dyn Ledger>)
+        Ok(ledger)
     })
+}
+
+fn open_file(path: &Path, retention: Duration) -> Result<(Arc<dyn Ledger>, bool), LedgerError> {
+    create_folder(path)
+        .map_err(|error| LedgerError::Io(format!("cannot create the folder of {}: {error}", path.display())))?;
+    let options = Options { retention: Some(retention), events: Events::new(log), ..Options::default() };
+    let Opened { ledger, is_new, expired } = Sqlite::open(path, options)?;
+    if expired > 0 {
+        tracing::warn!("{expired} requests of a process that has ended are charged in full");
+    }
+    Ok((Arc::new(ledger), is_new))
 }
 
 /// Opens the ledger at the start. Without it, requests of metered users are refused, and others go on.

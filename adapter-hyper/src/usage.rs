@@ -10,7 +10,7 @@ mod void;
 
 pub(crate) use command_line::command;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::{ArgMatches, parser::ValueSource};
 use sparekey_policy::{Checks, UserField, Users, Zone};
@@ -25,7 +25,7 @@ use crate::{
 
 /// The settings of a command.
 struct Context {
-    ledger: PathBuf,
+    ledger: ledger::Location,
     values: Values,
     /// Of the files that cannot be read.
     problems: Vec<String>,
@@ -53,7 +53,7 @@ impl Context {
     fn read(flags: ArgMatches) -> Result<Self, Failure> {
         let mut problems = Vec::new();
         let values = Sources::new(Some(flags)).values(&mut problems);
-        let ledger = ledger::path(&values).map_err(Failure::Usage)?;
+        let ledger = ledger::location(&values).map_err(Failure::Usage)?;
         Ok(Self { ledger, values, problems })
     }
 

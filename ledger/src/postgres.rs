@@ -46,13 +46,13 @@ use tokio::{
     task::LocalSet,
 };
 
-pub use self::reader::Reader;
 use self::{
     process::Processes,
     reader_thread::ReaderThread,
     target::Target,
     worker::{Job, Worker},
 };
+pub use self::{reader::Reader, target::check_address};
 use crate::{
     call::Call,
     clock::Clock,

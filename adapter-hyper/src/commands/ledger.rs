@@ -7,30 +7,77 @@ use std::{
     path::Path,
 };
 
-use sparekey_ledger::{LedgerError, Options, Reader, Sqlite};
-use sparekey_policy::HoldId;
+use std::sync::Arc;
+
+use sparekey_ledger::{
+    Day, DayQuery, Ledger, LedgerError, LedgerRow, Options, RowQuery, Sqlite,
+    postgres::{self, Postgres},
+};
+use sparekey_policy::{HoldId, Limits, Report, Timestamp};
 
 use super::Failure;
-use crate::config::ledger::service_file;
+use crate::config::ledger::{Location, service_file};
+
+/// A ledger that is read.
+pub(crate) enum Reader {
+    File(sparekey_ledger::Reader),
+    Postgres(postgres::Reader),
+}
+
+/// Each engine's reader has the same queries.
+macro_rules! of_reader {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(pub(crate) fn $name(&self, $($argument: $type),*) -> Result<$result, LedgerError> {
+            match self {
+                Self::File(reader) => reader.$name($($argument),*),
+                Self::Postgres(reader) => reader.$name($($argument),*),
+            }
+        })*
+    };
+}
+
+impl Reader {
+    of_reader! {
+        days(query: &DayQuery) -> Vec<Day>;
+        rows(query: &RowQuery) -> Vec<LedgerRow>;
+        row(id: HoldId) -> Option<LedgerRow>;
+        report(user: &str, limits: &Limits, now: Timestamp) -> Option<Report>;
+    }
+}
 
 /// Opens the ledger read-only.
 ///
 /// # Errors
 /// [`Failure::Problem`].
-pub(crate) fn read(path: &Path) -> Result<Reader, Failure> {
-    check_readable(path)?;
-    Reader::open(path).map_err(|error| failure(path, &error))
+pub(crate) fn read(location: &Location) -> Result<Reader, Failure> {
+    let reader = match location {
+        Location::File(path) => {
+            check_readable(path)?;
+            sparekey_ledger::Reader::open(path).map(Reader::File)
+        }
+        Location::Postgres(address) => postgres::Reader::open(address.expose()).map(Reader::Postgres),
+    };
+    reader.map_err(|error| failure(location, &error))
 }
 
 /// Opens the ledger as a second process beside the server.
 ///
 /// # Errors
 /// [`Failure::Problem`].
-pub(crate) fn write(path: &Path) -> Result<Sqlite, Failure> {
-    // An empty file would become a ledger.
-    drop(read(path)?);
-    let options = Options { create: false, ..Options::default() };
-    Sqlite::open(path, options).map(|opened| opened.ledger).map_err(|error| failure(path, &error))
+pub(crate) fn write(location: &Location) -> Result<Arc<dyn Ledger>, Failure> {
+    // An empty file or database would become a ledger.
+    drop(read(location)?);
+    let ledger: Result<Arc<dyn Ledger>, _> = match location {
+        Location::File(path) => {
+            let options = Options { create: false, ..Options::default() };
+            Sqlite::open(path, options).map(|opened| Arc::new(opened.ledger) as _)
+        }
+        Location::Postgres(address) => {
+            let options = postgres::Options { connections: 1, ..postgres::Options::default() };
+            Postgres::open(address.expose(), options).map(|opened| Arc::new(opened.ledger) as _)
+        }
+    };
+    ledger.map_err(|error| failure(location, &error))
 }
 
 /// SQLite calls every file that it cannot open by one name.
@@ -38,14 +85,16 @@ fn check_readable(path: &Path) -> Result<(), Failure> {
     match File::open(path).and_then(|file| file.metadata()) {
         Ok(metadata) if metadata.is_file() => Ok(()),
         Ok(_) => Err(Failure::Problem(format!("the ledger {} is not a file", path.display()))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(failure(path, &LedgerError::Missing(path.to_owned()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let location = Location::File(path.to_owned());
+            Err(failure(&location, &LedgerError::Missing(path.to_owned())))
+        }
         Err(error) => Err(Failure::Problem(format!("cannot open the ledger {}: {error}", path.display()))),
     }
 }
 
 /// Returns the failure of a command.
-pub(crate) fn failure(path: &Path, error: &LedgerError) -> Failure {
-    let path = path.display();
+pub(crate) fn failure(location: &Location, error: &LedgerError) -> Failure {
     Failure::Problem(match error {
         LedgerError::Missing(missing) => {
             let service = service_file();
@@ -55,18 +104,22 @@ pub(crate) fn failure(path: &Path, error: &LedgerError) -> Failure {
                 String::new()
             };
             format!(
-                "there is no ledger {path}: the server creates it for users with budgets; set LEDGER or --ledger as for \
+                "there is no ledger {location}: the server creates it for users with budgets; set LEDGER or --ledger as for \
                  the server{other}"
             )
         }
         LedgerError::ReadOnly => {
             format!(
-                "cannot write the ledger {path} or its folder, which reading needs too while no server runs; run this as the \
+                "cannot write the ledger {location} or its folder, which reading needs too while no server runs; run this as the \
                  user of the server, or as root"
             )
         }
         LedgerError::NotALedger(_) => error.to_string(),
-        error => format!("{path}: {error}"),
+        error => match location {
+            Location::File(path) => format!("{}: {error}", path.display()),
+            // The error names the database.
+            Location::Postgres(_) => error.to_string(),
+        },
     })
 }
 

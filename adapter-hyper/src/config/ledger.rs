@@ -1,15 +1,21 @@
 //! Where the ledger is.
 
 use std::{
-    fs::DirBuilder,
+    fmt,
+    fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
+use sparekey_ledger::postgres;
+
 use super::sources::{Values, environment};
 
 const SETTING: &str = "LEDGER";
+
+/// For an address with a password, which process lists and units must not show.
+const SETTING_FILE: &str = "LEDGER_FILE";
 
 /// The name of the file in the folder of the state.
 const FILE: &str = "sparekey.db";
@@ -20,17 +26,61 @@ const FOLDER_MODE: u32 = 0o700;
 /// The folder of the systemd unit, and of the container. It is the default of a process without a home too.
 const SERVICE_FOLDER: &str = "/var/lib/sparekey";
 
+/// Where the ledger is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Location {
+    /// An SQLite file.
+    File(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Address),
+}
+
+/// The address of a database, which may contain a password.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct Address(String);
+
+impl Address {
+    /// Returns the address with its password.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address")
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Postgres(_) => f.write_str("in PostgreSQL"),
+        }
+    }
+}
+
 /// The file of the systemd unit, and of the container.
 pub(crate) fn service_file() -> PathBuf {
     Path::new(SERVICE_FOLDER).join(FILE)
 }
 
-/// Returns the file that `LEDGER` names, or the default.
+/// Returns what `LEDGER` or the file of `LEDGER_FILE` names, or the default.
 ///
 /// # Errors
 /// A sentence. It does not have the value: a database's address may contain a password.
-pub(crate) fn path(values: &Values) -> Result<PathBuf, String> {
-    values.get(SETTING).map_or_else(|| Ok(default_path(environment)), parse)
+pub(crate) fn location(values: &Values) -> Result<Location, String> {
+    let file = environment(SETTING_FILE).filter(|path| !path.trim().is_empty());
+    match (values.get(SETTING), file) {
+        (Some(_), Some(_)) => Err(format!("{SETTING} and {SETTING_FILE} are both set; keep one")),
+        (Some(text), None) => parse(text),
+        (None, Some(path)) => {
+            let text = fs::read_to_string(&path).map_err(|error| format!("{SETTING_FILE} names {path}: {error}"))?;
+            parse(text.trim())
+        }
+        (None, None) => Ok(Location::File(default_path(environment))),
+    }
 }
 
 /// Creates the folder of the default path. Another one must exist: with a wrong path, all counters would start at zero.
@@ -50,16 +100,21 @@ fn create_default_folder(path: &Path, environment: impl Fn(&str) -> Option<Strin
     }
 }
 
-fn parse(text: &str) -> Result<PathBuf, String> {
-    let is_postgres = ["postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme));
-    if is_postgres {
-        return Err(format!("{SETTING} must be the path of an SQLite file: this release does not support PostgreSQL"));
+fn parse(text: &str) -> Result<Location, String> {
+    if ["postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme)) {
+        // An error names a parameter, and never a value.
+        postgres::check_address(text)
+            .map_err(|error| format!("{SETTING} is not the address of a database: {error}"))?;
+        return Ok(Location::Postgres(Address(text.to_owned())));
     }
     // SQLite's names of databases in memory begin with a colon.
     if text.contains("://") || text.starts_with(':') {
-        return Err(format!("{SETTING} must be the path of an SQLite file, such as {SERVICE_FOLDER}/{FILE}"));
+        return Err(format!(
+            "{SETTING} must be the path of an SQLite file, such as {SERVICE_FOLDER}/{FILE}, or the address of a PostgreSQL \
+             database, such as postgres://sparekey@db.internal/sparekey"
+        ));
     }
-    Ok(PathBuf::from(text))
+    Ok(Location::File(PathBuf::from(text)))
 }
 
 /// The folder of systemd's `StateDirectory=`, or that of the
@@ -104,18 +159,22 @@ mod tests {
     }
 
     #[test]
-    fn only_paths_are_accepted() {
+    fn paths_and_addresses() {
         for text in ["ledger.db", "/a b/c.db", "./postgres.db"] {
-            assert_eq!(parse(text), Ok(PathBuf::from(text)));
+            assert_eq!(parse(text), Ok(Location::File(PathBuf::from(text))));
         }
+        let address = parse("postgres://me:secret@host/db?sslmode=require").unwrap();
+        assert!(!format!("{address} {address:?}").contains("secret"), "{address:?}");
+        assert!(matches!(address, Location::Postgres(address) if address.expose().contains("secret")));
         for (text, expected) in [
-            ("postgres://me:secret@host/db", "does not support PostgreSQL"),
-            ("postgresql:///db", "does not support PostgreSQL"),
+            ("postgres://me:secret@host/db?sslmode=secret", "is not the address of a database"),
+            ("postgres://me:secret@host:secret/db", "is not the address of a database"),
+            ("postgresql:///db", "it has no host"),
             ("sqlite:///ledger.db", "must be the path of an SQLite file"),
             (":memory:", "must be the path of an SQLite file"),
         ] {
             let problem = parse(text).unwrap_err();
-            assert!(problem.starts_with("LEDGER must") && problem.contains(expected), "{problem}");
+            assert!(problem.starts_with("LEDGER ") && problem.contains(expected), "{problem}");
             assert!(!problem.contains("secret"), "{problem}");
         }
     }

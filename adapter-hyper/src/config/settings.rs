@@ -32,8 +32,8 @@ pub(crate) struct Settings {
     /// `None` if it follows from the number of connections.
     pub(crate) max_requests_per_user: Option<usize>,
     pub(crate) bodies: BodySizes,
-    /// The file of the ledger, which is opened only if a user is metered.
-    pub(crate) ledger: PathBuf,
+    /// The ledger, which is opened only if a user is metered.
+    pub(crate) ledger: ledger::Location,
     /// How long rows of the ledger are kept.
     pub(crate) usage_retention: Duration,
     pub(crate) trusted_proxies: TrustedProxies,
@@ -79,9 +79,9 @@ impl Settings {
             at_least(body),
             &format!("a number of bytes, {body} or more: MAX_METERED_BODY"),
         );
-        let ledger = ledger::path(values).unwrap_or_else(|problem| {
+        let ledger = ledger::location(values).unwrap_or_else(|problem| {
             reader.problem::<()>(&problem);
-            PathBuf::new()
+            ledger::Location::File(PathBuf::new())
         });
         let days = |text: &str| at_least(1)(text).filter(|days| *days <= RETENTION_DAYS_MAX);
         let days = reader.read("USAGE_RETENTION", days, &format!("a number of days, 1 to {RETENTION_DAYS_MAX}"));
@@ -232,11 +232,8 @@ mod tests {
             "USAGE_RETENTION",
             "LOG_FORMAT",
         ];
-        let given: Vec<_> = wrong
-            .iter()
-            .map(|name| (*name, "-1"))
-            .chain([("LEDGER", "postgres://host/db"), ("TLS_KEY", "x")])
-            .collect();
+        let given: Vec<_> =
+            wrong.iter().map(|name| (*name, "-1")).chain([("LEDGER", "mysql://host/db"), ("TLS_KEY", "x")]).collect();
         let (_, problems) = read(&given);
         assert_eq!(problems.len(), wrong.len() + 2, "{problems:?}");
         assert_eq!(problems[0], "LISTEN must be an address and a port, such as 127.0.0.1:8080, or a port");

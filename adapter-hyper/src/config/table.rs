@@ -143,8 +143,9 @@ pub(crate) const SERVER_SETTINGS: [ServerSetting; 25] = [
         "LEDGER",
         "PATH",
         "",
-        "SQLite file with what users with budgets spent, and a row per request [default: sparekey.db in \
-         $STATE_DIRECTORY, else in $XDG_STATE_HOME/sparekey or ~/.local/state/sparekey]",
+        "SQLite file with what users with budgets spent, and a row per request, or the address of a PostgreSQL database \
+         (with a password: in the file of LEDGER_FILE) [default: sparekey.db in $STATE_DIRECTORY, else in \
+         $XDG_STATE_HOME/sparekey or ~/.local/state/sparekey]",
     ),
     setting(Heading::Users, "USAGE_RETENTION", "DAYS", "400", "Days to keep rows of requests; sums per day stay"),
     setting(Heading::Users, "PRICES_FILE", "PATH", "", "File in TOML with prices in place of the built-in ones"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::ArgMatches;
-use sparekey_ledger::{Ledger as _, LedgerRow};
+use sparekey_ledger::LedgerRow;
 use sparekey_policy::{HoldId, Limits, Outcome};
 
 use super::Context;

@@ -1,9 +1,6 @@
 //! What the users file is checked against: the same as when the server reads it.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::ArgMatches;
 use sparekey_core::{AccessKey, Config, Keyring, Problem, list_items};
@@ -30,8 +27,8 @@ pub(super) struct Context {
     pub(super) access_keys: BTreeMap<String, usize>,
     /// Whether `ACCESS_KEYS` is set.
     pub(super) has_access_keys: bool,
-    /// The path of the ledger, or the problem of `LEDGER`: most commands do not need it.
-    ledger: Result<PathBuf, String>,
+    /// The ledger, or the problem of `LEDGER`: most commands do not need it.
+    ledger: Result<ledger::Location, String>,
     values: Values,
 }
 
@@ -61,16 +58,16 @@ impl Context {
         for user in list_items(list).filter_map(|(_, item)| user_of(item)) {
             *access_keys.entry(user.to_owned()).or_default() += 1;
         }
-        let ledger = ledger::path(&values);
+        let ledger = ledger::location(&values);
         Ok(Self { path: path.into(), access_keys, has_access_keys: !list.is_empty(), ledger, values })
     }
 
-    /// Returns the path of the ledger.
+    /// Returns where the ledger is.
     ///
     /// # Errors
     /// [`Failure::Usage`].
-    pub(super) fn ledger(&self) -> Result<&Path, Failure> {
-        self.ledger.as_deref().map_err(|problem| Failure::Usage(problem.clone()))
+    pub(super) fn ledger(&self) -> Result<&ledger::Location, Failure> {
+        self.ledger.as_ref().map_err(|problem| Failure::Usage(problem.clone()))
     }
 
     /// Reads a users file as the server does.

@@ -1,13 +1,16 @@
 //! `sparekey users credit`: lowers what a user spent.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use clap::ArgMatches;
-use sparekey_ledger::{Call, End, Ledger as _, LedgerError, Row, Sqlite};
+use sparekey_ledger::{Call, End, Ledger, LedgerError, Row};
 use sparekey_policy::{Command, Limits, Outcome, Usd};
 
 use super::{check::Context, edit, file, show, spending::BEHIND};
-use crate::commands::{Failure, ledger, money, note};
+use crate::{
+    commands::{Failure, ledger, money, note},
+    config::ledger::Location,
+};
 
 pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(), Failure> {
     let amount = flags.get_one::<String>("usd").and_then(|text| Usd::parse(text)).filter(|usd| *usd > Usd::ZERO);
@@ -21,18 +24,24 @@ pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(
         let message = format!("{name} has no budget and is not metered, so nothing is counted");
         return Err(Failure::Problem(message));
     }
-    let path = context.ledger()?;
-    let ledger = ledger::write(path)?;
-    let done = credit(&ledger, path, name, &Arc::new(user.limits.clone()), amount);
+    let location = context.ledger()?;
+    let ledger = ledger::write(location)?;
+    let done = credit(&*ledger, location, name, &Arc::new(user.limits.clone()), amount);
     // All calls have their outcome.
     _ = ledger.close();
     done
 }
 
-fn credit(ledger: &Sqlite, path: &Path, name: &str, limits: &Arc<Limits>, amount: Usd) -> Result<(), Failure> {
+fn credit(
+    ledger: &dyn Ledger,
+    location: &Location,
+    name: &str,
+    limits: &Arc<Limits>,
+    amount: Usd,
+) -> Result<(), Failure> {
     let now = sparekey_proxy::now();
     let call = |command| Call::new(Arc::from(name), Arc::clone(limits), command);
-    let run = |call: Call| ledger.run(call).wait().map_err(|error: LedgerError| ledger::failure(path, &error));
+    let run = |call: Call| ledger.run(call).wait().map_err(|error: LedgerError| ledger::failure(location, &error));
     let adjust = Command::Adjust { id: ledger::new_id(), at: now, amount: Usd::ZERO.minus(amount) };
     match run(call(adjust).with_row(Row::bare(now, End::Credit)))? {
         Outcome::Adjusted => {}

@@ -1,12 +1,15 @@
 //! What metered users spent, as the ledger has it. Without a ledger, the rest of a user is shown all the same.
 
-use std::path::PathBuf;
-
-use sparekey_ledger::Reader;
 use sparekey_policy::{Report, Timestamp, Users};
 
 use super::{check::Context, overview::Overview};
-use crate::commands::{Failure, ledger};
+use crate::{
+    commands::{
+        Failure,
+        ledger::{self, Reader},
+    },
+    config::ledger::Location,
+};
 
 /// The ledger of some users.
 pub(super) struct Spending<'a> {
@@ -20,7 +23,7 @@ enum Ledger {
     /// It does not exist yet, or is on another machine.
     Missing(String),
     Unreadable(String),
-    Open(PathBuf, Reader),
+    Open(Location, Box<Reader>),
 }
 
 impl<'a> Spending<'a> {
@@ -37,13 +40,13 @@ impl<'a> Spending<'a> {
     /// Why it is unknown.
     pub(super) fn of(&self, name: &str, now: Timestamp) -> Result<Option<Box<Report>>, String> {
         let Some(user) = self.users.get(name).filter(|user| user.limits.is_metered()) else { return Ok(None) };
-        let (path, reader) = match &self.ledger {
+        let (location, reader) = match &self.ledger {
             Ledger::NotNeeded => return Ok(None),
             Ledger::Missing(reason) | Ledger::Unreadable(reason) => return Err(reason.clone()),
-            Ledger::Open(path, reader) => (path, reader),
+            Ledger::Open(location, reader) => (location, reader),
         };
         let report = reader.report(name, &user.limits, now);
-        let report = report.map_err(|error| message(ledger::failure(path, &error)))?;
+        let report = report.map_err(|error| message(ledger::failure(location, &error)))?;
         report.map(|report| Some(Box::new(report))).ok_or_else(|| BEHIND.to_owned())
     }
 
@@ -58,13 +61,14 @@ pub(super) const BEHIND: &str = "the clock of this machine is far behind that of
 
 impl Ledger {
     fn open(context: &Context) -> Self {
-        let path = match context.ledger() {
-            Ok(path) => path,
+        let location = match context.ledger() {
+            Ok(location) => location,
             Err(failure) => return Self::Unreadable(message(failure)),
         };
-        match ledger::read(path) {
-            Ok(reader) => Self::Open(path.to_owned(), reader),
-            Err(failure) if path.exists() => Self::Unreadable(message(failure)),
+        let is_missing = matches!(location, Location::File(path) if !path.exists());
+        match ledger::read(location) {
+            Ok(reader) => Self::Open(location.clone(), Box::new(reader)),
+            Err(failure) if !is_missing => Self::Unreadable(message(failure)),
             Err(failure) => Self::Missing(message(failure)),
         }
     }

@@ -82,6 +82,14 @@ impl Connection {
     }
 }
 
+/// Checks the address of a database, without connecting.
+///
+/// # Errors
+/// [`LedgerError`]. It has no part of the address.
+pub fn check_address(url: &str) -> Result<(), LedgerError> {
+    Target::parse(url).map(drop)
+}
+
 async fn start<T>(config: &Config, tls: T) -> Result<Connection, Failure>
 where
     T: MakeTlsConnect<Socket>,
