@@ -18,6 +18,9 @@ use crate::error::LedgerError;
 /// A server that is gone is noticed in this time while a statement waits for it.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// An idle connection is kept open through firewalls, and one that is dead is noticed before a call needs it.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// Where the database is.
 #[derive(Clone)]
 pub(super) struct Target {
@@ -60,7 +63,7 @@ impl Target {
     /// Connects, and runs the settings of the session.
     pub(super) async fn connect(&self, settings: &str, deadline: Duration) -> Result<Connection, Failure> {
         let mut config = self.config.clone();
-        config.tcp_user_timeout(TCP_USER_TIMEOUT);
+        config.tcp_user_timeout(TCP_USER_TIMEOUT).keepalives_idle(KEEPALIVE);
         if config.get_application_name().is_none() {
             config.application_name("sparekey");
         }
