@@ -17,8 +17,8 @@ use std::{
     time::Duration,
 };
 
-/// PostgreSQL refuses to run as root, so root runs it as `nobody`.
-const NOBODY: u32 = 65_534;
+/// PostgreSQL refuses to run as root, so root runs it as the account without rights.
+const UNPRIVILEGED: u32 = 65_534;
 
 /// Runs the server until its standard input ends, also if the test is killed, and removes the folder.
 const WATCH: &str = r#"
@@ -57,7 +57,7 @@ impl Server {
                 fs::write(&file, text).unwrap();
                 fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
                 if is_root(Path::new("/proc/self")) {
-                    chown(&file, Some(NOBODY), Some(NOBODY)).unwrap();
+                    chown(&file, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
                 }
             }
         })
@@ -69,7 +69,7 @@ impl Server {
         let folder = env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
         if is_root(&folder) {
-            chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+            chown(&folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).unwrap();
         }
         let mut initdb = unprivileged(&programs.join("initdb"), &folder);
         initdb.arg("-D").arg(&folder).args(["-U", "test", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
@@ -204,7 +204,7 @@ fn unprivileged(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).env("LC_ALL", "C");
     if is_root(Path::new("/proc/self")) {
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     command
 }
