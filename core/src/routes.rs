@@ -87,12 +87,18 @@ const fn literal_prefix(pattern: &str) -> &str {
     pattern.split_at(end).0
 }
 
-/// The table, sorted by the first segment of the pattern. The first matching row counts.
-static ROUTES: [Route; 104] = [
+/// The table, sorted by the first segment of the pattern. The first matching row counts. A family's routes that are free are
+/// listed with their methods, so that a new route of the API that changes something is not free.
+static ROUTES: [Route; 131] = [
     row("*", "/agents", Administration, Unbounded, Hidden),
     row("*", "/agents/*", Administration, Unbounded, Hidden),
-    row("*", "/assistants", Data, Free, Hidden),
-    row("*", "/assistants/*", Data, Free, Hidden),
+    row("GET", "/assistants", Data, Free, Hidden),
+    row("POST", "/assistants", Data, Free, Hidden),
+    row("*", "/assistants", Data, Unbounded, Hidden),
+    row("GET", "/assistants/*", Data, Free, Hidden),
+    row("DELETE", "/assistants/*", Data, Free, Hidden),
+    row("POST", "/assistants/{}", Data, Free, Hidden),
+    row("*", "/assistants/*", Data, Unbounded, Hidden),
     row("POST", "/audio/speech", Inference, Bounded(Speech), Body),
     row("POST", "/audio/transcriptions", Inference, Bounded(Transcriptions), Multipart),
     row("POST", "/audio/translations", Inference, Bounded(Translations), Multipart),
@@ -100,19 +106,32 @@ static ROUTES: [Route; 104] = [
     row("*", "/batches", Data, Unbounded, Hidden),
     row("*", "/batches/*", Data, Unbounded, Hidden),
     row("POST", "/chat/completions", Inference, Bounded(ChatCompletions), Body),
-    row("*", "/chat/completions", Data, Free, NoneNeeded),
-    row("*", "/chat/completions/*", Data, Free, NoneNeeded),
+    row("GET", "/chat/completions", Data, Free, NoneNeeded),
+    row("*", "/chat/completions", Data, Unbounded, Hidden),
+    row("GET", "/chat/completions/*", Data, Free, NoneNeeded),
+    row("DELETE", "/chat/completions/*", Data, Free, NoneNeeded),
+    row("POST", "/chat/completions/{}", Data, Free, NoneNeeded),
+    row("*", "/chat/completions/*", Data, Unbounded, Hidden),
     row("POST", "/chatkit/sessions", Ephemeral, Unbounded, Hidden),
     row("POST", "/chatkit/sessions/*", Ephemeral, Unbounded, Hidden),
-    row("*", "/chatkit/threads", Data, Free, NoneNeeded),
-    row("*", "/chatkit/threads/*", Data, Free, NoneNeeded),
+    row("GET", "/chatkit/threads", Data, Free, NoneNeeded),
+    row("*", "/chatkit/threads", Data, Unbounded, Hidden),
+    row("GET", "/chatkit/threads/*", Data, Free, NoneNeeded),
+    row("DELETE", "/chatkit/threads/*", Data, Free, NoneNeeded),
+    row("*", "/chatkit/threads/*", Data, Unbounded, Hidden),
     row("POST", "/classify", Compatible, Unbounded, Body),
     row("POST", "/completions", Inference, Bounded(Completions), Body),
     row("*", "/containers", Data, Unbounded, NoneNeeded),
     row("*", "/containers/*", Data, Unbounded, NoneNeeded),
     row("POST", "/content_provenance_checks", Inference, Unbounded, Hidden),
-    row("*", "/conversations", Data, Free, NoneNeeded),
-    row("*", "/conversations/*", Data, Free, NoneNeeded),
+    row("GET", "/conversations", Data, Free, NoneNeeded),
+    row("POST", "/conversations", Data, Free, NoneNeeded),
+    row("*", "/conversations", Data, Unbounded, Hidden),
+    row("GET", "/conversations/*", Data, Free, NoneNeeded),
+    row("DELETE", "/conversations/*", Data, Free, NoneNeeded),
+    row("POST", "/conversations/{}", Data, Free, NoneNeeded),
+    row("POST", "/conversations/{}/items", Data, Free, NoneNeeded),
+    row("*", "/conversations/*", Data, Unbounded, Hidden),
     row("*", "/dashboard", Administration, Unbounded, Hidden),
     row("*", "/dashboard/*", Administration, Unbounded, Hidden),
     row("POST", "/decisions", Inference, Unbounded, Body),
@@ -172,12 +191,21 @@ static ROUTES: [Route; 104] = [
     row("POST", "/responses", Inference, Bounded(Responses), Body),
     row("POST", "/responses/compact", Inference, Unbounded, Body),
     row("POST", "/responses/input_tokens", Inference, Free, Body),
-    row("*", "/responses/*", Data, Free, NoneNeeded),
+    row("GET", "/responses/*", Data, Free, NoneNeeded),
+    row("DELETE", "/responses/*", Data, Free, NoneNeeded),
+    row("POST", "/responses/{}/cancel", Data, Free, NoneNeeded),
+    row("*", "/responses/*", Data, Unbounded, Hidden),
     row("*", "/safety", Administration, Unbounded, Hidden),
     row("*", "/safety/*", Administration, Unbounded, Hidden),
     row("POST", "/score", Compatible, Unbounded, Body),
-    row("*", "/skills", Data, Free, NoneNeeded),
-    row("*", "/skills/*", Data, Free, NoneNeeded),
+    row("GET", "/skills", Data, Free, NoneNeeded),
+    row("POST", "/skills", Data, Free, NoneNeeded),
+    row("*", "/skills", Data, Unbounded, Hidden),
+    row("GET", "/skills/*", Data, Free, NoneNeeded),
+    row("DELETE", "/skills/*", Data, Free, NoneNeeded),
+    row("POST", "/skills/{}", Data, Free, NoneNeeded),
+    row("POST", "/skills/{}/versions", Data, Free, NoneNeeded),
+    row("*", "/skills/*", Data, Unbounded, Hidden),
     row("*", "/threads", Data, Unbounded, Hidden),
     row("*", "/threads/*", Data, Unbounded, Hidden),
     row("POST", "/tokenize", Compatible, Free, Body),
@@ -381,6 +409,37 @@ mod tests {
         ] {
             assert_eq!(family(route), expected, "{route}");
         }
+    }
+
+    #[test]
+    fn free_routes_are_listed() {
+        let find = |route: &str| {
+            let (method, path) = route.split_once(' ').unwrap();
+            find(&method.parse().unwrap(), &path.replace("{}", "x")).unwrap()
+        };
+        let objects =
+            ["/assistants", "/chat/completions", "/chatkit/threads", "/conversations", "/responses", "/skills"];
+        let is_object = |route: &&str| {
+            let path = route.split_once(' ').map_or("", |(_, path)| path);
+            objects
+                .iter()
+                .any(|object| path.strip_prefix(object).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        };
+        let paid = ["POST /chat/completions", "GET /responses", "POST /responses", "POST /responses/compact"];
+        let known: Vec<_> = CLIENT_ROUTES.lines().filter(is_object).collect();
+        assert!(known.len() > 30, "{known:#?}");
+        for route in known {
+            assert_eq!(find(route).cost == Free, !paid.contains(&route), "{route}");
+        }
+        for path in objects {
+            for route in ["POST {}/x/new", "POST {}/x/items/y", "PUT {}/x", "PATCH {}/x"] {
+                let found = find(&route.replace("{}", path));
+                assert_eq!((found.cost, found.family, found.model), (Unbounded, Data, Hidden), "{route} {path}");
+            }
+        }
+        assert_eq!(find("POST /responses/resp_1").cost, Unbounded);
+        assert_eq!(find("DELETE /conversations").cost, Unbounded);
+        assert_eq!(find("OPTIONS /responses/resp_1").cost, Free);
     }
 
     #[test]
