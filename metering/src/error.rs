@@ -61,6 +61,9 @@ pub enum BodyError {
     /// Arrays and objects in each other, too many levels.
     #[error("The body of this request is nested too deeply. Use at most 127 levels.")]
     TooDeep,
+    /// More members of an object than any client sends.
+    #[error("An object of this request has too many members. Send at most 100,000.")]
+    TooManyMembers,
     /// A body that is not an object.
     #[error("The body of this request is not a JSON object. Send an object.")]
     NotAnObject,
@@ -178,6 +181,7 @@ impl BodyError {
             | Self::Utf8 { .. }
             | Self::Json { .. }
             | Self::TooDeep
+            | Self::TooManyMembers
             | Self::NotAnObject
             | Self::TooManyModels
             | Self::TooManyTools

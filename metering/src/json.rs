@@ -3,12 +3,14 @@
 //! [`Reader`] validates the whole text in one pass. Its caller visits the objects and arrays that it has to read
 //! (`visit.rs`); everything else is only validated (`skip.rs`), without recursion.
 
+mod names;
 mod number;
 mod scalar;
 mod skip;
 mod string;
 mod visit;
 
+pub(crate) use names::Names;
 pub(crate) use string::plain_prefix;
 
 use crate::error::BodyError;

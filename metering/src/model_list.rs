@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    json::{Reader, Result},
+    json::{Names, Reader, Result},
     name,
 };
 
@@ -48,7 +48,7 @@ pub fn filter_models(body: &[u8], is_allowed: impl Fn(&str) -> bool) -> Option<V
 fn read(body: &[u8], is_allowed: &dyn Fn(&str) -> bool) -> Result<Vec<List>> {
     let mut reader = Reader::new(body)?;
     let mut lists = Vec::new();
-    reader.object(crate::param::Param::Root, &LISTS, &mut |reader, param, field| {
+    reader.object(crate::param::Param::Root, const { &Names::new(&LISTS) }, &mut |reader, param, field| {
         if field.is_none() {
             return Ok(());
         }
@@ -57,7 +57,7 @@ fn read(body: &[u8], is_allowed: &dyn Fn(&str) -> bool) -> Result<Vec<List>> {
         reader.array(param, &mut |reader, param, _| {
             let start = reader.position();
             let mut names: [Option<Box<str>>; NAMES.len()] = [const { None }; NAMES.len()];
-            reader.object(param, &NAMES, &mut |reader, _, field| {
+            reader.object(param, const { &Names::new(&NAMES) }, &mut |reader, _, field| {
                 let place = NAMES.iter().position(|name| field == Some(*name)).and_then(|index| names.get_mut(index));
                 if let Some(place) = place.filter(|_| reader.peek().is_ok_and(|byte| byte == b'"')) {
                     *place = name::parse_json(reader.string()?);

@@ -4,7 +4,7 @@ use sparekey_policy::{Facts, NamedModel};
 
 use crate::{
     error::BodyError,
-    json::{Reader, Result},
+    json::{Names, Reader, Result},
     name,
     param::Param,
 };
@@ -37,6 +37,8 @@ pub(crate) const FIELDS: [&str; 14] = [
     "data_sources",
 ];
 
+static NAMES: Names = Names::new(&FIELDS);
+
 /// Reads a whole body.
 ///
 /// # Errors
@@ -45,7 +47,7 @@ pub(crate) const FIELDS: [&str; 14] = [
 pub(crate) fn read(body: &[u8]) -> Result<Facts> {
     let mut reader = Reader::new(body)?;
     let mut facts = Facts::default();
-    reader.object(Param::Root, &FIELDS, &mut |reader, param, field| match field {
+    reader.object(Param::Root, &NAMES, &mut |reader, param, field| match field {
         Some(field) => read_field(&mut facts, reader, param, field),
         None => Ok(()),
     })?;
@@ -70,7 +72,7 @@ pub(crate) fn read_field(facts: &mut Facts, reader: &mut Reader<'_>, param: Para
             if reader.peek()? != b'{' {
                 return Ok(());
             }
-            reader.object(param, &["tools"], &mut |reader, param, field| match field {
+            reader.object(param, const { &Names::new(&["tools"]) }, &mut |reader, param, field| match field {
                 Some(_) => read_tools(facts, reader, param),
                 None => Ok(()),
             })
@@ -103,7 +105,7 @@ pub(crate) fn read_name(facts: &mut Facts, reader: &mut Reader<'_>, param: Param
 
 /// Reads an object with `model`.
 fn read_model_of(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
-    reader.object(param, &["model"], &mut |reader, param, field| match field {
+    reader.object(param, const { &Names::new(&["model"]) }, &mut |reader, param, field| match field {
         Some(_) => read_name(facts, reader, param),
         None => Ok(()),
     })
@@ -112,10 +114,12 @@ fn read_model_of(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -
 /// Reads plugins.
 fn read_plugins(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
     reader.array(param, &mut |reader, param, _| {
-        reader.object(param, &["model", "analysis_models"], &mut |reader, param, field| match field {
-            Some("model") => read_name(facts, reader, param),
-            Some(_) => reader.array(param, &mut |reader, param, _| read_name(facts, reader, param)),
-            None => Ok(()),
+        reader.object(param, const { &Names::new(&["model", "analysis_models"]) }, &mut |reader, param, field| {
+            match field {
+                Some("model") => read_name(facts, reader, param),
+                Some(_) => reader.array(param, &mut |reader, param, _| read_name(facts, reader, param)),
+                None => Ok(()),
+            }
         })
     })
 }
@@ -124,12 +128,16 @@ fn read_plugins(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) ->
 /// `openrouter:fusion`, can name models.
 fn read_tools(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
     reader.array(param, &mut |reader, param, _| {
-        reader.object(param, &["type", "model", "tools"], &mut |reader, param, field| match field {
-            Some("type") if reader.peek()? == b'"' => tool_type(reader, param).map(|_| ()),
-            Some("model") => read_name(facts, reader, param),
-            Some("tools") => reader.array(param, &mut |reader, param, _| read_model_of(facts, reader, param)),
-            _ => Ok(()),
-        })
+        reader.object(
+            param,
+            const { &Names::new(&["type", "model", "tools"]) },
+            &mut |reader, param, field| match field {
+                Some("type") if reader.peek()? == b'"' => tool_type(reader, param).map(|_| ()),
+                Some("model") => read_name(facts, reader, param),
+                Some("tools") => reader.array(param, &mut |reader, param, _| read_model_of(facts, reader, param)),
+                _ => Ok(()),
+            },
+        )
     })
 }
 
@@ -147,7 +155,7 @@ fn read_fallback(facts: &mut Facts, reader: &mut Reader<'_>, param: Param<'_>) -
         return read_name(facts, reader, param);
     }
     let before = facts.other_models.len();
-    reader.object(param, &["model"], &mut |reader, param, field| match field {
+    reader.object(param, const { &Names::new(&["model"]) }, &mut |reader, param, field| match field {
         Some(_) => read_name(facts, reader, param),
         None if reader.peek()? == b'[' => reader.array(param, &mut |reader, param, _| match reader.peek()? {
             b'"' => read_name(facts, reader, param),

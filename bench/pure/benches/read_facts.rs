@@ -1,9 +1,12 @@
 //! The time to read bodies of the usual shapes: `cargo bench --package bench-pure --bench read_facts`.
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "the bodies are valid")]
 
-use divan::{Bencher, counter::BytesCount};
-use sparekey_metering::{BodyForm, Target, read_facts};
-use sparekey_policy::ModelSource;
+use divan::{
+    Bencher,
+    counter::{BytesCount, ItemsCount},
+};
+use sparekey_metering::{BodyForm, Target, read_facts, read_metered};
+use sparekey_policy::{Endpoint, ModelSource};
 
 fn main() {
     divan::main();
@@ -68,6 +71,19 @@ fn token_ids_in_json(bencher: Bencher) {
 fn brackets_in_json(bencher: Bencher) {
     let brackets = "[{}],".repeat(1 << 21);
     bench(bencher, "application/json", &format!(r#"{{"model":"gpt-5","x":[{brackets}0]}}"#));
+}
+
+/// Small members of a metered body, as many as it may have. Their keys have the length of several fields.
+#[divan::bench(args = ["a", "stored", "frequency_penalty"])]
+fn members_in_metered_json(bencher: Bencher, key: &str) {
+    const MEMBERS: usize = 99_000;
+    let members = format!("\"{key}\":1,").repeat(MEMBERS);
+    let body = format!("{{{members}\"model\":\"gpt-5\"}}");
+    let target = Target { source: ModelSource::Body, path: "/x", query: None };
+    bencher.counter(ItemsCount::new(MEMBERS)).bench(|| {
+        let body = divan::black_box(body.as_bytes());
+        read_metered(Endpoint::Responses, target, [&b"application/json"[..]], [], body).unwrap()
+    });
 }
 
 /// A file in which each byte may begin a delimiter.

@@ -2,8 +2,10 @@
 
 use sparekey_policy::Endpoint;
 
-/// The fields of a body that are read. Those that name models are in [`models::FIELDS`] too.
-pub(super) const FIELDS: [&str; 52] = [
+use crate::{json::Names, models};
+
+/// The fields of a body that are read.
+pub(super) const FIELDS: Names = Names::new(&[
     // Models.
     "model",
     "models",
@@ -60,7 +62,10 @@ pub(super) const FIELDS: [&str; 52] = [
     "url",
     "file",
     "response_format",
-];
+]);
+
+// Each that can name a model is read.
+const _: () = assert!(FIELDS.contain(&models::FIELDS));
 
 /// Options that are refused whatever their value.
 const REFUSED: [(&str, Scope, &str); 12] = [

@@ -2,7 +2,7 @@
 
 use super::{draft::Draft, picture, tools};
 use crate::{
-    json::{Reader, Result},
+    json::{Names, Reader, Result},
     param::Param,
 };
 
@@ -47,8 +47,20 @@ const PARTS: [&[u8]; 12] = [
 ];
 
 /// Fields of a part that refer to content, or have content with more tokens than bytes: a PDF is compressed.
-const PART_FIELDS: [&str; 9] =
-    ["type", "image_url", "input_audio", "file", "file_id", "file_url", "file_data", "audio_url", "video_url"];
+static PART_FIELDS: Names = Names::new(&[
+    "type",
+    "image_url",
+    "input_audio",
+    "file",
+    "file_id",
+    "file_url",
+    "file_data",
+    "audio_url",
+    "video_url",
+]);
+
+static ITEM_FIELDS: Names =
+    Names::new(&["type", "role", "id", "content", "output", "audio", "encrypted_content", "tools"]);
 
 /// Reads `messages` or `input`.
 pub(super) fn read(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
@@ -65,8 +77,7 @@ pub(super) fn read(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>)
 
 fn read_item(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
     let (mut kind, mut has_role, mut has_id, mut is_encrypted) = (None, false, false, false);
-    let fields = ["type", "role", "id", "content", "output", "audio", "encrypted_content", "tools"];
-    reader.object(param, &fields, &mut |reader, param, field| {
+    reader.object(param, &ITEM_FIELDS, &mut |reader, param, field| {
         match field {
             Some("type") => kind = Some(reader.text(param)?),
             Some("role") => has_role = reader.text(param).map(|_| true)?,
@@ -110,7 +121,7 @@ fn read_part(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Re
         match field {
             Some("type") if PARTS.contains(&reader.text(param)?) => {}
             Some("image_url") if reader.peek()? == b'{' => {
-                reader.object(param, &["url"], &mut |reader, param, field| match field {
+                reader.object(param, const { &Names::new(&["url"]) }, &mut |reader, param, field| match field {
                     Some(_) => read_picture(draft, reader, param),
                     None => Ok(()),
                 })?;

@@ -107,6 +107,16 @@ fn ambiguous_keys_at_each_depth() {
 }
 
 #[test]
+fn number_of_members() {
+    let body = |count: usize| format!("{{{}\"n\":1}}", "\"a\":{},".repeat(count - 1));
+    assert!(read(Endpoint::Responses, body(100_000).as_bytes()).is_ok());
+    let refused = |body: &str| read(Endpoint::Responses, body.as_bytes()).err();
+    assert_eq!(refused(&body(100_001)), Some(BodyError::TooManyMembers));
+    assert_eq!(refused(&format!("{{\"tools\":[{}]}}", body(100_001))), Some(BodyError::TooManyMembers));
+    assert_eq!(refused(&format!("{{\"metadata\":{}}}", body(100_001))), None, "it is not read");
+}
+
+#[test]
 fn streams() {
     for (body, expected) in [
         ("{}", Stream::No),

@@ -11,7 +11,7 @@ use super::{
     values::{count, prompts, service_tier},
 };
 use crate::{
-    json::{Reader, Result},
+    json::{Names, Reader, Result},
     name,
     param::Param,
 };
@@ -60,7 +60,7 @@ impl Draft {
             "prompt_cache_retention" if reader.text(param)? != b"in_memory" => {
                 self.demand.extras_mut().cache_time = CacheTime::Longer;
             }
-            "reasoning" => reader.object(param, &["mode"], &mut |reader, param, field| {
+            "reasoning" => reader.object(param, const { &Names::new(&["mode"]) }, &mut |reader, param, field| {
                 let is_other = field.is_some() && reader.text(param)? != b"standard";
                 self.refuse_if(param, Some(LEAVE_OUT).filter(|_| is_other));
                 Ok(())
@@ -84,7 +84,7 @@ impl Draft {
     fn read_stream_options(&mut self, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
         let start = reader.position().saturating_add(1);
         let mut is_empty = true;
-        reader.object_with_null(param, &["include_usage"], &mut |reader, param, field| {
+        reader.object_with_null(param, const { &Names::new(&["include_usage"]) }, &mut |reader, param, field| {
             is_empty = false;
             if field.is_none() {
                 return Ok(());
@@ -103,7 +103,7 @@ impl Draft {
     }
 
     fn read_cache_options(&mut self, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
-        reader.object(param, &["ttl", "prewarm"], &mut |reader, _, field| {
+        reader.object(param, const { &Names::new(&["ttl", "prewarm"]) }, &mut |reader, _, field| {
             match field {
                 Some("ttl") if reader.peek()? != b'"' || reader.string()? != b"30m" => {
                     self.demand.extras_mut().cache_time = CacheTime::Longer;

@@ -5,7 +5,7 @@ use sparekey_policy::{Endpoint, HostedKind, HostedTool, ToolChoice};
 use super::{draft::Draft, fields::LEAVE_OUT};
 use crate::{
     error::BodyError,
-    json::{Reader, Result},
+    json::{Names, Reader, Result},
     models,
     param::Param,
 };
@@ -69,15 +69,15 @@ pub(super) fn read_found(draft: &mut Draft, reader: &mut Reader<'_>, param: Para
 
 fn read_tool<'a>(draft: &mut Draft, reader: &mut Reader<'a>, param: Param<'_>) -> Result<Tool<'a>> {
     let mut tool = Tool::default();
-    let fields = ["type", "model", "tools", "environment", "execution"];
-    reader.object(param, &fields, &mut |reader, param, field| match field {
+    let fields = const { &Names::new(&["type", "model", "tools", "environment", "execution"]) };
+    reader.object(param, fields, &mut |reader, param, field| match field {
         Some("type") => {
             tool.type_name = Some(models::tool_type(reader, param)?);
             Ok(())
         }
         Some("model") => models::read_name(&mut draft.facts, reader, param),
         Some("tools") => reader.array(param, &mut |reader, param, _| {
-            reader.object(param, &["type", "model"], &mut |reader, param, field| match field {
+            reader.object(param, const { &Names::new(&["type", "model"]) }, &mut |reader, param, field| match field {
                 Some("type") => {
                     let is_of_client = ["function", "custom"].contains(&models::tool_type(reader, param)?);
                     tool.has_hosted |= !is_of_client;
@@ -88,7 +88,7 @@ fn read_tool<'a>(draft: &mut Draft, reader: &mut Reader<'a>, param: Param<'_>) -
             })
         }),
         Some("environment") if reader.peek()? == b'{' => {
-            reader.object(param, &["type"], &mut |reader, param, field| {
+            reader.object(param, const { &Names::new(&["type"]) }, &mut |reader, param, field| {
                 tool.is_local |= field.is_some() && reader.text(param)? == b"local";
                 Ok(())
             })
@@ -129,18 +129,24 @@ fn add(draft: &mut Draft, param: Param<'_>, index: u32, tool: &Tool<'_>) {
 pub(super) fn read_choice(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
     let choice = if reader.peek()? == b'{' {
         let mut types = Vec::new();
-        reader.object(param, &["type", "tools", "allowed_tools"], &mut |reader, param, field| match field {
-            Some("type") => {
-                types.push(models::tool_type(reader, param)?.into());
-                Ok(())
-            }
-            Some("tools") => read_types(&mut types, reader, param),
-            Some(_) => reader.object(param, &["tools"], &mut |reader, param, field| match field {
-                Some(_) => read_types(&mut types, reader, param),
+        reader.object(
+            param,
+            const { &Names::new(&["type", "tools", "allowed_tools"]) },
+            &mut |reader, param, field| match field {
+                Some("type") => {
+                    types.push(models::tool_type(reader, param)?.into());
+                    Ok(())
+                }
+                Some("tools") => read_types(&mut types, reader, param),
+                Some(_) => {
+                    reader.object(param, const { &Names::new(&["tools"]) }, &mut |reader, param, field| match field {
+                        Some(_) => read_types(&mut types, reader, param),
+                        None => Ok(()),
+                    })
+                }
                 None => Ok(()),
-            }),
-            None => Ok(()),
-        })?;
+            },
+        )?;
         ToolChoice::Types(types)
     } else {
         match reader.text(param)? {
@@ -154,7 +160,7 @@ pub(super) fn read_choice(draft: &mut Draft, reader: &mut Reader<'_>, param: Par
 
 fn read_types(types: &mut Vec<Box<str>>, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
     reader.array(param, &mut |reader, param, _| {
-        reader.object(param, &["type"], &mut |reader, param, field| {
+        reader.object(param, const { &Names::new(&["type"]) }, &mut |reader, param, field| {
             if field.is_some() {
                 types.push(models::tool_type(reader, param)?.into());
             }

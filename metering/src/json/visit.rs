@@ -1,7 +1,10 @@
 //! Visits the objects and arrays whose contents are read.
 
-use super::{MAX_DEPTH, Reader, Result};
+use super::{MAX_DEPTH, Names, Reader, Result, names::Key};
 use crate::{error::BodyError, param::Param};
+
+/// Members of an object that is read. No client comes near it; an object that is only validated may have more.
+const MAX_MEMBERS: u32 = 100_000;
 
 /// Reads the value of a field, or of an item. `None` is a key that is not in the caller's list. The position may stay before
 /// the value, which is then skipped.
@@ -13,27 +16,26 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// A key that another reader could take for one of `fields`: one that stands twice, has an escape or a character that is
-    /// not ASCII, or differs in case only.
-    pub(crate) fn object(&mut self, param: Param<'_>, fields: &[&'static str], visit: Visit<'_, 'a>) -> Result<()> {
+    /// not ASCII, or differs in case only. More than [`MAX_MEMBERS`] members.
+    pub(crate) fn object(&mut self, param: Param<'_>, fields: &Names, visit: Visit<'_, 'a>) -> Result<()> {
         self.object_with_null(param, fields, &mut |reader, param, field| {
             if field.is_some() && reader.peek()? == b'n' { Ok(()) } else { visit(reader, param, field) }
         })
     }
 
     /// The same, but visits each `null` too.
-    pub(crate) fn object_with_null(
-        &mut self,
-        param: Param<'_>,
-        fields: &[&'static str],
-        visit: Visit<'_, 'a>,
-    ) -> Result<()> {
+    pub(crate) fn object_with_null(&mut self, param: Param<'_>, fields: &Names, visit: Visit<'_, 'a>) -> Result<()> {
         self.enter(b'{', param, "an object")?;
-        let mut seen = 0_u64;
+        let (mut seen, mut members) = (0_u64, 0_u32);
         let mut is_end = self.take(b'}');
         while !is_end {
-            let field = match find(fields, self.key()?) {
-                Key::Field(index, name) => {
-                    let bit = 1_u64.checked_shl(index).unwrap_or_default();
+            members = members.saturating_add(1);
+            if members > MAX_MEMBERS {
+                return Err(BodyError::TooManyMembers);
+            }
+            let field = match fields.find(self.key()?) {
+                Key::Name(at, name) => {
+                    let bit = 1_u64.wrapping_shl(at);
                     if seen & bit != 0 {
                         return Err(BodyError::DuplicateField { param: Param::Field(&param, name).to_text() });
                     }
@@ -102,28 +104,4 @@ impl<'a> Reader<'a> {
         }
         self.expect(bracket).map(|()| true)
     }
-}
-
-enum Key {
-    /// With its position in the list.
-    Field(u32, &'static str),
-    OtherCase(&'static str),
-    Ambiguous,
-    Other,
-}
-
-fn find(fields: &[&'static str], key: &[u8]) -> Key {
-    // Some readers compare names in Unicode's simple case folding: `toolſ` is `tools` for Go's encoding/json.
-    if key.iter().any(|byte| *byte == b'\\' || !byte.is_ascii()) {
-        return Key::Ambiguous;
-    }
-    for (index, name) in (0..).zip(fields).filter(|(_, name)| name.len() == key.len()) {
-        if key == name.as_bytes() {
-            return Key::Field(index, name);
-        }
-        if key.eq_ignore_ascii_case(name.as_bytes()) {
-            return Key::OtherCase(name);
-        }
-    }
-    Key::Other
 }
