@@ -104,7 +104,7 @@ impl Draft {
     fn read_field(&mut self, reader: &mut Reader<'_>, param: Param<'_>, field: &'static str) -> Result<Option<u64>> {
         let endpoint = self.demand.endpoint;
         self.refuse_if(param, advice(endpoint, field));
-        let is_text = endpoint.has_output_cap() || endpoint == Endpoint::InputTokens;
+        let is_text = endpoint.has_output_cap();
         match field {
             "stream" => {
                 self.demand.stream = if reader.boolean(param)? { Stream::Yes } else { Stream::No };

@@ -69,7 +69,7 @@ pub struct Bound {
 
 #[derive(Clone, Debug)]
 enum Cost {
-    /// Of a request that is free, or of a user without a budget.
+    /// Of a request of a user without a budget.
     Nothing,
     /// Of a request without a cap.
     Fixed(Usd),
@@ -100,7 +100,7 @@ impl Bound {
             cost: Cost::Nothing,
         };
         let mut cap = demand.output_cap;
-        if limits.is_restricted() && !demand.endpoint.is_free() {
+        if limits.is_restricted() {
             options::check(&request)?;
             bound.edits.sets_default_tier =
                 request.is_openai && demand.endpoint.has_tiers() && demand.service_tier == ServiceTier::Auto;
@@ -195,9 +195,6 @@ impl Bound {
 }
 
 fn known_usage(demand: &Demand, model: Option<&ModelPrices>) -> Option<Usage> {
-    if demand.endpoint.is_free() {
-        return Some(Usage::default());
-    }
     let is_by_character =
         demand.endpoint == Endpoint::Speech && model.is_some_and(|model| model.per_character.is_some());
     is_by_character.then(|| Usage { characters: demand.extras().characters, ..Usage::default() })

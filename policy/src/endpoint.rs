@@ -10,12 +10,8 @@ pub enum Endpoint {
     Completions,
     /// `POST /responses`.
     Responses,
-    /// `POST /responses/input_tokens`, which is free.
-    InputTokens,
     /// `POST /embeddings`.
     Embeddings,
-    /// `POST /moderations`, which is free.
-    Moderations,
     /// `POST /images/generations`.
     ImageGenerations,
     /// `POST /images/edits`.
@@ -36,9 +32,7 @@ impl Endpoint {
             Self::ChatCompletions => "/chat/completions",
             Self::Completions => "/completions",
             Self::Responses => "/responses",
-            Self::InputTokens => "/responses/input_tokens",
             Self::Embeddings => "/embeddings",
-            Self::Moderations => "/moderations",
             Self::ImageGenerations => "/images/generations",
             Self::ImageEdits => "/images/edits",
             Self::Speech => "/audio/speech",
@@ -51,12 +45,6 @@ impl Endpoint {
     #[must_use]
     pub const fn has_output_cap(self) -> bool {
         matches!(self, Self::ChatCompletions | Self::Completions | Self::Responses)
-    }
-
-    /// Whether its requests cost nothing.
-    #[must_use]
-    pub const fn is_free(self) -> bool {
-        matches!(self, Self::InputTokens | Self::Moderations)
     }
 
     /// Whether a stream reports its usage only if the request asks for it: `stream_options.include_usage`.

@@ -43,9 +43,7 @@ pub(crate) fn cap_fields(endpoint: Endpoint) -> &'static [&'static str] {
         Endpoint::ChatCompletions => &["max_completion_tokens", "max_tokens"],
         Endpoint::Completions => &["max_tokens"],
         Endpoint::Responses => &["max_output_tokens"],
-        Endpoint::InputTokens
-        | Endpoint::Embeddings
-        | Endpoint::Moderations
+        Endpoint::Embeddings
         | Endpoint::ImageGenerations
         | Endpoint::ImageEdits
         | Endpoint::Speech

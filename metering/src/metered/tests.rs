@@ -404,7 +404,7 @@ proptest! {
     fn models_are_those_of_other_users(body in any_body()) {
         let target = Target { source: ModelSource::Body, path: "/x", query: None };
         let facts = crate::read_request(target, [JSON], [], body.as_bytes());
-        for endpoint in [Endpoint::ChatCompletions, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Moderations] {
+        for endpoint in [Endpoint::ChatCompletions, Endpoint::Responses, Endpoint::Embeddings] {
             if let Ok(read) = read_metered(endpoint, target, [JSON], [], body.as_bytes()) {
                 prop_assert_eq!(Ok(read.facts), facts.clone());
             }

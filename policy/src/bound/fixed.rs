@@ -42,7 +42,6 @@ pub(super) fn cost(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Us
         Endpoint::ImageGenerations | Endpoint::ImageEdits => pictures(request, model),
         Endpoint::Speech => speech(request, model),
         Endpoint::Transcriptions | Endpoint::Translations => audio(request, model),
-        Endpoint::InputTokens | Endpoint::Moderations => Ok(Usd::ZERO),
         Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses => Err(Unbounded::Route),
     }
 }
