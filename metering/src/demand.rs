@@ -16,7 +16,7 @@
 //!
 //! # The options that are refused
 //!
-//! For a user whose limits need a bound: `REFUSED` in `demand/fields.rs`, and
+//! For a user whose limits need a bound: `REFUSED_FIELDS` in `demand/fields.rs`, and
 //!
 //! | option | where |
 //! |---|---|

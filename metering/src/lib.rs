@@ -76,6 +76,7 @@
 mod body_memory;
 mod content_type;
 mod demand;
+mod digits;
 mod error;
 mod json;
 mod metered;

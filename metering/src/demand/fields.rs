@@ -68,7 +68,7 @@ pub(super) const FIELDS: Names = Names::new(&[
 const _: () = assert!(FIELDS.contain(&models::FIELDS));
 
 /// Options that are refused whatever their value.
-const REFUSED: [(&str, Scope, &str); 12] = [
+const REFUSED_FIELDS: [(&str, Scope, &str); 12] = [
     ("prompt", Scope::Responses, "Send its text in 'instructions' and 'input'."),
     ("web_search_options", Scope::Text, LEAVE_OUT),
     ("search_parameters", Scope::Text, LEAVE_OUT),
@@ -114,7 +114,7 @@ impl Scope {
 /// Returns the advice for a field that is refused whatever its value.
 pub(crate) fn advice(endpoint: Endpoint, field: &str) -> Option<&'static str> {
     let is_it = |(name, scope, _): &&(&str, Scope, &str)| *name == field && scope.includes(endpoint);
-    REFUSED.iter().find(is_it).map(|(_, _, advice)| *advice)
+    REFUSED_FIELDS.iter().find(is_it).map(|(_, _, advice)| *advice)
 }
 
 /// Returns the advice for a format of pictures.

@@ -17,7 +17,7 @@ const OF_CLIENT: [&str; 3] = ["function", "custom", "namespace"];
 const DESCRIBED: [&str; 4] = ["computer", "computer_use_preview", "local_shell", "apply_patch"];
 
 /// Tools that the upstream runs, and that are refused.
-const REFUSED: [&str; 2] = ["mcp", "code_interpreter"];
+const REFUSED_TOOLS: [&str; 2] = ["mcp", "code_interpreter"];
 
 /// Bytes of the longest type that is shown. The longest in use has 31.
 const TYPE_MAX: usize = 64;
@@ -105,7 +105,7 @@ fn read_tool<'a>(draft: &mut Draft, reader: &mut Reader<'a>, param: Param<'_>) -
 fn add(draft: &mut Draft, param: Param<'_>, index: u32, tool: &Tool<'_>) {
     let name = tool.type_name.unwrap_or("function");
     let is_function = ["function", "custom"].contains(&name);
-    let is_refused = tool.has_hosted || REFUSED.contains(&name) || (name == "shell" && !tool.is_local);
+    let is_refused = tool.has_hosted || REFUSED_TOOLS.contains(&name) || (name == "shell" && !tool.is_local);
     if is_refused || (draft.demand.endpoint == Endpoint::ChatCompletions && !is_function) {
         let advice = if is_refused { LEAVE_OUT } else { FUNCTIONS_ONLY };
         draft.refuse(Param::Field(&param, "type"), advice);

@@ -1,7 +1,7 @@
 //! Values of one type.
 
 use super::{Reader, Result};
-use crate::{error::BodyError, param::Param};
+use crate::{digits, error::BodyError, param::Param};
 
 impl<'a> Reader<'a> {
     /// Reads a string. Returns its content as it was sent, escapes included.
@@ -29,11 +29,7 @@ impl<'a> Reader<'a> {
         let start = self.rest;
         self.number()?;
         let digits = start.get(..start.len().saturating_sub(self.rest.len())).unwrap_or_default();
-        if !digits.iter().all(u8::is_ascii_digit) {
-            return Err(BodyError::Type { param: param.to_text(), expected: EXPECTED });
-        }
-        let add = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(digit.wrapping_sub(b'0').into());
-        Ok(digits.iter().fold(0, add))
+        digits::parse(digits).ok_or_else(|| BodyError::Type { param: param.to_text(), expected: EXPECTED })
     }
 
     fn expect_type(&self, param: Param<'_>, expected: &'static str, is_it: impl FnOnce(u8) -> bool) -> Result<()> {

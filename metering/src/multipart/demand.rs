@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     demand::{advice, picture_format_advice, word},
+    digits,
     error::BodyError,
 };
 
 /// The fields that are read, beside models and files. Each may stand once.
-const READ: [&str; 11] = [
+const OPTIONS: [&str; 11] = [
     "n",
     "size",
     "quality",
@@ -37,15 +38,15 @@ const WITH_USAGE: &str = "Send 'json' or 'verbose_json'.";
 #[derive(Debug)]
 pub(super) struct FormDemand {
     demand: Demand,
-    /// The fields of [`READ`] that stood.
-    seen: [bool; READ.len()],
+    /// The fields of [`OPTIONS`] that stood.
+    seen: [bool; OPTIONS.len()],
     has_file: bool,
     file_bytes: usize,
 }
 
 impl FormDemand {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self { demand: Demand::new(endpoint), seen: [false; READ.len()], has_file: false, file_bytes: 0 }
+        Self { demand: Demand::new(endpoint), seen: [false; OPTIONS.len()], has_file: false, file_bytes: 0 }
     }
 
     pub(super) fn add(&mut self, part: &Part<'_>) -> Result<(), BodyError> {
@@ -60,7 +61,7 @@ impl FormDemand {
         if part.name.eq_ignore_ascii_case("file") {
             self.has_file |= part.is_file;
         }
-        for (name, is_seen) in READ.iter().zip(&mut self.seen) {
+        for (name, is_seen) in OPTIONS.iter().zip(&mut self.seen) {
             if part.name == *name {
                 if std::mem::replace(is_seen, true) {
                     return Err(BodyError::DuplicateField { param: Cow::Borrowed(name) });
@@ -83,13 +84,13 @@ impl FormDemand {
         let endpoint = self.demand.endpoint;
         let mut refused = advice(endpoint, name);
         match name {
-            "n" => match digits(text, name)? {
+            "n" => match number(text, name)? {
                 0 => return Err(wrong_type(name, "a whole number of at least 1")),
                 count => self.demand.choices = count,
             },
             "size" => self.demand.extras_mut().picture_size = Some(word(text)),
             "quality" => self.demand.extras_mut().picture_quality = Some(word(text)),
-            "partial_images" => self.demand.extras_mut().partial_pictures = digits(text, name)?,
+            "partial_images" => self.demand.extras_mut().partial_pictures = number(text, name)?,
             "output_format" => refused = picture_format_advice(text),
             "response_format" if endpoint == Endpoint::Transcriptions && WITHOUT_USAGE.contains(&text) => {
                 refused = Some(WITH_USAGE);
@@ -118,13 +119,8 @@ impl FormDemand {
     }
 }
 
-/// A number that is too large is the largest.
-fn digits(text: &[u8], name: &'static str) -> Result<u64, BodyError> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return Err(wrong_type(name, "a whole number that is not negative"));
-    }
-    let add = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(digit.wrapping_sub(b'0').into());
-    Ok(text.iter().fold(0, add))
+fn number(text: &[u8], name: &'static str) -> Result<u64, BodyError> {
+    digits::parse(text).ok_or_else(|| wrong_type(name, "a whole number that is not negative"))
 }
 
 fn wrong_type(name: &'static str, expected: &'static str) -> BodyError {

@@ -8,18 +8,18 @@ use sparekey_policy::{Facts, NamedModel};
 use crate::{error::BodyError, models, name, parameters};
 
 /// The fields that name a model, with their path in JSON. SDKs write the members of an object in brackets.
-const READ: [(&str, &str); 2] = [("model", "model"), ("svg[model]", "svg.model")];
+const MODEL_FIELDS: [(&str, &str); 2] = [("model", "model"), ("svg[model]", "svg.model")];
 
 /// The fields of [`models::FIELDS`] that endpoints with a form have too. They have none of the others.
 const IN_FORMS: [&str; 3] = ["model", "input", "svg"];
 
-/// The models of a form so far, in the order of [`READ`].
+/// The models of a form so far, in the order of [`MODEL_FIELDS`].
 #[derive(Debug, Default)]
-pub(super) struct Fields([Option<Box<str>>; READ.len()]);
+pub(super) struct Fields([Option<Box<str>>; MODEL_FIELDS.len()]);
 
 impl Fields {
     pub(super) fn add(&mut self, part: &Part<'_>) -> Result<(), BodyError> {
-        for ((field, param), place) in READ.iter().copied().zip(&mut self.0) {
+        for ((field, param), place) in MODEL_FIELDS.iter().copied().zip(&mut self.0) {
             if part.name == field {
                 if place.replace(model_name(part, param)?).is_some() {
                     return Err(BodyError::DuplicateField { param: Cow::Borrowed(param) });

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 
 use super::{
-    rates::{Atto, Rates, pico, to_atto, to_usd},
+    rates::{Atto, Rates, to_atto, to_usd},
     request::{BoundRequest, Unbounded},
 };
 use crate::{
     endpoint::Endpoint,
-    prices::{ModelPrices, cost::MINUTE_MILLISECONDS},
+    prices::{
+        ModelPrices,
+        cost::{MINUTE_MILLISECONDS, pico, times},
+    },
     usd::Usd,
 };
 
@@ -119,8 +122,4 @@ fn tokens(request: &BoundRequest<'_>, model: &ModelPrices, input: u64) -> Result
     let input = model.max_input.map_or(input, |largest| input.min(largest.into()));
     let Rates { input: input_price, output: output_price } = Rates::of_request(request, model, input)?;
     Ok(times(input, input_price).saturating_add(times(output.into(), output_price)))
-}
-
-fn times(count: u64, price: Atto) -> Atto {
-    price.saturating_mul(count.into())
 }

@@ -3,7 +3,10 @@
 use super::request::{BoundRequest, Unbounded};
 use crate::{
     demand::{CacheTime, ServiceTier},
-    prices::{ModelPrices, TokenKind, TokenPrices, cost::TWO_FACTORS},
+    prices::{
+        ModelPrices, TokenKind, TokenPrices,
+        cost::{TWO_FACTORS, pico},
+    },
     tier::Tier,
     usd::Usd,
 };
@@ -100,11 +103,6 @@ fn tiers(request: &BoundRequest<'_>, model: &ModelPrices) -> [Tier; 2] {
         ServiceTier::Auto | ServiceTier::Unknown => Tier::Standard,
     };
     [Tier::Standard, other]
-}
-
-/// A price is never negative.
-pub(super) fn pico(amount: Usd) -> u128 {
-    u128::try_from(amount.as_pico()).unwrap_or(0)
 }
 
 /// Converts an amount. It saturates.

@@ -11,7 +11,7 @@ use crate::{
     body_edits::{BodyEdits, OutputCap},
     demand::{Extras, HostedKind, HostedTool},
     endpoint::Endpoint,
-    prices::{ModelPrices, PriceTable},
+    prices::{ModelPrices, PriceTable, cost::times},
     usd::Usd,
 };
 
@@ -287,10 +287,6 @@ impl Line {
     fn new(input_tokens: u64, rates: Rates) -> Self {
         Self { input: times(input_tokens, rates.input), output_token: rates.output }
     }
-}
-
-fn times(count: u64, price: Atto) -> Atto {
-    price.saturating_mul(count.into())
 }
 
 // The fewest tokens of use are no more than the usual ones.

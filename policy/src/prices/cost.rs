@@ -94,7 +94,7 @@ impl PriceTable {
             (usage.tools.file_search, self.tools.file_search),
             (usage.tools.containers, self.tools.container),
         ];
-        calls.into_iter().fold(0, |sum, (count, price)| sum.saturating_add(times(count, price)))
+        calls.into_iter().fold(0, |sum, (count, price)| sum.saturating_add(times(count, pico(price))))
     }
 }
 
@@ -102,7 +102,7 @@ impl TokenPrices {
     /// Returns the price of these tokens. `None`: a kind that was used has no price.
     fn sum(&self, tokens: &Tokens) -> Option<u128> {
         parts(tokens).into_iter().try_fold(0_u128, |sum, (kind, count)| {
-            let cost = if count == 0 { 0 } else { times(count, self.get(kind)?) };
+            let cost = if count == 0 { 0 } else { times(count, pico(self.get(kind)?)) };
             Some(sum.saturating_add(cost))
         })
     }
@@ -150,14 +150,19 @@ fn audio_cost(model: &ModelPrices, milliseconds: u64) -> Option<u128> {
     if milliseconds == 0 {
         return Some(0);
     }
-    Some(times(milliseconds, model.per_minute_audio?).div_ceil(MINUTE_MILLISECONDS))
+    Some(times(milliseconds, pico(model.per_minute_audio?)).div_ceil(MINUTE_MILLISECONDS))
 }
 
 fn characters_cost(model: &ModelPrices, characters: u64) -> Option<u128> {
-    if characters == 0 { Some(0) } else { model.per_character.map(|price| times(characters, price)) }
+    if characters == 0 { Some(0) } else { model.per_character.map(|price| times(characters, pico(price))) }
 }
 
-/// A price is never negative, and the product of 64 and 63 bits fits.
-fn times(count: u64, price: Usd) -> u128 {
-    u128::from(count).saturating_mul(u128::try_from(price.as_pico()).unwrap_or(0))
+/// Returns the price of so many. It saturates.
+pub(crate) fn times(count: u64, price: u128) -> u128 {
+    price.saturating_mul(count.into())
+}
+
+/// A price is never negative.
+pub(crate) fn pico(amount: Usd) -> u128 {
+    u128::try_from(amount.as_pico()).unwrap_or(0)
 }
