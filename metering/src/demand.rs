@@ -5,11 +5,11 @@
 //! | endpoint | fields |
 //! |---|---|
 //! | all | those that name models ([`models::FIELDS`]), `stream` |
-//! | chat completions, completions, responses | `stream_options.include_usage`, `service_tier`, `n`, `best_of`, `prediction`, `modalities`, `prompt_cache_options.{ttl,prewarm}`, `prompt_cache_retention`, `reasoning.mode`, `background`, `conversation`, `previous_response_id`, `max_tool_calls`, `tool_choice`, `tools[].{type,environment.type,execution}` |
+//! | chat completions, completions, responses | `stream_options.include_usage`, `service_tier`, `n`, `best_of`, `prediction`, `modalities`, `prompt_cache_options.{ttl,prewarm}`, `prompt_cache_retention`, `reasoning.{mode,context}`, `background`, `conversation`, `previous_response_id`, `max_tool_calls`, `tool_choice`, `tools[].{type,environment.type,execution}` |
 //! | cap on the output | chat completions: the larger of `max_completion_tokens` and `max_tokens`; completions: `max_tokens`; responses: `max_output_tokens` |
 //! | completions | `prompt`: the number of prompts |
-//! | input | `instructions`, `messages[]` and `input[]`: `type`, `role`, `id`, `content`, `output`, `audio`, `encrypted_content`, `tools`, and of their parts `type`, `image_url`, `file*`, `input_audio` |
-//! | embeddings | `input` |
+//! | input | `instructions`, `messages[]` and `input[]`: `type`, `role`, `id`, `audio`, `encrypted_content`, those with content (`CONTENT` in `demand/input.rs`), and of their parts `type`, `image_url`, `file*`, `input_audio` |
+//! | embeddings | `input`, `messages` |
 //! | images | `n`, `size`, `quality`, `partial_images`, `output_format`, `image`, `images`, `mask` |
 //! | speech | `input`: its characters; `stream_format` |
 //! | forms | `n`, `size`, `quality`, `partial_images`, `output_format`, `response_format`, `stream`, `url`, files |
@@ -24,14 +24,15 @@
 //! | `background: true`, `reasoning.mode` other than `standard` | text |
 //! | tools `mcp`, `code_interpreter`, `shell` unless `environment.type` is `local`, hosted ones in a namespace | text |
 //! | any tool but functions and custom ones | chat completions |
+//! | objects in `input`, which can have pictures | embeddings |
 //! | `output_format` of `svg` and `gif` | images |
 //! | `response_format` of `text`, `srt` and `vtt`: these responses have no usage | transcriptions |
 //! | JSON bodies | transcriptions, translations |
 //!
 //! # Input that the body does not show
 //!
-//! What is not known to be text of the body is hidden, and is as large as the model allows: items without a known `type` (an id
-//! alone is a reference), searches that have an id, other calls of hosted tools, files, audio of an earlier response, pictures
+//! What is not known to be text of the body is hidden, and is as large as the model allows: items without a known `type`, items
+//! with an id and without the content of their type (the id is a reference), `reasoning.context` of all turns, searches that have an id, other calls of hosted tools, files, audio of an earlier response, pictures
 //! by URL, and pictures whose size cannot be read. Reasoning that has an id and no `encrypted_content` is counted apart.
 
 mod draft;
@@ -52,7 +53,7 @@ use sparekey_policy::{Endpoint, Stream};
 
 use self::{
     draft::Draft,
-    fields::{FIELDS, Scope},
+    fields::{FIELDS, Scope, TEXTS},
     values::{characters, count},
 };
 use crate::{
@@ -131,17 +132,19 @@ impl Draft {
                 self.demand.extras_mut().characters = characters(reader.text(param)?);
                 Ok(())
             }
-            (Endpoint::Embeddings, "input") if reader.peek()? == b'[' => {
-                reader.array(param, &mut |reader, param, _| {
-                    if reader.peek()? == b'{' {
-                        self.hide_input(param);
-                    }
-                    Ok(())
-                })
-            }
-            (Endpoint::Embeddings, "input") => Ok(()),
+            (Endpoint::Embeddings, "input") => self.read_texts(reader, param),
             _ => models::read_field(&mut self.facts, reader, param, field),
         }
+    }
+
+    /// Reads texts or tokens: a value, a list, or a list of lists.
+    fn read_texts(&mut self, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
+        match reader.peek()? {
+            b'{' => self.refuse(param, TEXTS),
+            b'[' => reader.array(param, &mut |reader, param, _| self.read_texts(reader, param))?,
+            _ => {}
+        }
+        Ok(())
     }
 
     fn read_picture_field(&mut self, reader: &mut Reader<'_>, param: Param<'_>, field: &'static str) -> Result<()> {

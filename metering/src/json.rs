@@ -62,6 +62,11 @@ impl<'a> Reader<'a> {
         self.rest.first().copied().ok_or_else(|| self.invalid())
     }
 
+    /// Whether the value is a list without items.
+    pub(crate) fn is_empty_list(&self) -> bool {
+        self.rest.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().first() == Some(&b']'))
+    }
+
     /// Returns the number of bytes before the current position.
     pub(crate) fn position(&self) -> usize {
         self.length.saturating_sub(self.rest.len())

@@ -68,12 +68,13 @@ pub(super) const FIELDS: Names = Names::new(&[
 const _: () = assert!(FIELDS.contain(&models::FIELDS));
 
 /// Options that are refused whatever their value.
-const REFUSED_FIELDS: [(&str, Scope, &str); 12] = [
+const REFUSED_FIELDS: [(&str, Scope, &str); 13] = [
     ("prompt", Scope::Responses, "Send its text in 'instructions' and 'input'."),
     ("web_search_options", Scope::Text, LEAVE_OUT),
     ("search_parameters", Scope::Text, LEAVE_OUT),
     ("context_management", Scope::Text, LEAVE_OUT),
     ("multi_agent", Scope::Text, LEAVE_OUT),
+    ("messages", Scope::Embeddings, TEXTS),
     ("plugins", Scope::All, LEAVE_OUT),
     ("extra_body", Scope::All, "Send its fields in the body itself."),
     ("svg", Scope::Pictures, LEAVE_OUT),
@@ -85,6 +86,7 @@ const REFUSED_FIELDS: [(&str, Scope, &str); 12] = [
 
 pub(super) const LEAVE_OUT: &str = "Leave it out.";
 pub(crate) const ONE_MODEL: &str = "Name one model only, in 'model'.";
+pub(super) const TEXTS: &str = "Send texts or tokens in 'input'.";
 pub(super) const FORM: &str = "Send the file as multipart/form-data.";
 const NO_PICTURE_FORMAT: &str = "Send 'png', 'jpeg' or 'webp'.";
 
@@ -95,6 +97,7 @@ pub(super) enum Scope {
     /// With `has_output_cap`.
     Text,
     Responses,
+    Embeddings,
     Pictures,
     Audio,
 }
@@ -105,6 +108,7 @@ impl Scope {
             Self::All => true,
             Self::Text => endpoint.has_output_cap(),
             Self::Responses => endpoint == Endpoint::Responses,
+            Self::Embeddings => endpoint == Endpoint::Embeddings,
             Self::Pictures => matches!(endpoint, Endpoint::ImageGenerations | Endpoint::ImageEdits),
             Self::Audio => matches!(endpoint, Endpoint::Transcriptions | Endpoint::Translations),
         }

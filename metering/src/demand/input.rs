@@ -6,24 +6,39 @@ use crate::{
     param::Param,
 };
 
-/// Items whose whole content is in the body.
-const VISIBLE: [&[u8]; 15] = [
-    b"message",
-    b"function_call",
-    b"function_call_output",
-    b"custom_tool_call",
-    b"custom_tool_call_output",
-    b"computer_call",
-    b"computer_call_output",
-    b"local_shell_call",
-    b"local_shell_call_output",
-    b"shell_call",
-    b"shell_call_output",
-    b"apply_patch_call",
-    b"apply_patch_call_output",
-    b"tool_search_call",
-    b"tool_search_output",
+/// Fields that have the content of an item.
+const CONTENT: [&str; 10] = [
+    "content",
+    "output",
+    "arguments",
+    "input",
+    "action",
+    "actions",
+    "operation",
+    "tools",
+    "tool_calls",
+    "function_call",
 ];
+
+/// Items whose whole content is in the body, and the fields that have it. With an id and none of them, an item is a reference.
+const VISIBLE: [(&[u8], &[&str]); 15] = [
+    (MESSAGE, &["content", "tool_calls", "function_call"]),
+    (b"function_call", &["arguments"]),
+    (b"function_call_output", &["output"]),
+    (b"custom_tool_call", &["input"]),
+    (b"custom_tool_call_output", &["output"]),
+    (b"computer_call", &["action", "actions"]),
+    (b"computer_call_output", &["output"]),
+    (b"local_shell_call", &["action"]),
+    (b"local_shell_call_output", &["output"]),
+    (b"shell_call", &["action"]),
+    (b"shell_call_output", &["output"]),
+    (b"apply_patch_call", &["operation"]),
+    (b"apply_patch_call_output", &["output"]),
+    (b"tool_search_call", &["arguments"]),
+    (b"tool_search_output", &["tools"]),
+];
+const MESSAGE: &[u8] = b"message";
 
 /// Items with a part that the upstream finds by their id, unless they have it encrypted.
 const REFERRING: [&[u8]; 5] =
@@ -59,8 +74,26 @@ static PART_FIELDS: Names = Names::new(&[
     "video_url",
 ]);
 
-static ITEM_FIELDS: Names =
-    Names::new(&["type", "role", "id", "content", "output", "audio", "encrypted_content", "tools"]);
+const ITEM_FIELDS: Names = Names::new(&[
+    "type",
+    "role",
+    "id",
+    "audio",
+    "encrypted_content",
+    "content",
+    "output",
+    "arguments",
+    "input",
+    "action",
+    "actions",
+    "operation",
+    "tools",
+    "tool_calls",
+    "function_call",
+]);
+
+// The content of each item is read.
+const _: () = assert!(ITEM_FIELDS.contain(&CONTENT));
 
 /// Reads `messages` or `input`.
 pub(super) fn read(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
@@ -77,7 +110,12 @@ pub(super) fn read(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>)
 
 fn read_item(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
     let (mut kind, mut has_role, mut has_id, mut is_encrypted) = (None, false, false, false);
+    let mut has_content = [false; CONTENT.len()];
     reader.object(param, &ITEM_FIELDS, &mut |reader, param, field| {
+        let content = CONTENT.iter().zip(&mut has_content).find(|(name, _)| field == Some(**name));
+        if let Some((_, has_content)) = content {
+            *has_content = !reader.is_empty_list();
+        }
         match field {
             Some("type") => kind = Some(reader.text(param)?),
             Some("role") => has_role = reader.text(param).map(|_| true)?,
@@ -92,13 +130,19 @@ fn read_item(draft: &mut Draft, reader: &mut Reader<'_>, param: Param<'_>) -> Re
         Ok(())
     })?;
     let is_reference = has_id && !is_encrypted;
+    // A message needs no type.
+    let kind = kind.or(Some(MESSAGE).filter(|_| has_role));
+    let is_visible = |kind: &[u8]| {
+        let fields = VISIBLE.iter().find(|(name, _)| *name == kind).map(|(_, fields)| *fields);
+        let mut content = CONTENT.iter().zip(has_content).filter(|(_, has_content)| *has_content);
+        fields.is_some_and(|fields| !has_id || content.any(|(name, _)| fields.contains(name)))
+    };
     match kind {
         Some(REASONING) if is_reference => {
             let references = &mut draft.demand.extras_mut().reasoning_references;
             *references = references.saturating_add(1);
         }
-        Some(kind) if VISIBLE.contains(&kind) || (REFERRING.contains(&kind) && !is_reference) => {}
-        None if has_role => {}
+        Some(kind) if is_visible(kind) || (REFERRING.contains(&kind) && !is_reference) => {}
         Some(_) | None => draft.hide_input(param),
     }
     Ok(())

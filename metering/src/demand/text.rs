@@ -16,6 +16,9 @@ use crate::{
     param::Param,
 };
 
+/// Values of `reasoning.context` that add no reasoning of earlier turns to what the model's default has.
+const VISIBLE_CONTEXTS: [&[u8]; 2] = [b"auto", b"current_turn"];
+
 impl Draft {
     /// Reads a field. Returns its value, if it is a number that can be edited.
     pub(super) fn read_text_field(
@@ -60,11 +63,7 @@ impl Draft {
             "prompt_cache_retention" if reader.text(param)? != b"in_memory" => {
                 self.demand.extras_mut().cache_time = CacheTime::Longer;
             }
-            "reasoning" => reader.object(param, const { &Names::new(&["mode"]) }, &mut |reader, param, field| {
-                let is_other = field.is_some() && reader.text(param)? != b"standard";
-                self.refuse_if(param, Some(LEAVE_OUT).filter(|_| is_other));
-                Ok(())
-            })?,
+            "reasoning" => self.read_reasoning(reader, param)?,
             "background" => {
                 let is_background = reader.boolean(param)?;
                 self.refuse_if(param, Some(LEAVE_OUT).filter(|_| is_background));
@@ -100,6 +99,17 @@ impl Draft {
         })?;
         self.places.stream_options = Some(Members { start, is_empty });
         Ok(())
+    }
+
+    fn read_reasoning(&mut self, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {
+        reader.object(param, const { &Names::new(&["mode", "context"]) }, &mut |reader, param, field| {
+            match field {
+                Some("mode") if reader.text(param)? != b"standard" => self.refuse(param, LEAVE_OUT),
+                Some("context") if !VISIBLE_CONTEXTS.contains(&reader.text(param)?) => self.hide_input(param),
+                _ => {}
+            }
+            Ok(())
+        })
     }
 
     fn read_cache_options(&mut self, reader: &mut Reader<'_>, param: Param<'_>) -> Result<()> {

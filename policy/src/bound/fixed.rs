@@ -50,9 +50,6 @@ pub(super) fn cost(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Us
 }
 
 fn embeddings(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Usd, Unbounded> {
-    if let Some(param) = &request.demand.extras().hidden_input {
-        return Err(Unbounded::Option { param: param.clone(), advice: "Send texts or tokens." });
-    }
     let tokens = request.demand.text_bytes;
     let tokens = if request.is_openai { tokens.min(EMBEDDINGS_MAX) } else { tokens };
     let rates = Rates::of_request(request, model, tokens)?;
