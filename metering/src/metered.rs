@@ -13,6 +13,9 @@ use crate::{
     splices::{Splice, splices},
 };
 
+/// Paths of [Azure](https://learn.microsoft.com/azure/ai-foundry/openai/reference).
+const AZURE: [&str; 2] = ["/openai/", "/deployments/"];
+
 /// A request of a metered user that was read.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -59,6 +62,7 @@ fn read(endpoint: Endpoint, target: Target<'_>, form: &BodyForm, body: &[u8]) ->
         BodyForm::Json => demand::read(endpoint, body)?,
         BodyForm::Multipart(boundary) => multipart::read_metered(endpoint, boundary, body)?,
     };
+    demand.is_azure = AZURE.iter().any(|prefix| target.path.starts_with(prefix));
     let facts = locate_models(target, facts)?;
     // The price is that of one model. A tool with a model of its own is removed or refused.
     let is_other = |name: &str, param: &str| Some(name) != facts.model.as_deref() && !param.starts_with("tools[");

@@ -20,6 +20,8 @@ pub struct Demand {
     pub text_bytes: u64,
     /// The largest cap on the output tokens of one choice. `None`: the request has none.
     pub output_cap: Option<u64>,
+    /// Whether the path is one of Azure, which reads the fields that OpenAI reads.
+    pub is_azure: bool,
     /// How many outputs are generated: choices of all prompts, or pictures.
     pub choices: u64,
     extras: Option<Box<Extras>>,
@@ -176,6 +178,7 @@ impl Demand {
             service_tier: ServiceTier::Auto,
             text_bytes: 0,
             output_cap: None,
+            is_azure: false,
             choices: 1,
             extras: None,
         }

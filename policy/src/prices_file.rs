@@ -82,7 +82,7 @@ impl PriceTable {
         let mut problems = Problems::new(text);
         for (name, node) in tree.entries() {
             match (name.as_str(), scope) {
-                ("models", _) => self.merge_models(node, &mut problems),
+                ("models", _) => self.merge_models(node, scope, &mut problems),
                 ("tools", _) => fields(node, &ToolPrices::FIELDS, &mut self.tools, amount::per_call, &mut problems),
                 ("factors", Scope::Shipped) => {
                     fields(node, &Factors::FIELDS, &mut self.factors, amount::per_mille, &mut problems);
@@ -101,13 +101,15 @@ impl PriceTable {
         Ok(self)
     }
 
-    fn merge_models(&mut self, models: &Node, problems: &mut Problems<'_>) {
+    fn merge_models(&mut self, models: &Node, scope: Scope, problems: &mut Problems<'_>) {
         if !matches!(models.value, Value::Table(_)) {
             problems.add(models, "must be a table");
         }
         for (name, node) in models.entries() {
             let listed = self.models.get(name).cloned().unwrap_or_default();
-            self.models.insert(name.clone(), model::read(name, node, listed, problems));
+            let mut model = model::read(name, node, listed, problems);
+            model.is_shipped |= scope == Scope::Shipped;
+            self.models.insert(name.clone(), model);
         }
     }
 }

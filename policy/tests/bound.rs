@@ -114,10 +114,33 @@ fn granted_amount_lowers_the_cap() {
     assert_eq!(bound.edits(usd("0.50125")).clamped(), Some(50_000));
 
     let other = Bound::new(BoundRequest { is_openai: false, ..request(&demand, "gpt-5", &limits) }).unwrap();
-    let edits = other.edits(other.least());
-    assert_eq!(edits.output_cap().map(|cap| cap.field), Some("max_tokens"));
-    assert!(!edits.sets_default_tier());
+    assert!(!other.edits(other.least()).sets_default_tier());
     assert!(bound.edits(bound.want()).sets_default_tier());
+}
+
+#[test]
+fn field_of_a_cap_that_is_put_in() {
+    let limits = limits(Some("5"));
+    let table = Arc::new(PriceTable::from_json(&ODD.to_json(|_| true)).unwrap());
+    for prices in [&*ODD, &table] {
+        for (endpoint, model, is_openai, is_azure, expected) in [
+            (Endpoint::ChatCompletions, "unsized", true, false, "max_completion_tokens"),
+            (Endpoint::ChatCompletions, "gpt-5", false, false, "max_completion_tokens"),
+            (Endpoint::ChatCompletions, "gpt-5-2025-08-07", false, false, "max_completion_tokens"),
+            (Endpoint::ChatCompletions, "unsized", false, false, "max_tokens"),
+            (Endpoint::ChatCompletions, "unsized", false, true, "max_completion_tokens"),
+            (Endpoint::Completions, "gpt-5", true, true, "max_tokens"),
+            (Endpoint::Responses, "unsized", false, true, "max_output_tokens"),
+        ] {
+            let mut demand = Demand::new(endpoint);
+            demand.is_azure = is_azure;
+            let request = BoundRequest { is_openai, prices, ..request(&demand, model, &limits) };
+            let bound = Bound::new(request).unwrap();
+            let cap = bound.edits(bound.least()).output_cap().map(|cap| cap.field);
+            let expected = Some(expected).filter(|_| endpoint != Endpoint::Completions || cap.is_some());
+            assert_eq!(cap, expected, "{endpoint:?} {model} {is_openai} {is_azure}");
+        }
+    }
 }
 
 #[test]

@@ -130,6 +130,42 @@ fn edits_of_bodies() {
 }
 
 #[test]
+fn cap_of_another_service() {
+    let cap = |path: &str, body: &str| {
+        let target = Target { source: ModelSource::Body, path, query: None };
+        let metered = read_metered(Endpoint::ChatCompletions, target, [JSON], [], body.as_bytes()).unwrap();
+        let bound = bound(&metered, &budget("5"), false).unwrap();
+        apply(body, &metered.splices(&bound.edits(bound.least())))
+    };
+    for (path, body, expected) in [
+        ("/chat/completions", r#"{"model":"gpt-5"}"#, r#"{"max_tokens":1024,"model":"gpt-5"}"#),
+        (
+            "/chat/completions",
+            r#"{"model":"gpt-5","max_completion_tokens":null}"#,
+            r#"{"max_tokens":1024,"model":"gpt-5","max_completion_tokens":null}"#,
+        ),
+        (
+            "/chat/completions",
+            r#"{"model":"gpt-5","max_completion_tokens":2000}"#,
+            r#"{"model":"gpt-5","max_completion_tokens":1024}"#,
+        ),
+        ("/chat/completions", r#"{"model":"gpt-5","max_tokens":2000}"#, r#"{"model":"gpt-5","max_tokens":1024}"#),
+        (
+            "/deployments/x/chat/completions",
+            r#"{"model":"gpt-5"}"#,
+            r#"{"max_completion_tokens":1024,"model":"gpt-5"}"#,
+        ),
+        (
+            "/openai/deployments/x/chat/completions",
+            r#"{"model":"gpt-5"}"#,
+            r#"{"max_completion_tokens":1024,"model":"gpt-5"}"#,
+        ),
+    ] {
+        assert_eq!(cap(path, body), expected, "{path} {body}");
+    }
+}
+
+#[test]
 fn removed_tools() {
     let (function, search, picture) =
         (r#"{"type":"function","name":"f"}"#, r#"{"type":"web_search"}"#, r#"{"type":"image_generation"}"#);

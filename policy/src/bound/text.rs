@@ -90,7 +90,7 @@ pub(super) fn bound(
     let model = entry.map(|(_, model)| model);
     let extras = request.demand.extras();
     let has_budget = !request.limits.budgets.is_empty();
-    let field = cap_field(request);
+    let field = cap_field(request, model);
     let cap = output_cap(request, model, field, edits);
     let Some((name, model)) = entry.filter(|_| has_budget) else {
         if has_budget {
@@ -121,12 +121,17 @@ pub(super) fn bound(
     Ok((cap, Some(text)))
 }
 
-/// Other services read `max_tokens` in chat completions, and not all read the newer field; OpenAI's newer models refuse it.
-fn cap_field(request: &BoundRequest<'_>) -> &'static str {
-    let endpoint = request.demand.endpoint;
-    if endpoint == Endpoint::Responses {
+/// Returns the field that has the cap where the body has none.
+///
+/// In chat completions it is `max_completion_tokens` if the upstream is OpenAI or Azure, or if the model is OpenAI's: its newer
+/// models refuse `max_tokens`. Else it is `max_tokens`, because not all services read the newer field, and one that is not read
+/// is no cap. A `max_completion_tokens` of the body itself is lowered there.
+fn cap_field(request: &BoundRequest<'_>, model: Option<&ModelPrices>) -> &'static str {
+    let is_chat = request.demand.endpoint == Endpoint::ChatCompletions;
+    let has_openai_model = model.is_some_and(|model| model.is_shipped);
+    if request.demand.endpoint == Endpoint::Responses {
         "max_output_tokens"
-    } else if endpoint == Endpoint::ChatCompletions && request.is_openai {
+    } else if is_chat && (request.is_openai || request.demand.is_azure || has_openai_model) {
         "max_completion_tokens"
     } else {
         "max_tokens"

@@ -112,6 +112,9 @@ fn write_model(model: &mut ModelPrices) -> Json {
     if model.has_regional_factor {
         object.put("regional", Json::Boolean(true));
     }
+    if model.is_shipped {
+        object.put("shipped", Json::Boolean(true));
+    }
     if !model.pictures.is_empty() {
         object.put("pictures", prices(model.pictures.iter().map(|(name, price)| (name.as_str(), *price))));
     }
@@ -174,6 +177,9 @@ fn read_model(mut object: Object) -> Option<ModelPrices> {
     }
     if let Some(flag) = object.take("regional") {
         model.has_regional_factor = flag.boolean()?;
+    }
+    if let Some(flag) = object.take("shipped") {
+        model.is_shipped = flag.boolean()?;
     }
     if let Some(pictures) = object.take("pictures") {
         model.pictures = read_prices(pictures.object()?, Some)?;

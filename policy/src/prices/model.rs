@@ -19,6 +19,8 @@ pub struct ModelPrices {
     pub ends: Option<Timestamp>,
     /// Whether data residency has a factor.
     pub has_regional_factor: bool,
+    /// Whether it is in the shipped table, so that it is OpenAI's.
+    pub is_shipped: bool,
     /// A web search.
     pub web_search_call: Option<Usd>,
     /// A minute of audio.
