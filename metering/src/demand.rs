@@ -27,6 +27,7 @@
 //! | objects in `input`, which can have pictures | embeddings |
 //! | `output_format` of `svg` and `gif` | images |
 //! | `response_format` of `text`, `srt` and `vtt`: these responses have no usage | transcriptions |
+//! | any `response_format` but `verbose_json`: only these responses have a duration | translations |
 //! | JSON bodies | transcriptions, translations |
 //!
 //! # Input that the body does not show

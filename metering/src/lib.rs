@@ -73,6 +73,7 @@
 //! assert_eq!(response.usage.tokens.output, 3);
 //! ```
 
+mod audio;
 mod body_memory;
 mod content_type;
 mod demand;

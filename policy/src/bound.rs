@@ -13,8 +13,9 @@
 //! | a call of a hosted tool | the price of the dearest, and one more pass over `max_input` |
 //! | embeddings | one token per byte; OpenAI reads at most 300,000 |
 //! | pictures to make | the listed price of quality and size, or the dearest, and 1/50 for its rounding; 100 tokens per partial one |
-//! | speech | the price of its characters, or `max_output` |
-//! | audio files | one second per 750 bytes: 6 kbit/s, and 10 tokens per second |
+//! | speech | the price of its characters; of a model with prices of tokens, `max_output` or else 128,000 tokens |
+//! | audio files | the duration of a WAV file; one second per 1,000 bytes of MP3, the lowest rate |
+//! | audio files for a model with prices of tokens | at most `max_input`, at 10 tokens per second; the price per minute is added |
 //!
 //! Each token has the price of the dearest kind that may occur, of the dearest row that may apply: of the tier and of `standard`,
 //! because an upstream may use less than what was asked for; of a long context, if the input can be one.
@@ -23,7 +24,9 @@
 //!
 //! A user with a budget, `tokens_per_minute` or `max_output_tokens` is restricted. Refused are the options that the reader of
 //! the body has marked ([`Demand::refuse`]), unknown tiers, models that search the web, and a tool without a bound that
-//! `tool_choice` names; an offered one is removed. Without a price list there is no bound, so that a budget needs one.
+//! `tool_choice` names; an offered one is removed. A model with a price per minute only gets WAV and MP3: the bytes of other
+//! formats, in which silence has next to none, do not bound their duration. A model that speaks for a price of tokens has to
+//! report them. Without a price list there is no bound, so that a budget needs one.
 
 mod fixed;
 mod input;

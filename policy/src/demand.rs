@@ -61,8 +61,8 @@ pub struct Extras {
     pub partial_pictures: u64,
     /// Characters of a text that is spoken.
     pub characters: u64,
-    /// Bytes of audio files.
-    pub audio_bytes: u64,
+    /// The audio file.
+    pub audio_file: Option<AudioFile>,
 }
 
 /// Whether a response is a stream.
@@ -107,6 +107,16 @@ pub struct Pictures {
     pub count: u64,
     /// Their squares of 32 × 32 pixels, all together.
     pub patches: u64,
+}
+
+/// How long an audio file is.
+// Exhaustive: the bound decides on each.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AudioFile {
+    /// Its duration does not follow from its bytes.
+    Unknown,
+    /// Milliseconds, at most.
+    AtMost(u64),
 }
 
 /// The tools of a request.
@@ -243,7 +253,7 @@ impl Extras {
             picture_size: None,
             partial_pictures: 0,
             characters: 0,
-            audio_bytes: 0,
+            audio_file: None,
         }
     }
 }

@@ -80,7 +80,8 @@ pub use bound::{Bound, BoundRequest, Unbounded};
 pub use command::{Command, Denial, DeniedBy, Outcome, PeriodReport, Rates, Report, Reserve};
 pub use compiled::CompiledError;
 pub use demand::{
-    CacheTime, Demand, Extras, HostedKind, HostedTool, Pictures, RefusedOption, ServiceTier, Stream, ToolChoice, Tools,
+    AudioFile, CacheTime, Demand, Extras, HostedKind, HostedTool, Pictures, RefusedOption, ServiceTier, Stream,
+    ToolChoice, Tools,
 };
 pub use endpoint::Endpoint;
 pub use facts::{Facts, ModelSource, NamedModel, RefusedModel};

@@ -5,7 +5,8 @@ use std::{ops::Range, sync::Arc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sparekey_policy::{
-    Bound, BoundRequest, Limits, ModelSource, Period, PriceTable, RefusedOption, Stream, Unbounded, Usd, Zone,
+    AudioFile, Bound, BoundRequest, Limits, ModelSource, Period, PriceTable, RefusedOption, Stream, Unbounded, Usd,
+    Zone,
 };
 
 use super::*;
@@ -240,19 +241,24 @@ fn another_model_is_refused() {
     }
 }
 
+/// The beginning of an audio file's part, from its name on.
+const AUDIO: &str = "file\"; filename=\"a.mp3";
+
+/// Reads a form of such parts. Returns its length too.
+fn read_form(endpoint: Endpoint, parts: &[(&str, &str)]) -> Result<(MeteredBody, usize), BodyFailure> {
+    let part = |(header, content): &(&str, &str)| {
+        format!("--b\r\ncontent-disposition: form-data; name=\"{header}\"\r\n\r\n{content}\r\n")
+    };
+    let body = parts.iter().map(part).collect::<String>() + "--b--\r\n";
+    let target = Target { source: ModelSource::Multipart, path: "/x", query: None };
+    let form = &b"multipart/form-data; boundary=b"[..];
+    read_metered(endpoint, target, [form], [], body.as_bytes()).map(|read| (read, body.len()))
+}
+
 #[test]
 fn forms() {
     use Endpoint::{ChatCompletions, ImageEdits, Transcriptions, Translations};
-    let read = |endpoint, parts: &[(&str, &str)]| {
-        let part = |(header, content): &(&str, &str)| {
-            format!("--b\r\ncontent-disposition: form-data; name=\"{header}\"\r\n\r\n{content}\r\n")
-        };
-        let body = parts.iter().map(part).collect::<String>() + "--b--\r\n";
-        let target = Target { source: ModelSource::Multipart, path: "/x", query: None };
-        let form = &b"multipart/form-data; boundary=b"[..];
-        read_metered(endpoint, target, [form], [], body.as_bytes()).map(|read| (read, body.len()))
-    };
-    let file = "file\"; filename=\"a.mp3";
+    let (read, file) = (read_form, AUDIO);
     let ok = |endpoint, parts: &[(&str, &str)]| read(endpoint, parts).unwrap().0;
     let refused = |endpoint, parts: &[(&str, &str)]| {
         ok(endpoint, parts).demand.extras().refused.as_ref().map(|refused| refused.param.clone().into_owned())
@@ -262,7 +268,7 @@ fn forms() {
         read(Transcriptions, &[("model", "whisper-1"), (file, &"x".repeat(500)), ("stream", "true")]).unwrap();
     assert_eq!(whisper.facts.model.as_deref(), Some("whisper-1"));
     assert_eq!(whisper.demand.text_bytes, u64::try_from(length - 500).unwrap());
-    assert_eq!(whisper.demand.extras().audio_bytes, u64::try_from(length).unwrap());
+    assert_eq!(whisper.demand.extras().audio_file, Some(AudioFile::Unknown));
     assert_eq!((whisper.demand.stream, &whisper.demand.extras().refused), (Stream::Yes, &None));
 
     let edit = ok(
@@ -287,7 +293,14 @@ fn forms() {
         (Transcriptions, ("response_format", "vtt"), Some("response_format")),
         (Transcriptions, ("response_format", "text"), Some("response_format")),
         (Transcriptions, ("response_format", "verbose_json"), None),
-        (Translations, ("response_format", "text"), None),
+        (Transcriptions, ("response_format", "TEXT"), Some("response_format")),
+        (Transcriptions, ("response_format", "json"), None),
+        (Transcriptions, ("response_format", "diarized_json"), None),
+        (Translations, ("response_format", "text"), Some("response_format")),
+        (Translations, ("response_format", "json"), Some("response_format")),
+        (Translations, ("prompt", "json"), Some("response_format")),
+        (Translations, ("response_format", "verbose_json"), None),
+        (ImageEdits, ("response_format", "b64_json"), None),
         (Transcriptions, ("url", "https://a"), Some("url")),
         (ImageEdits, ("output_format", "gif"), Some("output_format")),
         (ImageEdits, ("svg[reasoning]", "high"), Some("svg")),
@@ -314,7 +327,54 @@ fn forms() {
         assert_eq!(param(parts).as_deref(), Some("n"), "{parts:?}");
     }
     assert_eq!(param(&[("stream", "yes")]).as_deref(), Some("stream"));
+    let param = |parts: &[(&str, &str)]| match read(Transcriptions, parts) {
+        Err(BodyFailure::Invalid { param, .. }) => param,
+        other => panic!("{other:?}"),
+    };
+    for parts in [
+        &[(file, "x"), (file, "x")][..],
+        &[("file", "x"), (file, "x")],
+        &[("File\"; filename=\"a", "x")],
+        &[("file[]", "x")],
+    ] {
+        assert_eq!(param(parts).as_deref(), Some("file"), "{parts:?}");
+    }
     assert!(read(ChatCompletions, &[("model", "gpt-5")]).is_err(), "no endpoint of forms");
+}
+
+#[test]
+fn files_of_forms() {
+    use Endpoint::{ImageEdits, Transcriptions, Translations};
+    // Files are no text where the endpoint reads them.
+    for (endpoint, part, is_read) in [
+        (ImageEdits, "image", true),
+        (ImageEdits, "image[]", true),
+        (ImageEdits, "mask", true),
+        (ImageEdits, "images[]", false),
+        (ImageEdits, "image[0]", false),
+        (ImageEdits, "file", false),
+        (ImageEdits, "prompt", false),
+        (Transcriptions, "file", true),
+        (Transcriptions, "image", false),
+        (Transcriptions, "prompt", false),
+    ] {
+        let header = format!("{part}\"; filename=\"a");
+        let (read, length) = read_form(endpoint, &[(&header, &"x".repeat(500))]).unwrap();
+        let text = u64::try_from(length).unwrap() - if is_read { 500 } else { 0 };
+        assert_eq!(read.demand.text_bytes, text, "{endpoint:?} {part}");
+    }
+
+    let mp3 = format!("ID3\u{4}{}", "\0".repeat(6));
+    assert_eq!(
+        read_form(Transcriptions, &[(AUDIO, &mp3)]).unwrap().0.demand.extras().audio_file,
+        Some(AudioFile::Unknown)
+    );
+    let wav =
+        "RIFF\0\0\0\0WAVEfmt \u{10}\0\0\0\u{1}\0\u{1}\0\u{10}\0\0\0\u{10}\0\0\0\u{1}\0\u{8}\0data\0\0\0\0\0\0\0\0";
+    assert_eq!(
+        read_form(Translations, &[(AUDIO, wav)]).unwrap().0.demand.extras().audio_file,
+        Some(AudioFile::AtMost(250))
+    );
 }
 
 /// A member of a body: any value that the API takes for it, or `null`.

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use sparekey_policy::{Demand, Endpoint, Stream};
+use sparekey_policy::{AudioFile, Demand, Endpoint, Stream};
 
 use super::{
     field::{letters, plain_text},
     part::Part,
 };
 use crate::{
+    audio,
     demand::{advice, picture_format_advice, word},
     digits,
     error::BodyError,
@@ -29,10 +30,15 @@ const OPTIONS: [&str; 11] = [
     "url",
 ];
 
-/// Formats of a transcription whose responses have no usage.
-const WITHOUT_USAGE: [&[u8]; 3] = [b"text", b"srt", b"vtt"];
+/// Formats of a response that reports its usage or its duration.
+const TRANSCRIPTIONS: [&[u8]; 3] = [b"json", b"verbose_json", b"diarized_json"];
+const TRANSLATIONS: [&[u8]; 1] = [b"verbose_json"];
 
-const WITH_USAGE: &str = "Send 'json' or 'verbose_json'.";
+/// The audio file.
+const FILE: &str = "file";
+
+/// The parts of an image that are read as files.
+const PICTURES: [&str; 3] = ["image", "image[]", "mask"];
 
 /// What was read until now.
 #[derive(Debug)]
@@ -40,26 +46,38 @@ pub(super) struct FormDemand {
     demand: Demand,
     /// The fields of [`OPTIONS`] that stood.
     seen: [bool; OPTIONS.len()],
+    has_format: bool,
     has_file: bool,
+    audio: Option<AudioFile>,
+    /// Bytes of the parts that the endpoint reads as files.
     file_bytes: usize,
 }
 
 impl FormDemand {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self { demand: Demand::new(endpoint), seen: [false; OPTIONS.len()], has_file: false, file_bytes: 0 }
+        Self {
+            demand: Demand::new(endpoint),
+            seen: [false; OPTIONS.len()],
+            has_format: false,
+            has_file: false,
+            audio: None,
+            file_bytes: 0,
+        }
     }
 
     pub(super) fn add(&mut self, part: &Part<'_>) -> Result<(), BodyError> {
-        if part.is_file {
-            self.file_bytes = self.file_bytes.saturating_add(part.content.len());
-        }
+        let endpoint = self.demand.endpoint;
         let base = part.name.split(['[', '.']).next().unwrap_or_default();
-        if ["image", "mask"].iter().any(|name| base.eq_ignore_ascii_case(name)) {
-            let pictures = &mut self.demand.extras_mut().pictures;
-            pictures.count = pictures.count.saturating_add(1);
-        }
-        if part.name.eq_ignore_ascii_case("file") {
-            self.has_file |= part.is_file;
+        if endpoint == Endpoint::ImageEdits {
+            if ["image", "mask"].iter().any(|name| base.eq_ignore_ascii_case(name)) {
+                let pictures = &mut self.demand.extras_mut().pictures;
+                pictures.count = pictures.count.saturating_add(1);
+            }
+            if part.is_file && PICTURES.contains(&part.name) {
+                self.file_bytes = self.file_bytes.saturating_add(part.content.len());
+            }
+        } else if letters(part.name).eq(letters(FILE)) {
+            return self.read_file(part);
         }
         for (name, is_seen) in OPTIONS.iter().zip(&mut self.seen) {
             if part.name == *name {
@@ -73,8 +91,23 @@ impl FormDemand {
             }
         }
         // `svg[model]`, `svg[reasoning]`.
-        if let Some(advice) = advice(self.demand.endpoint, base).filter(|_| !part.is_file) {
+        if let Some(advice) = advice(endpoint, base).filter(|_| !part.is_file) {
             self.demand.refuse(Cow::Owned(base.to_owned()), advice);
+        }
+        Ok(())
+    }
+
+    /// Reads the audio file.
+    fn read_file(&mut self, part: &Part<'_>) -> Result<(), BodyError> {
+        if part.name != FILE {
+            return Err(BodyError::FieldSpelling { param: Cow::Borrowed(FILE) });
+        }
+        if std::mem::replace(&mut self.has_file, true) {
+            return Err(BodyError::DuplicateField { param: Cow::Borrowed(FILE) });
+        }
+        if part.is_file {
+            self.file_bytes = part.content.len();
+            self.audio = Some(audio::read(part.content));
         }
         Ok(())
     }
@@ -92,8 +125,9 @@ impl FormDemand {
             "quality" => self.demand.extras_mut().picture_quality = Some(word(text)),
             "partial_images" => self.demand.extras_mut().partial_pictures = number(text, name)?,
             "output_format" => refused = picture_format_advice(text),
-            "response_format" if endpoint == Endpoint::Transcriptions && WITHOUT_USAGE.contains(&text) => {
-                refused = Some(WITH_USAGE);
+            "response_format" if endpoint != Endpoint::ImageEdits => {
+                self.has_format = true;
+                refused = format_advice(endpoint, text);
             }
             "stream" if text.eq_ignore_ascii_case(b"true") => self.demand.stream = Stream::Yes,
             "stream" if !text.eq_ignore_ascii_case(b"false") => return Err(wrong_type(name, "true or false")),
@@ -106,17 +140,29 @@ impl FormDemand {
     }
 
     pub(super) fn finish(mut self, length: usize) -> Demand {
-        let bytes = |count: usize| count.try_into().unwrap_or(u64::MAX);
-        self.demand.text_bytes = bytes(length.saturating_sub(self.file_bytes));
-        if matches!(self.demand.endpoint, Endpoint::Transcriptions | Endpoint::Translations) {
-            // Voices of known speakers are fields.
-            self.demand.extras_mut().audio_bytes = bytes(length);
-            if !self.has_file {
-                self.demand.refuse(Cow::Borrowed("file"), "Send the file.");
+        self.demand.text_bytes = length.saturating_sub(self.file_bytes).try_into().unwrap_or(u64::MAX);
+        if self.demand.endpoint != Endpoint::ImageEdits {
+            self.demand.extras_mut().audio_file = self.audio;
+            if self.audio.is_none() {
+                self.demand.refuse(Cow::Borrowed(FILE), "Send the file.");
+            }
+            let advice = format_advice(self.demand.endpoint, b"json").filter(|_| !self.has_format);
+            if let Some(advice) = advice {
+                self.demand.refuse(Cow::Borrowed("response_format"), advice);
             }
         }
         self.demand
     }
+}
+
+/// Returns the advice for a format whose responses do not report their usage. The default is `json`.
+fn format_advice(endpoint: Endpoint, format: &[u8]) -> Option<&'static str> {
+    let (formats, advice) = if endpoint == Endpoint::Translations {
+        (&TRANSLATIONS[..], "Send 'verbose_json', because other responses do not report the duration.")
+    } else {
+        (&TRANSCRIPTIONS[..], "Send 'json' or 'verbose_json'.")
+    };
+    Some(advice).filter(|_| !formats.contains(&format))
 }
 
 fn number(text: &[u8], name: &'static str) -> Result<u64, BodyError> {

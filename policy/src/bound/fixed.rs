@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use super::{
+    input::LARGEST_OUTPUT,
     rates::{Atto, Rates, to_atto, to_usd},
     request::{BoundRequest, Unbounded},
 };
 use crate::{
+    demand::AudioFile,
     endpoint::Endpoint,
     prices::{
         ModelPrices,
@@ -29,14 +31,17 @@ const PARTIAL_PICTURE_TOKENS: u64 = 100;
 /// Listed prices of pictures are rounded: gpt-image-1.5 costs $0.13312 where $0.133 is listed.
 const ROUNDING_OF_PICTURES: u128 = 50;
 
-/// Bytes of a second of audio at 6 kbit/s, the lowest rate of speech codecs in use.
-const AUDIO_BYTES_PER_SECOND: u64 = 750;
-
 /// Tokens of a second of audio.
 const AUDIO_TOKENS_PER_SECOND: u64 = 10;
 
+const FILE_ADVICE: &str = "Send WAV or MP3, or use a model that is billed by tokens.";
+
 /// Milliseconds of a second.
 const SECOND_MILLISECONDS: u64 = 1_000;
+
+/// Characters of a text that is spoken.
+/// <https://platform.openai.com/docs/api-reference/audio/createSpeech>
+const SPEECH_MAX: u64 = 4_096;
 
 /// Returns the most that the request may cost.
 pub(super) fn cost(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Usd, Unbounded> {
@@ -90,32 +95,54 @@ fn picture(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Atto, Unbo
 }
 
 fn speech(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Usd, Unbounded> {
+    let demand = request.demand;
+    let characters = demand.extras().characters;
     if let Some(price) = model.per_character {
-        return Ok(to_usd(times(request.demand.extras().characters, to_atto(price))));
+        return Ok(to_usd(times(characters, to_atto(price))));
     }
-    tokens(request, model, request.demand.text_bytes).map(to_usd)
+    if characters > SPEECH_MAX {
+        return Err(Unbounded::option("input", "Send at most 4,096 characters."));
+    }
+    // Most of the largest output would be charged for nothing.
+    if !demand.is_streamed() {
+        let advice = "Send 'sse', because other responses of this model do not report what they cost.";
+        return Err(Unbounded::option("stream_format", advice));
+    }
+    tokens(request, model, demand.text_bytes, model.max_output.unwrap_or(LARGEST_OUTPUT)).map(to_usd)
 }
 
-/// The response reports the duration, or tokens, or nothing.
+/// The response reports the duration, or tokens. A model with prices of tokens reads no more audio than its largest input.
 fn audio(request: &BoundRequest<'_>, model: &ModelPrices) -> Result<Usd, Unbounded> {
     let (demand, extras) = (request.demand, request.demand.extras());
-    let milliseconds = extras.audio_bytes.saturating_mul(SECOND_MILLISECONDS).div_ceil(AUDIO_BYTES_PER_SECOND);
+    let has_rows = model.rows().next().is_some();
+    if !has_rows && model.per_minute_audio.is_none() {
+        return Err(Unbounded::Model);
+    }
+    let of_file = extras.audio_file.and_then(|file| match file {
+        AudioFile::AtMost(milliseconds) => Some(milliseconds.div_ceil(SECOND_MILLISECONDS)),
+        AudioFile::Unknown => None,
+    });
+    let of_model = model.max_input.filter(|_| has_rows);
+    let of_model = of_model.map(|tokens| u64::from(tokens).div_ceil(AUDIO_TOKENS_PER_SECOND));
+    let seconds = of_file.into_iter().chain(of_model).min();
+    let seconds = seconds.ok_or(Unbounded::option("file", FILE_ADVICE))?;
     let by_time = model.per_minute_audio.map(|price| {
         // As the cost of a response: rounded up by itself.
-        let pico = u128::from(milliseconds).saturating_mul(pico(price)).div_ceil(MINUTE_MILLISECONDS);
+        let pico = times(seconds.saturating_mul(SECOND_MILLISECONDS), pico(price)).div_ceil(MINUTE_MILLISECONDS);
         to_atto(Usd::from_pico(i64::try_from(pico).unwrap_or(i64::MAX)))
     });
-    if model.rows().next().is_none() {
-        return by_time.map(to_usd).ok_or(Unbounded::Model);
+    let by_time = by_time.unwrap_or_default();
+    if !has_rows {
+        return Ok(to_usd(by_time));
     }
-    let heard = milliseconds.div_ceil(SECOND_MILLISECONDS).saturating_mul(AUDIO_TOKENS_PER_SECOND);
-    let by_tokens = tokens(request, model, demand.text_bytes.saturating_add(heard))?;
-    Ok(to_usd(by_tokens.saturating_add(by_time.unwrap_or_default())))
+    let heard = seconds.saturating_mul(AUDIO_TOKENS_PER_SECOND);
+    let output = model.max_output.ok_or(Unbounded::Model)?;
+    let by_tokens = tokens(request, model, demand.text_bytes.saturating_add(heard), output)?;
+    Ok(to_usd(by_tokens.saturating_add(by_time)))
 }
 
-/// The cost of the input and of the largest output.
-fn tokens(request: &BoundRequest<'_>, model: &ModelPrices, input: u64) -> Result<Atto, Unbounded> {
-    let output = model.max_output.ok_or(Unbounded::Model)?;
+/// The cost of the input and of so much output.
+fn tokens(request: &BoundRequest<'_>, model: &ModelPrices, input: u64, output: u32) -> Result<Atto, Unbounded> {
     let input = model.max_input.map_or(input, |largest| input.min(largest.into()));
     let Rates { input: input_price, output: output_price } = Rates::of_request(request, model, input)?;
     Ok(times(input, input_price).saturating_add(times(output.into(), output_price)))

@@ -3,6 +3,7 @@
 use super::request::{BoundRequest, Unbounded};
 use crate::{
     demand::{CacheTime, ServiceTier},
+    endpoint::Endpoint,
     prices::{
         ModelPrices, TokenKind, TokenPrices,
         cost::{TWO_FACTORS, pico},
@@ -72,7 +73,8 @@ impl Rates {
         }
         let is_hidden = extras.hidden_input.is_some() || extras.previous_response_id.is_some();
         let endpoint = request.demand.endpoint;
-        if is_hidden || extras.has_audio_input || extras.pictures.count > 0 || extras.audio_bytes > 0 {
+        let is_heard = matches!(endpoint, Endpoint::Transcriptions | Endpoint::Translations);
+        if is_hidden || is_heard || extras.has_audio_input || extras.pictures.count > 0 {
             input = input.max(highest(&MEDIA_IN)?);
         }
         // An endpoint without a cap has its own kind of output.
