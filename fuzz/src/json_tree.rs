@@ -36,6 +36,10 @@ impl Json {
         members.iter().filter(move |(name, _)| fold_case(name) == key).map(|(_, value)| value)
     }
 
+    pub(crate) fn is_text(&self, text: &str) -> bool {
+        matches!(self, Self::Text(own) if own == text)
+    }
+
     pub(crate) fn items(&self) -> &[Json] {
         if let Self::Array(items) = self { items } else { &[] }
     }

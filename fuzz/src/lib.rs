@@ -8,6 +8,7 @@ mod gate;
 mod json_tree;
 mod keys;
 mod metered_body;
+mod metered_form;
 mod models_in_form;
 mod models_in_json;
 mod models_in_url;
@@ -26,12 +27,13 @@ mod users;
 pub type Target = fn(&[u8]);
 
 /// All targets by name. Each has its inputs in `corpus/{name}.txt`.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("access_key", keys::access_key),
     ("access_keys", keys::access_keys),
     ("compiled_users", users::compiled_users),
     ("gate", gate::gate),
     ("metered_body", metered_body::metered_body),
+    ("metered_form", metered_form::metered_form),
     ("models_in_form", models_in_form::models_in_form),
     ("models_in_json", models_in_json::models_in_json),
     ("models_in_url", models_in_url::models_in_url),

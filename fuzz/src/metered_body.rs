@@ -33,6 +33,20 @@ const OF_CLIENT: [&str; 10] = [
     "",
 ];
 
+/// Fields of which one has the content of an item.
+const CONTENT: [&str; 10] = [
+    "content",
+    "output",
+    "arguments",
+    "input",
+    "action",
+    "actions",
+    "operation",
+    "tools",
+    "tool_calls",
+    "function_call",
+];
+
 static PRICES: LazyLock<Arc<PriceTable>> = LazyLock::new(|| Arc::new(PriceTable::shipped().expect("valid prices")));
 static LIMITS: LazyLock<Limits> = LazyLock::new(|| {
     let mut limits = Limits::none(Arc::new(Zone::utc()));
@@ -98,7 +112,32 @@ fn check_demand(demand: &Demand, tree: &Json, body: &[u8]) {
         let refers = refers.filter(|value| **value != Json::Null).count() > 0;
         let is_hidden = extras.hidden_input.is_some() || extras.previous_response_id.is_some();
         assert!(!refers || is_hidden, "{}", body.escape_ascii());
+        for reasoning in tree.get("reasoning") {
+            let is =
+                |value: &Json, words: &[&str]| *value == Json::Null || words.iter().any(|word| value.is_text(word));
+            let keeps = reasoning.get("context").any(|value| !is(value, &["auto", "current_turn"]));
+            assert!(!keeps || is_hidden, "{}", body.escape_ascii());
+            let is_pro = reasoning.get("mode").any(|value| !is(value, &["standard"]));
+            assert!(!is_pro || extras.refused.is_some(), "{}", body.escape_ascii());
+        }
+        for item in ["input", "messages"].into_iter().flat_map(|key| tree.get(key)).flat_map(Json::items) {
+            let is_counted = is_hidden || extras.reasoning_references > 0;
+            assert!(!is_reference(item) || is_counted, "{}", body.escape_ascii());
+        }
     }
+}
+
+/// Whether an item refers to a stored one: by its type, or because it has an id and nothing else.
+fn is_reference(item: &Json) -> bool {
+    let Json::Object(_) = item else { return false };
+    let has = |key| item.get(key).any(|value| !matches!(value, Json::Null));
+    let has_content =
+        |key| item.get(key).any(|value| !matches!(value, Json::Null) && *value != Json::Array(Vec::new()));
+    let is_typed = has("type") || has("role");
+    let is_reference = item.get("type").any(|kind| kind.is_text("item_reference"));
+    let is_encrypted = item.get("encrypted_content").any(|value| !matches!(value, Json::Null) && !value.is_text(""));
+    let is_empty = has("id") && !CONTENT.into_iter().any(has_content) && !is_encrypted;
+    is_reference || is_empty || !is_typed
 }
 
 fn check_edits(endpoint: Endpoint, read: &MeteredBody, body: &[u8], is_openai: bool) {

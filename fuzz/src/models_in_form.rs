@@ -12,7 +12,7 @@ pub(crate) fn models_in_form(input: &[u8]) {
     assert!(facts.other_models.len() <= 1, "only 'svg.model'");
     let svg = facts.other_models.first().map(|model| model.name.as_bytes().to_vec());
     let expected = [facts.model.map(|name| name.as_bytes().to_vec()), svg];
-    for parts in [by_line(input), by_search(input, "--Xx"), by_search(&[b"\r\n", input].concat(), "\r\n--Xx")] {
+    for parts in readings(input) {
         for (field, expected) in ["model", "svg[model]"].into_iter().zip(&expected) {
             for has_name in [Part::may_have_name, Part::has_name] {
                 let found: Vec<_> =
@@ -23,16 +23,21 @@ pub(crate) fn models_in_form(input: &[u8]) {
     }
 }
 
+/// Returns the parts that each reader finds behind the boundary `Xx`.
+pub(crate) fn readings(body: &[u8]) -> [Vec<Part>; 3] {
+    [by_line(body), by_search(body, "--Xx"), by_search(&[b"\r\n", body].concat(), "\r\n--Xx")]
+}
+
 #[derive(Debug, Default)]
-struct Part {
+pub(crate) struct Part {
     headers: String,
-    content: Vec<u8>,
+    pub(crate) content: Vec<u8>,
 }
 
 impl Part {
     /// Whether any reader may take this for the name: with or without quotes and escapes, in any parameter with `name` in its
     /// own name but a file's, in any case and punctuation.
-    fn may_have_name(&self, field: &str) -> bool {
+    pub(crate) fn may_have_name(&self, field: &str) -> bool {
         let letters = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
         let field = letters(field);
         let mut parameters = self.dispositions().into_iter().flat_map(|line| {
@@ -46,6 +51,11 @@ impl Part {
                 && !name.starts_with("filename")
                 && (value == field || value.strip_prefix("utf8") == Some(&*field))
         })
+    }
+
+    /// Whether it has the name of a file.
+    pub(crate) fn has_file_name(&self) -> bool {
+        self.dispositions().iter().any(|line| line.contains("filename"))
     }
 
     /// Whether a reader that respects quotes and escapes finds the name.
