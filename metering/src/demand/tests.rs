@@ -398,6 +398,8 @@ fn refused_options() {
         (Responses, r#"{"reasoning":{"effort":"high","summary":"auto"}}"#, None),
         (Responses, r#"{"reasoning":{"mode":"standard"}}"#, None),
         (Responses, r#"{"reasoning":{"mode":"pro"}}"#, Some("reasoning.mode")),
+        (Responses, r#"{"reasoning":{"context":"current_turn"}}"#, Some("reasoning.context")),
+        (Responses, r#"{"reasoning":{"context":"all_turns"}}"#, None),
         (Responses, r#"{"tools":[{"type":"function"},{"type":"mcp"}]}"#, Some("tools[1].type")),
         (Responses, r#"{"tools":[{"type":"code_interpreter","container":{"type":"auto"}}]}"#, Some("tools[0].type")),
         (Responses, r#"{"tools":[{"type":"shell"}]}"#, Some("tools[0].type")),

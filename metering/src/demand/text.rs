@@ -16,8 +16,10 @@ use crate::{
     param::Param,
 };
 
-/// Values of `reasoning.context` that add no reasoning of earlier turns to what the model's default has.
-const VISIBLE_CONTEXTS: [&[u8]; 2] = [b"auto", b"current_turn"];
+/// The values of `reasoning.context` with another input than the default's. After a turn without the reasoning of earlier ones,
+/// its tokens no longer bound the history of the next turn, which may have it again.
+const NO_EARLIER_TURNS: &[u8] = b"current_turn";
+const DEFAULT_CONTEXT: &[u8] = b"auto";
 
 impl Draft {
     /// Reads a field. Returns its value, if it is a number that can be edited.
@@ -105,7 +107,11 @@ impl Draft {
         reader.object(param, const { &Names::new(&["mode", "context"]) }, &mut |reader, param, field| {
             match field {
                 Some("mode") if reader.text(param)? != b"standard" => self.refuse(param, LEAVE_OUT),
-                Some("context") if !VISIBLE_CONTEXTS.contains(&reader.text(param)?) => self.hide_input(param),
+                Some("context") => match reader.text(param)? {
+                    DEFAULT_CONTEXT => {}
+                    NO_EARLIER_TURNS => self.refuse(param, LEAVE_OUT),
+                    _ => self.hide_input(param),
+                },
                 _ => {}
             }
             Ok(())
