@@ -46,9 +46,12 @@ fn open_file(path: &Path, retention: Duration) -> Result<(Arc<dyn Ledger>, bool)
     Ok((Arc::new(ledger), is_new))
 }
 
+/// The start of the server waits so long. A file takes milliseconds; a database that does not respond delays no other user.
+const START_WAIT: Duration = Duration::from_secs(1);
+
 /// Opens the ledger at the start. Without it, requests of metered users are refused, and others go on.
 pub(crate) fn open(handle: &LedgerHandle) {
-    if let Err(error) = handle.open() {
+    if let Err(error) = handle.open(START_WAIT) {
         tracing::error!("metered users are refused: {error}");
     }
 }

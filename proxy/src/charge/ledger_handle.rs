@@ -2,17 +2,23 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
 use sparekey_ledger::{Ledger, LedgerError};
+use tokio::time::sleep;
 
 /// After a failure, the ledger is opened again at the earliest then.
 const RETRY: Duration = Duration::from_secs(1);
+/// A request waits so long for a ledger that is being opened: a file takes milliseconds, and a database that does not respond
+/// takes long.
+const WAIT: Duration = Duration::from_millis(250);
+const POLL: Duration = Duration::from_millis(2);
 
-/// Opens the ledger of a platform. It may block for some milliseconds.
+/// Opens the ledger of a platform. It may block.
 pub type OpenLedger = dyn Fn() -> Result<Arc<dyn Ledger>, LedgerError> + Send + Sync;
 
 /// A ledger that is opened at its first use, and again after a failure.
@@ -22,13 +28,22 @@ pub struct LedgerHandle(Arc<Handle>);
 struct Handle {
     open: Box<OpenLedger>,
     opened: ArcSwapOption<Arc<dyn Ledger>>,
-    failure: Mutex<Option<(Instant, LedgerError)>>,
+    attempt: Mutex<Attempt>,
+}
+
+/// The last try to open the ledger.
+#[derive(Default)]
+enum Attempt {
+    #[default]
+    None,
+    Running,
+    Failed(Instant, LedgerError),
 }
 
 impl LedgerHandle {
     /// Creates a handle.
     pub fn new(open: impl Fn() -> Result<Arc<dyn Ledger>, LedgerError> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Handle { open: Box::new(open), opened: ArcSwapOption::empty(), failure: Mutex::default() }))
+        Self(Arc::new(Handle { open: Box::new(open), opened: ArcSwapOption::empty(), attempt: Mutex::default() }))
     }
 
     /// Creates the handle of a platform that meters no user.
@@ -37,24 +52,17 @@ impl LedgerHandle {
         Self::new(|| Err(LedgerError::Closed))
     }
 
-    /// Opens the ledger, if it is not open.
+    /// Starts to open the ledger, if it is not open, and waits at most so long.
     ///
     /// # Errors
-    /// [`LedgerError`]; within a second, the last one again.
-    pub fn open(&self) -> Result<Arc<dyn Ledger>, LedgerError> {
-        let Handle { open, opened, failure } = &*self.0;
-        // One thread opens it, and others wait.
-        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ledger) = &*opened.load() {
-            return Ok(Arc::clone(ledger));
-        }
-        if let Some((at, error)) = failure.as_ref().filter(|(at, _)| at.elapsed() < RETRY) {
-            let _ = at;
-            return Err(error.clone());
-        }
-        let ledger = open().inspect_err(|error| *failure = Some((Instant::now(), error.clone())))?;
-        opened.store(Some(Arc::new(Arc::clone(&ledger))));
-        Ok(ledger)
+    /// [`LedgerError`]; [`LedgerError::Unreachable`] if it takes longer. It is opened nevertheless then.
+    pub fn open(&self, wait: Duration) -> Result<(), LedgerError> {
+        let (tx, rx) = mpsc::channel();
+        self.start(move |result| {
+            // The caller may have left.
+            let _ = tx.send(result);
+        });
+        rx.recv_timeout(wait).unwrap_or_else(|_| Err(too_slow()))
     }
 
     /// Returns the ledger if it is open.
@@ -64,13 +72,104 @@ impl LedgerHandle {
     }
 
     pub(crate) async fn get(&self) -> Result<Arc<dyn Ledger>, LedgerError> {
-        let handle = self.clone();
-        tokio::task::spawn_blocking(move || handle.open()).await.unwrap_or(Err(LedgerError::Closed))
+        let started = Instant::now();
+        loop {
+            if let Some(ledger) = self.opened() {
+                return Ok(ledger);
+            }
+            if let Some(error) = self.recent_failure() {
+                return Err(error);
+            }
+            self.start(drop);
+            if started.elapsed() >= WAIT {
+                return Err(too_slow());
+            }
+            sleep(POLL).await;
+        }
     }
+
+    /// Opens the ledger in a thread of its own, unless one does so already.
+    fn start(&self, done: impl FnOnce(Result<(), LedgerError>) + Send + 'static) {
+        let is_running = |attempt: &Attempt| matches!(attempt, Attempt::Running);
+        if is_running(&std::mem::replace(&mut *self.attempt(), Attempt::Running)) {
+            return;
+        }
+        let handle = self.clone();
+        thread::spawn(move || {
+            let result = match handle.opened() {
+                Some(_) => Ok(()),
+                None => (handle.0.open)().map(|ledger| handle.0.opened.store(Some(Arc::new(ledger)))),
+            };
+            *handle.attempt() = match &result {
+                Ok(()) => Attempt::None,
+                Err(error) => Attempt::Failed(Instant::now(), error.clone()),
+            };
+            done(result);
+        });
+    }
+
+    fn recent_failure(&self) -> Option<LedgerError> {
+        match &*self.attempt() {
+            Attempt::Failed(at, error) if at.elapsed() < RETRY => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    fn attempt(&self) -> std::sync::MutexGuard<'_, Attempt> {
+        self.0.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn too_slow() -> LedgerError {
+    LedgerError::Unreachable("it is being opened".to_owned())
 }
 
 impl fmt::Debug for LedgerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LedgerHandle")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use sparekey_ledger::{Clock, Memory};
+    use sparekey_policy::ProcessId;
+
+    use super::*;
+
+    fn memory() -> Arc<dyn Ledger> {
+        Arc::new(Memory::new(Clock::default(), ProcessId(1)))
+    }
+
+    #[test]
+    fn one_thread_opens_it() {
+        let (release, gate) = mpsc::channel::<()>();
+        let (gate, opens) = (Mutex::new(gate), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&opens);
+        let handle = LedgerHandle::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            gate.lock().unwrap().recv().unwrap();
+            Ok(memory())
+        });
+        assert_eq!(handle.open(Duration::ZERO), Err(too_slow()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // A request does not wait for it to the end.
+        assert_eq!(runtime.block_on(handle.get()).err(), Some(too_slow()));
+        release.send(()).unwrap();
+        while handle.opened().is_none() {
+            thread::yield_now();
+        }
+        assert!(runtime.block_on(handle.get()).is_ok());
+        assert_eq!(opens.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn failure_is_returned_again() {
+        let handle = LedgerHandle::new(|| Err(LedgerError::Full));
+        assert_eq!(handle.open(Duration::from_secs(60)), Err(LedgerError::Full));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(runtime.block_on(handle.get()).err(), Some(LedgerError::Full));
     }
 }
