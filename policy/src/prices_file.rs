@@ -20,8 +20,8 @@ use crate::{
     zone::Zone,
 };
 
-/// The table of this version.
-const SHIPPED: &str = include_str!("../prices.toml");
+/// The prices of this version.
+const SOURCE: &str = include_str!("../prices.toml");
 
 /// All problems of a text with prices. Its `Display` prints one per line.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -48,11 +48,11 @@ impl PricesFileError {
 }
 
 impl PriceTable {
-    /// Reads the table that ships with this version.
+    /// Reads the source of the table that ships with this version. [`PriceTable::shipped`] is the same, compiled.
     ///
     /// # Errors
-    /// None: a test reads it. The type of the error is that of the owner's prices, so that a caller handles one.
-    pub fn shipped() -> Result<Self, PricesFileError> {
+    /// None: a test reads it.
+    pub fn from_source() -> Result<Self, PricesFileError> {
         let empty = Self {
             version: String::new(),
             date: Timestamp::default(),
@@ -62,7 +62,7 @@ impl PriceTable {
             is_regional: false,
             models: BTreeMap::new(),
         };
-        empty.merge(SHIPPED, Scope::Shipped)
+        empty.merge(SOURCE, Scope::Shipped)
     }
 
     /// Adds the owner's prices. A model that has prices in them loses its other prices; its sizes stay unless they are

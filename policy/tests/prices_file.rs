@@ -180,3 +180,11 @@ proptest! {
         prop_assert!(read(&longer).is_err());
     }
 }
+
+/// `cargo run -p sparekey-policy --example compile_prices` writes it.
+#[test]
+fn compiled_prices_are_those_of_the_source() {
+    let source = PriceTable::from_source().unwrap();
+    assert_eq!(source, *SHIPPED, "prices.json is older than prices.toml");
+    assert_eq!(include_str!("../prices.json"), source.to_json(|_| true) + "\n");
+}

@@ -12,7 +12,7 @@ pub(crate) const SETTING: &str = "PRICES_FILE";
 /// # Errors
 /// All problems of the file, one sentence each, with their lines.
 pub(crate) fn read(file: Option<&Path>) -> Result<PriceTable, Vec<String>> {
-    let shipped = PriceTable::shipped().map_err(|error| problems("the built-in price table", &error))?;
+    let shipped = PriceTable::shipped().map_err(|error| vec![format!("the built-in price table: {error}")])?;
     let Some(file) = file else { return Ok(shipped) };
     let path = file.display();
     // A pipe can be read once, and a reload would wait for it.
