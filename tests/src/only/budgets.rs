@@ -18,6 +18,7 @@ use crate::{
     case_files::KEY,
     raw_connection::{Head, RawConnection, wait_until},
     server::RunningServer,
+    upstream::Upstream,
     wire,
 };
 
@@ -85,6 +86,14 @@ impl Budgeted {
         let mut client = RawConnection::connect(self.address());
         client.send(request);
         client
+    }
+
+    /// A request whose head has reached the upstream: the connections to both.
+    fn sent(&self, upstream: &Upstream, request: &str) -> (RawConnection, RawConnection) {
+        let client = self.client(request);
+        let mut upstream_conn = upstream.accept();
+        upstream_conn.head();
+        (client, upstream_conn)
     }
 
     /// `GET /usage`, which has a rate of its own.

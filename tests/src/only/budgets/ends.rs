@@ -1,11 +1,7 @@
 //! Requests that end otherwise: each is charged once, exactly if its usage is known, else by an estimate.
 
 use super::*;
-use crate::{
-    http2,
-    only::drain::drain,
-    upstream::{RespondingUpstream, Upstream},
-};
+use crate::{http2, only::drain::drain, upstream::RespondingUpstream};
 
 pub(crate) const TESTS: &[Test] = &[
     ("stream_is_read_on_when_its_client_leaves", stream_left),
@@ -26,9 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// A stream whose first event has reached the client.
 fn streaming(server: &Budgeted, upstream: &Upstream) -> (RawConnection, RawConnection) {
-    let mut client = server.client(&streamed_chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut client, mut upstream_conn) = server.sent(upstream, &streamed_chat());
     upstream_conn.until("}");
     upstream_conn.send(EVENTS);
     upstream_conn.send_chunk(chunk("Hello"));
@@ -57,9 +51,7 @@ fn stream_left() {
 fn response_left() {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), BUDGET);
-    let mut client = server.client(&chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut client, mut upstream_conn) = server.sent(&upstream, &chat());
     let response = completion(9, 20);
     let (start, end) = response.split_at(response.len() - 10);
     upstream_conn.send(start);
@@ -73,9 +65,7 @@ fn response_left() {
 fn head_left() {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), BUDGET);
-    let client = server.client(&chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (client, mut upstream_conn) = server.sent(&upstream, &chat());
     client.close();
     hold(&server);
     upstream_conn.send(completion(9, 20));
@@ -112,9 +102,8 @@ fn http2_left() {
 fn stream_cut() {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), BUDGET);
-    let mut client = server.client(&post("/v1/chat/completions", &chat_body(5_000, true)));
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut client, mut upstream_conn) =
+        server.sent(&upstream, &post("/v1/chat/completions", &chat_body(5_000, true)));
     let held = hold(&server);
     upstream_conn.send(EVENTS);
     upstream_conn.send_chunk(chunk("Hello"));
@@ -129,9 +118,7 @@ fn stream_cut() {
 fn response_cut() {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), BUDGET);
-    let mut client = server.client(&chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut client, upstream_conn) = server.sent(&upstream, &chat());
     let held = hold(&server);
     drop(upstream_conn);
     assert_eq!(client.head().status(), 502);
@@ -152,9 +139,7 @@ fn unreachable() {
 fn timeout() {
     let upstream = Upstream::start();
     let server = Budgeted::start_with(upstream.address(), BUDGET, &[("UPSTREAM_TIMEOUT", "1")]);
-    let mut client = server.client(&chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut client, _upstream_conn) = server.sent(&upstream, &chat());
     let held = hold(&server);
     let response = client.head();
     assert_eq!((response.status(), response.header("x-should-retry")), (504, Some("false")));
@@ -192,9 +177,7 @@ fn removed_key() {
 fn removed_user() {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), BUDGET);
-    let mut client = server.client(&chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut client, mut upstream_conn) = server.sent(&upstream, &chat());
     // The key stays, and has no limits any more.
     server.files.write("users", "[users.Ann]\nmetered = true\nkeys = [\"sha256:Ann:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"]");
     server.proxy.process.wait_for(|line| line.contains("reloaded").then_some(()));

@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    only::admin,
-    upstream::{RespondingUpstream, Upstream},
-};
+use crate::{only::admin, upstream::RespondingUpstream};
 
 pub(crate) const TESTS: &[Test] = &[
     ("whole_response_is_charged_exactly", whole),
@@ -172,9 +169,7 @@ fn metrics() {
     let upstream = Upstream::start();
     let server = Budgeted::start_with(upstream.address(), BUDGET, &[admin::METRICS]);
     let at = admin::address(&server.proxy);
-    let mut client = server.client(&chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut client, mut upstream_conn) = server.sent(&upstream, &chat());
     admin::wait_for(at, "sparekey_holds_open{user=\"Tom\"} 1");
     upstream_conn.send(completion(12, 30));
     let head = client.head();
@@ -255,9 +250,7 @@ fn row() {
 fn last_event() {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), BUDGET);
-    let mut client = server.client(&streamed_chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut client, mut upstream_conn) = server.sent(&upstream, &streamed_chat());
     upstream_conn.send(EVENTS);
     upstream_conn.send_chunk(chunk("Hello"));
     upstream_conn.send_chunk(last_chunks(9, 2));
@@ -288,9 +281,7 @@ fn doubtful() {
         let response = head + &body;
         let upstream = Upstream::start();
         let server = Budgeted::start(upstream.address(), BUDGET);
-        let mut client = server.client(&super::chat());
-        let mut upstream_conn = upstream.accept();
-        upstream_conn.head();
+        let (mut client, mut upstream_conn) = server.sent(&upstream, &super::chat());
         let reserved = server.amount("held_usd");
         upstream_conn.send(&response);
         let head = client.head();

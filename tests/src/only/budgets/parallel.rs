@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::*;
-use crate::upstream::{RespondingUpstream, Upstream};
+use crate::upstream::RespondingUpstream;
 
 pub(crate) const TESTS: &[Test] = &[
     ("first_requests_of_a_new_user", first_requests),
@@ -39,9 +39,7 @@ impl Gate {
 fn hold_of_one(users: &str) -> Usd {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), users);
-    let client = server.client(&chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (client, upstream_conn) = server.sent(&upstream, &chat());
     let held = server.amount("held_usd");
     drop((client, upstream_conn));
     held

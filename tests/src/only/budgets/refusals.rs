@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::upstream::{RespondingUpstream, Upstream};
+use crate::upstream::RespondingUpstream;
 
 pub(crate) const TESTS: &[Test] = &[
     ("spent_budget", spent),
@@ -50,9 +50,7 @@ fn too_large() {
 fn held() {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.002\", per = \"month\" }]");
-    let mut first = server.client(&chat());
-    let mut upstream_conn = upstream.accept();
-    upstream_conn.head();
+    let (mut first, mut upstream_conn) = server.sent(&upstream, &chat());
     let (head, message) = assert_refused(&server, &chat(), 429, "tokens", "rate_limit_exceeded");
     assert_eq!((head.header("x-should-retry"), head.header("retry-after")), (None, Some("2")));
     assert!(message.contains("open requests hold"), "{message}");
