@@ -17,7 +17,16 @@ const FUNCTION = { name: "weather", description: "The weather", parameters: PARA
 const CHAT_TOOL = { type: "function", function: FUNCTION };
 const RESPONSES_TOOL = { type: "function", ...FUNCTION };
 const SCHEMA = { name: "weather", schema: PARAMETERS, strict: true };
-const AUDIO = Buffer.from(Array.from({ length: 128_000 }, (_, index) => index % 256));
+/** Mono, 8,000 samples of 16 bits per second. */
+const wav = (samples) => {
+  const header = Buffer.from("RIFF....WAVEfmt \x10\0\0\0\x01\0\x01\0........\x02\0\x10\0data....", "latin1");
+  header.writeUInt32LE(36 + samples.length, 4);
+  header.writeUInt32LE(8_000, 24);
+  header.writeUInt32LE(16_000, 28);
+  header.writeUInt32LE(samples.length, 40);
+  return Buffer.concat([header, samples]);
+};
+const AUDIO = wav(Buffer.from(Array.from({ length: 127_744 }, (_, index) => index % 256)));
 const SPOKEN = "Grüße aus Köln";
 
 /** A client of one user, or of the stand-in itself, that records its responses. */

@@ -1,9 +1,10 @@
 """Users with a budget: they get what they would get without the proxy, and pay for what the upstream reports."""
 
+import io
 import json
-import os
 import threading
 import time
+import wave
 from decimal import Decimal
 
 import openai
@@ -23,9 +24,18 @@ PARAMETERS = {
 FUNCTION = {"name": "weather", "description": "The weather", "parameters": PARAMETERS, "strict": True}
 CHAT_TOOL = {"type": "function", "function": FUNCTION}
 RESPONSES_TOOL = {"type": "function", **FUNCTION}
-# OpenAI's newer models refuse the older name, and other services may not know the newer one.
-CAP = "max_completion_tokens" if os.environ["AT_OPENAI"] == "yes" else "max_tokens"
-AUDIO = bytes(range(256)) * 500
+
+
+def wav(samples):
+    """Mono, 8,000 samples of 16 bits per second."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((1, 2, 8_000, 0, "NONE", None))
+        file.writeframes(samples)
+    return buffer.getvalue()
+
+
+AUDIO = wav(bytes(range(256)) * 499)
 
 
 class Answer(BaseModel):
@@ -209,7 +219,7 @@ def test_retry_passes_when_another_request_frees_the_budget(upstream, unique):
     first = client.responses.copy()
     clamped = int(client.last_header("x-sparekey-clamped"))
     (request,) = upstream.requests_of(f"gated-{unique}")
-    assert request["json"][CAP] == clamped >= 1024
+    assert request["json"]["max_completion_tokens"] == clamped >= 1024
     threading.Timer(1, upstream.open, [unique]).start()
     started = time.monotonic()
     assert client.openai.responses.create(model=TEXT, input="Hello").output_text == "Hello from upstream"

@@ -252,8 +252,15 @@ fn unusable() {
         folder.refuses(&[arguments, &["--ledger", other]].concat(), 1, "users.toml is not a ledger of Sparekey");
         let folder_path = folder.path.to_str().unwrap();
         folder.refuses(&[arguments, &["--ledger", folder_path]].concat(), 1, "is not a file");
-        let address = "postgres://me:secret@host/db";
+        let address = "mysql://me:secret@host/db";
         folder.refuses(&[arguments, &["--ledger", address]].concat(), 2, "LEDGER must be the path of an SQLite file");
+        // A port that no program listens on.
+        let address = "postgres://me:secret@127.0.0.1:1/db";
+        folder.refuses(
+            &[arguments, &["--ledger", address]].concat(),
+            1,
+            "the database of the ledger cannot be reached",
+        );
     }
     let empty = folder.path.join("empty.db");
     fs::write(&empty, "").unwrap();
