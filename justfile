@@ -8,6 +8,18 @@ quick:
 test:
     ./test.sh
 
+# One suite: core, server, worker or lambda
+suite name *filter:
+    cargo test --package conformance --test {{name}} -- {{filter}}
+
+# policy/prices.json, after a change of policy/prices.toml
+prices:
+    cargo run --package sparekey-policy --example compile_prices
+
+# Licences, advisories, and dependencies that are not used
+deps:
+    cargo deny check && cargo machete
+
 # The server with a stand-in for OpenAI
 demo:
     cargo run --release --package sparekey -- --demo

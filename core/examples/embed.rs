@@ -1,7 +1,7 @@
 //! The gate in an [axum](https://docs.rs/axum) service, beside routes of its own:
 //! `OPENAI_API_KEY=sk-... ACCESS_KEYS=sk-Tom-... cargo run --package sparekey-core --example embed`.
 //!
-//! The gate decides about heads and knows no framework. A service gives it the head of a request, sends the head that it
+//! The gate decides about heads and depends on no framework. A service gives it the head of a request, sends the head that it
 //! returns, and gives it the head of the response. Bodies pass unchanged.
 
 use std::{error::Error, sync::Arc, time::Duration};
@@ -15,7 +15,7 @@ use axum::{
 };
 use sparekey_core::{Admission, Config, Exchange, Gate, Rejection, UpstreamFailure};
 use sparekey_policy::Timestamp;
-use sparekey_upstream::{Reply, Timeouts, Upgrade, Upstream, client_tls};
+use sparekey_upstream::{ErrorKind, Reply, Timeouts, Upgrade, Upstream, client_tls};
 
 const TIMEOUTS: Timeouts = Timeouts { response_head: Duration::from_secs(900), body_idle: Duration::from_secs(600) };
 
@@ -65,6 +65,11 @@ fn respond(reply: Result<Reply, sparekey_upstream::Error>, exchange: &Exchange) 
             Ok(Response::from_parts(exchange.admit_response(head)?, Body::new(body)))
         }
         Ok(Reply::Upgraded(_)) => Err(exchange.reject(UpstreamFailure::Interrupted)),
-        Err(_) => Err(exchange.reject(UpstreamFailure::Unreachable)),
+        Err(error) => Err(exchange.reject(match error.kind() {
+            ErrorKind::NotSent => UpstreamFailure::Unreachable,
+            ErrorKind::RequestBody => UpstreamFailure::InvalidBody,
+            ErrorKind::Timeout => UpstreamFailure::Timeout,
+            ErrorKind::Interrupted | ErrorKind::InvalidResponse => UpstreamFailure::Interrupted,
+        })),
     }
 }

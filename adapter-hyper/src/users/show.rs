@@ -62,6 +62,9 @@ fn lines(user: &Overview<'_>, document: &UsersDocument, zone: &Zone, now: Timest
                 (true, false, UserField::Routes) if entry.routes.as_deref() == Some(&["inference".to_owned()]) => {
                     " (default)"
                 }
+                (true, false, UserField::ConcurrentRequests) if entry.limits.concurrent_requests.is_none() => {
+                    " (default of metered users)"
+                }
                 (true, false, _) if field.is_limit() => " (from [limits])",
                 _ => "",
             };
