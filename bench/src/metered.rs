@@ -29,26 +29,24 @@ struct Comparison {
 /// A unit, and its value.
 type Figure = (&'static str, fn(&Measurement) -> f64);
 
+const JSON_FIGURES: &[Figure] = &[
+    ("CPU µs per request", |result| result.cpu_us),
+    ("latency p50, µs", |result| result.latency_us(50)),
+    ("latency p99, µs", |result| result.latency_us(99)),
+];
+
 const COMPARISONS: [Comparison; 4] = [
     Comparison {
         name: "json, 1 client",
         workload: |keys, scale| json_requests(keys, 1, scaled(1000, scale)),
         units_per_request: 1,
-        figures: &[
-            ("CPU µs per request", |result| result.cpu_us),
-            ("latency p50, µs", |result| result.latency_us(50)),
-            ("latency p99, µs", |result| result.latency_us(99)),
-        ],
+        figures: JSON_FIGURES,
     },
     Comparison {
         name: "json, 16 clients",
         workload: |keys, scale| json_requests(keys, 16, scaled(4000, scale)),
         units_per_request: 1,
-        figures: &[
-            ("CPU µs per request", |result| result.cpu_us),
-            ("latency p50, µs", |result| result.latency_us(50)),
-            ("latency p99, µs", |result| result.latency_us(99)),
-        ],
+        figures: JSON_FIGURES,
     },
     Comparison {
         name: "burst",

@@ -47,9 +47,13 @@ mod memory;
 mod pending;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod reader_thread;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod usage_columns;
 
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Opened, Options, Reader, Sqlite};

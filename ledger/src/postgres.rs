@@ -19,7 +19,6 @@ mod pool;
 mod process;
 mod query;
 mod reader;
-mod reader_thread;
 mod retention;
 mod schema;
 mod session;
@@ -48,7 +47,6 @@ use tokio::{
 
 use self::{
     process::Processes,
-    reader_thread::ReaderThread,
     target::Target,
     worker::{Job, Worker},
 };
@@ -60,7 +58,8 @@ use crate::{
     engine::{Ledger, RowQuery},
     error::LedgerError,
     event::Events,
-    pending::{Pending, Reply},
+    pending::Pending,
+    reader_thread::ReaderThread,
     row::LedgerRow,
 };
 
@@ -199,11 +198,8 @@ impl Postgres {
         &self,
         query: impl FnOnce(&Reader) -> Result<T, LedgerError> + Send + 'static,
     ) -> Pending<T> {
-        let (reply, pending): (Reply<T>, _) = Pending::new();
-        self.0.reader.send(&self.0.target, move |reader| {
-            let _ = reply.send(reader.and_then(query));
-        });
-        pending
+        let target = self.0.target.clone();
+        self.0.reader.read(move || Reader::connect(&target), query)
     }
 }
 

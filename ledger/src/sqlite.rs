@@ -13,7 +13,6 @@ mod failure;
 mod file_id;
 mod process;
 mod reader;
-mod reader_thread;
 mod retention;
 mod schema;
 mod store;
@@ -40,7 +39,6 @@ use self::{
     connection::Writable,
     file_id::FileId,
     process::Process,
-    reader_thread::ReaderThread,
     writer::{Job, Request, Work, Writer},
 };
 use crate::{
@@ -50,7 +48,8 @@ use crate::{
     engine::{Ledger, RowQuery},
     error::LedgerError,
     event::Events,
-    pending::{Pending, Reply},
+    pending::Pending,
+    reader_thread::ReaderThread,
     row::LedgerRow,
 };
 
@@ -188,11 +187,8 @@ impl Sqlite {
         &self,
         query: impl FnOnce(&Reader) -> Result<T, LedgerError> + Send + 'static,
     ) -> Pending<T> {
-        let (reply, pending): (Reply<T>, _) = Pending::new();
-        self.0.reader.send(&self.0.path, move |reader| {
-            let _ = reply.send(reader.and_then(query));
-        });
-        pending
+        let path = self.0.path.clone();
+        self.0.reader.read(move || Reader::open(&path), query)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
-use sparekey_policy::{HoldId, Period, Tier, Timestamp, Tokens, ToolCalls, Usage, Usd};
+use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usage, Usd};
 use tokio_postgres::{Row as Columns, types::FromSql};
 
 use super::failure::Failure;
@@ -11,6 +11,7 @@ use crate::{
     day::count,
     error::LedgerError,
     row::{End, LedgerRow, Row},
+    usage_columns,
 };
 
 /// The columns that a row is written with; `seq` is the database's.
@@ -99,22 +100,7 @@ pub(super) fn read(row: &Columns) -> Result<((i64, i64), LedgerRow), Failure> {
     let started = Timestamp::from_micros(columns.take()?);
     let (key, route, model) = (columns.text()?, columns.text()?, columns.text()?);
     let tier = columns.named(|name| Tier::ALL.into_iter().find(|tier| tier.name() == name))?;
-    let tokens = Tokens {
-        input: columns.count()?,
-        cached: columns.count()?,
-        cache_write: columns.count()?,
-        cache_write_12h: columns.count()?,
-        input_audio: columns.count()?,
-        cached_audio: columns.count()?,
-        input_image: columns.count()?,
-        cached_image: columns.count()?,
-        output: columns.count()?,
-        reasoning: columns.count()?,
-        output_audio: columns.count()?,
-        output_image: columns.count()?,
-    };
-    let tools = ToolCalls { web_search: columns.count()?, file_search: columns.count()?, containers: columns.count()? };
-    let usage = Usage { tokens, tools, audio_milliseconds: columns.count()?, characters: columns.count()? };
+    let usage = usage_columns::read(|| columns.count())?;
     let cost = Usd::from_pico(columns.take()?);
     let voided = columns.take::<Option<i64>>()?.map(Usd::from_pico);
     let row = Row {

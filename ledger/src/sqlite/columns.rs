@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use rusqlite::{ToSql, params, types::Type};
-use sparekey_policy::{HoldId, Period, Tier, Timestamp, Tokens, ToolCalls, Usage, Usd};
+use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usage, Usd};
 
 use crate::{
     day::count,
     row::{End, LedgerRow, Row},
+    usage_columns,
 };
 
 /// The columns, in the order of [`insert`] and [`read`].
@@ -88,22 +89,7 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, LedgerRow)
     let started = Timestamp::from_micros(columns.take()?);
     let (key, route, model) = (columns.take()?, columns.take()?, columns.take()?);
     let tier = columns.named(|name| Tier::ALL.into_iter().find(|tier| tier.name() == name))?;
-    let tokens = Tokens {
-        input: columns.count()?,
-        cached: columns.count()?,
-        cache_write: columns.count()?,
-        cache_write_12h: columns.count()?,
-        input_audio: columns.count()?,
-        cached_audio: columns.count()?,
-        input_image: columns.count()?,
-        cached_image: columns.count()?,
-        output: columns.count()?,
-        reasoning: columns.count()?,
-        output_audio: columns.count()?,
-        output_image: columns.count()?,
-    };
-    let tools = ToolCalls { web_search: columns.count()?, file_search: columns.count()?, containers: columns.count()? };
-    let usage = Usage { tokens, tools, audio_milliseconds: columns.count()?, characters: columns.count()? };
+    let usage = usage_columns::read(|| columns.count())?;
     let cost = Usd::from_pico(columns.take()?);
     let voided = columns.take::<Option<i64>>()?.map(Usd::from_pico);
     let row = Row {
