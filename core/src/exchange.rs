@@ -23,6 +23,19 @@ use crate::{
 const OF_WHOLE_LIST: [HeaderName; 5] =
     [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES];
 
+/// Statuses at which the upstream did nothing that costs.
+const FREE: [StatusCode; 9] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
 /// An admitted request that waits for its response. It holds the gate that admitted the request, so that a reload of
 /// the settings between request and response changes nothing for it.
 #[derive(Debug)]
@@ -148,12 +161,24 @@ impl Exchange {
         mut head: response::Parts,
         list: Option<Vec<u8>>,
     ) -> Result<Response<Bytes>, Rejection> {
-        let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-        let is_encoded = head.headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !is_plain(value));
+        let is_encoded = Self::is_encoded(&head.headers);
         let list = list.filter(|_| !is_encoded).ok_or_else(|| self.reject(UpstreamFailure::NoModelList))?;
         strip_whole_list(&mut head.headers);
         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(list.len()));
         Ok(Response::from_parts(head, list.into()))
+    }
+
+    /// Whether a body has an encoding, so that it is not read.
+    #[must_use]
+    pub fn is_encoded(headers: &HeaderMap) -> bool {
+        let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+        !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain)
+    }
+
+    /// Whether the upstream did nothing that costs, if its response has this status.
+    #[must_use]
+    pub fn is_free(status: StatusCode) -> bool {
+        FREE.contains(&status)
     }
 
     /// Returns the error response to send if the upstream sent no response.

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{header, response};
 use http_body::{Body as _, Frame, SizeHint};
+use sparekey_core::Exchange;
 use sparekey_ledger::End;
 use sparekey_metering::{ResponseForm, UsageEventFilter, UsageScanner};
 use sparekey_upstream::ResponseBody;
@@ -207,8 +208,7 @@ impl Reading {
 
 /// `None` for a form without usage, and for an encoding that is not decoded.
 fn form(head: &response::Parts) -> Option<ResponseForm> {
-    let is_plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !head.headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+    if Exchange::is_encoded(&head.headers) {
         return None;
     }
     ResponseForm::from_content_type(head.headers.get(header::CONTENT_TYPE)?.as_bytes())

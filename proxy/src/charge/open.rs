@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, thread, time::Duration};
 
 use http::{HeaderMap, StatusCode};
-use sparekey_core::UserKey;
+use sparekey_core::{Exchange, UserKey};
 use sparekey_ledger::{Call, End, Ledger, Row};
 use sparekey_metering::ResponseUsage;
 use sparekey_policy::{Bound, Command, HoldId, Limits, Tier, Timestamp, Usage, Usd, is_snapshot_of};
@@ -18,19 +18,6 @@ const RETRY_COUNT: &str = "x-stainless-retry-count";
 
 /// Bytes of an id of the upstream that is stored. OpenAI's have less than 80.
 const ID_MAX: usize = 128;
-
-/// Statuses at which the upstream did nothing that costs.
-const FREE: [StatusCode; 9] = [
-    StatusCode::BAD_REQUEST,
-    StatusCode::UNAUTHORIZED,
-    StatusCode::FORBIDDEN,
-    StatusCode::NOT_FOUND,
-    StatusCode::PAYLOAD_TOO_LARGE,
-    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-    StatusCode::UNPROCESSABLE_ENTITY,
-    StatusCode::TOO_MANY_REQUESTS,
-    StatusCode::SERVICE_UNAVAILABLE,
-];
 
 /// A request whose highest cost is reserved. If it is dropped, the request was cut, and an estimate is charged.
 #[derive(Debug)]
@@ -108,7 +95,7 @@ impl Charge {
         open.head = Some((status, open.started.until(crate::now())));
         let id = headers.get(UPSTREAM_REQUEST_ID).and_then(|id| id.to_str().ok());
         open.upstream_id = id.filter(|id| id.len() <= ID_MAX).map(Into::into);
-        if FREE.contains(&status) {
+        if Exchange::is_free(status) {
             self.settle(End::Complete, Some(Usage::default()));
         }
     }
