@@ -51,13 +51,8 @@ fn measure() {
     }
 }
 
-/// The instructions of a run of this program: the lower count of two, because with other random hashes, one run in a hundred
-/// compares a key more.
+/// The instructions of a run of this program.
 fn counted(index: usize, part: &str, times: u64) -> u64 {
-    run_counted(index, part, times).min(run_counted(index, part, times))
-}
-
-fn run_counted(index: usize, part: &str, times: u64) -> u64 {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe().unwrap());
     let output =

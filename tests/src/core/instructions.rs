@@ -6,14 +6,14 @@ use crate::programs::ProgramTest;
 
 pub(super) const TEST: ProgramTest = ("core::instructions::gate_costs_no_more", "valgrind", measure);
 
-/// Rows of the measurement, and the most instructions of each: 3 % more than measured when a bound was set. A change that
-/// needs more has to say why.
+/// Rows of the measurement, and the most instructions of each. A change that needs more has to say why. A bound is 5 to 9 %
+/// above the count with glibc 2.36: with the allocator and the copy functions of other machines, a refusal takes up to 5 % more.
 const BOUNDS: [(&str, u64); 5] = [
-    ("admit, 1 key", 11_900),
-    ("admit, 10,000 keys", 11_900),
-    ("reject, 1 key", 6_900),
-    ("reject, 10,000 keys", 7_000),
-    ("admit a response", 5_600),
+    ("admit, 1 key", 12_300),
+    ("admit, 10,000 keys", 12_300),
+    ("reject, 1 key", 7_250),
+    ("reject, 10,000 keys", 7_400),
+    ("admit a response", 5_900),
 ];
 
 fn measure(valgrind: &Path) {
