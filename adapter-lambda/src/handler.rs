@@ -102,14 +102,20 @@ impl Service {
         deadline: Instant,
     ) -> Result<LambdaResponse, EventError> {
         let (head, body) = request.into_parts();
-        let (response, exchange) = match self.proxy.admit(head, |_| source.client) {
-            Decision::Respond(response) => (response, None),
-            Decision::Forward(admitted) => self.send(admitted, Full::new(body.decode()?), deadline).await,
-            Decision::Read(unread) => match self.proxy.read(unread, Full::new(body.decode()?)).await {
-                Ok((admitted, body)) => self.send(admitted, body, deadline).await,
-                Err(response) => (*response, None),
-            },
-            Decision::Usage(lookup) => (self.proxy.usage(lookup).await, None),
+        let mut decision = self.proxy.admit(head, |_| source.client);
+        let (response, exchange) = loop {
+            decision = match decision {
+                Decision::Place(unplaced) => self.proxy.place(unplaced).await,
+                Decision::Respond(response) => break (response, None),
+                Decision::Forward(admitted) => {
+                    break self.send(admitted, Full::new(body.decode()?), deadline).await;
+                }
+                Decision::Read(unread) => match self.proxy.read(unread, Full::new(body.decode()?)).await {
+                    Ok((admitted, body)) => break self.send(admitted, body, deadline).await,
+                    Err(response) => break (*response, None),
+                },
+                Decision::Usage(lookup) => break (self.proxy.usage(lookup).await, None),
+            }
         };
         Ok(match self.mode {
             Mode::Stream => {

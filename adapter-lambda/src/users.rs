@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sparekey_core::{Config, ConfigError, Gate, Problem, read_env_key};
+use sparekey_core::{Config, ConfigError, Gate, Places, Problem, read_env_key};
 use sparekey_policy::{KeySource, UserField};
 use sparekey_proxy::users::TomlUsers;
 
@@ -111,6 +111,7 @@ fn config(
     let reader = TomlUsers {
         enforced: &UserField::STATELESS,
         allows_keyless_users,
+        places: Places::Memory,
         read_key: |source: &KeySource| read_env_key(source, get),
     };
     let value = |name: &str| if name == USERS { users.cloned() } else { lookup(get, secrets, name) };

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use sparekey_core::{CompiledUsers, Config, Gate, read_env_key};
+use sparekey_core::{CompiledUsers, Config, Gate, Places, read_env_key};
 use sparekey_policy::{Timestamp, UserField};
 use worker::{
     Env, console_error, console_warn,
@@ -71,6 +71,7 @@ async fn load(env: &Env, now: f64) {
     let users = CompiledUsers {
         enforced: &UserField::STATELESS,
         allows_keyless_users: has_last,
+        places: Places::Memory,
         read_key: |source: &_| read_env_key(source, |name| bindings::get(env, name).as_string()),
     };
     let has_users = failure.is_some() || get("USERS").is_some();

@@ -77,7 +77,7 @@ mod tests {
     use sparekey_policy::{KeySource, UserField};
 
     use super::*;
-    use crate::{config::Config, users::CompiledUsers};
+    use crate::{config::Config, places::Places, users::CompiledUsers};
 
     #[track_caller]
     fn found(api_base: &str, keys: &str) -> Vec<ConfigWarning> {
@@ -120,7 +120,12 @@ mod tests {
             _ => None,
         };
         let read_key = |_: &KeySource| Err(String::new());
-        let reader = CompiledUsers { enforced: &UserField::STATELESS, allows_keyless_users: true, read_key };
+        let reader = CompiledUsers {
+            enforced: &UserField::STATELESS,
+            allows_keyless_users: true,
+            places: Places::Memory,
+            read_key,
+        };
         let error = Config::with_users(setting, &reader).unwrap_err().to_string();
         assert!(error.contains("USERS users has a name that no key can have"), "{error}");
     }
@@ -138,7 +143,12 @@ mod tests {
             let read_key = |_: &KeySource| Err(String::new());
             Config::with_users(
                 setting,
-                &CompiledUsers { enforced: &UserField::STATELESS, allows_keyless_users, read_key },
+                &CompiledUsers {
+                    enforced: &UserField::STATELESS,
+                    allows_keyless_users,
+                    places: Places::Memory,
+                    read_key,
+                },
             )
         };
         let warnings: Vec<_> = read(true).unwrap().warnings().iter().map(ToString::to_string).collect();

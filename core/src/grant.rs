@@ -1,6 +1,6 @@
 //! One user of the users file: expiry, networks, routes, models, upstream key.
 
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, request};
 use sparekey_policy::{Endpoint, Limits, ModelSource, Timestamp, User};
@@ -11,6 +11,7 @@ use crate::{
     headers::{self, OPENAI_BETA, ORGANIZATION, PROJECT},
     limit_rejection::LimitRejection,
     open_routes::OpenRoutes,
+    places::Places,
     routes::{self, Cost, Route},
     secret::Secret,
     spending_rejection,
@@ -30,10 +31,11 @@ const MULTI_AGENT: &str = "responses_multi_agent";
 #[derive(Debug)]
 pub(crate) struct Grant {
     user: User,
-    /// The limits on requests, whose state is in memory: they are checked before a body is read.
+    /// The limits whose state is in memory: they are checked before a body is read.
     place_limits: Limits,
-    /// The limits on usage, whose state is in the ledger; `None` if the user is not metered.
+    /// The limits whose state is in the ledger; `None` if there are none.
     ledger_limits: Option<Arc<Limits>>,
+    places: Places,
     routes: OpenRoutes,
     /// The upstream key of this user's own.
     api_key: Option<Secret>,
@@ -52,7 +54,7 @@ pub(crate) struct Needs {
 impl Grant {
     /// # Errors
     /// A sentence that begins with the name of the field.
-    pub(crate) fn new(user: User, api_key: Option<Secret>) -> Result<Self, String> {
+    pub(crate) fn new(user: User, api_key: Option<Secret>, places: Places) -> Result<Self, String> {
         let routes = user.routes.as_ref().map_or_else(|| ALL_ROUTES.to_owned(), |routes| routes.join(","));
         let routes = OpenRoutes::parse(Some(&routes), false);
         let routes =
@@ -62,15 +64,20 @@ impl Grant {
                 .and_then(|project| HeaderValue::from_str(project.expose()).ok())
                 .ok_or("openai_project must consist of visible ASCII characters, without spaces")
         });
-        let mut place_limits = Limits::none(Arc::clone(&user.limits.zone));
-        place_limits.requests_per_minute = user.limits.requests_per_minute;
-        place_limits.concurrent_requests = user.limits.concurrency().and_then(NonZeroU32::new);
-        let ledger_limits = user.limits.is_metered().then(|| {
-            let mut limits = user.limits.clone();
-            limits.requests_per_minute = None;
-            Arc::new(limits)
-        });
-        Ok(Self { project: project.transpose()?, place_limits, ledger_limits, user, routes, api_key })
+        let limits = &user.limits;
+        let (place_limits, ledger_limits) = match places {
+            Places::Memory => {
+                let mut in_ledger = limits.clone();
+                in_ledger.requests_per_minute = None;
+                (limits.places(), limits.is_metered().then_some(in_ledger))
+            }
+            Places::Ledger => {
+                let is_counted = limits.is_metered() || limits.needs_state();
+                (Limits::none(Arc::clone(&limits.zone)), is_counted.then(|| limits.clone()))
+            }
+        };
+        let (project, ledger_limits) = (project.transpose()?, ledger_limits.map(Arc::new));
+        Ok(Self { user, place_limits, ledger_limits, places, routes, api_key, project })
     }
 
     pub(crate) fn user(&self) -> &User {
@@ -83,6 +90,11 @@ impl Grant {
 
     pub(crate) fn ledger_limits(&self) -> Option<&Arc<Limits>> {
         self.ledger_limits.as_ref()
+    }
+
+    /// The limits of the ledger that count requests without a cost.
+    pub(crate) fn ledger_places(&self) -> Option<&Arc<Limits>> {
+        self.ledger_limits().filter(|limits| self.places == Places::Ledger && limits.needs_state())
     }
 
     pub(crate) fn api_key(&self) -> Option<&Secret> {
@@ -236,7 +248,7 @@ mod tests {
             r#"{{"version":1,"timezone":{{"name":"UTC","offset":0,"transitions":[]}},"users":[{{"name":"Tom","models":{models:?}}}]}}"#
         );
         let users = Users::from_json(&users, &[UserField::Models]).unwrap();
-        let list = Grant::new(users.get("Tom").unwrap().clone(), None).unwrap().model_list();
+        let list = Grant::new(users.get("Tom").unwrap().clone(), None, Places::Memory).unwrap().model_list();
         assert!(
             list.starts_with("model-0, model-1, ") && list.ends_with('…') && list.chars().count() == MODELS_MAX + 1
         );

@@ -23,7 +23,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Limited(ModelCheck);
 
-/// The next step of a request that has its place among the user's requests. Read the models that it names, if it has a
+/// The next step of a request that has its place among the user's requests, but for one with a
+/// [`ledger_place`](Self::ledger_place). Read the models that it names, if it has a
 /// [`facts_source`](Self::facts_source), then call [`admit`](Self::admit). With an [`endpoint`](Self::endpoint), read what it
 /// can use too, and call [`quote`](Self::quote) instead.
 #[derive(Debug)]
@@ -81,14 +82,11 @@ impl Limited {
     /// A [`Rejection`]: send nothing of the request anywhere.
     pub fn reserve(self: Box<Self>, outcome: Option<&Outcome>) -> Result<ModelCheck, Rejection> {
         let limits = self.limits();
-        match outcome {
-            None if limits.is_none() => Ok(self.0),
-            Some(Outcome::Granted { rates, .. }) => {
-                Ok(ModelCheck { forward: self.0.forward.with_rates(*rates), ..self.0 })
-            }
-            Some(Outcome::Denied(denial)) => {
-                let limit = limits.map_or(LimitRejection::Undecided, |limits| LimitRejection::place(denial, limits));
-                Err(self.0.reject(limit).with_rates(denial.rates))
+        match (outcome, limits) {
+            (None, None) => Ok(self.0),
+            (Some(outcome), Some(limits)) => {
+                let limits = limits.clone();
+                self.0.place(outcome, &limits)
             }
             _ => Err(self.0.reject(LimitRejection::Undecided)),
         }
@@ -106,6 +104,33 @@ impl ModelCheck {
     #[must_use]
     pub fn key(&self) -> &UserKey {
         self.forward.key()
+    }
+
+    /// Returns the limits of the user's state in the ledger, if it must be asked for a place: call
+    /// [`reserve`](Self::reserve) with the outcome before anything is read. A metered request takes its place with its
+    /// [`quote`](Self::quote).
+    #[must_use]
+    pub fn ledger_place(&self) -> Option<&Arc<Limits>> {
+        self.grant.ledger_places().filter(|_| self.needs.endpoint.is_none())
+    }
+
+    /// Takes the outcome of the reservation of a [`ledger_place`](Self::ledger_place).
+    ///
+    /// # Errors
+    /// A [`Rejection`]: send nothing of the request anywhere.
+    pub fn reserve(self, outcome: &Outcome) -> Result<Self, Rejection> {
+        match self.ledger_place().map(Arc::clone) {
+            Some(limits) => self.place(outcome, &limits),
+            None => Err(self.reject(LimitRejection::Undecided)),
+        }
+    }
+
+    fn place(self, outcome: &Outcome, limits: &Limits) -> Result<Self, Rejection> {
+        if let Outcome::Granted { rates, .. } = outcome {
+            return Ok(Self { forward: self.forward.with_rates(*rates), ..self });
+        }
+        let Outcome::Denied(denial) = outcome else { return Err(self.reject(LimitRejection::Undecided)) };
+        Err(self.reject(LimitRejection::place(denial, limits)).with_rates(denial.rates))
     }
 
     /// Returns where the request names its model. `None`: nothing of the request needs to be read.
@@ -259,7 +284,7 @@ impl UsageRequest {
         self.grant.place_limits()
     }
 
-    /// Returns the limits of the user's state in the ledger; `None` if the user is not metered.
+    /// Returns the limits of the user's state in the ledger; `None` if there are none.
     #[must_use]
     pub fn ledger_limits(&self) -> Option<&Arc<Limits>> {
         self.grant.ledger_limits()

@@ -105,7 +105,7 @@ impl ModelCheck {
     }
 }
 
-/// Adds the rate of requests, whose state is in memory.
+/// Adds the rate of requests, if its state is in memory.
 pub(crate) fn with_requests(rates: Rates, of_memory: Option<Rates>) -> Rates {
-    Rates { requests: of_memory.and_then(|rates| rates.requests), ..rates }
+    Rates { requests: of_memory.and_then(|rates| rates.requests).or(rates.requests), ..rates }
 }

@@ -57,6 +57,13 @@ pub struct UsageReports<'a> {
     pub days: &'a [UsageDay],
 }
 
+impl<'a> UsageReports<'a> {
+    /// The report of the state that counts requests.
+    fn of_requests(&self) -> Option<&'a Report> {
+        self.place.or(self.ledger)
+    }
+}
+
 /// Whether a request asks for it.
 pub(crate) fn is_request(head: &request::Parts) -> bool {
     let path = head.uri.path();
@@ -133,16 +140,14 @@ fn write(key: &UserKey, grant: Option<&Grant>, sections: Sections, cors: &Cors) 
 }
 
 fn rates(reports: &UsageReports<'_>) -> Rates {
-    Rates {
-        requests: reports.place.and_then(|report| report.rates.requests),
-        tokens: reports.ledger.and_then(|report| report.rates.tokens),
-    }
+    let requests = reports.of_requests().and_then(|report| report.rates.requests);
+    Rates { requests, tokens: reports.ledger.and_then(|report| report.rates.tokens) }
 }
 
 /// The members of the object.
 fn limits(grant: &Grant, reports: &UsageReports<'_>) -> String {
     let Rates { requests, tokens } = rates(reports);
-    let concurrency = reports.place.and_then(|report| Some((report.concurrency?, report.open)));
+    let concurrency = reports.of_requests().and_then(|report| Some((report.concurrency?, report.open)));
     let limits = [
         ("requests_per_minute", requests.map(rate)),
         ("tokens_per_minute", tokens.map(rate)),

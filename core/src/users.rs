@@ -10,6 +10,7 @@ use crate::{
     grant::Grant,
     keyring::{ADMIN_KEY, Keyring},
     open_routes::OpenRoutes,
+    places::Places,
     secret::Secret,
 };
 
@@ -26,6 +27,9 @@ pub trait ReadUsers {
     /// # Errors
     /// Why it cannot be read: the end of a sentence that begins with the name of the field.
     fn read_key(&self, source: &KeySource) -> Result<String, String>;
+
+    /// Returns where requests are counted.
+    fn places(&self) -> Places;
 }
 
 /// The checks of users that need other settings.
@@ -40,6 +44,8 @@ pub struct CompiledUsers<K> {
     pub enforced: &'static [UserField],
     /// Whether a user may have no key: a value that is read again, and removes the last key of a user, must not fail.
     pub allows_keyless_users: bool,
+    /// Where requests are counted.
+    pub places: Places,
     /// Reads the upstream key of a user; an error is the end of a sentence.
     pub read_key: K,
 }
@@ -96,6 +102,10 @@ impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for CompiledUsers<K>
     fn read_key(&self, source: &KeySource) -> Result<String, String> {
         (self.read_key)(source)
     }
+
+    fn places(&self) -> Places {
+        self.places
+    }
 }
 
 impl<K> fmt::Debug for CompiledUsers<K> {
@@ -123,6 +133,10 @@ impl ReadUsers for NoUsers {
     fn read_key(&self, _: &KeySource) -> Result<String, String> {
         Err("is not supported on this platform".to_owned())
     }
+
+    fn places(&self) -> Places {
+        Places::default()
+    }
 }
 
 /// Reads users and adds them to the keys of `ACCESS_KEYS`. Returns all problems.
@@ -139,7 +153,7 @@ pub(crate) fn add(text: &str, reader: &dyn ReadUsers, owner_keys: &[&str], keys:
             problems.push(format!("users.{name}.keys has the API key itself; give users keys made with `keygen NAME`"));
         }
         let api_key = user.api_key.as_ref().map(|source| read_key(source, reader, owner_keys)).transpose();
-        let grant = api_key.and_then(|api_key| Grant::new(user, api_key));
+        let grant = api_key.and_then(|api_key| Grant::new(user, api_key, reader.places()));
         match grant {
             Ok(grant) => keys.add_user(&name, grant),
             Err(problem) => problems.push(format!("users.{name}.{problem}")),

@@ -5,8 +5,10 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Request, StatusCode, Version};
-use sparekey_core::{Admission, CompiledUsers, Config, Forward, Gate, Limited, Rejection, read_env_key};
-use sparekey_policy::{KeySource, Timestamp, UserField};
+use sparekey_core::{Admission, CompiledUsers, Config, Forward, Gate, Limited, Places, Rejection, read_env_key};
+use sparekey_policy::{
+    Command, HoldId, KeySource, Limits, Outcome, ProcessId, Reserve, State, Timestamp, Usd, UserField, step,
+};
 
 const API_KEY: &str = "sk-proj-RealRealRealReal";
 const TOKEN: &str = "gateway-token-123456";
@@ -70,10 +72,14 @@ fn over_http_1_1_a_request_has_one_host() {
 
 /// A gate with this user.
 fn gate_with(user: &str) -> Arc<Gate> {
+    gate_with_places(user, Places::Memory)
+}
+
+fn gate_with_places(user: &str, places: Places) -> Arc<Gate> {
     let users = format!(r#"{{"version":1,"timezone":{{"name":"UTC","offset":0,"transitions":[]}},"users":[{user}]}}"#);
     let setting = |name: &str| if name == "USERS" { Some(users.clone()) } else { setting(name) };
     let read_key = |source: &KeySource| read_env_key(source, |name| Some(format!("sk-of-{name}-abcdefgh")));
-    let reader = CompiledUsers { enforced: &UserField::UNMETERED, allows_keyless_users: false, read_key };
+    let reader = CompiledUsers { enforced: &UserField::ALL, allows_keyless_users: false, places, read_key };
     Arc::new(Gate::new(Config::with_users(setting, &reader).unwrap()))
 }
 
@@ -91,6 +97,41 @@ fn a_key_ends_with_its_user() {
     assert_eq!(gate_with_end.expires(limited.key()), Some(Timestamp::from_seconds(5)));
     assert_eq!(gate().expires(limited.key()), None);
     assert_eq!(admit_limited(&gate_with_end, Timestamp::from_seconds(5)).unwrap_err().code(), "expired_api_key");
+}
+
+/// Where servers share the ledger, it counts all requests: those that cost something with their reservation.
+#[test]
+fn places_of_the_ledger() {
+    let rates = r#"{"name":"Tom","requests_per_minute":5}"#;
+    let budget = r#"{"name":"Tom","requests_per_minute":5,"budgets":[{"usd":"1","per":"month"}]}"#;
+    for user in [rates, budget] {
+        let limited = admit_limited(&gate_with_places(user, Places::Ledger), Timestamp::default()).unwrap();
+        assert!(limited.limits().is_none(), "nothing is counted in memory");
+        let check = limited.reserve(None).unwrap();
+        let limits = check.ledger_place().expect("a place in the ledger").clone();
+        assert_eq!(limits.requests_per_minute.map(|limit| limit.get()), Some(5));
+        let denied = step(&limits, &mut used_up(&limits), Timestamp::default(), &reserve(2));
+        assert_eq!(check.reserve(&denied).unwrap_err().code(), "rate_limit_exceeded");
+        let limited = admit_limited(&gate_with(user), Timestamp::default()).unwrap();
+        assert!(limited.limits().is_some(), "counted in memory");
+    }
+    let models =
+        admit_limited(&gate_with_places(r#"{"name":"Tom","models":["*"]}"#, Places::Ledger), Timestamp::default());
+    assert!(models.unwrap().reserve(None).unwrap().ledger_place().is_none(), "nothing to count");
+}
+
+fn reserve(id: u128) -> Command {
+    Command::Reserve(Reserve::place(HoldId(id), ProcessId(0)))
+}
+
+/// A state in which no request passes.
+fn used_up(limits: &Limits) -> State {
+    let mut state = State::default();
+    while let Outcome::Granted { .. } = step(limits, &mut state, Timestamp::default(), &reserve(1)) {
+        let end = Command::Settle { id: HoldId(1), amount: Usd::ZERO, tokens: 0 };
+        step(limits, &mut state, Timestamp::default(), &end);
+    }
+    state
 }
 
 #[test]

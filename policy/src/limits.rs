@@ -73,6 +73,14 @@ impl Limits {
         self.requests_per_minute.is_some() || self.concurrency().is_some()
     }
 
+    /// Returns those limits that count requests only.
+    #[must_use]
+    pub fn places(&self) -> Self {
+        let concurrent_requests = self.concurrency().and_then(NonZeroU32::new);
+        let requests_per_minute = self.requests_per_minute;
+        Self { requests_per_minute, concurrent_requests, ..Self::none(Arc::clone(&self.zone)) }
+    }
+
     /// Returns the most open requests. A metered user always has such a limit.
     #[must_use]
     pub fn concurrency(&self) -> Option<u32> {

@@ -21,7 +21,7 @@ use http::response;
 use rand::{TryRng as _, rngs::SysRng};
 use sparekey_core::{Funded, Gate, ModelCheck, Quote, Rejection, UserKey};
 use sparekey_ledger::{Call, DayQuery, Ledger, LedgerError};
-use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Report, Timestamp};
+use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Report, Reserve, Timestamp};
 use sparekey_upstream::ResponseBody;
 use tokio::{
     sync::watch,
@@ -42,6 +42,7 @@ use crate::{
     body::Body,
     now,
     record::{RequestLog, Sinks},
+    slot::Slot,
     throttle::Throttle,
 };
 
@@ -175,6 +176,26 @@ impl Charges {
             upstream_id: None,
         };
         Ok((funded, Charge::new(charge)))
+    }
+
+    /// Reserves a place for a request that costs nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub(crate) async fn place(
+        &self,
+        user: &Arc<str>,
+        limits: &Arc<Limits>,
+    ) -> Result<(Outcome, Option<Box<Slot>>), LedgerError> {
+        let ledger = self.ledger().await?;
+        let id = new_id().ok_or(LedgerError::Closed)?;
+        let reserve = Command::Reserve(Reserve::place(id, ledger.process()));
+        let call = Call::new(Arc::clone(user), Arc::clone(limits), reserve);
+        let end = call.undo();
+        let outcome = self.call(ledger.run(call)).await?;
+        let holds = matches!(outcome, Outcome::Granted { .. }) && limits.concurrency().is_some();
+        let slot = end.filter(|_| holds).map(|end| Box::new(Slot::Ledger { ledger, end }));
+        Ok((outcome, slot))
     }
 
     /// Returns the use of a user's limits, and the last days.

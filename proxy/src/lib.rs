@@ -17,8 +17,10 @@ pub mod online_check;
 mod record;
 mod refused_credentials;
 mod request_id;
+mod slot;
 mod throttle;
 mod tunnel;
+mod unplaced;
 mod unread;
 mod upstream_error;
 mod usage;
@@ -52,6 +54,7 @@ pub use self::{
     request_id::RequestId,
     throttle::Throttle,
     tunnel::Tunnel,
+    unplaced::Unplaced,
     unread::{ReadBody, Unread},
     usage::UsageLookup,
     user_requests::OpenRequest,
@@ -60,8 +63,9 @@ use self::{
     charge::{Charges, ReservedCharge},
     dropped_headers::DroppedHeaders,
     refused_credentials::RefusedCredentials,
+    slot::Slot,
     user_requests::UserRequests,
-    user_states::{Slot, UserStates},
+    user_states::UserStates,
 };
 
 /// In the record of a request whose path is not known, or must not be shown.
@@ -98,6 +102,8 @@ pub struct Bounds {
 pub enum Decision {
     /// Send it to the upstream.
     Forward(Admitted),
+    /// Ask the ledger with [`Proxy::place`], which returns the next step.
+    Place(Unplaced),
     /// Read the body with [`Proxy::read`].
     Read(Unread),
     /// Read the ledger with [`Proxy::usage`].

@@ -23,6 +23,7 @@ use crate::{
     charge::{Charge, ReservedCharge},
     now,
     record::RequestLog,
+    unplaced::Unplaced,
     user_requests::OpenRequest,
 };
 
@@ -70,6 +71,20 @@ impl Proxy {
             Err(rejection) => return Decision::Respond(Body::rejection(&rejection, log)),
         };
         let permits = Permits { open: Some(open), slot };
+        if check.ledger_place().is_some() {
+            return Decision::Place(Unplaced(Unread { check: Box::new(check), log, permits, arrived: now() }));
+        }
+        self.next_step(check, log, permits, now)
+    }
+
+    /// The step after a request has its place.
+    pub(crate) fn next_step(
+        &self,
+        check: ModelCheck,
+        log: RequestLog,
+        permits: Permits,
+        arrived: impl FnOnce() -> Timestamp,
+    ) -> Decision {
         if check.endpoint().is_some()
             && let Err(rejection) = self.charges.check_failures(&check)
         {
@@ -77,7 +92,7 @@ impl Proxy {
         }
         if check.needs_body() {
             return match check_head(&check, &self.body_memory) {
-                Ok(()) => Decision::Read(Unread { check: Box::new(check), log, permits, arrived: now() }),
+                Ok(()) => Decision::Read(Unread { check: Box::new(check), log, permits, arrived: arrived() }),
                 Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
             };
         }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use sparekey_core::{Limited, ModelCheck, Rejection};
-use sparekey_policy::{Command, HoldId, Limits, Outcome, ProcessId, Report, Reserve, State, Timestamp, Usd, step};
+use sparekey_policy::{Command, HoldId, Limits, Outcome, ProcessId, Report, Reserve, State, Timestamp, step};
 
-use crate::clock::SteadyClock;
+use crate::{clock::SteadyClock, slot::Slot};
 
 /// The only process that uses these states.
 const PROCESS: ProcessId = ProcessId(0);
@@ -23,32 +23,30 @@ pub(crate) struct UserStates(Arc<States>);
 
 #[derive(Debug, Default)]
 struct States {
-    clock: SteadyClock,
+    clock: Arc<SteadyClock>,
     /// A user stays in the map: there are few.
     by_user: Mutex<HashMap<Arc<str>, Arc<Mutex<State>>>>,
     last_id: AtomicU64,
-}
-
-/// A place among the open requests of a user, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    states: Arc<States>,
-    state: Arc<Mutex<State>>,
-    limits: Limits,
-    id: HoldId,
 }
 
 impl UserStates {
     /// Reserves a place for a request. The slot must be kept until the response has ended.
     pub(crate) fn reserve(&self, limited: Box<Limited>) -> Result<(ModelCheck, Option<Box<Slot>>), Rejection> {
         let Some(limits) = limited.limits() else { return limited.reserve(None).map(|check| (check, None)) };
-        let state = self.state(limited.user());
+        let (outcome, slot) = self.place(limited.user(), limits);
+        limited.reserve(Some(&outcome)).map(|check| (check, slot))
+    }
+
+    /// Reserves a place, if there is one.
+    pub(crate) fn place(&self, user: &Arc<str>, limits: &Limits) -> (Outcome, Option<Box<Slot>>) {
+        let state = self.state(user);
         let id = self.next_id();
         let outcome = run(&state, limits, self.0.clock.now(), &Command::Reserve(Reserve::place(id, PROCESS)));
         let holds = matches!(outcome, Outcome::Granted { .. }) && limits.concurrency().is_some();
+        let clock = || Arc::clone(&self.0.clock);
         // Boxed, so that requests of users without limits do not move it.
-        let slot = holds.then(|| Box::new(Slot { states: Arc::clone(&self.0), state, limits: limits.clone(), id }));
-        limited.reserve(Some(&outcome)).map(|check| (check, slot))
+        let slot = holds.then(|| Box::new(Slot::Memory { clock: clock(), state, limits: limits.clone(), id }));
+        (outcome, slot)
     }
 
     /// Counts a request that takes no place.
@@ -90,18 +88,7 @@ impl UserStates {
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        run(
-            &self.state,
-            &self.limits,
-            self.states.clock.now(),
-            &Command::Settle { id: self.id, amount: Usd::ZERO, tokens: 0 },
-        );
-    }
-}
-
-fn run(state: &Mutex<State>, limits: &Limits, now: Timestamp, command: &Command) -> Outcome {
+pub(crate) fn run(state: &Mutex<State>, limits: &Limits, now: Timestamp, command: &Command) -> Outcome {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     step(limits, &mut state, now, command)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sparekey_core::{ReadUsers, UserChecks};
+use sparekey_core::{Places, ReadUsers, UserChecks};
 use sparekey_policy::{Checks, KeySource, UserField, Users};
 
 use crate::now;
@@ -13,6 +13,8 @@ pub struct TomlUsers<K> {
     pub enforced: &'static [UserField],
     /// Whether a user may have no key: a value that is read again, and removes the last key of a user, must not fail.
     pub allows_keyless_users: bool,
+    /// Where requests are counted.
+    pub places: Places,
     /// Reads the upstream key of a user; an error is the end of a sentence.
     pub read_key: K,
 }
@@ -31,6 +33,10 @@ impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for TomlUsers<K> {
 
     fn read_key(&self, source: &KeySource) -> Result<String, String> {
         (self.read_key)(source)
+    }
+
+    fn places(&self) -> Places {
+        self.places
     }
 }
 

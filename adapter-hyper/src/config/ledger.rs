@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sparekey_core::Places;
 use sparekey_ledger::postgres;
 
 use super::sources::{Values, environment};
@@ -57,6 +58,16 @@ impl fmt::Display for Location {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Postgres(_) => f.write_str("in PostgreSQL"),
+        }
+    }
+}
+
+impl Location {
+    /// Returns where requests are counted: the servers of a database share its users' limits.
+    pub(crate) fn places(&self) -> Places {
+        match self {
+            Self::File(_) => Places::Memory,
+            Self::Postgres(_) => Places::Ledger,
         }
     }
 }

@@ -62,6 +62,7 @@ impl Unvalidated {
         let reader = Recorder::new(TomlUsers {
             enforced: &users::ENFORCED,
             allows_keyless_users: is_reload,
+            places: settings.ledger.places(),
             read_key: |source: &_| {
                 key_files.borrow_mut().extend(users::key_file(source, users_file));
                 users::read_key(source, users_file)

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sparekey_core::{ReadUsers, UserChecks};
+use sparekey_core::{Places, ReadUsers, UserChecks};
 use sparekey_policy::{KeySource, UserField, Users};
 use sparekey_proxy::users::TomlUsers;
 
@@ -39,6 +39,10 @@ impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for Recorder<K> {
 
     fn read_key(&self, source: &KeySource) -> Result<String, String> {
         self.inner.read_key(source)
+    }
+
+    fn places(&self) -> Places {
+        self.inner.places()
     }
 }
 

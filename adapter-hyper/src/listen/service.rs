@@ -11,7 +11,7 @@ use http::{
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use sparekey_core::{ClientInfo, HeadFailure};
-use sparekey_proxy::{Decision, Outcome, Proxy, Tunnel, Unread};
+use sparekey_proxy::{Decision, Outcome, Proxy, Tunnel};
 use sparekey_upstream::Upstream;
 use tokio::sync::mpsc;
 
@@ -59,6 +59,7 @@ impl Service {
         };
         let (key, open) = match &mut decision {
             Decision::Forward(admitted) => (Some(admitted.key().clone()), admitted.take_open()),
+            Decision::Place(unplaced) => (Some(unplaced.key().clone()), unplaced.take_open()),
             Decision::Read(unread) => (Some(unread.key().clone()), unread.take_open()),
             Decision::Usage(lookup) => (Some(lookup.key().clone()), None),
             Decision::Respond(_) => (None, None),
@@ -76,8 +77,8 @@ impl Service {
             let outcome = match decision {
                 Decision::Respond(response) => Outcome::Response(response, None),
                 Decision::Forward(admitted) => admitted.send(&self.upstream, body, None).await,
-                Decision::Read(unread) => Box::pin(Self::read_and_send(&self, unread, body)).await,
-                Decision::Usage(lookup) => Outcome::Response(Box::pin(self.proxy.usage(lookup)).await, None),
+                // Boxed, so that other requests don't reserve room for it.
+                decision => Box::pin(Self::serve_limited(&self, decision, body)).await,
             };
             let mut response = match outcome {
                 Outcome::Response(response, _) => response,
@@ -94,11 +95,21 @@ impl Service {
         }
     }
 
-    /// Serves a request whose body must be read before it is admitted.
-    async fn read_and_send(service: &Arc<Self>, unread: Unread, body: RequestBody) -> Outcome {
-        match service.proxy.read(unread, body).await {
-            Ok((admitted, body)) => admitted.send_with_owner(Arc::clone(service), body).await,
-            Err(response) => Outcome::Response(*response, None),
+    /// Serves a request of a user with limits: a place is asked for, its body is read, or the ledger.
+    async fn serve_limited(service: &Arc<Self>, mut decision: Decision, body: RequestBody) -> Outcome {
+        loop {
+            decision = match decision {
+                Decision::Place(unplaced) => service.proxy.place(unplaced).await,
+                Decision::Respond(response) => return Outcome::Response(response, None),
+                Decision::Forward(admitted) => return admitted.send(&service.upstream, body, None).await,
+                Decision::Read(unread) => {
+                    return match service.proxy.read(unread, body).await {
+                        Ok((admitted, body)) => admitted.send_with_owner(Arc::clone(service), body).await,
+                        Err(response) => Outcome::Response(*response, None),
+                    };
+                }
+                Decision::Usage(lookup) => return Outcome::Response(service.proxy.usage(lookup).await, None),
+            }
         }
     }
 

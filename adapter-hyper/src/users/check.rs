@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::ArgMatches;
-use sparekey_core::{AccessKey, Config, Keyring, Problem, list_items};
+use sparekey_core::{AccessKey, Config, Keyring, Places, Problem, list_items};
 use sparekey_policy::{KeySource, UserField, Users};
 use sparekey_proxy::users::TomlUsers;
 
@@ -96,7 +96,8 @@ impl Context {
         if text.trim().is_empty() {
             return Err(vec!["the file is empty".to_owned()]);
         }
-        let reader = Recorder::new(TomlUsers { enforced, allows_keyless_users: false, read_key });
+        let reader =
+            Recorder::new(TomlUsers { enforced, allows_keyless_users: false, places: Places::default(), read_key });
         let config = Config::with_users(
             |name| match name {
                 "USERS" => Some(text.to_owned()),

@@ -11,7 +11,7 @@ use sparekey_upstream::ErrorKind;
 use tokio::time::Instant;
 
 use super::{Charges, outcome::Settlement};
-use crate::{record::UPSTREAM_REQUEST_ID, user_states::Slot};
+use crate::{record::UPSTREAM_REQUEST_ID, slot::Slot};
 
 /// The number of the try, by [OpenAI's SDKs](https://github.com/openai/openai-python).
 const RETRY_COUNT: &str = "x-stainless-retry-count";

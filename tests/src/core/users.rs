@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use http::HeaderMap;
-use sparekey_core::{Forward, Limited, ModelCheck, ReadUsers, Rejection};
+use sparekey_core::{Forward, Limited, ModelCheck, Places, ReadUsers, Rejection};
 use sparekey_metering::{Target, read_request};
 use sparekey_policy::{
     Command, Facts, HoldId, KeySource, Limits, ModelSource, Outcome, ProcessId, Report, Reserve, State, UserField, step,
@@ -16,7 +16,7 @@ pub(super) fn reader(settings: &BTreeMap<String, String>) -> impl ReadUsers + us
         KeySource::Env(name) => settings.get(name).cloned().ok_or_else(|| format!("names {name}, which is not set")),
         KeySource::File(path) => Err(format!("names {path}, which cannot be read")),
     };
-    TomlUsers { enforced: &UserField::UNMETERED, allows_keyless_users: false, read_key }
+    TomlUsers { enforced: &UserField::UNMETERED, allows_keyless_users: false, places: Places::Memory, read_key }
 }
 
 /// The last address of `x-forwarded-for`.

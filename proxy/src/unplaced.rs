@@ -1,0 +1,40 @@
+//! A request whose place is counted in the ledger.
+
+use sparekey_core::UserKey;
+
+use crate::{Decision, Proxy, Unread, body::Body, user_requests::OpenRequest};
+
+/// A request that needs a place in the ledger before anything of it is read.
+#[derive(Debug)]
+pub struct Unplaced(pub(crate) Unread);
+
+impl Unplaced {
+    /// Takes the count of the request for its user, which ends when it is dropped.
+    pub fn take_open(&mut self) -> Option<OpenRequest> {
+        self.0.take_open()
+    }
+
+    /// Returns the access key of the request.
+    #[must_use]
+    pub fn key(&self) -> &UserKey {
+        self.0.key()
+    }
+}
+
+impl Proxy {
+    /// Asks the ledger for the place of a request, and returns the next step. Without the ledger, this process counts alone:
+    /// the request costs the user nothing.
+    pub async fn place(&self, unplaced: Unplaced) -> Decision {
+        let Unplaced(Unread { check, log, mut permits, arrived }) = unplaced;
+        let Some(limits) = check.ledger_place() else { return self.next_step(*check, log, permits, || arrived) };
+        let (outcome, slot) = match self.charges.place(check.user(), limits).await {
+            Ok(placed) => placed,
+            Err(_) => self.user_states.place(check.user(), &limits.places()),
+        };
+        permits.slot = slot;
+        match check.reserve(&outcome) {
+            Ok(check) => self.next_step(check, log, permits, || arrived),
+            Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
+        }
+    }
+}
