@@ -52,9 +52,5 @@ cp -r $(sed -n 's/^!//p' .dockerignore) "$image"
 cargo check --locked --package sparekey --manifest-path "$image/Cargo.toml" --target-dir "${CARGO_TARGET_DIR:-target}" --quiet
 
 step "Tests"
+eval "$(ledger/tests/postgresql.sh)"
 cargo test --workspace --quiet
-postgresql=$(ledger/tests/postgresql.sh)
-if [ -n "$postgresql" ]; then
-  # They were ignored above.
-  (eval "$postgresql" && cargo test --package sparekey-ledger --features postgres --test engines --test postgres --quiet)
-fi

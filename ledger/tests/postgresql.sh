@@ -38,4 +38,4 @@ if [ ! -d "$home" ]; then
 fi
 
 libraries=$(find "$home" -name '*.so*' -printf '%h\n' | sort -u | paste -sd :)
-echo "export PGBIN='$(ls -d "$home"/usr/lib/postgresql/*/bin)' LD_LIBRARY_PATH='$libraries'"
+echo "export PGBIN='$(ls -d "$home"/usr/lib/postgresql/*/bin)' PGLIBRARIES='$libraries'"

@@ -61,8 +61,11 @@ impl UserStates {
         }
     }
 
-    /// Returns the use of a user's limits.
+    /// Returns the use of a user's limits; `None` if nothing is counted here.
     pub(crate) fn report(&self, user: &Arc<str>, limits: &Limits) -> Option<Report> {
+        if !limits.needs_state() {
+            return None;
+        }
         match run(&self.state(user), limits, self.0.clock.now(), &Command::Report) {
             Outcome::Report(report) => Some(*report),
             _ => None,

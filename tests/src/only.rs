@@ -122,7 +122,7 @@ pub fn trials() -> Vec<Trial> {
             Ok(())
         })
     };
-    tests.map(trial).chain(program_trials()).chain(dead_path::trials()).collect()
+    tests.map(trial).chain(program_trials()).chain(budgets::several_servers()).chain(dead_path::trials()).collect()
 }
 
 fn program_trials() -> impl Iterator<Item = Trial> {

@@ -110,7 +110,7 @@ impl Server {
     }
 
     fn psql(&self, database: &str, sql: &str) -> process::Output {
-        let mut psql = Command::new(self.programs.join("psql"));
+        let mut psql = command(&self.programs.join("psql"));
         psql.arg("-h").arg(&self.folder).args([
             "-p",
             &self.port,
@@ -122,7 +122,7 @@ impl Server {
             "-d",
             database,
         ]);
-        psql.args(["-c", sql]).env("LC_ALL", "C").output().unwrap()
+        psql.args(["-c", sql]).output().unwrap()
     }
 
     /// Kills the server and its sessions without a word, as a power cut of its machine does.
@@ -201,10 +201,20 @@ fn watch(programs: &Path, folder: &Path, arguments: &[String]) -> Child {
 }
 
 fn unprivileged(program: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(folder).env("LC_ALL", "C");
+    let mut command = command(program);
+    command.current_dir(folder);
     if is_root(Path::new("/proc/self")) {
         command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
+    }
+    command
+}
+
+/// A program with its libraries: those of `PGLIBRARIES`, or the system's.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env("LC_ALL", "C");
+    if let Some(libraries) = env::var_os("PGLIBRARIES") {
+        command.env("LD_LIBRARY_PATH", libraries);
     }
     command
 }

@@ -6,6 +6,7 @@ mod kill;
 mod ledger;
 mod parallel;
 mod refusals;
+mod several_servers;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -24,7 +25,7 @@ use crate::{
 
 pub(super) use self::{
     ends::TESTS as ENDS, exact::TESTS, kill::TESTS as KILL, ledger::TESTS as LEDGER, parallel::TESTS as PARALLEL,
-    refusals::TESTS as REFUSALS,
+    refusals::TESTS as REFUSALS, several_servers::trials as several_servers,
 };
 
 /// A token of the input costs 0.000001 USD, one of the output 0.00001 USD.

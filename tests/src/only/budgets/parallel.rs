@@ -15,10 +15,10 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// An upstream that holds its responses back, each of which costs the most that the request may.
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    fn start(input: i64, output: i64) -> (Self, RespondingUpstream) {
+    pub(super) fn start(input: i64, output: i64) -> (Self, RespondingUpstream) {
         let gate = Self(Arc::new((Mutex::new(false), Condvar::new())));
         let opened = Arc::clone(&gate.0);
         let upstream = RespondingUpstream::start(move |_| {
@@ -29,14 +29,14 @@ impl Gate {
         (gate, upstream)
     }
 
-    fn open(&self) {
+    pub(super) fn open(&self) {
         *self.0.0.lock().expect("the lock") = true;
         self.0.1.notify_all();
     }
 }
 
 /// What one request reserves.
-fn hold_of_one(users: &str) -> Usd {
+pub(super) fn hold_of_one(users: &str) -> Usd {
     let upstream = Upstream::start();
     let server = Budgeted::start(upstream.address(), users);
     let (client, upstream_conn) = server.sent(&upstream, &chat());
@@ -45,7 +45,7 @@ fn hold_of_one(users: &str) -> Usd {
     held
 }
 
-fn users(budget: Usd) -> String {
+pub(super) fn users(budget: Usd) -> String {
     format!("[users.Tom]\nconcurrent_requests = 64\nbudgets = [{{ usd = \"{budget}\", per = \"month\" }}]")
 }
 
@@ -70,7 +70,7 @@ fn first_requests() {
 }
 
 /// The responses that were held back arrive once forty requests are refused.
-fn open_after_refusals(status: u16, refused: &Counter, gate: &Gate) {
+pub(super) fn open_after_refusals(status: u16, refused: &Counter, gate: &Gate) {
     if status == 200 {
         return;
     }
@@ -81,7 +81,7 @@ fn open_after_refusals(status: u16, refused: &Counter, gate: &Gate) {
 }
 
 #[derive(Default)]
-struct Counter(Mutex<usize>);
+pub(super) struct Counter(Mutex<usize>);
 
 impl Counter {
     fn add(&self) -> usize {
@@ -90,7 +90,7 @@ impl Counter {
         *count
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         *self.0.lock().expect("the lock")
     }
 }
