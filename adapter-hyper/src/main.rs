@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod health;
 mod ledger;
+mod ledger_copy;
 mod listen;
 mod metrics;
 mod prices;
@@ -80,6 +81,7 @@ fn run_without_server(arguments: &ArgMatches) -> Option<ExitCode> {
     Some(match name {
         "users" => users::run(arguments.clone(), own),
         "usage" => usage::run(arguments.clone(), own),
+        "ledger" => ledger_copy::run(own),
         "prices" => prices::run(arguments.clone(), own),
         "keygen" => keygen::command_line::run(own),
         "completions" => {

@@ -39,6 +39,8 @@
 mod call;
 mod change;
 mod clock;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub mod copy;
 mod day;
 mod engine;
 mod error;
@@ -56,7 +58,7 @@ mod sqlite;
 mod usage_columns;
 
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::{Opened, Options, Reader, Sqlite};
+pub use self::sqlite::{Import, Opened, Options, Reader, Sqlite};
 pub use self::{
     call::Call,
     change::Change,

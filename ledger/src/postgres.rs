@@ -13,7 +13,9 @@
 //! not be between.
 
 mod columns;
+mod copy;
 mod failure;
+mod passfile;
 mod plan;
 mod pool;
 mod process;
@@ -45,12 +47,12 @@ use tokio::{
     task::LocalSet,
 };
 
+pub use self::{copy::Import, reader::Reader, target::check_address};
 use self::{
     process::Processes,
     target::Target,
     worker::{Job, Worker},
 };
-pub use self::{reader::Reader, target::check_address};
 use crate::{
     call::Call,
     clock::Clock,

@@ -9,6 +9,7 @@
 
 mod columns;
 mod connection;
+mod copy;
 mod failure;
 mod file_id;
 mod process;
@@ -34,13 +35,13 @@ use std::{
 
 use sparekey_policy::{HoldId, Limits, Outcome, ProcessId};
 
-pub use self::reader::Reader;
 use self::{
     connection::Writable,
     file_id::FileId,
     process::Process,
     writer::{Job, Request, Work, Writer},
 };
+pub use self::{copy::Import, reader::Reader};
 use crate::{
     call::Call,
     clock::Clock,

@@ -162,7 +162,8 @@ impl State {
     }
 
     /// Returns what was spent in a period; `None` if it is older than the kept ones.
-    pub(crate) fn spent(&self, period: CalendarPeriod) -> Option<Usd> {
+    #[must_use]
+    pub fn spent(&self, period: CalendarPeriod) -> Option<Usd> {
         let mut counters = self.counters.iter().zip(Period::ALL);
         counters.find(|(_, kind)| *kind == period.period()).and_then(|(counter, _)| counter.spent(period.number()))
     }

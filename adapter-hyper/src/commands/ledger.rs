@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use sparekey_ledger::{
     Day, DayQuery, Ledger, LedgerError, LedgerRow, Options, RowQuery, Sqlite,
+    copy::Source,
     postgres::{self, Postgres},
 };
 use sparekey_policy::{HoldId, Limits, Report, Timestamp};
@@ -42,6 +43,14 @@ impl Reader {
         rows(query: &RowQuery) -> Vec<LedgerRow>;
         row(id: HoldId) -> Option<LedgerRow>;
         report(user: &str, limits: &Limits, now: Timestamp) -> Option<Report>;
+    }
+
+    /// Returns all that it contains.
+    pub(crate) fn contents(&self) -> &dyn Source {
+        match self {
+            Self::File(reader) => reader,
+            Self::Postgres(reader) => reader,
+        }
     }
 }
 

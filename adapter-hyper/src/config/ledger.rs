@@ -63,6 +63,27 @@ impl fmt::Display for Location {
 }
 
 impl Location {
+    /// Reads the path of a file, or the address of a database. `name` is that of the setting.
+    ///
+    /// # Errors
+    /// A sentence without the value.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
+        if ["postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme)) {
+            // An error names a parameter, and never a value.
+            postgres::check_address(text)
+                .map_err(|error| format!("{name} is not the address of a database: {error}"))?;
+            return Ok(Self::Postgres(Address(text.to_owned())));
+        }
+        // SQLite's names of databases in memory begin with a colon.
+        if text.contains("://") || text.starts_with(':') {
+            return Err(format!(
+                "{name} must be the path of an SQLite file, such as {SERVICE_FOLDER}/{FILE}, or the address of a PostgreSQL \
+                 database, such as postgres://sparekey@db.internal/sparekey"
+            ));
+        }
+        Ok(Self::File(PathBuf::from(text)))
+    }
+
     /// Returns where requests are counted: the servers of a database share its users' limits.
     pub(crate) fn places(&self) -> Places {
         match self {
@@ -85,10 +106,10 @@ pub(crate) fn location(values: &Values) -> Result<Location, String> {
     let file = environment(SETTING_FILE).filter(|path| !path.trim().is_empty());
     match (values.get(SETTING), file) {
         (Some(_), Some(_)) => Err(format!("{SETTING} and {SETTING_FILE} are both set; keep one")),
-        (Some(text), None) => parse(text),
+        (Some(text), None) => Location::parse(SETTING, text),
         (None, Some(path)) => {
             let text = fs::read_to_string(&path).map_err(|error| format!("{SETTING_FILE} names {path}: {error}"))?;
-            parse(text.trim())
+            Location::parse(SETTING, text.trim())
         }
         (None, None) => Ok(Location::File(default_path(environment))),
     }
@@ -109,23 +130,6 @@ fn create_default_folder(path: &Path, environment: impl Fn(&str) -> Option<Strin
         }
         _ => Ok(()),
     }
-}
-
-fn parse(text: &str) -> Result<Location, String> {
-    if ["postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme)) {
-        // An error names a parameter, and never a value.
-        postgres::check_address(text)
-            .map_err(|error| format!("{SETTING} is not the address of a database: {error}"))?;
-        return Ok(Location::Postgres(Address(text.to_owned())));
-    }
-    // SQLite's names of databases in memory begin with a colon.
-    if text.contains("://") || text.starts_with(':') {
-        return Err(format!(
-            "{SETTING} must be the path of an SQLite file, such as {SERVICE_FOLDER}/{FILE}, or the address of a PostgreSQL \
-             database, such as postgres://sparekey@db.internal/sparekey"
-        ));
-    }
-    Ok(Location::File(PathBuf::from(text)))
 }
 
 /// The folder of systemd's `StateDirectory=`, or that of the
@@ -172,9 +176,9 @@ mod tests {
     #[test]
     fn paths_and_addresses() {
         for text in ["ledger.db", "/a b/c.db", "./postgres.db"] {
-            assert_eq!(parse(text), Ok(Location::File(PathBuf::from(text))));
+            assert_eq!(Location::parse(SETTING, text), Ok(Location::File(PathBuf::from(text))));
         }
-        let address = parse("postgres://me:secret@host/db?sslmode=require").unwrap();
+        let address = Location::parse(SETTING, "postgres://me:secret@host/db?sslmode=require").unwrap();
         assert!(!format!("{address} {address:?}").contains("secret"), "{address:?}");
         assert!(matches!(address, Location::Postgres(address) if address.expose().contains("secret")));
         for (text, expected) in [
@@ -184,7 +188,7 @@ mod tests {
             ("sqlite:///ledger.db", "must be the path of an SQLite file"),
             (":memory:", "must be the path of an SQLite file"),
         ] {
-            let problem = parse(text).unwrap_err();
+            let problem = Location::parse(SETTING, text).unwrap_err();
             assert!(problem.starts_with("LEDGER ") && problem.contains(expected), "{problem}");
             assert!(!problem.contains("secret"), "{problem}");
         }

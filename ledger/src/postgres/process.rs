@@ -158,6 +158,14 @@ async fn end_on(worker: &Rc<Worker>, connection: &Connection, process: ProcessId
     Ok(count)
 }
 
+/// Whether a server uses the database.
+pub(super) async fn is_any_alive(connection: &Connection) -> Result<bool, Failure> {
+    let all: i64 = connection.query_one("SELECT count(*) FROM sparekey.process", &[]).await?.try_get(0)?;
+    // No process has this id: they are random.
+    let free = connection.query(FREE, &[&0_i64]).await?.len();
+    Ok(usize::try_from(all).is_ok_and(|all| all > free))
+}
+
 async fn try_lock(connection: &Connection, id: i64) -> Result<bool, Failure> {
     Ok(connection.query_one("SELECT pg_try_advisory_lock($1)", &[&id]).await?.try_get(0)?)
 }

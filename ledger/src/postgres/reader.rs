@@ -38,10 +38,19 @@ impl Reader {
     }
 
     pub(super) fn connect(target: &Target) -> Result<Self, LedgerError> {
+        Self::new(query::open(target))
+    }
+
+    /// Reads by a connection that may write too.
+    pub(super) fn new(connect: impl Future<Output = Result<Connection, Failure>>) -> Result<Self, LedgerError> {
         let runtime = runtime().map_err(|error| LedgerError::Io(error.to_string()))?;
         let local = LocalSet::new();
-        let connection = local.block_on(&runtime, query::open(target)).map_err(|failure| failure.error())?;
+        let connection = local.block_on(&runtime, connect).map_err(|failure| failure.error())?;
         Ok(Self { connection, local, runtime })
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Returns the rollup, ordered by day, user and model.
@@ -88,7 +97,7 @@ impl Reader {
         }
     }
 
-    fn run<T>(&self, query: impl Future<Output = Result<T, Failure>>) -> Result<T, LedgerError> {
+    pub(super) fn run<T>(&self, query: impl Future<Output = Result<T, Failure>>) -> Result<T, LedgerError> {
         self.local.block_on(&self.runtime, query).map_err(|failure| failure.error())
     }
 }

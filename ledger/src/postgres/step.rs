@@ -221,7 +221,7 @@ fn decide(calls: &[&Call], state: &mut State, now: Timestamp) -> Plan {
 }
 
 /// Random, because a number that rises could be that of another state after a failover to a database that lost the last steps.
-fn new_version() -> i64 {
+pub(super) fn new_version() -> i64 {
     // Keyed at random by the standard library; without input the hash depends on the keys alone. 0 is "no state".
     RandomState::new().hash_one(()).cast_signed().max(i64::MIN + 1) | 1
 }

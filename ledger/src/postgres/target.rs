@@ -12,7 +12,7 @@ use tokio_postgres::{
     tls::MakeTlsConnect,
 };
 
-use super::{failure::Failure, tls::Tls};
+use super::{failure::Failure, passfile, tls::Tls};
 use crate::error::LedgerError;
 
 /// A server that is gone is noticed in this time while a statement waits for it.
@@ -66,6 +66,9 @@ impl Target {
         config.tcp_user_timeout(TCP_USER_TIMEOUT).keepalives_idle(KEEPALIVE);
         if config.get_application_name().is_none() {
             config.application_name("sparekey");
+        }
+        if let Some(password) = passfile::password(&config).map_err(LedgerError::Io)? {
+            config.password(password);
         }
         let connect = async {
             let connection = match &self.tls {

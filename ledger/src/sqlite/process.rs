@@ -73,6 +73,11 @@ impl Process {
     }
 }
 
+/// Whether a registered process lives.
+pub(super) fn is_alive(ledger: &Path, id: i64) -> bool {
+    !is_dead(&lock_path(ledger, ProcessId(id.cast_unsigned())))
+}
+
 /// A lock that cannot be tried counts as held: the holds expire at their end then.
 fn is_dead(lock: &Path) -> bool {
     match File::options().write(true).open(lock) {

@@ -43,6 +43,19 @@ impl Reader {
         open().map_err(|failure| failure.error(path))
     }
 
+    /// Reads by a connection that may write too.
+    pub(super) fn over(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn execute(&self, sql: &str) -> Result<(), LedgerError> {
+        self.connection.execute_batch(sql).map_err(|error| self.error(&error.into()))
+    }
+
     /// Returns the rollup, ordered by day, user and model.
     ///
     /// # Errors
@@ -125,7 +138,7 @@ impl Reader {
         }
     }
 
-    fn query<T>(
+    pub(super) fn query<T>(
         &self,
         sql: &str,
         values: &[&dyn rusqlite::ToSql],
@@ -139,7 +152,7 @@ impl Reader {
         query().map_err(|failure| self.error(&failure))
     }
 
-    fn error(&self, failure: &Failure) -> LedgerError {
+    pub(super) fn error(&self, failure: &Failure) -> LedgerError {
         failure.error(Path::new(self.connection.path().unwrap_or_default()))
     }
 }

@@ -1,7 +1,7 @@
 //! The statements of a transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sparekey_policy::{HoldId, State, StateError, Timestamp, Usd};
+use sparekey_policy::{CalendarPeriod, HoldId, State, StateError, Timestamp, Usd};
 
 use super::{columns, failure::Failure};
 use crate::{change::Change, day::Sums, row::LedgerRow};
@@ -26,7 +26,7 @@ pub(super) fn save_rows(connection: &Connection, change: &Change, now: Timestamp
         remove_expired(connection, id)?;
     }
     for row in &change.rows {
-        let at = next_at(connection, now)?;
+        let at = free_at(connection, now.as_micros())?;
         columns::insert(connection, at, row)?;
         add_to_day(connection, row, Sums::of(row))?;
     }
@@ -60,19 +60,29 @@ fn remove_expired(connection: &Connection, id: HoldId) -> Result<(), Failure> {
 }
 
 /// Returns the key of the next row: the time, or one more than the last key, so that keys are unique and in order.
-fn next_at(connection: &Connection, now: Timestamp) -> Result<i64, Failure> {
+pub(super) fn free_at(connection: &Connection, at: i64) -> Result<i64, Failure> {
     let last: Option<i64> = connection.prepare_cached("SELECT max(at) FROM usage")?.query_row([], |row| row.get(0))?;
-    Ok(last.map_or(now.as_micros(), |last| now.as_micros().max(last.saturating_add(1))))
+    Ok(last.map_or(at, |last| at.max(last.saturating_add(1))))
 }
 
 fn add_to_day(connection: &Connection, row: &LedgerRow, sums: Sums) -> Result<(), Failure> {
+    add_sums(connection, row.day, &row.user, &row.row.model, sums)
+}
+
+/// Adds to the sums of a day, user and model.
+pub(super) fn add_sums(
+    connection: &Connection,
+    day: CalendarPeriod,
+    user: &str,
+    model: &str,
+    sums: Sums,
+) -> Result<(), Failure> {
     let upsert = "INSERT INTO usage_daily VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET \
                   requests = requests + excluded.requests, estimated = estimated + excluded.estimated, \
                   input = input + excluded.input, cached = cached + excluded.cached, \
                   output = output + excluded.output, cost = cost + excluded.cost";
     let Sums { requests, estimated, input, cached, output, cost } = sums;
-    let key = (row.day.number(), &row.user, &row.row.model);
-    let values = params![key.0, key.1, key.2, requests, estimated, input, cached, output, cost.as_pico()];
+    let values = params![day.number(), user, model, requests, estimated, input, cached, output, cost.as_pico()];
     connection.prepare_cached(upsert)?.execute(values)?;
     Ok(())
 }

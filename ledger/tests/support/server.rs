@@ -102,6 +102,13 @@ impl Server {
         format!("postgres://test@{folder}/{database}")
     }
 
+    /// From now on this role connects with its password.
+    pub fn require_password(&self, role: &str) {
+        let rules = format!("local all {role} scram-sha-256\nlocal all all trust\n");
+        fs::write(self.folder.join("pg_hba.conf"), rules).unwrap();
+        self.sql("postgres", "SELECT pg_reload_conf()");
+    }
+
     /// Runs statements, and returns the values of their rows.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let output = self.psql(database, sql);

@@ -1,6 +1,11 @@
 //! Servers that share users' limits and budgets by a PostgreSQL database. Without PostgreSQL the tests are ignored.
 
-use std::{process::Command, thread};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+    thread,
+};
 
 use libtest_mimic::{Completion, Trial};
 
@@ -15,7 +20,7 @@ use crate::{case_files::digest, server::binary, upstream::RespondingUpstream};
 #[path = "../../../../ledger/tests/support/server.rs"]
 mod postgresql;
 
-const TESTS: [Test; 7] = [
+const TESTS: [Test; 10] = [
     ("share_requests_per_minute", shared_rate),
     ("share_open_requests", shared_places),
     ("share_a_budget", shared_budget),
@@ -23,6 +28,9 @@ const TESTS: [Test; 7] = [
     ("count_alone_without_the_database", without_database),
     ("show_the_same_usage", same_usage),
     ("have_the_commands", commands),
+    ("read_the_password_file", password_file),
+    ("take_over_a_file_and_give_it_back", moved),
+    ("are_not_copied_while_they_run", copied_while_used),
 ];
 
 /// Has no limits.
@@ -67,13 +75,39 @@ impl Pair {
 
     /// The output of a command.
     fn prints(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(binary());
-        command.args(arguments).env_clear().env("LEDGER", &self.database);
-        command.env("USERS_FILE", self.first.files.path("users")).env("ACCESS_KEYS", KEY);
-        let output = command.output().expect("the server's program runs");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("UTF-8")
+        prints(&self.first, &self.database, arguments)
     }
+}
+
+/// A command with the settings of a server, and another ledger.
+fn command(server: &Budgeted, ledger: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).env_clear().env("LEDGER", ledger);
+    command.env("USERS_FILE", server.files.path("users")).env("ACCESS_KEYS", KEY);
+    command
+}
+
+/// The output of a command that succeeds.
+#[track_caller]
+fn prints(server: &Budgeted, ledger: &str, arguments: &[&str]) -> String {
+    let output = command(server, ledger, arguments).output().expect("the server's program runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// The reason for which a command fails.
+#[track_caller]
+fn fails(server: &Budgeted, arguments: &[&str]) -> String {
+    let output = command(server, "", arguments).output().expect("the server's program runs");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+/// All that the commands show of a ledger.
+fn shown(server: &Budgeted, ledger: &str) -> [String; 3] {
+    let commands =
+        [&["usage", "--csv", "--by=day,user,model"][..], &["usage", "rows", "--csv"], &["users", "show", "Tom"]];
+    commands.map(|arguments| prints(server, ledger, arguments))
 }
 
 fn send(server: SocketAddr, request: &str) -> (Head, Vec<u8>) {
@@ -229,4 +263,96 @@ fn commands() {
     pair.prints(&["users", "credit", "Tom", "0.5"]);
     assert_eq!(pair.first.amount("left_usd"), usd("1.5"));
     assert!(!pair.first.ledger().exists(), "no file is created");
+}
+
+fn password_file() {
+    const ROLE: &str = "sparekey_test";
+    let database = Database::start().expect("PostgreSQL");
+    let upstream = RespondingUpstream::start(|_| completion(100, 10));
+    let pair = Pair::start_with(upstream.address(), BUDGET, database.address("postgres"));
+    assert_eq!(send(pair.first.address(), &chat()).0.status(), 200);
+    assert_eq!(pair.first.settled(), cost(100, 10));
+    database.sql(
+        "postgres",
+        &format!(
+            "CREATE ROLE {ROLE} LOGIN PASSWORD 'a:b'; GRANT USAGE ON SCHEMA sparekey TO {ROLE}; \
+        GRANT SELECT ON ALL TABLES IN SCHEMA sparekey TO {ROLE}"
+        ),
+    );
+    database.require_password(ROLE);
+    let address = database.address("postgres").replace("//test@", &format!("//{ROLE}@"));
+    let file = pair.first.files.path("passwords");
+    let usage = |password: &str, mode: u32| {
+        pair.first.files.write("passwords", &format!("localhost:*:postgres:{ROLE}:{password}\n"));
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("set the mode");
+        let mut command = command(&pair.first, &address, &["usage", "--csv"]);
+        let output = command.env("PGPASSFILE", &file).output().expect("the server's program runs");
+        (output.status.success(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    assert_eq!(usage("a\\:b", 0o600), (true, String::new()));
+    let (is_done, reason) = usage("wrong", 0o600);
+    assert!(!is_done && reason.contains("password authentication failed") && !reason.contains("wrong"), "{reason}");
+    let (is_done, reason) = usage("a\\:b", 0o644);
+    assert!(!is_done && reason.contains("can be read by other users"), "{reason}");
+}
+
+/// A server is stopped with a request open, whose hold is charged, and its file becomes a database.
+fn moved() {
+    let upstream = RespondingUpstream::start(|_| completion(100, 10));
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    for _ in 0..3 {
+        assert_eq!(server.send(&chat()).0.status(), 200);
+    }
+    assert_eq!(server.settled(), Usd::from_pico(cost(100, 10).as_pico() * 3));
+    let silent = Upstream::start();
+    let settings = [server.settings.clone(), [("API_BASE".to_owned(), format!("http://{}", silent.address()))].into()];
+    let second = RunningServer::start(&settings.into_iter().flatten().collect());
+    let mut client = RawConnection::connect(second.address());
+    client.send(chat());
+    let upstream_conn = silent.accept();
+    second.process.signal("KILL");
+    server.proxy.process.signal("TERM");
+    wait_until("both have ended", || server.proxy.process.has_exited() && second.process.has_exited());
+    drop((client, upstream_conn));
+
+    let file = server.ledger().to_str().expect("a UTF-8 path").to_owned();
+    let database = Database::shared().expect("PostgreSQL").create_database();
+    let copy = |from: &str, to: &str| prints(&server, "", &["ledger", "copy", from, to]);
+    copy(&file, &database);
+    let before = shown(&server, &file);
+    assert!(before[1].contains(",expired,"), "the open request was charged: {}", before[1]);
+    assert_eq!(shown(&server, &database), before);
+    let reason = fails(&server, &["ledger", "copy", &file, &database]);
+    assert!(reason.contains("the target is not empty"), "{reason}");
+
+    let back = server.files.path("back.db").to_str().expect("a UTF-8 path").to_owned();
+    copy(&database, &back);
+    assert_eq!(shown(&server, &back), before);
+    // A server goes on with it.
+    let spent = server_with(&server, &back, |next| next.amount("spent_usd"));
+    assert!(spent > cost(100, 10) && before[2].contains(&spent.to_string()), "{spent} in {}", before[2]);
+}
+
+/// Runs a server on another ledger.
+fn server_with<T>(server: &Budgeted, ledger: &str, ask: impl FnOnce(&Budgeted) -> T) -> T {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let users = fs::read_to_string(server.files.path("users")).expect("the users file");
+    ask(&Budgeted::start_with(upstream.address(), &users, &[("LEDGER", ledger)]))
+}
+
+fn copied_while_used() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let pair = Pair::start(upstream.address(), BUDGET);
+    assert_eq!(send(pair.first.address(), &chat()).0.status(), 200);
+    pair.first.settled();
+    let file = pair.first.files.path("copy.db").to_str().expect("a UTF-8 path").to_owned();
+    let reason = fails(&pair.first, &["ledger", "copy", &pair.database, &file]);
+    assert!(reason.contains("a server uses the source"), "{reason}");
+    assert!(!pair.first.files.path("copy.db").exists(), "no ledger stays in which nothing was spent");
+    let other = Budgeted::start(upstream.address(), BUDGET);
+    assert_eq!(other.send(&chat()).0.status(), 200);
+    other.settled();
+    let used = other.ledger().to_str().expect("a UTF-8 path").to_owned();
+    let reason = fails(&other, &["ledger", "copy", &used, &file]);
+    assert!(reason.contains("a server uses the source"), "{reason}");
 }

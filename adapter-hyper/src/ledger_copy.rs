@@ -1,0 +1,129 @@
+//! `sparekey ledger copy`: moves a ledger to another engine or machine.
+
+use std::{fs, path::Path, process::ExitCode, thread, time::Duration};
+
+use clap::{Arg, ArgMatches, Command};
+use sparekey_ledger::{
+    LedgerError,
+    copy::{self, CopyError, Target, Totals},
+    postgres,
+};
+
+use crate::{
+    commands::{
+        Failure, finish,
+        ledger::{self, Reader},
+        money, note,
+    },
+    config::ledger::Location,
+};
+
+const AFTER_HELP: &str = "\
+FROM and TO are paths of SQLite files, or addresses such as postgres://sparekey@db.internal/sparekey: then PGPASSFILE names \
+the file with the password. Stop the servers that use FROM first; TO must be new or empty. Everything is copied in one \
+transaction, and stored only if the sums of both are equal. FROM is not changed, but for requests of servers that have died, \
+which are charged.
+
+Example:
+  sparekey ledger copy /var/lib/sparekey/sparekey.db postgres://sparekey@db.internal/sparekey
+
+Exit status: 0 if it is done; 1 if nothing was copied; 2 for a wrong command line.";
+
+/// Open requests of a dead server are charged 10 s after its end.
+const WAIT: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(500);
+
+/// The definition of the command.
+pub(crate) fn command() -> Command {
+    let place = |id: &'static str, help: &'static str| Arg::new(id).value_name(id).help(help).required(true);
+    Command::new("ledger").about("Move the ledger").subcommand_required(true).arg_required_else_help(true).subcommand(
+        Command::new("copy")
+            .about("Copy the ledger to another file or database")
+            .args([place("FROM", "The ledger to copy"), place("TO", "A new or empty one")])
+            .after_help(AFTER_HELP),
+    )
+}
+
+/// Runs `sparekey ledger …`.
+pub(crate) fn run(flags: &ArgMatches) -> ExitCode {
+    finish(match flags.subcommand() {
+        Some((_, own)) => copy(own),
+        None => Err(Failure::Usage("give a command: sparekey ledger copy FROM TO".to_owned())),
+    })
+}
+
+fn copy(flags: &ArgMatches) -> Result<(), Failure> {
+    let place = |id: &str| {
+        let text = flags.get_one::<String>(id).map_or("", String::as_str);
+        Location::parse(id, text).map_err(Failure::Usage)
+    };
+    let (from, to) = (place("FROM")?, place("TO")?);
+    if from == to {
+        return Err(Failure::Usage("FROM and TO are the same ledger".to_owned()));
+    }
+    let problem = |error: &CopyError| match error {
+        CopyError::Source(error) => ledger::failure(&from, error),
+        CopyError::Target(error) => failure_of_target(&to, error),
+        error => Failure::Problem(error.to_string()),
+    };
+    end_dead_requests(&from)?;
+    let source = ledger::read(&from)?;
+    let is_new = matches!(&to, Location::File(path) if !path.exists());
+    let target = begin(&to).map_err(|error| failure_of_target(&to, &error))?;
+    let copied = copy::copy(source.contents(), target).map_err(|error| problem(&error));
+    if let (Err(_), true, Location::File(path)) = (&copied, is_new, &to) {
+        remove(path);
+    }
+    let Totals { users, rows, of_days, .. } = copied?;
+    let spent = money::short(of_days.cost);
+    note(&format!("copied {users} users, {rows} requests and sums of {spent} US dollars to the ledger {to}; both are equal"));
+    Ok(())
+}
+
+/// Charges the open requests of servers that have died, as the next server would.
+fn end_dead_requests(from: &Location) -> Result<(), Failure> {
+    let fail = |error| ledger::failure(from, &error);
+    let is_quiet = |source: &Reader| -> Result<bool, LedgerError> {
+        let states = source.contents().states()?;
+        Ok(source.contents().is_in_use()? || states.iter().all(|(_, state)| state.holds().is_empty()))
+    };
+    if is_quiet(&ledger::read(from)?).map_err(fail)? {
+        return Ok(());
+    }
+    note("waiting for the end of requests whose server has died");
+    let ledger = ledger::write(from)?;
+    let mut waited = Duration::ZERO;
+    // This process uses the ledger now.
+    let has_holds = || -> Result<bool, Failure> {
+        let states = ledger::read(from)?.contents().states().map_err(fail)?;
+        Ok(states.iter().any(|(_, state)| !state.holds().is_empty()))
+    };
+    while waited < WAIT && has_holds()? {
+        thread::sleep(POLL);
+        waited += POLL;
+    }
+    // It settles nothing itself.
+    _ = ledger.close();
+    Ok(())
+}
+
+fn begin(to: &Location) -> Result<Box<dyn Target>, LedgerError> {
+    Ok(match to {
+        Location::File(path) => Box::new(sparekey_ledger::Import::begin(path)?),
+        Location::Postgres(address) => Box::new(postgres::Import::begin(address.expose())?),
+    })
+}
+
+fn failure_of_target(to: &Location, error: &LedgerError) -> Failure {
+    Failure::Problem(format!("cannot write the ledger {to}: {error}"))
+}
+
+/// An empty ledger would look like one in which nothing was spent.
+fn remove(path: &Path) {
+    for end in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        // The copy failed for another reason, which is shown.
+        _ = fs::remove_file(name);
+    }
+}

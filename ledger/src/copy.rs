@@ -1,0 +1,193 @@
+//! Copies a ledger into an empty one of another engine: states, rows and sums per day.
+
+use std::sync::Arc;
+
+use sparekey_policy::{Period, State, Usd};
+
+use crate::{
+    day::{Day, DayQuery, Sums},
+    error::LedgerError,
+    row::LedgerRow,
+};
+
+/// Rows that are in memory at a time.
+pub(crate) const PAGE: u32 = 5_000;
+
+/// The place of a row in the order in which rows were written: its instant, and a number among those of the same instant.
+pub type Position = (i64, i64);
+
+/// A ledger as it is at one instant.
+pub trait Source {
+    /// Whether a process uses the ledger.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn is_in_use(&self) -> Result<bool, LedgerError>;
+
+    /// Makes all later reads show the ledger as it is now.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn freeze(&self) -> Result<(), LedgerError>;
+
+    /// Returns the states of all users.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn states(&self) -> Result<Vec<(Arc<str>, State)>, LedgerError>;
+
+    /// Returns the next rows after a position, from the first one on without it; empty after the last one.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn rows_after(&self, position: Option<Position>) -> Result<Vec<(Position, LedgerRow)>, LedgerError>;
+
+    /// Returns the sums of all days.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn all_days(&self) -> Result<Vec<Day>, LedgerError>;
+}
+
+/// An empty ledger that is being filled. Nothing is stored before [`commit`](Self::commit).
+pub trait Target {
+    /// Returns what was added so far.
+    fn contents(&self) -> &dyn Source;
+
+    /// Adds states.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn add_states(&mut self, states: &[(Arc<str>, State)]) -> Result<(), LedgerError>;
+
+    /// Adds rows, in the order of their positions.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn add_rows(&mut self, rows: &[(Position, LedgerRow)]) -> Result<(), LedgerError>;
+
+    /// Adds sums.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn add_days(&mut self, days: &[Day]) -> Result<(), LedgerError>;
+
+    /// Stores all of it.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn commit(self: Box<Self>) -> Result<(), LedgerError>;
+}
+
+/// What a ledger contains. It is compared after a copy.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Totals {
+    /// Users with a state.
+    pub users: usize,
+    /// What they spent, by their counters of all time.
+    pub spent: Usd,
+    /// Rows.
+    pub rows: usize,
+    /// The sums of the rows.
+    pub of_rows: Sums,
+    /// The sums of all days, which stay when rows are deleted.
+    pub of_days: Sums,
+}
+
+/// Why a ledger was not copied. Nothing was stored in the target.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// The source cannot be read.
+    #[error("cannot read the source: {0}")]
+    Source(LedgerError),
+    /// The target cannot be written.
+    #[error("cannot write the target: {0}")]
+    Target(LedgerError),
+    /// A server uses the source, so what it stores meanwhile would be lost.
+    #[error("a server uses the source: stop it first")]
+    SourceInUse,
+    /// A server uses the target.
+    #[error("a server uses the target: stop it first")]
+    TargetInUse,
+    /// The target has users or rows.
+    #[error("the target is not empty: copy into a new ledger")]
+    NotEmpty,
+    /// Requests are open.
+    #[error("{0} requests of the source are open: they are charged 10 s after their server has ended; try again then")]
+    OpenRequests(usize),
+    /// The sums of the target are not those of the source.
+    #[error("the copy is not equal to the source, so nothing was stored: {copy:?} instead of {source_totals:?}")]
+    Different {
+        /// Of the source.
+        source_totals: Box<Totals>,
+        /// Of the copy.
+        copy: Box<Totals>,
+    },
+}
+
+/// Copies everything, compares the sums, and stores the copy.
+///
+/// # Errors
+/// [`CopyError`].
+pub fn copy(source: &dyn Source, mut target: Box<dyn Target + '_>) -> Result<Totals, CopyError> {
+    if source.is_in_use().map_err(CopyError::Source)? {
+        return Err(CopyError::SourceInUse);
+    }
+    if target.contents().is_in_use().map_err(CopyError::Target)? {
+        return Err(CopyError::TargetInUse);
+    }
+    if totals(target.contents()).map_err(CopyError::Target)? != Totals::default() {
+        return Err(CopyError::NotEmpty);
+    }
+    source.freeze().map_err(CopyError::Source)?;
+    let states = source.states().map_err(CopyError::Source)?;
+    let open = states.iter().map(|(_, state)| state.holds().len()).sum();
+    if open > 0 {
+        return Err(CopyError::OpenRequests(open));
+    }
+    target.add_states(&states).map_err(CopyError::Target)?;
+    let mut last = None;
+    loop {
+        let rows = source.rows_after(last).map_err(CopyError::Source)?;
+        let Some((position, _)) = rows.last() else { break };
+        last = Some(*position);
+        target.add_rows(&rows).map_err(CopyError::Target)?;
+    }
+    target.add_days(&source.all_days().map_err(CopyError::Source)?).map_err(CopyError::Target)?;
+    let source_totals = totals(source).map_err(CopyError::Source)?;
+    let copy = totals(target.contents()).map_err(CopyError::Target)?;
+    if copy != source_totals {
+        return Err(CopyError::Different { source_totals: Box::new(source_totals), copy: Box::new(copy) });
+    }
+    target.commit().map_err(CopyError::Target)?;
+    Ok(copy)
+}
+
+/// Reads a ledger to its end.
+///
+/// # Errors
+/// [`LedgerError`].
+pub fn totals(source: &dyn Source) -> Result<Totals, LedgerError> {
+    let mut totals = Totals::default();
+    for (_, state) in source.states()? {
+        totals.users += 1;
+        totals.spent = totals.spent.plus(state.spent(Period::Total.of_day(0)).unwrap_or_default());
+    }
+    let mut last = None;
+    loop {
+        let rows = source.rows_after(last)?;
+        let Some((position, _)) = rows.last() else { break };
+        last = Some(*position);
+        totals.rows += rows.len();
+        totals.of_rows = rows.iter().fold(totals.of_rows, |sums, (_, row)| sums.plus(Sums::of(row)));
+    }
+    let days = source.all_days()?;
+    totals.of_days = days.iter().fold(Sums::default(), |sums, day| sums.plus(day.sums));
+    Ok(totals)
+}
+
+/// The query of all days.
+pub(crate) fn all() -> DayQuery {
+    DayQuery::default()
+}
