@@ -76,7 +76,9 @@ fn copy(flags: &ArgMatches) -> Result<(), Failure> {
     }
     let Totals { users, rows, of_days, .. } = copied?;
     let spent = money::short(of_days.cost);
-    note(&format!("copied {users} users, {rows} requests and sums of {spent} US dollars to the ledger {to}; both are equal"));
+    note(&format!(
+        "copied {users} users, {rows} requests and sums of {spent} US dollars to the ledger {to}; both are equal"
+    ));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the standalone server alone, one file per topic.
 
 mod admin;
+mod balancer;
 mod budgets;
 mod client_limits;
 mod command_folder;
@@ -106,6 +107,7 @@ const TOPICS: &[(&str, &[Test])] = &[
 /// Tests that need programs which a system may not have.
 const PROGRAM_TOPICS: &[(&str, &[ProgramTest])] = &[
     ("admin", admin::PROGRAM_TESTS),
+    ("balancer", balancer::PROGRAM_TESTS),
     ("debian", debian::PROGRAM_TESTS),
     ("deploy", deploy::PROGRAM_TESTS),
     ("front_page_in_a_browser", front_page::PROGRAM_TESTS),

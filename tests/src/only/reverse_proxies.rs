@@ -61,7 +61,10 @@ const CADDY: Recipe = Recipe {
     ready: "serving initial configuration",
 };
 
-const NGINX: Recipe = Recipe { config: nginx_config, check: &["-t", "-c"], run: &["-c"], ready: "using the \"" };
+/// In nginx's log line after it listens.
+pub(super) const NGINX_READY: &str = "using the \"";
+
+const NGINX: Recipe = Recipe { config: nginx_config, check: &["-t", "-c"], run: &["-c"], ready: NGINX_READY };
 
 fn caddy_config(Place { proxy, port, folder, certificate, key }: &Place) -> String {
     let site = replace(&code_block("**Behind Caddy**"), "127.0.0.1:8080", &proxy.to_string());
@@ -81,6 +84,11 @@ fn nginx_config(Place { proxy, port, folder, certificate, key }: &Place) -> Stri
     ] {
         site = replace(&site, readme, test);
     }
+    nginx_file(folder, &site)
+}
+
+/// A whole file of nginx with this content of its `http` block.
+pub(super) fn nginx_file(folder: &str, site: &str) -> String {
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary = temporary.map(|name| format!("{name}_temp_path {folder}/{name};\n")).concat();
     // One process, so that none outlives the test.
@@ -97,7 +105,7 @@ fn code_block(after: &str) -> String {
 }
 
 /// Replaces a text that occurs once.
-fn replace(config: &str, from: &str, to: &str) -> String {
+pub(super) fn replace(config: &str, from: &str, to: &str) -> String {
     assert_eq!(config.matches(from).count(), 1, "{from} in {config}");
     config.replace(from, to)
 }
@@ -120,23 +128,16 @@ impl Front {
         let folder = Path::new(&certificate).parent().expect("a folder").to_str().expect("a UTF-8 path").to_owned();
         let file = Path::new(&folder).join("config");
         let mut place = Place { proxy: proxy.address(), port: 0, folder, certificate, key };
-        loop {
-            let address = free_address();
+        let (running, address) = on_free_port(recipe.ready, |address| {
             place.port = address.port();
             fs::write(&file, (recipe.config)(&place)).expect("write a file");
             let checked = succeed(Command::new(program).args(recipe.check).arg(&file).env("HOME", &place.folder));
             checked.unwrap_or_else(|error| panic!("{}", error.message().unwrap_or_default()));
-            let home = Settings::from([("HOME".to_owned(), place.folder.clone())]);
-            let front = Process::start(Command::new(program).args(recipe.run).arg(&file), &home);
-            // Another process may have taken the port meanwhile.
-            let is_ready = front.wait_for(|line| match line.to_ascii_lowercase() {
-                line if line.contains(recipe.ready) => Some(true),
-                line => line.contains("address already in use").then_some(false),
-            });
-            if is_ready {
-                return Self { upstream, authority, address, _running: front, _proxy: proxy };
-            }
-        }
+            let mut command = Command::new(program);
+            command.args(recipe.run).arg(&file);
+            (command, Settings::from([("HOME".to_owned(), place.folder.clone())]))
+        });
+        Self { upstream, authority, address, _running: running, _proxy: proxy }
     }
 
     /// A request over HTTP/1.1 that has reached the upstream. Its body is chunked: after one with `Content-Length`, Caddy's
@@ -165,6 +166,26 @@ impl Front {
         let mut upstream_conn = self.upstream.accept();
         upstream_conn.head();
         (client, pending, upstream_conn)
+    }
+}
+
+/// Starts a reverse proxy on a free port. `ready` is in the log line after it listens.
+pub(super) fn on_free_port(
+    ready: &str,
+    mut command: impl FnMut(SocketAddr) -> (Command, Settings),
+) -> (Process, SocketAddr) {
+    loop {
+        let address = free_address();
+        let (mut command, settings) = command(address);
+        let front = Process::start(&mut command, &settings);
+        // Another process may have taken the port meanwhile.
+        let is_ready = front.wait_for(|line| match line.to_ascii_lowercase() {
+            line if line.contains(ready) => Some(true),
+            line => line.contains("address already in use").then_some(false),
+        });
+        if is_ready {
+            return (front, address);
+        }
     }
 }
 
