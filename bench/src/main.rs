@@ -50,7 +50,8 @@ fn main() -> Result<()> {
     }
     let folder = env::temp_dir().join(format!("sparekey-bench-{}", process::id()));
     let profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
-    let programs = Programs { sparekey: server::program(profile), folder: folder.clone() };
+    let ledger = options.get_one::<String>("ledger").cloned();
+    let programs = Programs { sparekey: server::program(profile), folder: folder.clone(), ledger };
     let (upstream, load) = (Upstream::start(), LoadGenerator::new());
     let cpus = thread::available_parallelism()?.get();
 
@@ -179,5 +180,10 @@ fn parse_options() -> ArgMatches {
         .arg(option("plot", "growth.svg", "File for the plot").value_parser(value_parser!(PathBuf)))
         .arg(Arg::new("alone").long("alone").action(ArgAction::SetTrue).help("Without nginx and haproxy"))
         .arg(Arg::new("budgets").long("budgets").action(ArgAction::SetTrue).help("Only users with a budget"))
+        .arg(
+            Arg::new("ledger")
+                .long("ledger")
+                .help("The address of an empty database for the ledger, in place of a file"),
+        )
         .get_matches()
 }

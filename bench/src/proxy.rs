@@ -29,6 +29,8 @@ pub(crate) struct Programs {
     pub(crate) sparekey: PathBuf,
     /// Folder for configuration files and logs.
     pub(crate) folder: PathBuf,
+    /// The address of an empty database; a file without it.
+    pub(crate) ledger: Option<String>,
 }
 
 /// A running proxy that has served a first request. Stops on drop.
@@ -122,7 +124,7 @@ impl ProxyProcess {
         command.args(["--cpu-list", &format!("0-{}", cpus - 1)]);
         let config = ProxyConfig { port: address.port(), upstream, protocol, cpus, folder: &folder };
         match name {
-            "sparekey" => config.sparekey(&mut command, &programs.sparekey, are_metered),
+            "sparekey" => config.sparekey(&mut command, programs, are_metered),
             "nginx" => config.nginx(&mut command)?,
             _ => config.haproxy(&mut command)?,
         }
@@ -185,10 +187,10 @@ struct ProxyConfig<'a> {
 }
 
 impl ProxyConfig<'_> {
-    fn sparekey(&self, command: &mut Command, binary: &Path, are_metered: bool) {
+    fn sparekey(&self, command: &mut Command, programs: &Programs, are_metered: bool) {
         let scheme = if self.protocol == UpstreamProtocol::Plain { "http" } else { "https" };
         let keys: Vec<_> = (0..KEYS).map(key).collect();
-        command.arg(binary).env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).envs([
+        command.arg(&programs.sparekey).env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).envs([
             ("LISTEN", format!("127.0.0.1:{}", self.port)),
             ("OPENAI_API_KEY", API_KEY.to_owned()),
             ("ACCESS_KEYS", keys.join(",")),
@@ -199,7 +201,10 @@ impl ProxyConfig<'_> {
             // The upstream's routes are not those of OpenAI's API.
             ("ROUTES", "all".to_owned()),
             ("USERS", users(are_metered)),
-            ("LEDGER", self.folder.join("sparekey.db").display().to_string()),
+            (
+                "LEDGER",
+                programs.ledger.clone().unwrap_or_else(|| self.folder.join("sparekey.db").display().to_string()),
+            ),
         ]);
     }
 
