@@ -87,7 +87,8 @@ async fn fill(
         client.execute(FILL_ROWS, &[&first, &last, &number(users)]).await?;
         client.execute(FILL_DAYS, &[&first, &last]).await?;
     }
-    client.batch_execute("VACUUM ANALYZE; CHECKPOINT").await
+    client.batch_execute("VACUUM ANALYZE").await?;
+    client.batch_execute("CHECKPOINT").await
 }
 
 /// The transactions of the database so far. Each statement of the engine is one; statistics arrive within a second.

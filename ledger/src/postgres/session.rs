@@ -20,6 +20,9 @@ const SETTINGS: &str = "SET statement_timeout = '200ms'; SET idle_in_transaction
 
 const LOAD: &str = "SELECT version, state FROM sparekey.state WHERE user_name = $1";
 
+/// The same, and no other session changes the state before the end of the transaction.
+const LOCK: &str = "SELECT version, state FROM sparekey.state WHERE user_name = $1 FOR UPDATE";
+
 /// Stores a state if its version is still `$2`, or if the user has none. Nothing else is stored if this is not.
 macro_rules! swap {
     () => {
@@ -79,6 +82,7 @@ const ROW: &str = concat!("SELECT ", columns!(), ", seq FROM sparekey.usage WHER
 pub(super) struct Session {
     pub(super) connection: Connection,
     load: Statement,
+    lock: Statement,
     swap: Statement,
     swap_with_rows: Statement,
     response: Statement,
@@ -105,27 +109,46 @@ pub(super) struct Swap<'a> {
     pub(super) void: Option<(i64, i64)>,
 }
 
+impl Stored {
+    /// A user without a row has no state.
+    fn read(row: Option<tokio_postgres::Row>) -> Result<Self, Failure> {
+        let Some(row) = row else { return Ok(Self::default()) };
+        Ok(Self { version: row.try_get(0)?, state: Some(State::decode(row.try_get(1)?)) })
+    }
+}
+
 impl Session {
     pub(super) async fn open(target: &Target, deadline: Duration) -> Result<Self, Failure> {
         let prepare = async {
             let connection = target.connect(SETTINGS, deadline).await?;
             // All are sent at once.
-            let (load, swap, swap_with_rows, response, row) = tokio::try_join!(
+            let (load, lock, swap, swap_with_rows, response, row) = tokio::try_join!(
                 connection.prepare(LOAD),
+                connection.prepare(LOCK),
                 connection.prepare(SWAP),
                 connection.prepare(SWAP_WITH_ROWS),
                 connection.prepare(RESPONSE),
                 connection.prepare(ROW)
             )?;
-            Ok(Self { connection, load, swap, swap_with_rows, response, row })
+            Ok(Self { connection, load, lock, swap, swap_with_rows, response, row })
         };
         tokio::time::timeout(deadline, prepare).await.unwrap_or(Err(Failure::Deadline))
     }
 
     pub(super) async fn load(&self, user: &str) -> Result<Stored, Failure> {
-        let row = self.connection.query_opt(&self.load, &[&user]).await?;
-        let Some(row) = row else { return Ok(Stored::default()) };
-        Ok(Stored { version: row.try_get(0)?, state: Some(State::decode(row.try_get(1)?)) })
+        Stored::read(self.connection.query_opt(&self.load, &[&user]).await?)
+    }
+
+    /// Begins a transaction, and locks the state. Call [`commit`](Self::commit), or drop the session.
+    pub(super) async fn lock(&self, user: &str) -> Result<Stored, Failure> {
+        // Both are sent at once.
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&user];
+        let (begin, lock) = (self.connection.batch_execute("BEGIN"), self.connection.query_opt(&self.lock, &values));
+        Stored::read(tokio::try_join!(begin, lock)?.1)
+    }
+
+    pub(super) async fn commit(&self) -> Result<(), Failure> {
+        Ok(self.connection.batch_execute("COMMIT").await?)
     }
 
     /// Returns `None` if all is stored. Otherwise another process stored a state: the one returned, or one of while the

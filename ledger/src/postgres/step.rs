@@ -15,12 +15,16 @@ use super::{
     failure::Failure,
     plan::Plan,
     pool::{Lease, Pool, STEP},
-    session::{Stored, Swap},
+    session::{Session, Stored, Swap},
 };
 use crate::{call::Call, change, clock::Clock, error::LedgerError};
 
-/// Swaps that another process was faster than. Calls that wait are decided together, so more is not contention.
+/// Swaps that another process was faster than. The last ones had a lock, so more is not contention.
 const LOST_MAX: u32 = 10;
+
+/// From then on a step locks the state first, which takes a round trip more: two busy servers could lose all swaps to each
+/// other.
+const LOCK_AFTER: u32 = 3;
 
 /// A statement that got no response for so long: the database hangs, because it would have ended the statement before.
 const HANGS: Duration = Duration::from_millis(210);
@@ -84,6 +88,18 @@ pub(super) async fn run(
     Err(Failed { failure, is_ambiguous, is_of_one_user })
 }
 
+/// The result of one try.
+enum Tried {
+    Done(Done, Stored),
+    /// Nothing would change, but the state may be an old one.
+    Unsure,
+    /// Another process was faster. It stored this state, if that is a new one.
+    Lost {
+        other: Stored,
+        is_new: bool,
+    },
+}
+
 struct Step<'a> {
     pool: &'a Rc<Pool>,
     clock: &'a Clock,
@@ -127,73 +143,90 @@ impl Step<'_> {
     async fn run(
         &mut self,
         lease: &Lease<'_>,
-        mut known: Option<Stored>,
+        known: Option<Stored>,
         sent: &mut Instant,
     ) -> Result<(Done, Stored), Failure> {
         let session = &lease.session;
-        let mut is_fresh = false;
+        // With whether it is the state as it is, and not only as this process knows it.
+        let mut known = known.map(|stored| (stored, false));
         loop {
             *sent = Instant::now();
-            let stored = if let Some(stored) = known.take() {
-                stored
-            } else {
-                is_fresh = true;
-                session.load(self.user).await?
+            let is_locked = self.lost >= LOCK_AFTER;
+            let (stored, is_fresh) = match known.take().filter(|_| !is_locked) {
+                Some(known) => known,
+                None if is_locked => (session.lock(self.user).await?, true),
+                None => (session.load(self.user).await?, true),
             };
-            let mut state = match &stored.state {
-                None => State::default(),
-                Some(Ok(state)) => state.clone(),
-                Some(Err(error)) => return Ok((self.refuse(*error), Stored::default())),
-            };
-            let now = self.clock.now();
-            let (plan, void) = match self.batch {
-                Batch::Calls(calls) => (decide(calls, &mut state, now), None),
-                Batch::Void { row, id, limits } => {
-                    // After the state: if the swap succeeds, nothing changed between the two.
-                    let found = session.row(*row).await?.filter(|found| found.id == *id);
-                    match found {
-                        None => (Plan::of(Outcome::Unknown), None),
-                        Some(found) if found.voided.is_some() => (Plan::of(Outcome::AlreadyDone), None),
-                        Some(found) => {
-                            let plan = decide(&[&change::void(&found, Arc::clone(limits), now)], &mut state, now);
-                            let is_void = plan.outcomes.first() == Some(&Outcome::Adjusted);
-                            (plan, is_void.then_some(*row))
-                        }
-                    }
-                }
-            };
-            if !plan.is_changed && !self.is_fence {
-                if is_fresh {
-                    return Ok((plan.done(), stored));
-                }
-                // Another process may have changed the state: a refusal must be one of the state as it is.
-                continue;
+            let tried = self.try_on(session, stored, is_fresh, sent).await?;
+            if is_locked {
+                *sent = Instant::now();
+                session.commit().await?;
             }
-            let rows: Vec<_> = plan.rows.iter().map(|row| columns::to_json(now, row)).collect();
-            let removed: Vec<_> = plan.removed.iter().map(|id| columns::id_text(*id)).collect();
-            let version = new_version();
-            let swap = Swap {
-                user: self.user,
-                expected: stored.version,
-                version,
-                state: &state,
-                rows: &rows,
-                removed: &removed,
-                void,
-            };
-            *sent = Instant::now();
-            match session.swap(&swap).await? {
-                None => return Ok((plan.done(), Stored { version, state: Some(Ok(state)) })),
-                Some(other) => {
+            match tried {
+                Tried::Done(done, stored) => return Ok((done, stored)),
+                // Another process may have changed the state: a refusal must be one of the state as it is.
+                Tried::Unsure => {}
+                Tried::Lost { other, is_new } => {
                     self.lost += 1;
                     if self.lost >= LOST_MAX {
                         return Err(LedgerError::Busy.into());
                     }
-                    is_fresh = other.version != stored.version;
-                    known = is_fresh.then_some(other);
+                    known = Some((other, true)).filter(|_| is_new);
                 }
             }
         }
+    }
+
+    /// Decides on a state, and swaps the result in.
+    async fn try_on(
+        &self,
+        session: &Session,
+        stored: Stored,
+        is_fresh: bool,
+        sent: &mut Instant,
+    ) -> Result<Tried, Failure> {
+        let mut state = match &stored.state {
+            None => State::default(),
+            Some(Ok(state)) => state.clone(),
+            Some(Err(error)) => return Ok(Tried::Done(self.refuse(*error), Stored::default())),
+        };
+        let now = self.clock.now();
+        let (plan, void) = match self.batch {
+            Batch::Calls(calls) => (decide(calls, &mut state, now), None),
+            Batch::Void { row, id, limits } => {
+                // After the state: if the swap succeeds, nothing changed between the two.
+                let found = session.row(*row).await?.filter(|found| found.id == *id);
+                match found {
+                    None => (Plan::of(Outcome::Unknown), None),
+                    Some(found) if found.voided.is_some() => (Plan::of(Outcome::AlreadyDone), None),
+                    Some(found) => {
+                        let plan = decide(&[&change::void(&found, Arc::clone(limits), now)], &mut state, now);
+                        let is_void = plan.outcomes.first() == Some(&Outcome::Adjusted);
+                        (plan, is_void.then_some(*row))
+                    }
+                }
+            }
+        };
+        if !plan.is_changed && !self.is_fence {
+            return Ok(if is_fresh { Tried::Done(plan.done(), stored) } else { Tried::Unsure });
+        }
+        let rows: Vec<_> = plan.rows.iter().map(|row| columns::to_json(now, row)).collect();
+        let removed: Vec<_> = plan.removed.iter().map(|id| columns::id_text(*id)).collect();
+        let version = new_version();
+        let swap = Swap {
+            user: self.user,
+            expected: stored.version,
+            version,
+            state: &state,
+            rows: &rows,
+            removed: &removed,
+            void,
+        };
+        *sent = Instant::now();
+        Ok(match session.swap(&swap).await? {
+            None => Tried::Done(plan.done(), Stored { version, state: Some(Ok(state)) }),
+            Some(other) => Tried::Lost { is_new: other.version != stored.version, other },
+        })
     }
 
     fn refuse(&self, error: sparekey_policy::StateError) -> Done {

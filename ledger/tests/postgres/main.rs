@@ -58,6 +58,7 @@ const TESTS: &[Test] = tests! {
         dead_process_is_charged,
         lost_lock_is_taken_again,
         closed_process_leaves_nothing,
+        busy_user_of_two_servers,
     ],
     schema: [
         created_once,

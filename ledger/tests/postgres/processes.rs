@@ -58,3 +58,25 @@ pub(crate) fn closed_process_leaves_nothing(server: &mut Server) {
     assert_eq!((tom.spent(Period::Total), tom.held(Period::Total)), (usd(30), Usd::ZERO));
     tom.check_sums();
 }
+
+/// Two servers that swap one user's state all the time do not lose to each other until a step fails.
+pub(crate) fn busy_user_of_two_servers(server: &mut Server) {
+    const CALLERS: u128 = 8;
+    const REQUESTS: u128 = 100;
+    let opened = [open(server), open(server)];
+    thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let user = tom(&opened[usize::from(caller % 2 == 1)].ledger);
+            scope.spawn(move || {
+                for request in 0..REQUESTS {
+                    let id = caller * REQUESTS + request;
+                    assert!(is_granted(&reserve(&user, id, 1).unwrap()));
+                    user.settle(id, 1);
+                }
+            });
+        }
+    });
+    let tom = tom(&opened[0].ledger);
+    assert_eq!(tom.spent(Period::Total), usd(i64::try_from(CALLERS * REQUESTS).unwrap()));
+    tom.check_sums();
+}
