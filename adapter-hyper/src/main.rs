@@ -14,7 +14,9 @@ mod ledger;
 mod ledger_copy;
 mod listen;
 mod metrics;
+mod outbound;
 mod prices;
+mod reconcile;
 mod reload;
 mod rlimits;
 mod shutdown;
@@ -82,6 +84,7 @@ fn run_without_server(arguments: &ArgMatches) -> Option<ExitCode> {
         "users" => users::run(arguments.clone(), own),
         "usage" => usage::run(arguments.clone(), own),
         "ledger" => ledger_copy::run(own),
+        "reconcile" => reconcile::run(arguments.clone(), own),
         "prices" => prices::run(arguments.clone(), own),
         "keygen" => keygen::command_line::run(own),
         "completions" => {

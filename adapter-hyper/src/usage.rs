@@ -5,7 +5,7 @@
 mod command_line;
 mod days;
 mod rows;
-mod since;
+pub(crate) mod since;
 mod void;
 
 pub(crate) use command_line::command;

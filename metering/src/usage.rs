@@ -31,7 +31,6 @@
 //! - The scanner keeps the names and figures, and at most 1 KiB of a token that arrives in pieces: less than 8 KiB in all.
 
 mod data_event;
-mod decimal;
 mod draft;
 mod event_stream;
 mod event_type;

@@ -2,16 +2,17 @@
 
 /// A number times a power of ten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Scaled {
+pub struct Scaled {
     /// Rounded up.
-    pub(super) value: u64,
+    pub value: u64,
     /// Whether it was not rounded.
-    pub(super) is_exact: bool,
+    pub is_exact: bool,
 }
 
 /// Returns a valid number of JSON times 10 to the power of `decimals`. `None`: it is negative or too large, or has more digits
 /// than any figure.
-pub(super) fn scaled(number: &[u8], decimals: i32) -> Option<Scaled> {
+#[must_use]
+pub fn scaled(number: &[u8], decimals: i32) -> Option<Scaled> {
     let mut exponent_at = number.iter().enumerate().filter(|(_, byte)| matches!(byte, b'e' | b'E'));
     let (mantissa, exponent) = match exponent_at.next() {
         Some((at, _)) => (number.get(..at)?, std::str::from_utf8(number.get(at..)?.get(1..)?).ok()?.parse().ok()?),

@@ -42,6 +42,7 @@ mod bound;
 mod civil;
 mod command;
 mod compiled;
+mod decimal;
 mod demand;
 mod endpoint;
 mod facts;
@@ -79,6 +80,7 @@ pub use body_failure::BodyFailure;
 pub use bound::{Bound, BoundRequest, Unbounded};
 pub use command::{Command, Denial, DeniedBy, Outcome, PeriodReport, Rates, Report, Reserve};
 pub use compiled::CompiledError;
+pub use decimal::{Scaled, scaled};
 pub use demand::{
     AudioFile, CacheTime, Demand, Extras, HostedKind, HostedTool, Pictures, RefusedOption, ServiceTier, Stream,
     ToolChoice, Tools,

@@ -80,6 +80,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("prices_command", prices_command::TESTS),
     ("readme", readme::TESTS),
     ("refused_heads", refused_heads::TESTS),
+    ("reconcile", usage_command::RECONCILE),
     ("usage_command", usage_command::TESTS),
     ("user_limits", user_limits::TESTS),
     ("user_bodies", user_limits::BODIES),

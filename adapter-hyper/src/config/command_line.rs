@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use sparekey_core::SETTINGS;
 
 use super::table::{Heading, SERVER_SETTINGS, flag_name, shared};
-use crate::{ledger_copy, prices, usage, users};
+use crate::{ledger_copy, prices, reconcile, usage, users};
 
 /// Columns of `--help` in a wider terminal.
 const WIDTH: usize = 100;
@@ -62,6 +62,7 @@ pub(crate) fn command() -> Command {
         .subcommand(users::command(settings.clone()))
         .subcommand(usage::command(settings.clone()))
         .subcommand(prices::command(settings.clone()))
+        .subcommand(reconcile::command(settings.clone()))
         .subcommand(ledger_copy::command())
         .subcommand(
             Command::new("check").about("Check the settings, print all problems, and exit").args(settings.clone()).arg(

@@ -35,7 +35,7 @@ pub(crate) struct SecretFile {
 }
 
 /// Reads a variable. A value that is not UTF-8 gets replacement characters, which no setting accepts, so that it is reported.
-pub(super) fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 

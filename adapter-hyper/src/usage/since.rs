@@ -11,7 +11,7 @@ pub(super) const FORMS: &str = "2026-11-27, \"2026-11-27 18:00\", 2026-11, or a 
 ///
 /// # Errors
 /// [`Failure::Usage`].
-pub(super) fn read(text: &str, now: Timestamp, zone: &Zone) -> Result<Timestamp, Failure> {
+pub(crate) fn read(text: &str, now: Timestamp, zone: &Zone) -> Result<Timestamp, Failure> {
     let instant = |text: &str| Moment::parse(text, now, zone).map(|moment| moment.instant());
     let text = text.trim();
     let found = if text.ends_with(char::is_alphabetic) && !text.ends_with('Z') {

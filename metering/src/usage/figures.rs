@@ -1,11 +1,8 @@
 //! The figures of a usage object, and the tokens that they mean.
 
-use sparekey_policy::Tokens;
+use sparekey_policy::{Scaled, Tokens, scaled};
 
-use super::{
-    decimal::{Scaled, scaled},
-    lexer::Scalar,
-};
+use super::lexer::Scalar;
 
 /// The highest figure that is believed, in tokens.
 const FIGURE_MAX: u64 = 1_000_000_000;

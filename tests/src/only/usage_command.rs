@@ -1,6 +1,7 @@
 //! `sparekey usage`, and what `sparekey users` shows and changes in the ledger.
 
 mod ledger;
+mod reconcile;
 
 use std::{fs, process::Command, time::SystemTime};
 
@@ -8,6 +9,7 @@ use rusqlite::Connection;
 use sparekey_policy::{Outcome, Timestamp};
 
 use self::ledger::{DAY, NOON, Writer};
+pub(super) use self::reconcile::TESTS as RECONCILE;
 use super::{
     Test,
     command_folder::{Folder, assert_refused, output, stderr},
