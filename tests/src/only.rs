@@ -20,6 +20,7 @@ mod http2_floods;
 mod http2_upstream;
 mod load;
 mod log;
+mod monitoring;
 mod outbound_proxy;
 mod places;
 mod prices_command;
@@ -94,6 +95,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("rlimits", rlimits::TESTS),
     ("load", load::TESTS),
     ("log", log::TESTS),
+    ("monitoring", monitoring::TESTS),
     ("admin", admin::TESTS),
     ("upstream_timeouts", upstream_timeouts::TESTS),
     ("send_timeout", send_timeout::TESTS),
@@ -112,6 +114,7 @@ const PROGRAM_TOPICS: &[(&str, &[ProgramTest])] = &[
     ("debian", debian::PROGRAM_TESTS),
     ("deploy", deploy::PROGRAM_TESTS),
     ("front_page_in_a_browser", front_page::PROGRAM_TESTS),
+    ("monitoring", monitoring::PROGRAM_TESTS),
     ("reverse_proxies", reverse_proxies::PROGRAM_TESTS),
 ];
 
