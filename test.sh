@@ -20,7 +20,7 @@ if [ "${1:-}" = quick ]; then
   step "Cases"
   cargo test --package conformance --test core --quiet -- --skip core::instructions
   cargo test --package conformance --test server --quiet -- --skip server::clients --skip server::reverse_proxies \
-    --skip server::front_page_in_a_browser
+    --skip page_in_a_browser
   exit
 fi
 

@@ -27,7 +27,7 @@ use crate::{
     request_head::RequestHead,
     routes::{self, METHODS},
     secret::Secret,
-    usage,
+    usage, usage_page,
 };
 
 /// Authorization of an
@@ -121,7 +121,15 @@ impl Gate {
             return Ok(Admission::Reply(page));
         }
         let reject = |kind| Rejection::new(kind, cors.clone());
-        let caller = self.authenticate(&head).map_err(reject)?;
+        let caller = match self.authenticate(&head) {
+            Ok(caller) => caller,
+            Err(RejectionKind::MissingKey) if usage_page::is_request(head.parts()) => {
+                let mut page = usage_page::reply();
+                cors.apply(page.headers_mut());
+                return Ok(Admission::Reply(page));
+            }
+            Err(kind) => return Err(reject(kind)),
+        };
         if usage::is_request(head.parts()) {
             let headers = &head.parts().headers;
             return match caller.user.grant.clone() {

@@ -53,6 +53,7 @@ mod limited;
 mod list;
 mod mask;
 mod open_routes;
+mod page;
 mod path;
 mod percent;
 mod places;
@@ -68,6 +69,7 @@ mod routes;
 mod secret;
 mod spending_rejection;
 mod usage;
+mod usage_page;
 mod users;
 
 pub use access_key::{AccessKey, KeyDigest, KeyError};

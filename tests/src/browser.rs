@@ -11,7 +11,12 @@ use std::{
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
-use crate::{adapter::Settings, process::Process, programs, raw_connection::STEP_TIMEOUT};
+use crate::{
+    adapter::Settings,
+    process::Process,
+    programs,
+    raw_connection::{STEP_TIMEOUT, wait_until},
+};
 
 /// Hosts below this one are this machine, but no secure context.
 pub(crate) const PLAIN_HOST: &str = "sparekey.test";
@@ -56,7 +61,7 @@ impl Browser {
         let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}));
         let attached = json!({"targetId": target["targetId"], "flatten": true});
         browser.session = browser.call("Target.attachToTarget", &attached)["sessionId"].clone();
-        for domain in ["Page", "Runtime", "Log", "Audits"] {
+        for domain in ["Page", "Runtime", "Log", "Audits", "Network"] {
             browser.call(&format!("{domain}.enable"), &json!({}));
         }
         browser.call("Emulation.setFocusEmulationEnabled", &json!({"enabled": true}));
@@ -83,9 +88,12 @@ impl Browser {
 
     /// Opens a page, and waits until it has loaded.
     pub(crate) fn open(&mut self, url: &str) {
+        let is_loaded = |event: &Value| event["method"] == "Page.loadEventFired";
+        // Those of links that were clicked.
+        self.evaluate("1");
+        self.events.retain(|event| !is_loaded(event));
         let opened = self.call("Page.navigate", &json!({"url": url}));
         assert!(opened["errorText"].is_null(), "{url}: {opened}");
-        let is_loaded = |event: &Value| event["method"] == "Page.loadEventFired";
         while !self.events.iter().any(is_loaded) {
             let event = self.receive();
             self.events.push(event);
@@ -113,6 +121,24 @@ impl Browser {
             _ => false,
         };
         self.events.iter().filter(is_error).cloned().collect()
+    }
+
+    /// The URLs of all requests since the start.
+    pub(crate) fn requests(&mut self) -> Vec<String> {
+        self.evaluate("1");
+        let of_event = |event: &Value| Some(event["params"]["request"]["url"].as_str()?.to_owned());
+        let is_request = |event: &&Value| event["method"] == "Network.requestWillBeSent";
+        self.events.iter().filter(is_request).filter_map(of_event).collect()
+    }
+
+    /// Types a text into the element with the focus.
+    pub(crate) fn enter(&mut self, text: &str) {
+        self.call("Input.insertText", &json!({"text": text}));
+    }
+
+    /// Waits until an expression is true.
+    pub(crate) fn wait_for(&mut self, expression: &str) {
+        wait_until(expression, || self.evaluate(expression) == true);
     }
 
     /// Presses and releases a key, such as `Tab`.

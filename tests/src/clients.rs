@@ -235,17 +235,25 @@ pub(crate) fn python_with(name: &str, requirements: &Path) -> Result<PathBuf, Fa
 
 /// Node with the packages of `package-lock.json`.
 fn node() -> Result<Command, Failed> {
-    let sources = Path::new(FOLDER).join("node");
-    let home = installed("node", &sources.join("package-lock.json"), |home| {
+    let modules = node_modules("node", &Path::new(FOLDER).join("node"))?;
+    let mut command = with_clean_env("node");
+    command.env("NODE_MODULES", modules);
+    Ok(command)
+}
+
+/// A cached folder with the packages of the lock file in this folder.
+///
+/// # Errors
+/// If they can't be installed.
+pub(crate) fn node_modules(name: &str, sources: &Path) -> Result<PathBuf, Failed> {
+    let home = installed(name, &sources.join("package-lock.json"), |home| {
         fs::create_dir_all(home)?;
         for name in ["package.json", "package-lock.json"] {
             fs::copy(sources.join(name), home.join(name))?;
         }
         succeed(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(home)).map(drop)
     })?;
-    let mut command = with_clean_env("node");
-    command.env("NODE_MODULES", home.join("node_modules"));
-    Ok(command)
+    Ok(home.join("node_modules"))
 }
 
 /// A program without environment variables that would change the tests: options of the SDKs and runners, and an

@@ -22,6 +22,7 @@ mod load;
 mod log;
 mod monitoring;
 mod outbound_proxy;
+mod page_checks;
 mod places;
 mod prices_command;
 mod readme;
@@ -39,6 +40,7 @@ mod unread;
 mod upgrade;
 mod upstream_timeouts;
 mod usage_command;
+mod usage_page;
 mod user_limits;
 mod user_requests;
 mod users_command;
@@ -116,6 +118,7 @@ const PROGRAM_TOPICS: &[(&str, &[ProgramTest])] = &[
     ("front_page_in_a_browser", front_page::PROGRAM_TESTS),
     ("monitoring", monitoring::PROGRAM_TESTS),
     ("reverse_proxies", reverse_proxies::PROGRAM_TESTS),
+    ("usage_page_in_a_browser", usage_page::PROGRAM_TESTS),
 ];
 
 /// One trial per test.

@@ -1,11 +1,13 @@
-//! The front page in a browser. Screenshots are in the folder `SCREENSHOTS`, or `screenshots` of the target folder.
+//! The front page in a browser.
 
-use std::{env, fs, path::Path, path::PathBuf};
+use std::path::Path;
 
-use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 
-use super::start;
+use super::{
+    page_checks::{self, FOCUS_CONTRAST, FUNCTIONS, SCHEMES, SIZES, emulate},
+    start,
+};
 use crate::{
     adapter::Running as _,
     browser::{Browser, PLAIN_HOST},
@@ -23,10 +25,6 @@ pub(super) const PROGRAM_TESTS: &[ProgramTest] = &[
     ("print_is_light_and_without_buttons", "chromium", print),
 ];
 
-/// Width and height in pixels.
-const SIZES: [(u32, u32); 2] = [(1280, 900), (390, 844)];
-const SCHEMES: [&str; 2] = ["light", "dark"];
-
 const TITLE: &str = "Set up – Sparekey, OpenAI API proxy";
 const HEADINGS: [&str; 6] =
     ["Set up an OpenAI client", "Base URL", "Your access key", "Paste", "Limits", "If a request is refused"];
@@ -41,14 +39,6 @@ const BLOCKS: [(&str, &str); 6] = [
     ("curl", "curl \"$OPENAI_BASE_URL/models\" \\\n  -H"),
 ];
 
-/// Contrast of text ([WCAG 2.2 §1.4.3](https://www.w3.org/TR/WCAG22/#contrast-minimum)) and of the mark of the focus
-/// ([§1.4.11](https://www.w3.org/TR/WCAG22/#non-text-contrast)), at least.
-const TEXT_CONTRAST: f64 = 4.5;
-const FOCUS_CONTRAST: f64 = 3.0;
-
-/// Functions for the expressions below. The page's policy does not apply to the `DevTools` protocol.
-const FUNCTIONS: &str = include_str!("front_page.js");
-
 /// The server and a browser, which has not opened its page.
 fn start_both(chromium: &Path) -> (RunningServer, Browser) {
     (start(Upstream::start().address(), &[]), Browser::start(chromium))
@@ -59,27 +49,14 @@ fn open(browser: &mut Browser, server: &RunningServer, path: &str) {
     browser.evaluate(FUNCTIONS);
 }
 
-fn emulate(browser: &mut Browser, (width, height): (u32, u32), scheme: &str) {
-    let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
-    browser.call("Emulation.setDeviceMetricsOverride", &metrics);
-    let feature = json!({"name": "prefers-color-scheme", "value": scheme});
-    browser.call("Emulation.setEmulatedMedia", &json!({"features": [feature]}));
-}
-
 /// What holds for each size and scheme, with and without script.
-fn check(browser: &mut Browser, (width, _): (u32, u32), state: &str) {
+fn check(browser: &mut Browser, size: (u32, u32), state: &str) {
     assert_eq!(browser.evaluate("document.title"), TITLE, "{state}");
-    assert_eq!(browser.evaluate("innerWidth"), width, "{state}");
-    let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
-    assert!(overflow.as_i64().is_some_and(|pixels| pixels <= 0), "{state}: {overflow} pixels wider than the window");
+    page_checks::assert_fits(browser, size, state);
     assert_eq!(browser.evaluate("visible('main h1, main h2')"), json!(HEADINGS), "{state}");
     assert_eq!(browser.evaluate("wideBlocks()"), json!([]), "{state}");
     assert_eq!(browser.evaluate("coveredTexts()"), json!([]), "{state}");
-    let contrasts = browser.evaluate("contrasts()");
-    let contrasts = contrasts.as_array().expect("a list");
-    assert!(contrasts.len() > 50, "{state}: {} texts", contrasts.len());
-    let low: Vec<_> = contrasts.iter().filter(|text| text[0].as_f64().is_none_or(|n| n < TEXT_CONTRAST)).collect();
-    assert!(low.is_empty(), "{state}: {low:?}");
+    page_checks::assert_contrasts(browser, 50, state);
     assert_eq!(browser.errors(), Vec::<Value>::new(), "{state}");
 }
 
@@ -94,33 +71,10 @@ fn fits_and_is_readable(chromium: &Path) {
             assert_eq!(buttons.as_array().expect("a list")[..labels.len()], labels.map(Value::from));
             browser.evaluate("document.querySelector('details').open = true");
             check(&mut browser, size, &format!("{size:?}, {scheme}"));
-            screenshot(&mut browser, size, scheme);
+            page_checks::assert_accessible(&mut browser, &format!("{size:?}, {scheme}"));
+            page_checks::screenshot(&mut browser, "front-page", size, scheme);
         }
     }
-}
-
-/// Writes a picture of the whole page.
-fn screenshot(browser: &mut Browser, (width, height): (u32, u32), scheme: &str) {
-    let page_height = browser.evaluate("document.documentElement.scrollHeight").as_u64().expect("a number");
-    let clip = json!({"x": 0, "y": 0, "width": width, "height": page_height, "scale": 1});
-    let params = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
-    let picture = browser.call("Page.captureScreenshot", &params);
-    let picture = Base64::decode_vec(picture["data"].as_str().expect("a picture")).expect("Base64");
-    // The first chunk of a PNG: https://www.w3.org/TR/png-3/#11IHDR
-    let number = |at: usize| u64::from(u32::from_be_bytes(picture[at..at + 4].try_into().expect("four bytes")));
-    assert_eq!((&picture[1..4], &picture[12..16]), (&b"PNG"[..], &b"IHDR"[..]));
-    assert_eq!((number(16), number(20)), (width.into(), page_height));
-    assert!(page_height > height.into(), "{page_height}");
-    let folder = screenshots();
-    fs::create_dir_all(&folder).expect("create a folder");
-    fs::write(folder.join(format!("front-page-{width}-{scheme}.png")), picture).expect("write a file");
-}
-
-fn screenshots() -> PathBuf {
-    let own = env::current_exe().expect("the path of this program");
-    let target = || own.ancestors().find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
-    let target = || target().expect("a profile's folder").with_file_name("screenshots");
-    env::var_os("SCREENSHOTS").filter(|folder| !folder.is_empty()).map_or_else(target, PathBuf::from)
 }
 
 fn without_script(chromium: &Path) {
@@ -144,7 +98,7 @@ fn keyboard(chromium: &Path) {
         open(&mut browser, &server, "/");
         let mut labels = BLOCKS.map(|(title, _)| format!("Copy: {title}")).to_vec();
         labels.insert(2, "Windows PowerShell".into());
-        labels.push("Copy: Your limits".into());
+        labels.extend(["Your usage".into(), "Copy: Your limits".into()]);
         for label in labels {
             browser.press("Tab", 9, "");
             let focus = browser.evaluate("focus()");

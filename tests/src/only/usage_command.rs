@@ -1,6 +1,6 @@
 //! `sparekey usage`, and what `sparekey users` shows and changes in the ledger.
 
-mod ledger;
+pub(super) mod ledger;
 mod reconcile;
 
 use std::{fs, process::Command, time::SystemTime};

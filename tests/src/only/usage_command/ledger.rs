@@ -12,18 +12,18 @@ use sparekey_ledger::{Call, Clock, End, Ledger as _, Options, Row, Sqlite};
 use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Reserve, Timestamp, Tokens, Usage, Usd, Zone};
 
 /// 2026-11-24 12:00 UTC, a Tuesday.
-pub(super) const NOON: Timestamp = Timestamp::from_seconds(1_795_521_600);
-pub(super) const DAY: i64 = 24 * Timestamp::HOUR;
+pub(in crate::only) const NOON: Timestamp = Timestamp::from_seconds(1_795_521_600);
+pub(in crate::only) const DAY: i64 = 24 * Timestamp::HOUR;
 
 /// A process that has the ledger open, with a clock of its own.
-pub(super) struct Writer {
+pub(in crate::only) struct Writer {
     ledger: Sqlite,
     now: Arc<AtomicI64>,
     limits: Arc<Limits>,
 }
 
 impl Writer {
-    pub(super) fn open(path: &Path, now: Timestamp, zone: &str) -> Self {
+    pub(in crate::only) fn open(path: &Path, now: Timestamp, zone: &str) -> Self {
         let now = Arc::new(AtomicI64::new(now.as_micros()));
         let clock = Arc::clone(&now);
         let clock = Clock::new(move || Timestamp::from_micros(clock.load(Ordering::SeqCst)));
@@ -33,12 +33,12 @@ impl Writer {
         Self { ledger, now, limits: Arc::new(limits) }
     }
 
-    pub(super) fn wait(&self, micros: i64) {
+    pub(in crate::only) fn wait(&self, micros: i64) {
         self.now.fetch_add(micros, Ordering::SeqCst);
     }
 
     /// Reserves an amount, all or nothing.
-    pub(super) fn reserve(&self, user: &str, id: u128, usd: &str) -> Outcome {
+    pub(in crate::only) fn reserve(&self, user: &str, id: u128, usd: &str) -> Outcome {
         let want = Usd::parse(usd).unwrap();
         let until = self.now().plus(Timestamp::HOUR);
         let process = self.ledger.process();
@@ -47,7 +47,7 @@ impl Writer {
     }
 
     /// A request from its start to its end.
-    pub(super) fn request(&self, user: &str, id: u128, usd: &str, model: &str) {
+    pub(in crate::only) fn request(&self, user: &str, id: u128, usd: &str, model: &str) {
         assert!(matches!(self.reserve(user, id, usd), Outcome::Granted { .. }), "{user}: {id}");
         let tokens = Tokens { input: 1_000, cached: 400, output: 50, ..Tokens::default() };
         let row = Row { model: Arc::from(model), usage: Usage::from(tokens), ..Row::bare(self.now(), End::Complete) };

@@ -1,4 +1,4 @@
-// Measures of the front page, for front_page.rs.
+// Measures of a page, for page_checks.rs and the tests of each page.
 
 var everyButton = () => [...document.querySelectorAll("button")];
 
