@@ -3,7 +3,7 @@
 use std::{error::Error, mem, net::TcpListener, pin::pin, sync::Arc, time::SystemTime};
 
 use crate::{
-    admin::Admin,
+    admin::{Access, Admin},
     config::{
         loaded::{Loaded, Unvalidated},
         sources::Sources,
@@ -16,7 +16,7 @@ use crate::{
     rlimits,
     shutdown::Shutdown,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use clap::ArgMatches;
 use jiff::Timestamp;
 use keygen::NewKey;
@@ -153,6 +153,7 @@ impl App {
             trusted_proxies: settings.trusted_proxies.clone(),
         };
         let places = Places::new(limits, connection_metrics);
+        let operations_password = Arc::new(ArcSwapOption::from(settings.operations_password.map(Arc::new)));
         let reload = Reloader {
             sources: self.sources,
             files,
@@ -160,11 +161,13 @@ impl App {
             server_tls: server_tls.clone(),
             places: Arc::clone(&places),
             metrics: reload_metrics,
+            operations_password: Arc::clone(&operations_password),
         }
         .start();
         let proxy = Proxy::new(gate, Sinks::new(sinks), bounds, self.ledger);
         if let Some((address, metrics)) = metrics {
-            let admin = Admin { metrics, proxy: proxy.clone(), ready: state.ready.clone() };
+            let access = Access::new(address, operations_password);
+            let admin = Admin { metrics, proxy: proxy.clone(), ready: state.ready.clone(), access };
             let started = admin.start(address);
             started.map_err(|error| format!("cannot listen on {address}, METRICS_LISTEN: {error}"))?;
         }

@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     rejections: Family<RejectionLabels, Counter>,
     open: Gauge,
     open_by_user: Family<UserLabels, Gauge>,
+    last_request: Family<UserLabels, Gauge>,
     received: Counter,
     dropped_headers: Counter,
     log_lines_dropped: Counter,
@@ -112,8 +113,7 @@ impl ConnectionMetrics {
 impl ReloadMetrics {
     pub(crate) fn succeeded(&self, now: SystemTime) {
         self.successful.set(1);
-        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs());
-        self.last_success.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        self.last_success.set(seconds(now));
     }
 
     pub(crate) fn failed(&self) {
@@ -170,6 +170,9 @@ impl Metrics {
         registry.register("requests_open", "Open requests, including streams and WebSockets", open.clone());
         let open_by_user = Family::default();
         registry.register("user_requests_open", "Open requests, by user", open_by_user.clone());
+        let last_request = Family::default();
+        let (name, help) = ("user_last_request_timestamp", "When the last request of a user began");
+        registry.register_with_unit(name, help, Unit::Seconds, last_request.clone());
         let received = Counter::default();
         let bytes = || Unit::Bytes;
         registry.register_with_unit("received", "Bytes of request bodies", bytes(), received.clone());
@@ -195,6 +198,7 @@ impl Metrics {
             rejections,
             open,
             open_by_user,
+            last_request,
             received,
             dropped_headers,
             log_lines_dropped,
@@ -236,7 +240,9 @@ impl Sink for Metrics {
     }
 
     fn authenticated(&self, user: &Arc<str>) {
-        self.open_by_user.get_or_create(&UserLabels { user: Some(Arc::clone(user)) }).inc();
+        let labels = UserLabels { user: Some(Arc::clone(user)) };
+        self.open_by_user.get_or_create(&labels).inc();
+        self.last_request.get_or_create(&labels).set(seconds(SystemTime::now()));
     }
 
     fn received(&self, bytes: usize) {
@@ -276,6 +282,12 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
+}
+
+/// Seconds since 1970.
+fn seconds(time: SystemTime) -> i64 {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs());
+    i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 fn class(status: StatusCode) -> &'static str {

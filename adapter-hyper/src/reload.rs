@@ -14,10 +14,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use sparekey_core::{Gate, Keyring};
 
 use crate::{
+    admin::Password,
     config::{
         loaded::{Loaded, Unvalidated},
         server_tls::ServerTls,
@@ -43,6 +44,7 @@ pub(crate) struct Reloader {
     pub(crate) server_tls: Option<Arc<ArcSwap<ServerTls>>>,
     pub(crate) places: Arc<Places>,
     pub(crate) metrics: ReloadMetrics,
+    pub(crate) operations_password: Arc<ArcSwapOption<Password>>,
 }
 
 impl Reloader {
@@ -96,8 +98,10 @@ impl Reloader {
     }
 
     fn reload(&mut self) -> Result<String, Vec<String>> {
-        let Loaded { config, server_tls, warnings, files, .. } = Unvalidated::read(&self.sources).validate(true)?;
+        let Loaded { settings, config, server_tls, warnings, files, .. } =
+            Unvalidated::read(&self.sources).validate(true)?;
         self.files = files;
+        self.operations_password.store(settings.operations_password.map(Arc::new));
         for warning in warnings {
             tracing::warn!("{warning}");
         }

@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use http::response;
 use rand::{TryRng as _, rngs::SysRng};
 use sparekey_core::{Funded, Gate, ModelCheck, Quote, Rejection, UserKey};
-use sparekey_ledger::{Call, DayQuery, Ledger, LedgerError};
+use sparekey_ledger::{Call, Day, DayQuery, Ledger, LedgerError};
 use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Report, Reserve, Timestamp};
 use sparekey_upstream::ResponseBody;
 use tokio::{
@@ -54,6 +54,8 @@ const READ_ON: Duration = Duration::from_secs(30);
 const REVOKED_CHECK: Duration = Duration::from_secs(1);
 /// A scrape of the metrics does not wait longer for the ledger.
 const REPORTS_TIMEOUT: Duration = Duration::from_millis(500);
+/// The owner's page waits so long for the rollup: a year of a hundred users takes less than a second.
+const DAYS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Days that `GET /usage` shows, today included.
 const USAGE_DAYS: i32 = 30;
 
@@ -199,11 +201,7 @@ impl Charges {
     }
 
     /// Returns the use of a user's limits, and the last days.
-    pub(crate) async fn usage(
-        &self,
-        user: &Arc<str>,
-        limits: &Arc<Limits>,
-    ) -> Result<(Report, Vec<sparekey_ledger::Day>), LedgerError> {
+    pub(crate) async fn usage(&self, user: &Arc<str>, limits: &Arc<Limits>) -> Result<(Report, Vec<Day>), LedgerError> {
         let ledger = self.ledger().await?;
         let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Report);
         let outcome = self.call(ledger.run(call)).await?;
@@ -235,6 +233,13 @@ impl Charges {
             reports
         };
         timeout(REPORTS_TIMEOUT, all).await.ok()
+    }
+
+    /// Returns the rollup; an error if the ledger is not open, or too slow.
+    pub(crate) async fn days(&self, query: DayQuery) -> Result<Vec<Day>, LedgerError> {
+        let ledger = self.0.ledger.opened().ok_or(LedgerError::Closed)?;
+        let days = timeout(DAYS_TIMEOUT, ledger.days(query)).await;
+        days.unwrap_or_else(|_| Err(LedgerError::Unreachable("the query takes too long".to_owned())))
     }
 
     /// Ends all requests that are read on.

@@ -36,6 +36,7 @@ use http::{HeaderMap, Method, Response, request};
 use sparekey_core::{
     Admission, Exchange, Forward, Gate, HeadFailure, Rejection, RequestHead, UpstreamFailure, UserKey,
 };
+use sparekey_ledger::{Day, DayQuery, LedgerError};
 pub use sparekey_metering::BodySizes;
 use sparekey_metering::{BodyMemory, MODEL_LIST_MAX, filter_models};
 use sparekey_policy::Report;
@@ -202,6 +203,14 @@ impl Proxy {
     /// Returns the use of the limits of all metered users, for metrics; `None` if the ledger is not open or too slow.
     pub async fn reports(&self) -> Option<Vec<(Arc<str>, Report)>> {
         self.charges.reports().await
+    }
+
+    /// Returns the rollup of the ledger, for the owner.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the ledger is not open or too slow.
+    pub async fn days(&self, query: DayQuery) -> Result<Vec<Day>, LedgerError> {
+        self.charges.days(query).await
     }
 
     /// Ends the requests that are read on although their client left. Call it when the process ends.

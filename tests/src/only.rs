@@ -21,6 +21,8 @@ mod http2_upstream;
 mod load;
 mod log;
 mod monitoring;
+mod operations;
+mod operations_page;
 mod outbound_proxy;
 mod page_checks;
 mod places;
@@ -78,6 +80,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("http2_attacks", http2_attacks::TESTS),
     ("http2_floods", http2_floods::TESTS),
     ("http2_upstream", http2_upstream::TESTS),
+    ("operations", operations::TESTS),
     ("outbound_proxy", outbound_proxy::TESTS),
     ("places", places::TESTS),
     ("prices_command", prices_command::TESTS),
@@ -117,6 +120,7 @@ const PROGRAM_TOPICS: &[(&str, &[ProgramTest])] = &[
     ("deploy", deploy::PROGRAM_TESTS),
     ("front_page_in_a_browser", front_page::PROGRAM_TESTS),
     ("monitoring", monitoring::PROGRAM_TESTS),
+    ("operations_page_in_a_browser", operations_page::PROGRAM_TESTS),
     ("reverse_proxies", reverse_proxies::PROGRAM_TESTS),
     ("usage_page_in_a_browser", usage_page::PROGRAM_TESTS),
 ];

@@ -88,7 +88,7 @@ impl Records {
     }
 
     /// CSV ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)), but with `\n`.
-    fn csv(&self) -> String {
+    pub(crate) fn csv(&self) -> String {
         let names = self.named().map(|(_, column)| column.name.to_owned()).collect();
         let field =
             |cell: &Cell| quoted(if matches!(cell, Cell::Text(_)) { inert(cell.exact()) } else { cell.exact() });
@@ -144,7 +144,7 @@ impl Cell {
 /// A text that a spreadsheet does not run: ids are the upstream's
 /// ([CSV injection](https://owasp.org/www-community/attacks/CSV_Injection)).
 fn inert(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
 fn quoted(field: String) -> String {
@@ -191,7 +191,15 @@ total        19  1.234568  x
 
     #[test]
     fn no_text_of_csv_is_a_formula() {
-        for (text, expected) in [("=1+1", "'=1+1"), ("@x", "'@x"), ("-1", "'-1"), ("+1", "'+1"), ("gpt-5", "gpt-5")] {
+        for (text, expected) in [
+            ("=1+1", "'=1+1"),
+            ("@x", "'@x"),
+            ("-1", "'-1"),
+            ("+1", "'+1"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "'\r=1"),
+            ("gpt-5", "gpt-5"),
+        ] {
             assert_eq!(inert(text.to_owned()), expected);
         }
         assert!(records().csv().contains(",-0.000000000001,"), "an amount is one");

@@ -31,15 +31,20 @@ pub(crate) fn parse() -> Option<ArgMatches> {
 
 /// The definition of the command line.
 pub(crate) fn command() -> Command {
+    let secret = |name: &str, heading, help: &str| {
+        argument(&format!("{name}_FILE"), heading, format!("{help} [env: {name}, {name}_FILE]"))
+    };
     let core = SETTINGS.iter().map(|setting| {
         if setting.secret {
-            let help = format!("{} [env: {1}, {1}_FILE]", setting.help, setting.name);
-            argument(&format!("{}_FILE", setting.name), shared(setting.name), help)
+            secret(setting.name, shared(setting.name), setting.help)
         } else {
             argument(setting.name, shared(setting.name), format!("{} [env: {}]", setting.help, setting.name))
         }
     });
     let server = SERVER_SETTINGS.iter().map(|setting| {
+        if setting.secret {
+            return secret(setting.name, (setting.heading, setting.value), setting.help);
+        }
         let default = Some(setting.default).filter(|default| !default.is_empty());
         let default = default.map_or_else(String::new, |default| format!(" [default: {default}]"));
         let help = format!("{}{default} [env: {}]", setting.help, setting.name);

@@ -12,7 +12,10 @@ use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{ledger, sources::Values, table::SERVER_SETTINGS};
-use crate::listen::{ClientTimeouts, HEAD_MEMORY, TrustedProxies};
+use crate::{
+    admin::Password,
+    listen::{ClientTimeouts, HEAD_MEMORY, TrustedProxies},
+};
 
 /// A hundred years.
 const RETENTION_DAYS_MAX: usize = 36_500;
@@ -41,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) shutdown_delay: Duration,
     pub(crate) reuse_port: bool,
     pub(crate) metrics_listen: Option<SocketAddr>,
+    /// `None` if the owner's page has none.
+    pub(crate) operations_password: Option<Password>,
     pub(crate) log: Targets,
     pub(crate) log_format: Format,
 }
@@ -56,6 +61,14 @@ impl Settings {
         if metrics_listen.is_some_and(|address| listen.contains(&address) && address.port() != 0) {
             reader.problem::<()>("METRICS_LISTEN and LISTEN are the same address; use another port");
         }
+        let operations_password = values.get("OPERATIONS_PASSWORD").and_then(|text| {
+            let password = Password::new(text);
+            password.or_else(|| {
+                // Not the value.
+                let least = Password::LENGTH_MIN;
+                reader.problem(&format!("OPERATIONS_PASSWORD must have {least} visible ASCII characters or more"))
+            })
+        });
         let [response_head, body_idle] = Timeouts::SETTINGS.map(|(name, _)| reader.seconds(name));
         let header_read = reader.seconds("HEADER_TIMEOUT");
         let idle = reader.seconds("IDLE_TIMEOUT");
@@ -118,6 +131,7 @@ impl Settings {
             shutdown_delay,
             reuse_port,
             metrics_listen,
+            operations_password,
             log,
             log_format,
         }

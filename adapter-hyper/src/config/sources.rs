@@ -81,7 +81,8 @@ impl Sources {
         let is_read = |name: &&str| !self.fixed.contains_key(name) && !self.ignored.contains(name);
         let mut values = Values::default();
         let public = SETTINGS.iter().filter(|setting| !setting.secret).map(|setting| setting.name);
-        for name in SERVER_SETTINGS.iter().map(|setting| setting.name).chain(public).filter(is_read) {
+        let own = |secret| SERVER_SETTINGS.iter().filter(move |s| s.secret == secret).map(|setting| setting.name);
+        for name in own(false).chain(public).filter(is_read) {
             values.by_name.extend(flag(name).or_else(|| environment(name)).map(|value| (name, value)));
         }
         // Cloud Run, Heroku and Render choose the port.
@@ -89,7 +90,7 @@ impl Sources {
             values.by_name.entry("LISTEN").or_insert(port);
         }
         let secrets = SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name);
-        for name in secrets.filter(is_read) {
+        for name in secrets.chain(own(true)).filter(is_read) {
             let file_name = format!("{name}_FILE");
             // No flag for the secret itself: process lists show flags.
             let file = flag(&file_name);

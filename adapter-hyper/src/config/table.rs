@@ -8,6 +8,8 @@ const UPSTREAM_IDLE_TIMEOUT: (&str, &str) = Timeouts::SETTINGS[1];
 /// A setting that only the server has.
 pub(crate) struct ServerSetting {
     pub(crate) name: &'static str,
+    /// Whether its value comes from a variable or a file, never from a flag.
+    pub(crate) secret: bool,
     /// Empty if the setting has no default.
     pub(crate) default: &'static str,
     pub(crate) heading: Heading,
@@ -45,11 +47,15 @@ const fn setting(
     default: &'static str,
     help: &'static str,
 ) -> ServerSetting {
-    ServerSetting { name, default, heading, value, help }
+    ServerSetting { name, secret: false, default, heading, value, help }
+}
+
+const fn secret(heading: Heading, name: &'static str, help: &'static str) -> ServerSetting {
+    ServerSetting { name, secret: true, default: "", heading, value: "PATH", help }
 }
 
 /// All settings that only the server has.
-pub(crate) const SERVER_SETTINGS: [ServerSetting; 25] = [
+pub(crate) const SERVER_SETTINGS: [ServerSetting; 26] = [
     setting(
         Heading::Listening,
         "LISTEN",
@@ -177,7 +183,12 @@ pub(crate) const SERVER_SETTINGS: [ServerSetting; 25] = [
         "METRICS_LISTEN",
         "ADDRESS:PORT",
         "",
-        "Address and port of /metrics, /healthz and /readyz, for the owner only",
+        "Address and port of the owner's page, /metrics, /healthz and /readyz",
+    ),
+    secret(
+        Heading::Logs,
+        "OPERATIONS_PASSWORD",
+        "The password of the owner's page, which it needs where METRICS_LISTEN is no loopback address",
     ),
     setting(
         Heading::Logs,

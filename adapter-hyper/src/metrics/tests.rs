@@ -22,7 +22,7 @@ fn text() -> String {
     reloads.user_expiry.get_or_create(&UserLabels { user: user() }).set(1);
     metrics.requests.get_or_create(&RequestLabels { user: user(), class: "2xx" }).inc();
     metrics.rejections.get_or_create(&RejectionLabels { user: user(), code: "invalid_path" }).inc();
-    metrics.open_by_user.get_or_create(&UserLabels { user: user() }).inc();
+    metrics.authenticated(&Arc::from("Tom"));
     metrics.sent.get_or_create(&UserLabels { user: user() }).inc();
     metrics.spending.settled(&Settlement {
         user: &Arc::from("Tom"),
