@@ -14,8 +14,8 @@ const HTML: &str = include_str!("usage_page.html");
 /// The page has one style sheet, one script and one image, and requests its own URL. A test compares the digests with the
 /// page's ([CSP](https://www.w3.org/TR/CSP3/#match-element-to-source-list)).
 const POLICY: &str = concat!(
-    "default-src 'none'; style-src 'sha256-NXR14Xu1q1uHzovsiLVjnE8ntnZfWJZ/Npq/3TvyMD0='; ",
-    "script-src 'sha256-zXmZ7CvQdw1TvAlXcX6oBz1NPyIzIF6hL8OkerGWaDk='; ",
+    "default-src 'none'; style-src 'sha256-py0qWV+z5LLpC1NkKZjfPYodqL+RajXpZ7jPbJZgxo4='; ",
+    "script-src 'sha256-UOZQPfe9HzeNoKl0L9lJWGe7PBB9BoGKBLQUZ3UUEwc='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 );
 

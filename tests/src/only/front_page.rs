@@ -98,7 +98,7 @@ fn keyboard(chromium: &Path) {
         open(&mut browser, &server, "/");
         let mut labels = BLOCKS.map(|(title, _)| format!("Copy: {title}")).to_vec();
         labels.insert(2, "Windows PowerShell".into());
-        labels.extend(["Your usage".into(), "Copy: Your limits".into()]);
+        labels.extend(["usage page".into(), "Copy: Your limits".into()]);
         for label in labels {
             browser.press("Tab", 9, "");
             let focus = browser.evaluate("focus()");

@@ -58,7 +58,7 @@ fn key(user: &str) -> String {
 
 /// A state of the page: its name, the user, a text that is shown, the least number of texts.
 const STATES: [(&str, &str, &str, usize); 5] = [
-    ("filled", "Tom.B", " left of $5.00", 90),
+    ("filled", "Tom.B", " left of $5.00", 80),
     (
         "spent",
         "Spent",
