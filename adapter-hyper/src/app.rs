@@ -4,7 +4,9 @@ use std::{error::Error, mem, net::TcpListener, pin::pin, sync::Arc, time::System
 
 use crate::{
     admin::{Access, Admin},
+    alerts::{self, Alerts, Watch},
     config::{
+        ledger::state_file,
         loaded::{Loaded, Unvalidated},
         sources::Sources,
         temporary_key,
@@ -132,6 +134,9 @@ impl App {
             (address, metrics)
         });
         let scheme = if server_tls.is_some() { "https" } else { "http" };
+        // Without a webhook at the start, requests are not watched.
+        let watch = settings.alert_webhook.is_some().then(Arc::<Watch>::default);
+        sinks.extend(watch.clone().map(|watch| watch as Arc<dyn Sink>));
         let upstream = config.api_base().to_string();
         if config.keys().metered_users().next().is_some() {
             ledger::open(&self.ledger);
@@ -153,6 +158,7 @@ impl App {
             trusted_proxies: settings.trusted_proxies.clone(),
         };
         let places = Places::new(limits, connection_metrics);
+        let alert_webhook = Arc::new(ArcSwapOption::from(settings.alert_webhook.map(Arc::new)));
         let operations_password = Arc::new(ArcSwapOption::from(settings.operations_password.map(Arc::new)));
         let reload = Reloader {
             sources: self.sources,
@@ -162,9 +168,14 @@ impl App {
             places: Arc::clone(&places),
             metrics: reload_metrics,
             operations_password: Arc::clone(&operations_password),
+            alert_webhook: Arc::clone(&alert_webhook),
         }
         .start();
-        let proxy = Proxy::new(gate, Sinks::new(sinks), bounds, self.ledger);
+        let proxy = Proxy::new(Arc::clone(&gate), Sinks::new(sinks), bounds, self.ledger);
+        if let Some(watch) = watch {
+            let (server_tls, file) = (server_tls.clone(), state_file(alerts::FILE));
+            tokio::spawn(Alerts { webhook: alert_webhook, watch, proxy: proxy.clone(), gate, server_tls, file }.run());
+        }
         if let Some((address, metrics)) = metrics {
             let access = Access::new(address, operations_password);
             let admin = Admin { metrics, proxy: proxy.clone(), ready: state.ready.clone(), access };

@@ -6,6 +6,7 @@
 //! (`sparekey-upstream`).
 
 mod admin;
+mod alerts;
 mod app;
 mod commands;
 mod config;

@@ -15,6 +15,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use http::Uri;
 use sparekey_core::{Gate, Keyring};
 
 use crate::{
@@ -45,6 +46,7 @@ pub(crate) struct Reloader {
     pub(crate) places: Arc<Places>,
     pub(crate) metrics: ReloadMetrics,
     pub(crate) operations_password: Arc<ArcSwapOption<Password>>,
+    pub(crate) alert_webhook: Arc<ArcSwapOption<Uri>>,
 }
 
 impl Reloader {
@@ -102,6 +104,7 @@ impl Reloader {
             Unvalidated::read(&self.sources).validate(true)?;
         self.files = files;
         self.operations_password.store(settings.operations_password.map(Arc::new));
+        self.alert_webhook.store(settings.alert_webhook.map(Arc::new));
         for warning in warnings {
             tracing::warn!("{warning}");
         }

@@ -63,6 +63,7 @@ use crate::{
 type Test = (&'static str, fn());
 
 const TOPICS: &[(&str, &[Test])] = &[
+    ("alerts", budgets::ALERTS),
     ("budgets", budgets::TESTS),
     ("budgets_ends", budgets::ENDS),
     ("budgets_kill", budgets::KILL),

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
@@ -56,7 +57,18 @@ impl Authority {
     /// Files for `TLS_CERT` and `TLS_KEY` of a host.
     #[must_use]
     pub fn files(&self, host: &str) -> (String, String) {
-        let (certificate, key) = self.sign(host, YEARS);
+        self.files_of(&self.sign(host, YEARS))
+    }
+
+    /// [`Self::files`] with a certificate that ends in some time.
+    #[must_use]
+    pub fn files_ending_in(&self, host: &str, time: Duration) -> (String, String) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is set");
+        let end = date_time_ymd(1970, 1, 1) + now + time;
+        self.files_of(&self.sign_with(host, |params| params.not_after = end))
+    }
+
+    fn files_of(&self, (certificate, key): &(rcgen::Certificate, KeyPair)) -> (String, String) {
         let (cert_file, key_file) = (self.folder.join("cert.pem"), self.folder.join("key.pem"));
         fs::write(&cert_file, certificate.pem()).expect("write a file");
         fs::write(&key_file, key.serialize_pem()).expect("write a file");
@@ -96,10 +108,16 @@ impl Authority {
     }
 
     fn sign(&self, host: &str, (from, to): (i32, i32)) -> (rcgen::Certificate, KeyPair) {
+        self.sign_with(host, |params| {
+            params.not_before = date_time_ymd(from, 1, 1);
+            params.not_after = date_time_ymd(to, 1, 1);
+        })
+    }
+
+    fn sign_with(&self, host: &str, set: impl FnOnce(&mut CertificateParams)) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().expect("generate a key");
         let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a valid name");
-        params.not_before = date_time_ymd(from, 1, 1);
-        params.not_after = date_time_ymd(to, 1, 1);
+        set(&mut params);
         (params.signed_by(&key, &self.issuer).expect("sign the certificate"), key)
     }
 }

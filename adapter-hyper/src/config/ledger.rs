@@ -115,6 +115,11 @@ pub(crate) fn location(values: &Values) -> Result<Location, String> {
     }
 }
 
+/// The path of another file beside the default ledger.
+pub(crate) fn state_file(name: &str) -> PathBuf {
+    default_path(environment).with_file_name(name)
+}
+
 /// Creates the folder of the default path. Another one must exist: with a wrong path, all counters would start at zero.
 ///
 /// # Errors

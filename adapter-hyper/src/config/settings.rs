@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use http::Uri;
 use sparekey_proxy::{BodySizes, log::Format};
 use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -14,6 +15,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use super::{ledger, sources::Values, table::SERVER_SETTINGS};
 use crate::{
     admin::Password,
+    alerts,
     listen::{ClientTimeouts, HEAD_MEMORY, TrustedProxies},
 };
 
@@ -46,6 +48,7 @@ pub(crate) struct Settings {
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// `None` if the owner's page has none.
     pub(crate) operations_password: Option<Password>,
+    pub(crate) alert_webhook: Option<Uri>,
     pub(crate) log: Targets,
     pub(crate) log_format: Format,
 }
@@ -69,6 +72,9 @@ impl Settings {
                 reader.problem(&format!("OPERATIONS_PASSWORD must have {least} visible ASCII characters or more"))
             })
         });
+        let alert_webhook = values
+            .get("ALERT_WEBHOOK")
+            .and_then(|text| alerts::webhook(text).map_or_else(|problem| reader.problem(&problem), Some));
         let [response_head, body_idle] = Timeouts::SETTINGS.map(|(name, _)| reader.seconds(name));
         let header_read = reader.seconds("HEADER_TIMEOUT");
         let idle = reader.seconds("IDLE_TIMEOUT");
@@ -132,6 +138,7 @@ impl Settings {
             reuse_port,
             metrics_listen,
             operations_password,
+            alert_webhook,
             log,
             log_format,
         }

@@ -55,7 +55,7 @@ const fn secret(heading: Heading, name: &'static str, help: &'static str) -> Ser
 }
 
 /// All settings that only the server has.
-pub(crate) const SERVER_SETTINGS: [ServerSetting; 26] = [
+pub(crate) const SERVER_SETTINGS: [ServerSetting; 27] = [
     setting(
         Heading::Listening,
         "LISTEN",
@@ -189,6 +189,12 @@ pub(crate) const SERVER_SETTINGS: [ServerSetting; 26] = [
         Heading::Logs,
         "OPERATIONS_PASSWORD",
         "The password of the owner's page, which it needs where METRICS_LISTEN is no loopback address",
+    ),
+    secret(
+        Heading::Logs,
+        "ALERT_WEBHOOK",
+        "URL that gets a POST when a budget is nearly spent, a user or the certificate ends, or something fails; Slack's and Discord's \
+         work",
     ),
     setting(
         Heading::Logs,

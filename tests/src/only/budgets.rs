@@ -1,5 +1,6 @@
 //! Budgets of users on the server: what is reserved, refused and charged.
 
+mod alerts;
 mod ends;
 mod exact;
 mod kill;
@@ -24,8 +25,8 @@ use crate::{
 };
 
 pub(super) use self::{
-    ends::TESTS as ENDS, exact::TESTS, kill::TESTS as KILL, ledger::TESTS as LEDGER, parallel::TESTS as PARALLEL,
-    refusals::TESTS as REFUSALS, several_servers::trials as several_servers,
+    alerts::TESTS as ALERTS, ends::TESTS as ENDS, exact::TESTS, kill::TESTS as KILL, ledger::TESTS as LEDGER,
+    parallel::TESTS as PARALLEL, refusals::TESTS as REFUSALS, several_servers::trials as several_servers,
 };
 
 /// A token of the input costs 0.000001 USD, one of the output 0.00001 USD.

@@ -99,6 +99,7 @@ fn each_problem() {
         ("MAX_REQUESTS_PER_USER", "0", "MAX_REQUESTS_PER_USER must be"),
         ("LEDGER", "mysql://me:secret@host/db", "LEDGER must be the path of an SQLite file"),
         ("LEDGER", "postgres://me:secret@host:secret/db", "LEDGER is not the address of a database"),
+        ("ALERT_WEBHOOK", "hooks.example.com/secret", "ALERT_WEBHOOK must be a URL that begins with https://"),
         ("USAGE_RETENTION", "0", "USAGE_RETENTION must be a number of days, 1 to 36500"),
         ("PRICES_FILE", "/not/there", "PRICES_FILE names /not/there, which cannot be read"),
         ("PRICES_FILE", "/dev/null", "PRICES_FILE names /dev/null, which is no regular file"),

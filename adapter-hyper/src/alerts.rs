@@ -1,0 +1,182 @@
+//! Alerts to the owner, by a webhook.
+//!
+//! A task looks at the state of the proxy, and sends what is due and was not sent. Nothing waits for it: what cannot be sent is
+//! due again later.
+
+mod alert;
+mod sent;
+mod watch;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+use http::{Request, Uri, header::CONTENT_TYPE};
+use sparekey_core::Gate;
+use sparekey_policy::{Period, Report, Timestamp, Zone};
+use sparekey_proxy::{Proxy, now};
+use tokio::time::{sleep, timeout};
+
+pub(crate) use self::watch::Watch;
+use self::{
+    alert::Alert,
+    sent::Sent,
+    watch::{Event, Seen},
+};
+use crate::{config::server_tls::ServerTls, outbound};
+
+/// The names of sent alerts, in the folder of the state.
+pub(crate) const FILE: &str = "alerts.json";
+
+/// Parts of a budget, in percent.
+const THRESHOLDS: [i64; 2] = [80, 100];
+
+/// Before a user or the certificate ends.
+const SOON: i64 = 7 * 24 * Timestamp::HOUR;
+
+/// Between two looks, if nothing happens.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// At least between two looks, and for each metered user: the ledger is asked for all of them.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_PER_USER: Duration = Duration::from_millis(20);
+
+/// After a failure the next try is later each time.
+const RETRY: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// Sends alerts.
+pub(crate) struct Alerts {
+    /// `None` while no webhook is set.
+    pub(crate) webhook: Arc<ArcSwapOption<Uri>>,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) proxy: Proxy,
+    pub(crate) gate: Arc<ArcSwap<Gate>>,
+    pub(crate) server_tls: Option<Arc<ArcSwap<ServerTls>>>,
+    /// Where the names of sent alerts are kept.
+    pub(crate) file: PathBuf,
+}
+
+impl Alerts {
+    /// Runs until the process ends.
+    pub(crate) async fn run(self) {
+        let mut sent = Sent::read(self.file.clone());
+        let mut seen = Seen::default();
+        let mut retry = RETRY;
+        loop {
+            if let Some(webhook) = self.webhook.load_full() {
+                self.watch.take(&mut seen);
+                match self.send_due(&webhook, &seen, &mut sent).await {
+                    Ok(is_complete) => {
+                        retry = RETRY;
+                        if is_complete {
+                            seen = Seen::default();
+                        } else if seen.needs_ledger() {
+                            // It was too slow.
+                            self.watch.changed.notify_one();
+                        }
+                    }
+                    Err(reason) => {
+                        tracing::warn!("an alert cannot be sent, it is tried again in {} s: {reason}", retry.as_secs());
+                        sleep(retry).await;
+                        retry = RETRY_MAX.min(retry * 2);
+                        continue;
+                    }
+                }
+            }
+            let users = self.gate.load().keys().metered_users().count();
+            sleep(PAUSE.max(PAUSE_PER_USER * u32::try_from(users).unwrap_or(u32::MAX))).await;
+            // Without a change, the look is later.
+            let _ = timeout(INTERVAL, self.watch.changed.notified()).await;
+        }
+    }
+
+    /// Returns whether the state of all budgets is known.
+    async fn send_due(&self, webhook: &Uri, seen: &Seen, sent: &mut Sent) -> Result<bool, String> {
+        let (due, is_complete) = self.due(seen).await;
+        for alert in due {
+            let id = alert.id();
+            if !sent.contains(&id) {
+                post(webhook, alert.json()).await?;
+                tracing::info!("sent the alert {id}");
+                sent.add(id, now());
+            }
+        }
+        Ok(is_complete)
+    }
+
+    /// All that the owner should know at the moment, and whether the state of all budgets is known.
+    async fn due(&self, seen: &Seen) -> (Vec<Alert>, bool) {
+        let now = now();
+        let today = Period::Day.at(now, &Zone::utc());
+        let mut due = Vec::new();
+        if seen.has(Event::ApiKeyRefused) {
+            due.push(Alert::ApiKeyRefused { today });
+        }
+        if seen.has(Event::PriceMissing) {
+            due.push(Alert::PriceMissing { today });
+        }
+        let gate = self.gate.load_full();
+        let is_soon = |at: Timestamp| now < at && at <= now.plus(SOON);
+        due.extend(
+            gate.keys()
+                .expiries()
+                .filter(|(_, at)| is_soon(*at))
+                .map(|(user, at)| Alert::UserExpires { user: Arc::clone(user), at }),
+        );
+        if let Some(at) = self.server_tls.as_ref().map(|tls| tls.load().expires)
+            && at <= now.plus(SOON).as_seconds()
+        {
+            due.push(Alert::CertificateExpires { at });
+        }
+        if gate.keys().metered_users().next().is_none() {
+            return (due, true);
+        }
+        let reports = self.proxy.reports().await;
+        match &reports {
+            Some(reports) => due.extend(reports.iter().flat_map(|(user, report)| budgets(user, report, seen))),
+            None if seen.has(Event::LedgerFailed) => due.push(Alert::LedgerUnreachable { today }),
+            // It was not needed yet, or is slow.
+            None => {}
+        }
+        (due, reports.is_some())
+    }
+}
+
+/// The parts of a user's budgets that are spent. With a refused request the last part is, because what is left is too little.
+fn budgets(user: &Arc<str>, report: &Report, seen: &Seen) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    for period in &report.periods {
+        let Some(budget) = period.budget else { continue };
+        let of_budget = i128::from(budget.as_pico());
+        let has_spent = |percent: i64| i128::from(period.spent.as_pico()) * 100 >= of_budget * i128::from(percent);
+        let is_used_up = has_spent(THRESHOLDS[0]) && seen.refused.contains(user);
+        for percent in THRESHOLDS.into_iter().filter(|percent| has_spent(*percent) || is_used_up) {
+            alerts.push(Alert::Budget {
+                user: Arc::clone(user),
+                period: period.period,
+                percent,
+                spent: period.spent,
+                budget,
+                ends: period.ends,
+            });
+        }
+    }
+    alerts
+}
+
+async fn post(webhook: &Uri, json: String) -> Result<(), String> {
+    let request = Request::post(webhook.clone()).header(CONTENT_TYPE, "application/json").body(Bytes::from(json));
+    let (status, _) = outbound::exchange(request.map_err(|error| error.to_string())?).await?;
+    if status.is_success() { Ok(()) } else { Err(format!("ALERT_WEBHOOK responded with status {}", status.as_u16())) }
+}
+
+/// Reads `ALERT_WEBHOOK`.
+///
+/// # Errors
+/// A sentence without the value, which often has a secret.
+pub(crate) fn webhook(text: &str) -> Result<Uri, String> {
+    let uri = text.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    uri.filter(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+        .ok_or_else(|| "ALERT_WEBHOOK must be a URL that begins with https:// or http://".to_owned())
+}

@@ -1,0 +1,90 @@
+//! The alerts that were sent, which outlive the process.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use sparekey_policy::Timestamp;
+
+/// No alert of so long ago would be due again, but for one of a budget that never starts again.
+const KEPT: i64 = 400 * 24 * Timestamp::HOUR;
+
+/// The names of alerts, and when they were sent in seconds since 1970.
+#[derive(Debug)]
+pub(super) struct Sent {
+    file: PathBuf,
+    sent: BTreeMap<String, i64>,
+}
+
+impl Sent {
+    /// Reads the file. One that cannot be read counts as empty: an alert that is sent again is better than none.
+    pub(super) fn read(file: PathBuf) -> Self {
+        let sent = match fs::read(&file).map(|text| serde_json::from_slice(&text)) {
+            Ok(Ok(sent)) => sent,
+            Ok(Err(error)) => {
+                tracing::warn!("{} is not valid, so that alerts may be sent again: {error}", file.display());
+                BTreeMap::new()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => {
+                tracing::warn!("cannot read {}, so that alerts may be sent again: {error}", file.display());
+                BTreeMap::new()
+            }
+        };
+        Self { file, sent }
+    }
+
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.sent.contains_key(id)
+    }
+
+    /// Adds an alert, and stores all.
+    pub(super) fn add(&mut self, id: String, now: Timestamp) {
+        let oldest = now.plus(-KEPT).as_seconds();
+        self.sent.retain(|_, at| *at >= oldest);
+        self.sent.insert(id, now.as_seconds());
+        if let Err(error) = self.write() {
+            let file = self.file.display();
+            tracing::warn!("cannot write {file}, so that alerts are sent again after a restart: {error}");
+        }
+    }
+
+    /// A file that is replaced is always whole.
+    fn write(&self) -> io::Result<()> {
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let draft = draft(&self.file);
+        let mut file = fs::File::create(&draft)?;
+        file.write_all(serde_json::to_string(&self.sent).unwrap_or_default().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(draft, &self.file)
+    }
+}
+
+fn draft(file: &Path) -> PathBuf {
+    file.with_extension("draft")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outlives_the_process() {
+        let folder = std::env::temp_dir().join(format!("sparekey-alerts-{}", std::process::id()));
+        let file = folder.join("state").join("alerts.json");
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let mut sent = Sent::read(file.clone());
+        sent.add("old".to_owned(), now.plus(-KEPT - Timestamp::SECOND));
+        sent.add("new".to_owned(), now);
+        let again = Sent::read(file.clone());
+        assert!(again.contains("new") && !again.contains("old"));
+        fs::write(&file, "{").unwrap();
+        assert!(!Sent::read(file).contains("new"));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

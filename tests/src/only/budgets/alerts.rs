@@ -1,0 +1,189 @@
+//! Alerts to the owner, which a webhook gets.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use sparekey_policy::Timestamp;
+
+use super::*;
+use crate::{tls::Authority, upstream::RespondingUpstream};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("of_budgets_are_sent_once_and_again_after_a_failure", budgets),
+    ("are_not_sent_again_after_a_restart", restart),
+    ("of_a_refused_api_key_and_an_unreachable_ledger", failures),
+    ("of_a_certificate_and_a_user_that_end", endings),
+    ("do_not_delay_requests", silent_webhook),
+];
+
+const ANN: &str = "sk-Ann-abcdefgh12345678";
+
+const DAYS_3: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// Two requests of 1,000 tokens fit.
+const USERS: &str = "[users.Tom]\nbudgets = [{ usd = \"0.02\", per = \"month\" }]\n";
+
+/// A webhook, and what it got.
+struct Webhook {
+    upstream: RespondingUpstream,
+    alerts: Vec<Value>,
+}
+
+impl Webhook {
+    fn start() -> Self {
+        Self { upstream: RespondingUpstream::start(|_| response("204 No Content", "")), alerts: Vec::new() }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/services/T0/B0/secret", self.upstream.address())
+    }
+
+    /// Waits for an alert of this event, and returns it.
+    fn wait_for(&mut self, event: &str) -> Value {
+        let mut found = None;
+        wait_until(event, || {
+            self.read();
+            found = self.alerts.iter().find(|alert| alert["event"] == event).cloned();
+            found.is_some()
+        });
+        found.expect("an alert")
+    }
+
+    fn read(&mut self) {
+        let received = self.upstream.take().into_iter();
+        self.alerts.extend(received.map(|request| {
+            assert_eq!(request.head.line, "POST /services/T0/B0/secret HTTP/1.1");
+            assert_eq!(request.head.header("content-type"), Some("application/json"));
+            serde_json::from_slice::<Value>(&request.body).expect("JSON")
+        }));
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        self.read();
+        let event = |alert: &Value| {
+            let percent = alert["threshold_percent"].as_i64().map_or(String::new(), |percent| format!(" {percent}"));
+            format!("{}{percent}", alert["event"].as_str().expect("an event"))
+        };
+        self.alerts.iter().map(event).collect()
+    }
+}
+
+fn start(upstream: SocketAddr, users: &str, webhook: &str, more: &[(&str, &str)]) -> Budgeted {
+    let state = Files::new();
+    let folder = state.path("state");
+    let folder = folder.to_str().expect("a UTF-8 path").to_owned();
+    let own = [("ALERT_WEBHOOK", webhook), ("STATE_DIRECTORY", &folder)];
+    Budgeted::start_with(upstream, users, &[&own[..], more].concat())
+}
+
+fn request() -> String {
+    post("/v1/chat/completions", &chat_body(1_000, false))
+}
+
+fn budgets() {
+    let upstream = RespondingUpstream::start(|_| completion(0, 900));
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let hook = RespondingUpstream::start(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => response("500 Internal Server Error", ""),
+        _ => response("200 OK", "ok"),
+    });
+    let mut webhook = Webhook { upstream: hook, alerts: Vec::new() };
+    let server = start(upstream.address(), USERS, &webhook.url(), &[]);
+    for expected in [200, 200, 429] {
+        assert_eq!(server.send(&request()).0.status(), expected);
+    }
+    wait_until("both parts are spent", || webhook.events().len() >= 3);
+    // The first one is the one that was refused.
+    let mut events = webhook.events();
+    events.dedup();
+    assert_eq!(events, ["budget_reached 80", "budget_reached 100"]);
+    let alert = &webhook.alerts[1];
+    assert_eq!((&alert["user"], &alert["per"], &alert["spent_usd"]), (&json!("Tom"), &json!("month"), &json!("0.018")));
+    let text = alert["text"].as_str().expect("a text");
+    assert!(text.starts_with("User Tom has spent 0.018 of 0.02 US dollars for 20"), "{text}");
+    assert_eq!(alert["content"], alert["text"]);
+    assert_eq!(alert["allowed_mentions"], json!({"parse": []}));
+    let output = server.proxy.process.output();
+    assert!(output.contains("ALERT_WEBHOOK responded with status 500") && !output.contains("services"), "{output}");
+}
+
+/// A look at everything sends all that is due, so what a later one sends comes after it.
+fn restart() {
+    let refuses = Arc::new(AtomicUsize::new(0));
+    let is_refusing = Arc::clone(&refuses);
+    let upstream = RespondingUpstream::start(move |_| match is_refusing.load(Ordering::SeqCst) {
+        0 => completion(0, 900),
+        _ => response("401 Unauthorized", r#"{"error":{"message":"no","code":"invalid_api_key"}}"#),
+    });
+    let mut webhook = Webhook::start();
+    let mut server = start(upstream.address(), USERS, &webhook.url(), &[("ACCESS_KEYS", &format!("{KEY},{ANN}"))]);
+    for expected in [200, 200, 429] {
+        assert_eq!(server.send(&request()).0.status(), expected);
+    }
+    wait_until("both parts are spent", || webhook.events().len() >= 2);
+    server.proxy.process.signal("TERM");
+    wait_until("it has ended", || server.proxy.process.has_exited());
+    server.proxy = RunningServer::start(&server.settings);
+    webhook.alerts.clear();
+    refuses.store(1, Ordering::SeqCst);
+    assert_eq!(server.send(&get("/v1/models")).0.status(), 502);
+    webhook.wait_for("api_key_refused");
+    server.files.write("users", &format!("{USERS}[users.Ann]\nexpires = {}\nmetered = true", soon()));
+    server.proxy.process.wait_for(|line| line.contains("reloaded").then_some(()));
+    refuses.store(0, Ordering::SeqCst);
+    assert_eq!(server.send(&request().replace(KEY, ANN)).0.status(), 200);
+    assert_eq!(webhook.wait_for("user_expires")["user"], "Ann");
+    assert_eq!(webhook.events(), ["api_key_refused", "user_expires"]);
+}
+
+/// The date in three days.
+fn soon() -> String {
+    let at = Timestamp::from(SystemTime::now() + DAYS_3).to_string();
+    at.split(' ').next().expect("a date").to_owned()
+}
+
+fn failures() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let mut webhook = Webhook::start();
+    let files = Files::new();
+    files.write("text", "this is a text, and much longer than the header of a database: not a ledger at all");
+    let ledger = files.path("text");
+    let ledger = ledger.to_str().expect("a UTF-8 path");
+    let server = start(upstream.address(), USERS, &webhook.url(), &[("LEDGER", ledger)]);
+    assert_eq!(server.send(&request()).0.status(), 503);
+    let alert = webhook.wait_for("ledger_unreachable");
+    assert!(alert["text"].as_str().expect("a text").contains("users with budgets are refused"), "{alert}");
+}
+
+fn endings() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let mut webhook = Webhook::start();
+    let authority = Authority::new();
+    let (cert, key) = authority.files_ending_in("localhost", DAYS_3);
+    let users = format!("[users.Tom]\nexpires = {}", soon());
+    let _server = start(upstream.address(), &users, &webhook.url(), &[("TLS_CERT", &cert), ("TLS_KEY", &key)]);
+    let alert = webhook.wait_for("user_expires");
+    assert_eq!(alert["user"], "Tom");
+    assert!(alert["text"].as_str().expect("a text").contains(&soon()), "{alert}");
+    let alert = webhook.wait_for("certificate_expires");
+    assert!(alert["text"].as_str().expect("a text").contains(&soon()), "{alert}");
+}
+
+/// It accepts the connection, and never responds.
+fn silent_webhook() {
+    let upstream = RespondingUpstream::start(|_| completion(0, 900));
+    let silent = Upstream::start();
+    let server = start(upstream.address(), USERS, &format!("http://{}/hook", silent.address()), &[]);
+    assert_eq!(server.send(&request()).0.status(), 200);
+    assert_eq!(server.send(&request()).0.status(), 200);
+    let mut hook = silent.accept();
+    hook.head();
+    assert_eq!(server.send(&request()).0.status(), 429, "requests go on while an alert waits");
+    assert_eq!(server.settled(), Usd::from_pico(cost(0, 900).as_pico() * 2));
+}
