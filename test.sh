@@ -53,4 +53,5 @@ cargo check --locked --package sparekey --manifest-path "$image/Cargo.toml" --ta
 
 step "Tests"
 eval "$(ledger/tests/postgresql.sh)"
+eval "$(ledger/tests/dynamodb/install.sh)"
 cargo test --workspace --quiet

@@ -42,6 +42,8 @@ mod clock;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod copy;
 mod day;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 mod engine;
 mod error;
 mod event;
@@ -54,7 +56,9 @@ mod reader_thread;
 mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+mod swap;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 mod usage_columns;
 
 #[cfg(feature = "sqlite")]

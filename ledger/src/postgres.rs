@@ -14,9 +14,9 @@
 
 mod columns;
 mod copy;
+mod database;
 mod failure;
 mod passfile;
-mod plan;
 mod pool;
 mod process;
 mod query;
@@ -27,32 +27,20 @@ mod session;
 mod step;
 mod target;
 mod tls;
-mod worker;
 
 use std::{
     fmt,
     hash::{BuildHasher as _, RandomState},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use sparekey_policy::{HoldId, Limits, Outcome, ProcessId};
-use tokio::{
-    sync::mpsc::{UnboundedSender, unbounded_channel},
-    task::LocalSet,
-};
+use tokio::task::LocalSet;
 
 pub use self::{copy::Import, reader::Reader, target::check_address};
-use self::{
-    process::Processes,
-    target::Target,
-    worker::{Job, Worker},
-};
+use self::{database::Database, process::Processes, target::Target};
 use crate::{
     call::Call,
     clock::Clock,
@@ -63,10 +51,8 @@ use crate::{
     pending::Pending,
     reader_thread::ReaderThread,
     row::LedgerRow,
+    swap::Jobs,
 };
-
-/// The most calls that wait for the engine's thread.
-const WAITING_MAX: usize = 10_000;
 
 /// For opening: connecting, and creating the tables.
 const OPEN: Duration = Duration::from_secs(10);
@@ -102,8 +88,7 @@ pub struct Postgres(Arc<Shared>);
 struct Shared {
     target: Target,
     process: ProcessId,
-    jobs: UnboundedSender<Job>,
-    waiting: Arc<AtomicUsize>,
+    jobs: Jobs,
     reader: ReaderThread,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -131,10 +116,9 @@ impl Postgres {
         let target = Target::parse(url)?;
         // Random, so that it is never used again: keyed at random by the standard library.
         let process = ProcessId(RandomState::new().hash_one(()));
-        let (jobs, received) = unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let (jobs, received) = Jobs::new();
         let (opened_tx, opened) = mpsc::channel();
-        let (of_thread, counted) = (target.clone(), Arc::clone(&waiting));
+        let of_thread = target.clone();
         let run = move || {
             let io = |error: std::io::Error| LedgerError::Io(error.to_string());
             let runtime = match reader::runtime() {
@@ -145,9 +129,9 @@ impl Postgres {
                 let open = tokio::time::timeout(OPEN, Processes::open(&of_thread, process)).await;
                 match open.unwrap_or(Err(failure::Failure::Deadline)) {
                     Ok((processes, is_new)) => {
-                        let worker = Worker::new(of_thread, options, process, counted);
+                        let database = Database::new(of_thread, options, process);
                         if opened_tx.send(Ok(is_new)).is_ok() {
-                            worker.run(received, processes).await;
+                            database::run(database, received, processes).await;
                         }
                     }
                     Err(failure) => drop(opened_tx.send(Err(failure.error()))),
@@ -158,14 +142,8 @@ impl Postgres {
         let handle = thread::Builder::new().name("ledger".to_owned()).spawn(run);
         let handle = handle.map_err(|error| LedgerError::Io(error.to_string()))?;
         let is_new = opened.recv().unwrap_or(Err(LedgerError::Closed))?;
-        let shared = Shared {
-            target,
-            process,
-            jobs,
-            waiting,
-            reader: ReaderThread::default(),
-            thread: Mutex::new(Some(handle)),
-        };
+        let shared =
+            Shared { target, process, jobs, reader: ReaderThread::default(), thread: Mutex::new(Some(handle)) };
         Ok(Opened { ledger: Self(Arc::new(shared)), is_new })
     }
 
@@ -175,9 +153,7 @@ impl Postgres {
     /// It returns the number of settles that could not be stored: another process charges their holds in full.
     #[must_use]
     pub fn close(&self) -> usize {
-        let (done, closed) = mpsc::channel();
-        self.send(Job::Close(done));
-        let unsettled = closed.recv().unwrap_or(0);
+        let unsettled = self.0.jobs.close();
         let handle = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It ends by itself; a panic of it was an error for its callers already.
         let _ = handle.map(JoinHandle::join);
@@ -187,13 +163,7 @@ impl Postgres {
     /// Returns the number of calls that wait for the engine's thread.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.waiting.load(Ordering::Relaxed)
-    }
-
-    /// A job that cannot be sent drops its reply, so that its caller gets [`LedgerError::Closed`].
-    fn send(&self, job: Job) {
-        self.0.waiting.fetch_add(1, Ordering::Relaxed);
-        let _ = self.0.jobs.send(job);
+        self.0.jobs.waiting()
     }
 
     fn read<T: Send + 'static>(
@@ -207,22 +177,11 @@ impl Postgres {
 
 impl Ledger for Postgres {
     fn run(&self, call: Call) -> Pending<Outcome> {
-        let waiting = self.waiting();
-        if waiting >= WAITING_MAX && !call.must_be_stored() {
-            return Pending::ready(Err(LedgerError::Overloaded(waiting)));
-        }
-        let undo = call.undo();
-        let (reply, pending) = Pending::new();
-        self.send(Job::Change(call, Some(reply)));
-        let Some(undo) = undo else { return pending };
-        let engine = self.clone();
-        pending.on_lost_grant(move || engine.send(Job::Change(undo, None)))
+        self.0.jobs.run(call)
     }
 
     fn void(&self, id: HoldId, limits: Arc<Limits>) -> Pending<Outcome> {
-        let (reply, pending) = Pending::new();
-        self.send(Job::Void { id, limits, reply });
-        pending
+        self.0.jobs.void(id, limits)
     }
 
     fn days(&self, query: DayQuery) -> Pending<Vec<Day>> {
@@ -234,10 +193,7 @@ impl Ledger for Postgres {
     }
 
     fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>> {
-        let (reply, pending) = Pending::new();
-        // In the user's queue: a client can refer to a response as soon as it has read it.
-        self.send(Job::Response { user, response_id, reply });
-        pending
+        self.0.jobs.response(user, response_id)
     }
 
     fn close(&self) -> usize {

@@ -2,6 +2,9 @@
 
 use sparekey_policy::{Tokens, ToolCalls, Usage};
 
+#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+use crate::day::count;
+
 /// Reads a usage from its counts, each of which `count` returns.
 pub(crate) fn read<E>(mut count: impl FnMut() -> Result<u64, E>) -> Result<Usage, E> {
     let tokens = Tokens {
@@ -20,4 +23,29 @@ pub(crate) fn read<E>(mut count: impl FnMut() -> Result<u64, E>) -> Result<Usage
     };
     let tools = ToolCalls { web_search: count()?, file_search: count()?, containers: count()? };
     Ok(Usage { tokens, tools, audio_milliseconds: count()?, characters: count()? })
+}
+
+/// Returns the counts of a usage with the names of their columns.
+#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+pub(crate) fn named(usage: &Usage) -> [(&'static str, i64); 17] {
+    let Usage { tokens, tools, audio_milliseconds, characters } = usage;
+    [
+        ("input", count(tokens.input)),
+        ("cached", count(tokens.cached)),
+        ("cache_write", count(tokens.cache_write)),
+        ("cache_write_12h", count(tokens.cache_write_12h)),
+        ("input_audio", count(tokens.input_audio)),
+        ("cached_audio", count(tokens.cached_audio)),
+        ("input_image", count(tokens.input_image)),
+        ("cached_image", count(tokens.cached_image)),
+        ("output", count(tokens.output)),
+        ("reasoning", count(tokens.reasoning)),
+        ("output_audio", count(tokens.output_audio)),
+        ("output_image", count(tokens.output_image)),
+        ("web_search", count(tools.web_search)),
+        ("file_search", count(tools.file_search)),
+        ("containers", count(tools.containers)),
+        ("audio_ms", count(*audio_milliseconds)),
+        ("characters", count(*characters)),
+    ]
 }

@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
-use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usage, Usd};
+use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usd};
 use tokio_postgres::{Row as Columns, types::FromSql};
 
 use super::failure::Failure;
 use crate::{
-    day::count,
     error::LedgerError,
     row::{End, LedgerRow, Row},
     usage_columns,
@@ -31,8 +30,7 @@ pub(super) const SELECT: &str = concat!("SELECT ", columns!(), ", seq FROM spare
 /// Writes a row as a JSON object with a member per column.
 pub(super) fn to_json(at: Timestamp, row: &LedgerRow) -> Value {
     let LedgerRow { id, user, day, cost, voided, row } = row;
-    let Usage { tokens, tools, audio_milliseconds, characters } = &row.usage;
-    let values: [(&str, Value); 38] = [
+    let values: [(&str, Value); 21] = [
         ("at", json!(at.as_micros())),
         ("id", json!(id_text(*id))),
         ("day", json!(day.number())),
@@ -42,23 +40,6 @@ pub(super) fn to_json(at: Timestamp, row: &LedgerRow) -> Value {
         ("route", text(&row.route)),
         ("model", text(&row.model)),
         ("tier", json!(row.tier.name())),
-        ("input", json!(count(tokens.input))),
-        ("cached", json!(count(tokens.cached))),
-        ("cache_write", json!(count(tokens.cache_write))),
-        ("cache_write_12h", json!(count(tokens.cache_write_12h))),
-        ("input_audio", json!(count(tokens.input_audio))),
-        ("cached_audio", json!(count(tokens.cached_audio))),
-        ("input_image", json!(count(tokens.input_image))),
-        ("cached_image", json!(count(tokens.cached_image))),
-        ("output", json!(count(tokens.output))),
-        ("reasoning", json!(count(tokens.reasoning))),
-        ("output_audio", json!(count(tokens.output_audio))),
-        ("output_image", json!(count(tokens.output_image))),
-        ("web_search", json!(count(tools.web_search))),
-        ("file_search", json!(count(tools.file_search))),
-        ("containers", json!(count(tools.containers))),
-        ("audio_ms", json!(count(*audio_milliseconds))),
-        ("characters", json!(count(*characters))),
         ("cost", json!(cost.as_pico())),
         ("voided", json!(voided.map(Usd::as_pico))),
         ("prices", text(&row.prices)),
@@ -72,7 +53,9 @@ pub(super) fn to_json(at: Timestamp, row: &LedgerRow) -> Value {
         ("head_us", json!(row.head.map(micros))),
         ("total_us", json!(micros(row.total))),
     ];
-    let object: Map<String, Value> = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let counts = usage_columns::named(&row.usage).into_iter().map(|(name, count)| (name, json!(count)));
+    let object: Map<String, Value> =
+        values.into_iter().chain(counts).map(|(name, value)| (name.to_owned(), value)).collect();
     Value::Object(object)
 }
 

@@ -9,7 +9,7 @@ use super::{
     failure::Failure,
     process, query,
     reader::Reader,
-    schema, step,
+    schema, session,
     target::{Connection, Target as Database},
 };
 use crate::{
@@ -114,7 +114,7 @@ impl Target for Import {
             let insert = self.connection().prepare(ADD_STATE).await?;
             for (user, state) in states {
                 let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-                    [&&**user, &state.encode(), &step::new_version()];
+                    [&&**user, &state.encode(), &session::new_version()];
                 self.connection().execute(&insert, &values).await?;
             }
             Ok(())

@@ -11,16 +11,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sparekey_policy::ProcessId;
-use tokio::time::{sleep, timeout};
+use sparekey_policy::{Command, Limits, Outcome, ProcessId, Zone};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use super::{
+    database::Database,
     failure::Failure,
     retention, schema,
     target::{Connection, Target},
-    worker::Worker,
 };
-use crate::event::Event;
+use crate::{call::Call, error::LedgerError, event::Event, swap::Worker};
 
 /// Between two looks for dead processes and old rows.
 const CHECK: Duration = Duration::from_secs(2);
@@ -68,7 +71,7 @@ impl Processes {
     }
 
     /// Keeps the lock, and looks for dead processes and old rows.
-    pub(super) async fn keep(mut self, worker: Rc<Worker>) {
+    pub(super) async fn keep(mut self, worker: Rc<Worker<Database>>) {
         loop {
             let pause = if let Ok(pause) = self.check(&worker).await {
                 pause
@@ -82,20 +85,24 @@ impl Processes {
         }
     }
 
-    async fn check(&mut self, worker: &Rc<Worker>) -> Result<Duration, Failure> {
+    async fn check(&mut self, worker: &Rc<Worker<Database>>) -> Result<Duration, Failure> {
         if self.session.as_ref().is_none_or(|session| session.connection.is_closed()) {
             self.free.clear();
-            let connection = worker.target.connect(SETTINGS, DEADLINE).await?;
+            let connection = worker.store.target.connect(SETTINGS, DEADLINE).await?;
             self.session = Some(Lock { connection, is_held: false });
         }
         timeout(DEADLINE, self.take_lock()).await.unwrap_or(Err(Failure::Deadline))?;
-        for dead in timeout(DEADLINE, self.dead(worker.options.dead_after)).await.unwrap_or(Err(Failure::Deadline))? {
+        for dead in
+            timeout(DEADLINE, self.dead(worker.store.options.dead_after)).await.unwrap_or(Err(Failure::Deadline))?
+        {
             self.end(worker, dead).await?;
         }
-        let Some(retention) = worker.options.retention else { return Ok(CHECK.min(worker.options.dead_after)) };
+        let Some(retention) = worker.store.options.retention else {
+            return Ok(CHECK.min(worker.store.options.dead_after));
+        };
         let Some(Lock { connection, .. }) = &self.session else { return Ok(RECONNECT) };
-        let has_more = retention::delete_some(connection, retention, &worker.options.clock).await?;
-        Ok(if has_more { Duration::from_millis(20) } else { CHECK.min(worker.options.dead_after) })
+        let has_more = retention::delete_some(connection, retention, &worker.store.options.clock).await?;
+        Ok(if has_more { Duration::from_millis(20) } else { CHECK.min(worker.store.options.dead_after) })
     }
 
     /// Takes the lock if it is not held, and registers the process. Another one holds it while it charges this process.
@@ -127,7 +134,7 @@ impl Processes {
     }
 
     /// Charges the holds of a process under its lock, so that it cannot take it meanwhile.
-    async fn end(&mut self, worker: &Rc<Worker>, dead: ProcessId) -> Result<(), Failure> {
+    async fn end(&mut self, worker: &Rc<Worker<Database>>, dead: ProcessId) -> Result<(), Failure> {
         self.free.remove(&dead);
         let Some(Lock { connection, .. }) = &self.session else { return Ok(()) };
         let id = dead.0.cast_signed();
@@ -136,23 +143,23 @@ impl Processes {
         }
         let count = end_on(worker, connection, dead).await?;
         connection.execute("SELECT pg_advisory_unlock($1)", &[&id]).await?;
-        worker.options.events.send(Event::ProcessEnded { process: dead, count });
+        worker.store.options.events.send(Event::ProcessEnded { process: dead, count });
         Ok(())
     }
 }
 
 /// Charges all holds of a process, and removes it from the table.
-pub(super) async fn end(worker: &Rc<Worker>, process: ProcessId) -> Result<(), Failure> {
-    let connection = worker.target.connect(SETTINGS, DEADLINE).await?;
+pub(super) async fn end(worker: &Rc<Worker<Database>>, process: ProcessId) -> Result<(), Failure> {
+    let connection = worker.store.target.connect(SETTINGS, DEADLINE).await?;
     end_on(worker, &connection, process).await.map(drop)
 }
 
-async fn end_on(worker: &Rc<Worker>, connection: &Connection, process: ProcessId) -> Result<usize, Failure> {
+async fn end_on(worker: &Rc<Worker<Database>>, connection: &Connection, process: ProcessId) -> Result<usize, Failure> {
     let id = process.0.cast_signed();
     let mut count = 0;
     for row in connection.query(USERS, &[&id]).await? {
         let user: Arc<str> = Arc::from(row.try_get::<_, &str>(0)?);
-        count += worker.charge(&user, process).await?;
+        count += charge(worker, &user, process).await?;
     }
     connection.execute("DELETE FROM sparekey.process WHERE id = $1", &[&id]).await?;
     Ok(count)
@@ -164,6 +171,18 @@ pub(super) async fn is_any_alive(connection: &Connection) -> Result<bool, Failur
     // No process has this id: they are random.
     let free = connection.query(FREE, &[&0_i64]).await?.len();
     Ok(usize::try_from(all).is_ok_and(|all| all > free))
+}
+
+/// Charges all holds of a user that have the name of a process, and returns their number.
+async fn charge(worker: &Rc<Worker<Database>>, user: &Arc<str>, process: ProcessId) -> Result<usize, LedgerError> {
+    // Holds are charged without a look at limits.
+    let limits = Arc::new(Limits::none(Arc::new(Zone::utc())));
+    let (reply, outcome) = oneshot::channel();
+    worker.push(Call::new(Arc::clone(user), limits, Command::ProcessEnded(process)), Some(reply));
+    match outcome.await.unwrap_or(Err(LedgerError::Closed))? {
+        Outcome::Expired { count } => Ok(count),
+        _ => Ok(0),
+    }
 }
 
 async fn try_lock(connection: &Connection, id: i64) -> Result<bool, Failure> {

@@ -8,6 +8,7 @@ use super::{
     columns,
     failure::Failure,
     schema,
+    step::Key,
     target::{Connection, Target},
 };
 use crate::{
@@ -76,14 +77,14 @@ pub(super) async fn rows(connection: &Connection, query: &RowQuery) -> Result<Ve
     rows.iter().rev().map(|row| columns::read(row).map(|(_, row)| row)).collect()
 }
 
-pub(super) async fn row(connection: &Connection, id: HoldId) -> Result<Option<((i64, i64), LedgerRow)>, Failure> {
+pub(super) async fn row(connection: &Connection, id: HoldId) -> Result<Option<(Key, LedgerRow)>, Failure> {
     let select = format!("{} WHERE id = $1::text::uuid", columns::SELECT);
     let row = connection.query_opt(&select, &[&columns::id_text(id)]).await?;
     row.as_ref().map(columns::read).transpose()
 }
 
 /// Finds a row by its request, and returns its key and its user. It reads all rows: only the owner's commands need it.
-pub(super) async fn find(target: &Target, id: HoldId) -> Result<Option<((i64, i64), Arc<str>)>, Failure> {
+pub(super) async fn find(target: &Target, id: HoldId) -> Result<Option<(Key, Arc<str>)>, Failure> {
     let connection = open(target).await?;
     Ok(row(&connection, id).await?.map(|(key, row)| (key, row.user)))
 }

@@ -1,16 +1,23 @@
 //! A connection for steps, with its prepared statements.
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
 
-use sparekey_policy::{State, StateError};
+use sparekey_policy::State;
 use tokio_postgres::Statement;
 
 use super::{
     columns::{self, columns},
     failure::Failure,
+    step::Key,
     target::{Connection, Target},
 };
-use crate::row::LedgerRow;
+use crate::{
+    row::LedgerRow,
+    swap::{Stored, Swap},
+};
 
 /// The database ends a statement itself before the engine stops waiting for it, so that its end is known.
 ///
@@ -89,34 +96,6 @@ pub(super) struct Session {
     row: Statement,
 }
 
-/// A user's state as it was read.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Stored {
-    /// 0 for a user without one.
-    pub(super) version: i64,
-    pub(super) state: Option<Result<State, StateError>>,
-}
-
-/// What one statement stores.
-pub(super) struct Swap<'a> {
-    pub(super) user: &'a str,
-    pub(super) expected: i64,
-    pub(super) version: i64,
-    pub(super) state: &'a State,
-    /// A JSON array, `removed` their ids as text.
-    pub(super) rows: &'a [serde_json::Value],
-    pub(super) removed: &'a [String],
-    pub(super) void: Option<(i64, i64)>,
-}
-
-impl Stored {
-    /// A user without a row has no state.
-    fn read(row: Option<tokio_postgres::Row>) -> Result<Self, Failure> {
-        let Some(row) = row else { return Ok(Self::default()) };
-        Ok(Self { version: row.try_get(0)?, state: Some(State::decode(row.try_get(1)?)) })
-    }
-}
-
 impl Session {
     pub(super) async fn open(target: &Target, deadline: Duration) -> Result<Self, Failure> {
         let prepare = async {
@@ -136,7 +115,7 @@ impl Session {
     }
 
     pub(super) async fn load(&self, user: &str) -> Result<Stored, Failure> {
-        Stored::read(self.connection.query_opt(&self.load, &[&user]).await?)
+        read_state(self.connection.query_opt(&self.load, &[&user]).await?)
     }
 
     /// Begins a transaction, and locks the state. Call [`commit`](Self::commit), or drop the session.
@@ -144,7 +123,7 @@ impl Session {
         // Both are sent at once.
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&user];
         let (begin, lock) = (self.connection.batch_execute("BEGIN"), self.connection.query_opt(&self.lock, &values));
-        Stored::read(tokio::try_join!(begin, lock)?.1)
+        read_state(tokio::try_join!(begin, lock)?.1)
     }
 
     pub(super) async fn commit(&self) -> Result<(), Failure> {
@@ -153,7 +132,7 @@ impl Session {
 
     /// Returns `None` if all is stored. Otherwise another process stored a state: the one returned, or one of while the
     /// statement ran.
-    pub(super) async fn swap(&self, swap: &Swap<'_>) -> Result<Option<Stored>, Failure> {
+    pub(super) async fn swap(&self, swap: &Swap<'_, Key>) -> Result<Option<Stored>, Failure> {
         let mut processes: Vec<i64> = swap.state.holds().iter().map(|hold| hold.process.0.cast_signed()).collect();
         processes.sort_unstable();
         processes.dedup();
@@ -163,10 +142,12 @@ impl Session {
                 [&swap.user, &swap.expected, &swap.version, &state, &processes];
             self.connection.query_one(&self.swap, &values).await?
         } else {
-            let rows = serde_json::Value::Array(swap.rows.to_vec()).to_string();
-            let (at, seq) = swap.void.unzip();
+            let rows: Vec<_> = swap.rows.iter().map(|row| columns::to_json(swap.now, row)).collect();
+            let rows = serde_json::Value::Array(rows).to_string();
+            let removed: Vec<_> = swap.removed.iter().map(|id| columns::id_text(*id)).collect();
+            let (at, seq) = swap.void.as_ref().map(|(key, _)| *key).unzip();
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
-                [&swap.user, &swap.expected, &swap.version, &state, &processes, &rows, &swap.removed, &at, &seq];
+                [&swap.user, &swap.expected, &swap.version, &state, &processes, &rows, &removed, &at, &seq];
             self.connection.query_one(&self.swap_with_rows, &values).await?
         };
         if row.try_get(0)? {
@@ -183,8 +164,20 @@ impl Session {
         row.map(|row| columns::read(&row).map(|(_, row)| row)).transpose()
     }
 
-    pub(super) async fn row(&self, (at, seq): (i64, i64)) -> Result<Option<LedgerRow>, Failure> {
+    pub(super) async fn row(&self, (at, seq): Key) -> Result<Option<LedgerRow>, Failure> {
         let row = self.connection.query_opt(&self.row, &[&at, &seq]).await?;
         row.map(|row| columns::read(&row).map(|(_, row)| row)).transpose()
     }
+}
+
+/// Random, because a number that rises could be that of another state after a failover to a database that lost the last steps.
+pub(super) fn new_version() -> i64 {
+    // Keyed at random by the standard library; without input the hash depends on the keys alone. 0 is "no state".
+    RandomState::new().hash_one(()).cast_signed().max(i64::MIN + 1) | 1
+}
+
+/// A user without a row has no state.
+fn read_state(row: Option<tokio_postgres::Row>) -> Result<Stored, Failure> {
+    let Some(row) = row else { return Ok(Stored::default()) };
+    Ok(Stored { version: row.try_get(0)?, state: Some(State::decode(row.try_get(1)?)) })
 }

@@ -20,24 +20,24 @@ macro_rules! tests {
     };
 }
 
-/// Where the tests run. An engine whose programs are not installed has no store.
-type Engine = (&'static str, fn() -> Option<Store>);
+/// Where the tests run. An engine whose programs are not installed has no store, and the reason is the last field.
+type Engine = (&'static str, fn() -> Option<Store>, &'static str);
 
 const ENGINES: &[Engine] = &[
-    ("memory", || Some(Store::memory())),
+    ("memory", || Some(Store::memory()), ""),
     #[cfg(feature = "sqlite")]
-    ("sqlite", || Some(Store::sqlite())),
+    ("sqlite", || Some(Store::sqlite()), ""),
     #[cfg(feature = "postgres")]
-    ("postgres", Store::postgres),
+    ("postgres", Store::postgres, "PostgreSQL is not installed, and PGBIN does not name its programs"),
+    #[cfg(feature = "dynamodb")]
+    ("dynamodb", Store::dynamodb, support::moto::MISSING),
 ];
 
 fn main() {
-    let trial = |(engine, open): Engine, (name, run): Test| {
+    let trial = |(engine, open, missing): Engine, (name, run): Test| {
         Trial::ignorable_test(format!("{engine}::{name}"), move || {
             let Some(store) = open() else {
-                return Ok(Completion::ignored_with(
-                    "PostgreSQL is not installed, and PGBIN does not name its programs",
-                ));
+                return Ok(Completion::ignored_with(missing));
             };
             run(&store);
             Ok(Completion::Completed)

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "sqlite")]
 mod folder;
+#[cfg(feature = "dynamodb")]
+pub mod moto;
 #[cfg(feature = "postgres")]
 mod server;
 
@@ -36,6 +38,8 @@ enum Engine {
     Sqlite(Folder),
     #[cfg(feature = "postgres")]
     Postgres(String),
+    #[cfg(feature = "dynamodb")]
+    DynamoDb(sparekey_ledger::dynamodb::Table),
 }
 
 impl Store {
@@ -57,6 +61,13 @@ impl Store {
         Some(Self { engine: Engine::Postgres(Server::shared()?.create_database()), now })
     }
 
+    /// `None` where moto is not installed.
+    #[cfg(feature = "dynamodb")]
+    pub fn dynamodb() -> Option<Self> {
+        let now = Arc::new(AtomicI64::new(NOON.as_micros()));
+        Some(Self { engine: Engine::DynamoDb(moto::Moto::shared()?.create_table()), now })
+    }
+
     /// Opens the store as another process.
     pub fn open(&self, process: u64) -> Arc<dyn Ledger> {
         match &self.engine {
@@ -71,6 +82,14 @@ impl Store {
                 use sparekey_ledger::postgres::{Options, Postgres};
                 let options = Options { clock: clock(&self.now), connections: 3, ..Options::default() };
                 Arc::new(Postgres::open(address, options).unwrap().ledger)
+            }
+            #[cfg(feature = "dynamodb")]
+            Engine::DynamoDb(table) => {
+                // One server for all tests, which run in parallel.
+                let deadline = std::time::Duration::from_secs(60);
+                let options =
+                    sparekey_ledger::dynamodb::Options { deadline, clock: clock(&self.now), ..Default::default() };
+                Arc::new(moto::open(table.clone(), moto::Plain, process, options))
             }
         }
     }

@@ -6,20 +6,20 @@ use sparekey_policy::{HoldId, Outcome, State, Timestamp};
 
 use crate::{call::Call, change::Change, row::LedgerRow};
 
-/// The changes of calls that are decided one after the other, and stored by one statement.
+/// The changes of calls that are decided one after the other, and stored together.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) outcomes: Vec<Outcome>,
-    pub(super) is_changed: bool,
-    pub(super) is_clock_back: bool,
-    pub(super) rows: Vec<LedgerRow>,
+pub(crate) struct Plan {
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) is_changed: bool,
+    pub(crate) is_clock_back: bool,
+    pub(crate) rows: Vec<LedgerRow>,
     /// Of these, the stored rows of expired holds are removed.
-    pub(super) removed: HashSet<HoldId>,
+    pub(crate) removed: HashSet<HoldId>,
 }
 
 impl Plan {
     /// Decides a call on what the ones before it left.
-    pub(super) fn add(&mut self, call: &Call, state: &mut State, now: Timestamp) {
+    pub(crate) fn add(&mut self, call: &Call, state: &mut State, now: Timestamp) {
         let Change { outcome, is_clock_back, is_changed, removed, rows } = Change::of(call, state, now);
         self.is_changed |= is_changed;
         self.is_clock_back |= is_clock_back;

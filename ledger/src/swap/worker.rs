@@ -1,37 +1,27 @@
-//! The thread of the engine: a queue per user, whose calls are decided together.
+//! The worker of an engine: a queue per user, whose calls are decided together.
 
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
-use sparekey_policy::{Command, HoldId, Limits, Outcome, ProcessId, Zone};
+use sparekey_policy::{Command, HoldId, Limits, Outcome};
+#[cfg(feature = "dynamodb")]
+use tokio::sync::oneshot;
 use tokio::{
-    sync::{mpsc::UnboundedReceiver, oneshot},
     task,
     time::{sleep, timeout},
 };
 
 use super::{
-    Options,
-    failure::Failure,
-    pool::{Pool, STEP},
-    process::{self, Processes},
-    query,
-    session::Stored,
-    step::{self, Batch},
-    target::Target,
+    Failed, Store, Stored,
+    jobs::{Job, Received},
+    step::{Batch, Step},
 };
 use crate::{call::Call, error::LedgerError, event::Event, pending::Reply, row::LedgerRow};
-
-/// Calls of one swap. Each adds at most some rows to its statement.
-const BATCH_MAX: usize = 64;
 
 /// Calls that wait, settles included. A settle beyond it is dropped, and its hold is charged in full at its end.
 const KEPT_MAX: usize = 65_536;
@@ -39,66 +29,68 @@ const KEPT_MAX: usize = 65_536;
 /// States in memory, of some hundred bytes each.
 const CACHED_MAX: usize = 10_000;
 
-/// Before a settle is repeated whose user's row is held by another session.
+/// Before a settle is repeated whose user's state is held by another process.
 const RETRY: Duration = Duration::from_millis(20);
 
 /// For what waits when the engine is closed.
 const CLOSE: Duration = Duration::from_secs(3);
 
-/// What the thread is asked for.
-pub(super) enum Job {
-    Change(Call, Option<Reply<Outcome>>),
-    Void { id: HoldId, limits: Arc<Limits>, reply: Reply<Outcome> },
-    Response { user: Arc<str>, response_id: Arc<str>, reply: Reply<Option<LedgerRow>> },
-    Close(std::sync::mpsc::Sender<usize>),
-}
-
 /// An entry of a user's queue.
-enum Request {
-    Call { call: Box<Call>, reply: Option<Reply<Outcome>>, is_fence: bool },
-    Void { row: (i64, i64), id: HoldId, limits: Arc<Limits>, reply: Reply<Outcome> },
-    Response { response_id: Arc<str>, reply: Reply<Option<LedgerRow>> },
+enum Request<K> {
+    Call {
+        call: Box<Call>,
+        reply: Option<Reply<Outcome>>,
+        is_fence: bool,
+    },
+    Void {
+        key: K,
+        id: HoldId,
+        limits: Arc<Limits>,
+        reply: Reply<Outcome>,
+    },
+    Response {
+        response_id: Arc<str>,
+        reply: Reply<Option<LedgerRow>>,
+    },
+    /// Dropped when the calls before it were tried.
+    #[cfg(feature = "dynamodb")]
+    Mark {
+        _passed: oneshot::Sender<()>,
+    },
 }
 
-#[derive(Default)]
-struct User {
-    queue: VecDeque<Request>,
+struct User<K> {
+    queue: VecDeque<Request<K>>,
     /// Whether a task runs its queue.
     is_running: bool,
     cached: Option<Stored>,
 }
 
-pub(super) struct Worker {
-    pub(super) options: Options,
-    pub(super) target: Rc<Target>,
-    pub(super) process: ProcessId,
-    pub(super) pool: Rc<Pool>,
-    users: RefCell<HashMap<Arc<str>, User>>,
-    waiting: Arc<AtomicUsize>,
+/// The queues. It runs in a `LocalSet`.
+pub(crate) struct Worker<S: Store> {
+    pub(crate) store: Rc<S>,
+    users: RefCell<HashMap<Arc<str>, User<S::Key>>>,
     /// Of all queues.
     queued: Cell<usize>,
 }
 
-impl Worker {
-    pub(super) fn new(target: Target, options: Options, process: ProcessId, waiting: Arc<AtomicUsize>) -> Rc<Self> {
-        let target = Rc::new(target);
-        let pool = Pool::new(Rc::clone(&target), process, options.connections, options.events.clone());
-        let (users, queued) = (RefCell::default(), Cell::new(0));
-        Rc::new(Self { options, target, process, pool, users, waiting, queued })
+impl<S: Store> Worker<S> {
+    pub(crate) fn new(store: Rc<S>) -> Rc<Self> {
+        Rc::new(Self { store, users: RefCell::default(), queued: Cell::new(0) })
     }
 
-    /// Runs until it is closed.
-    pub(super) async fn run(self: Rc<Self>, mut jobs: UnboundedReceiver<Job>, processes: Processes) {
-        let keep = task::spawn_local(processes.keep(Rc::clone(&self)));
+    /// Runs until it is closed. Returns the one who closed it, and the number of settles that are left.
+    pub(crate) async fn serve(self: &Rc<Self>, mut jobs: Received) -> (Option<mpsc::Sender<usize>>, usize) {
         let mut closed = None;
-        while let Some(job) = jobs.recv().await {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        while let Some(job) = jobs.next().await {
             match job {
                 Job::Change(call, reply) => self.push(call, reply),
-                Job::Void { id, limits, reply } => drop(task::spawn_local(Rc::clone(&self).void(id, limits, reply))),
+                Job::Void { id, limits, reply } => drop(task::spawn_local(Rc::clone(self).void(id, limits, reply))),
                 Job::Response { user, response_id, reply } => {
                     self.enqueue(&user, Request::Response { response_id, reply });
                 }
+                #[cfg(feature = "dynamodb")]
+                Job::Flush(reply) => self.flush(reply),
                 Job::Close(done) => {
                     closed = Some(done);
                     break;
@@ -107,36 +99,17 @@ impl Worker {
         }
         // Calls after it fail.
         drop(jobs);
-        let unsettled = self.drain().await;
-        keep.abort();
-        // Fails if the database does not work: another process charges the holds then.
-        let _ = timeout(CLOSE, process::end(&self, self.process)).await;
-        self.pool.close();
-        if let Some(done) = closed {
-            let _ = done.send(unsettled);
-        }
+        (closed, self.drain().await)
     }
 
-    /// Charges all holds of a process, and returns their number.
-    pub(super) async fn charge(self: &Rc<Self>, user: &Arc<str>, process: ProcessId) -> Result<usize, LedgerError> {
-        // Holds are charged without a look at limits.
-        let limits = Arc::new(Limits::none(Arc::new(Zone::utc())));
-        let (reply, outcome) = oneshot::channel();
-        self.push(Call::new(Arc::clone(user), limits, Command::ProcessEnded(process)), Some(reply));
-        match outcome.await.unwrap_or(Err(LedgerError::Closed))? {
-            Outcome::Expired { count } => Ok(count),
-            _ => Ok(0),
-        }
-    }
-
-    fn push(self: &Rc<Self>, call: Call, reply: Option<Reply<Outcome>>) {
+    pub(crate) fn push(self: &Rc<Self>, call: Call, reply: Option<Reply<Outcome>>) {
         let user = Arc::clone(&call.user);
         self.enqueue(&user, Request::Call { call: Box::new(call), reply, is_fence: false });
     }
 
-    fn enqueue(self: &Rc<Self>, user: &Arc<str>, request: Request) {
+    fn enqueue(self: &Rc<Self>, user: &Arc<str>, request: Request<S::Key>) {
         if !request.must_be_stored() {
-            if let Some(error) = self.pool.failure() {
+            if let Some(error) = self.store.failure() {
                 request.refuse(&error);
                 return;
             }
@@ -159,13 +132,14 @@ impl Worker {
     async fn run_user(self: Rc<Self>, user: Arc<str>) {
         // Calls that were sent at the same time are decided together.
         task::yield_now().await;
-        while let Some((batch, mut cached)) = self.take_batch(&user) {
+        while let Some(batch) = self.take_batch(&user) {
+            let mut cached = self.users.borrow_mut().get_mut(&user).and_then(|entry| entry.cached.take());
             let failed = self.run_batch(&user, batch, &mut cached).await;
             if let Some(entry) = self.users.borrow_mut().get_mut(&user) {
                 entry.cached = cached;
             }
-            if self.pool.failure().is_some() {
-                self.pool.restored().await;
+            if self.store.failure().is_some() {
+                self.store.restored().await;
             } else if failed {
                 sleep(RETRY).await;
             }
@@ -173,11 +147,11 @@ impl Worker {
     }
 
     /// Takes calls from the front of the queue, or another request alone.
-    fn take_batch(&self, user: &Arc<str>) -> Option<(Vec<Request>, Option<Stored>)> {
+    fn take_batch(&self, user: &Arc<str>) -> Option<Vec<Request<S::Key>>> {
         let mut users = self.users.borrow_mut();
         let entry = users.get_mut(user)?;
         let mut batch = Vec::new();
-        while batch.len() < BATCH_MAX && entry.queue.front().is_some_and(|next| next.is_call() || batch.is_empty()) {
+        while batch.len() < S::BATCH_MAX && entry.queue.front().is_some_and(|next| next.is_call() || batch.is_empty()) {
             let Some(request) = entry.queue.pop_front() else { break };
             let is_alone = !request.is_call();
             batch.push(request);
@@ -187,7 +161,7 @@ impl Worker {
         }
         self.queued.set(self.queued.get().saturating_sub(batch.len()));
         if !batch.is_empty() {
-            return Some((batch, entry.cached.take()));
+            return Some(batch);
         }
         entry.is_running = false;
         if users.len() > CACHED_MAX {
@@ -197,25 +171,33 @@ impl Worker {
     }
 
     /// Returns whether it failed.
-    async fn run_batch(self: &Rc<Self>, user: &Arc<str>, batch: Vec<Request>, cached: &mut Option<Stored>) -> bool {
+    async fn run_batch(
+        self: &Rc<Self>,
+        user: &Arc<str>,
+        batch: Vec<Request<S::Key>>,
+        cached: &mut Option<Stored>,
+    ) -> bool {
         let batch = match one(batch) {
             Ok(Request::Response { response_id, reply }) => {
-                let row = self.response(user, &response_id).await;
+                let row = self.store.response(user, &response_id).await;
                 let _ = reply.send(row);
                 return false;
             }
+            #[cfg(feature = "dynamodb")]
+            Ok(Request::Mark { .. }) => return false,
             Ok(request) => vec![request],
             Err(batch) => batch,
         };
         let result = {
             let is_fence = batch.iter().any(|request| matches!(request, Request::Call { is_fence: true, .. }));
             let calls = Batch::of(&batch);
-            step::run(&self.pool, &self.options.clock, user, &calls, is_fence, cached).await
+            let step = Step::new(self.store.clock(), user, &calls, is_fence);
+            self.store.run(step, cached).await
         };
-        let failed = match result {
+        let Failed { error, is_ambiguous, is_of_one_user, is_of_one_call } = match result {
             Ok(done) => {
                 if done.is_clock_back {
-                    self.options.events.send(Event::ClockBack { user: Arc::clone(user) });
+                    self.store.events().send(Event::ClockBack { user: Arc::clone(user) });
                 }
                 for (request, outcome) in batch.into_iter().zip(done.outcomes) {
                     self.reply(user, request, outcome);
@@ -225,28 +207,29 @@ impl Worker {
             Err(failed) => failed,
         };
         // Each alone, so that only the one that fails is refused.
-        if batch.len() > 1 && failed.failure.is_of_one_call() {
+        if batch.len() > 1 && is_of_one_call {
             for request in batch {
                 Box::pin(self.run_batch(user, vec![request], cached)).await;
             }
             return true;
         }
-        let error = failed.failure.error();
-        if failed.is_of_one_user {
-            self.options.events.send(Event::Failed(error.clone()));
+        if is_of_one_user {
+            self.store.events().send(Event::Failed(error.clone()));
         } else {
-            self.pool.trip(error.clone());
+            self.store.trip(error.clone());
         }
-        self.refuse(user, batch, &error, failed.is_ambiguous, failed.failure.is_of_one_call());
+        self.refuse(user, batch, &error, is_ambiguous, is_of_one_call);
         true
     }
 
     /// Replies. A grant whose caller is gone is settled at zero.
-    fn reply(self: &Rc<Self>, user: &Arc<str>, request: Request, outcome: Result<Outcome, LedgerError>) {
+    fn reply(self: &Rc<Self>, user: &Arc<str>, request: Request<S::Key>, outcome: Result<Outcome, LedgerError>) {
         let (undo, reply) = match request {
             Request::Call { call, reply, .. } => (call.undo(), reply),
             Request::Void { reply, .. } => (None, Some(reply)),
             Request::Response { .. } => return,
+            #[cfg(feature = "dynamodb")]
+            Request::Mark { .. } => return,
         };
         if let Some(reply) = reply
             && let Err(Ok(Outcome::Granted { .. })) = reply.send(outcome)
@@ -261,7 +244,7 @@ impl Worker {
     fn refuse(
         self: &Rc<Self>,
         user: &Arc<str>,
-        batch: Vec<Request>,
+        batch: Vec<Request<S::Key>>,
         error: &LedgerError,
         is_ambiguous: bool,
         is_of_one_call: bool,
@@ -281,7 +264,7 @@ impl Worker {
             request.refuse(error);
         }
         // The breaker is open for all users, so what waits of the others fails too.
-        let is_of_all = self.pool.failure().is_some();
+        let is_of_all = self.store.failure().is_some();
         let mut users = self.users.borrow_mut();
         let mut count = self.queued.get() + kept.len();
         for (name, entry) in users.iter_mut() {
@@ -302,31 +285,42 @@ impl Worker {
         self.queued.set(count);
     }
 
-    fn report_lost(&self, request: &Request) {
+    fn report_lost(&self, request: &Request<S::Key>) {
         if let Request::Call { call, .. } = request
             && let Command::Settle { id, .. } = call.command
         {
-            self.options.events.send(Event::SettleLost { user: Arc::clone(&call.user), id });
+            self.store.events().send(Event::SettleLost { user: Arc::clone(&call.user), id });
         }
-    }
-
-    async fn response(&self, user: &str, response_id: &str) -> Result<Option<LedgerRow>, LedgerError> {
-        let find = async {
-            let lease = self.pool.lease().await?;
-            let row = lease.session.response(user, response_id).await?;
-            self.pool.give_back(lease);
-            Ok(row)
-        };
-        timeout(STEP, find).await.unwrap_or(Err(Failure::Deadline)).map_err(|failure| failure.error())
     }
 
     /// Finds the row, and makes it void in its user's queue.
     async fn void(self: Rc<Self>, id: HoldId, limits: Arc<Limits>, reply: Reply<Outcome>) {
-        match query::find(&self.target, id).await {
-            Ok(Some((row, user))) => self.enqueue(&user, Request::Void { row, id, limits, reply }),
+        match self.store.find(id).await {
+            Ok(Some((key, user))) => self.enqueue(&user, Request::Void { key, id, limits, reply }),
             Ok(None) => drop(reply.send(Ok(Outcome::Unknown))),
-            Err(failure) => drop(reply.send(Err(failure.error()))),
+            Err(error) => drop(reply.send(Err(error))),
         }
+    }
+
+    #[cfg(feature = "dynamodb")]
+    fn flush(self: &Rc<Self>, reply: Reply<()>) {
+        let running: Vec<_> = {
+            let users = self.users.borrow();
+            users.iter().filter(|(_, user)| user.is_running).map(|(name, _)| Arc::clone(name)).collect()
+        };
+        let mut marks = Vec::new();
+        for user in running {
+            let (passed, mark) = oneshot::channel();
+            self.enqueue(&user, Request::Mark { _passed: passed });
+            marks.push(mark);
+        }
+        task::spawn_local(async move {
+            for mark in marks {
+                // An error is the drop for which it waits.
+                let _ = mark.await;
+            }
+            let _ = reply.send(Ok(()));
+        });
     }
 
     /// Waits until all queues are empty, and returns the number of settles that are left.
@@ -343,7 +337,13 @@ impl Worker {
     }
 }
 
-impl Request {
+impl<K> Default for User<K> {
+    fn default() -> Self {
+        Self { queue: VecDeque::new(), is_running: false, cached: None }
+    }
+}
+
+impl<K> Request<K> {
     fn settle(call: Call, is_fence: bool) -> Self {
         Self::Call { call: Box::new(call), reply: None, is_fence }
     }
@@ -365,14 +365,16 @@ impl Request {
             Self::Call { reply: Some(reply), .. } | Self::Void { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Call { reply: None, .. } => {}
             Self::Response { reply, .. } => drop(reply.send(Err(error.clone()))),
+            #[cfg(feature = "dynamodb")]
+            Self::Mark { .. } => {}
         }
     }
 }
 
-impl<'a> Batch<'a> {
-    fn of(requests: &'a [Request]) -> Self {
-        if let [Request::Void { row, id, limits, .. }] = requests {
-            return Self::Void { row: *row, id: *id, limits };
+impl<'a, K> Batch<'a, K> {
+    fn of(requests: &'a [Request<K>]) -> Self {
+        if let [Request::Void { key, id, limits, .. }] = requests {
+            return Self::Void { key, id: *id, limits };
         }
         let calls = requests.iter().filter_map(|request| match request {
             Request::Call { call, .. } => Some(&**call),
@@ -383,7 +385,7 @@ impl<'a> Batch<'a> {
 }
 
 /// The only one, or all.
-fn one(mut batch: Vec<Request>) -> Result<Request, Vec<Request>> {
+fn one<K>(mut batch: Vec<Request<K>>) -> Result<Request<K>, Vec<Request<K>>> {
     match batch.pop() {
         Some(request) if batch.is_empty() => Ok(request),
         Some(request) => {

@@ -1,0 +1,89 @@
+//! The engine on DynamoDB, whose requests fail, get lost or arrive late.
+//!
+//! A test that finds no moto is ignored: see `install.sh`.
+
+mod failures;
+mod items;
+#[path = "../support/mod.rs"]
+mod support;
+mod transport;
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use sparekey_ledger::{
+    Clock, Event, Events, Ledger, LedgerError,
+    dynamodb::{DynamoDb, Options, Table},
+};
+use sparekey_policy::{Outcome, Period, Timestamp};
+use support::{
+    User, budget,
+    moto::{self, Moto},
+};
+use transport::{Faults, Faulty};
+
+type Test = (&'static str, fn(&Table));
+
+const TESTS: &[Test] = &[
+    ("failures::table_that_is_down", failures::table_that_is_down),
+    ("failures::connection_that_hangs", failures::connection_that_hangs),
+    ("failures::throttled_requests_are_repeated", failures::throttled_requests_are_repeated),
+    ("failures::lost_responses", failures::lost_responses),
+    ("failures::late_reserve_is_not_stored", failures::late_reserve_is_not_stored),
+    ("failures::refused_requests", failures::refused_requests),
+    ("failures::flush_waits_for_settles", failures::flush_waits_for_settles),
+    ("items::layout", items::layout),
+    ("items::write_units", items::write_units),
+];
+
+fn main() {
+    let trial = |&(name, run): &Test| {
+        Trial::ignorable_test(name, move || {
+            let Some(moto) = Moto::shared() else { return Ok(Completion::ignored_with(moto::MISSING)) };
+            run(&moto.create_table());
+            Ok(Completion::Completed)
+        })
+    };
+    // One at a time: the tests measure how long calls take.
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    libtest_mimic::run(&arguments, TESTS.iter().map(trial).collect()).exit();
+}
+
+/// An engine whose requests fail as a test says, and its events.
+struct Opened {
+    engine: DynamoDb,
+    ledger: Arc<dyn Ledger>,
+    faults: Arc<Faults>,
+    events: Arc<Mutex<Vec<Event>>>,
+}
+
+fn open(table: &Table) -> Opened {
+    let (events, faults): (Arc<Mutex<Vec<Event>>>, _) = (Arc::default(), Arc::<Faults>::default());
+    let sink = Arc::clone(&events);
+    let options = Options { events: Events::new(move |event| sink.lock().unwrap().push(event)), ..Options::default() };
+    let engine = moto::open(table.clone(), Faulty(Arc::clone(&faults)), 1, options);
+    Opened { ledger: Arc::new(engine.clone()), engine, faults, events }
+}
+
+fn tom(ledger: &Arc<dyn Ledger>) -> User {
+    User::new(ledger, "Tom", budget(Period::Total, 1_000_000))
+}
+
+fn reserve(user: &User, id: u128, cents: i64) -> Result<Outcome, LedgerError> {
+    let until = Clock::default().now().plus(Timestamp::HOUR);
+    user.ledger.run(user.call(support::reserve(id, cents, until, user.ledger.process()))).wait()
+}
+
+/// Runs until it returns true, and returns the time that it took.
+fn eventually(limit: Duration, mut is_true: impl FnMut() -> bool) -> Duration {
+    let started = Instant::now();
+    while !is_true() {
+        assert!(started.elapsed() < limit, "not after {limit:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    started.elapsed()
+}
