@@ -3,10 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sparekey_ledger::{
-    Event, Events, Ledger, LedgerError, Opened, Options, Sqlite,
+    Ledger, LedgerError, Opened, Options, Sqlite,
     postgres::{self, Postgres},
 };
-use sparekey_proxy::LedgerHandle;
+use sparekey_proxy::{LedgerHandle, ledger_events};
 
 use crate::config::{
     ledger::{Location, create_folder},
@@ -20,7 +20,7 @@ pub(crate) fn handle(settings: &Settings) -> LedgerHandle {
         let (ledger, is_new) = match &location {
             Location::File(path) => open_file(path, retention)?,
             Location::Postgres(address) => {
-                let events = Events::new(log);
+                let events = ledger_events();
                 let options = postgres::Options { retention: Some(retention), events, ..postgres::Options::default() };
                 let postgres::Opened { ledger, is_new } = Postgres::open(address.expose(), options)?;
                 (Arc::new(ledger) as Arc<dyn Ledger>, is_new)
@@ -38,7 +38,7 @@ pub(crate) fn handle(settings: &Settings) -> LedgerHandle {
 fn open_file(path: &Path, retention: Duration) -> Result<(Arc<dyn Ledger>, bool), LedgerError> {
     create_folder(path)
         .map_err(|error| LedgerError::Io(format!("cannot create the folder of {}: {error}", path.display())))?;
-    let options = Options { retention: Some(retention), events: Events::new(log), ..Options::default() };
+    let options = Options { retention: Some(retention), events: ledger_events(), ..Options::default() };
     let Opened { ledger, is_new, expired } = Sqlite::open(path, options)?;
     if expired > 0 {
         tracing::warn!("{expired} requests of a process that has ended are charged in full");
@@ -62,25 +62,4 @@ pub(crate) fn close(handle: &LedgerHandle) {
     if lost > 0 {
         tracing::error!("the costs of {lost} requests could not be stored: they will be charged in full");
     }
-}
-
-fn log(event: Event) {
-    match event {
-        Event::ClockBack { user } => {
-            tracing::warn!(%user, "the clock is more than an hour behind the last request: older periods count again");
-        }
-        Event::ProcessEnded { process, count } => {
-            let process = process.0;
-            tracing::warn!("{count} requests of the ended process {process:016x} are charged in full");
-        }
-        Event::Failed(error) => log_failure(&error),
-        Event::SettleLost { user, id } => {
-            tracing::error!(%user, "the cost of request {:032x} cannot be stored: it will be charged in full", id.0);
-        }
-        _ => {}
-    }
-}
-
-fn log_failure(error: &LedgerError) {
-    tracing::error!("{error}; costs wait until they can be stored");
 }

@@ -8,6 +8,12 @@ use tokio::time::Instant;
 /// responses.
 const RESERVE: Duration = Duration::from_millis(500);
 
+/// Of this, for storing the cost of a request that was cut at its deadline.
+pub(crate) const SETTLE: Duration = Duration::from_millis(400);
+
+/// After the deadline, a reservation is charged: later than any cost can be stored, by the clock of any environment.
+pub(crate) const MARGIN: Duration = Duration::from_secs(10);
+
 /// [Lambda's longest timeout](https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html).
 const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 

@@ -3,7 +3,6 @@
 
 use std::{
     cell::RefCell,
-    rc::Rc,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -19,17 +18,17 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 pub(crate) struct FreezeAwareUpstream {
     tls: Arc<ClientConfig>,
     timeouts: Timeouts,
-    current: RefCell<(Rc<Upstream>, SystemTime)>,
+    current: RefCell<(Arc<Upstream>, SystemTime)>,
 }
 
 impl FreezeAwareUpstream {
     pub(crate) fn new(tls: Arc<ClientConfig>, timeouts: Timeouts) -> Self {
-        let current = RefCell::new((Rc::new(Upstream::new(Some(&tls), None, timeouts)), SystemTime::now()));
+        let current = RefCell::new((Arc::new(Upstream::new(Some(&tls), None, timeouts)), SystemTime::now()));
         Self { tls, timeouts, current }
     }
 
     /// The client for the next request.
-    pub(crate) fn get(&self) -> Rc<Upstream> {
+    pub(crate) fn get(&self) -> Arc<Upstream> {
         self.get_at(SystemTime::now())
     }
 
@@ -38,14 +37,14 @@ impl FreezeAwareUpstream {
         self.current.borrow().1
     }
 
-    fn get_at(&self, now: SystemTime) -> Rc<Upstream> {
+    fn get_at(&self, now: SystemTime) -> Arc<Upstream> {
         let mut current = self.current.borrow_mut();
         // An error means that the clock was set back, which is no sign of a freeze.
         if now.duration_since(current.1).is_ok_and(|idle| idle > IDLE_TIMEOUT) {
-            current.0 = Rc::new(Upstream::new(Some(&self.tls), None, self.timeouts));
+            current.0 = Arc::new(Upstream::new(Some(&self.tls), None, self.timeouts));
         }
         current.1 = now;
-        Rc::clone(&current.0)
+        Arc::clone(&current.0)
     }
 }
 
@@ -59,10 +58,10 @@ mod tests {
         let upstream = FreezeAwareUpstream::new(sparekey_upstream::client_tls().unwrap(), timeouts);
         let now = SystemTime::now();
         let first = upstream.get_at(now);
-        assert!(Rc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT / 2)));
-        assert!(Rc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT)));
-        assert!(!Rc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT * 3)));
+        assert!(Arc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT / 2)));
+        assert!(Arc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT)));
+        assert!(!Arc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT * 3)));
         let second = upstream.get_at(now + IDLE_TIMEOUT * 3);
-        assert!(Rc::ptr_eq(&second, &upstream.get_at(now)), "the clock was set back");
+        assert!(Arc::ptr_eq(&second, &upstream.get_at(now)), "the clock was set back");
     }
 }

@@ -7,16 +7,24 @@ use http::{Request, Response, response::Parts};
 use http_body_util::Full;
 use rustls::ClientConfig;
 use sparekey_core::{ConfigError, Exchange, Rejection, UpstreamFailure};
-use sparekey_proxy::{AccessLog, Admitted, Body, BodySizes, Bounds, Decision, LedgerHandle, Outcome, Proxy, Sinks};
+use sparekey_proxy::{
+    AccessLog, Admitted, Body, BodySizes, Bounds, Deadline, Decision, LedgerHandle, Outcome, Proxy, Sinks,
+};
+use sparekey_upstream::Upstream;
 use tokio::{
-    sync::OnceCell,
+    sync::{
+        OnceCell,
+        oneshot::{self, Receiver, Sender},
+    },
     task::yield_now,
     time::{Instant, timeout_at},
 };
 
 use crate::{
+    deadline::{MARGIN, SETTLE},
     event::{self, EncodedBody, EventError, EventSource},
     freeze::FreezeAwareUpstream,
+    ledger::Ledger,
     response::{self, LambdaResponse},
     runtime_api::Invocation,
     secrets,
@@ -45,7 +53,27 @@ struct Service {
     users: ReloadedUsers,
     proxy: Proxy,
     upstream: FreezeAwareUpstream,
+    ledger: Option<Ledger>,
     mode: Mode,
+}
+
+/// What becomes of an event.
+pub(crate) struct Handled {
+    pub(crate) response: LambdaResponse,
+    /// Ends when the request has cost what it costs.
+    pub(crate) unsettled: Receiver<()>,
+}
+
+/// A request that is sent, until it is settled.
+struct Sending {
+    upstream: Arc<Upstream>,
+    _unsettled: Sender<()>,
+}
+
+impl AsRef<Upstream> for Sending {
+    fn as_ref(&self) -> &Upstream {
+        &self.upstream
+    }
 }
 
 impl Handler {
@@ -56,14 +84,31 @@ impl Handler {
     }
 
     /// Responds to an event. An error of its request is a response too.
-    pub(crate) async fn handle(&self, invocation: &Invocation) -> Result<LambdaResponse, EventError> {
+    pub(crate) async fn handle(&self, invocation: &Invocation) -> Result<Handled, EventError> {
         let (request, source) = event::read(&invocation.event)?;
-        if let Some(service) = self.service().await {
+        let (settled, unsettled) = oneshot::channel();
+        let response = if let Some(service) = self.service().await {
             service.users.refresh(SystemTime::now()).await;
-            return service.serve(request, source, invocation.deadline).await;
+            service.serve(request, source, invocation.deadline, settled).await?
+        } else {
+            let (head, body) = Rejection::misconfigured().to_response().into_parts();
+            LambdaResponse::Whole(response::whole(&head, &body, source))
+        };
+        Ok(Handled { response, unsettled })
+    }
+
+    /// Waits, after the response was posted, until the cost of the request is stored: the next event may come after a freeze
+    /// of hours.
+    pub(crate) async fn settle(&self, unsettled: Receiver<()>, deadline: Instant) {
+        let Some(ledger) = self.service.get().and_then(|service| service.ledger.as_ref()) else { return };
+        let stored = async {
+            // An error is the end for which it waits.
+            let _ = unsettled.await;
+            ledger.flush().await;
+        };
+        if timeout_at(deadline + SETTLE, stored).await.is_err() {
+            tracing::error!("a cost could not be stored before the end of the invocation: it will be charged in full");
         }
-        let (head, body) = Rejection::misconfigured().to_response().into_parts();
-        Ok(LambdaResponse::Whole(response::whole(&head, &body, source)))
     }
 
     /// `None` while the settings are invalid.
@@ -89,8 +134,10 @@ impl Handler {
         settings::unused(self.get).for_each(|warning| tracing::warn!("{warning}"));
         let users = ReloadedUsers::init(self.get, secrets, SystemTime::now()).await?;
         let upstream = FreezeAwareUpstream::new(Arc::clone(&self.tls), settings.timeouts);
-        let proxy = Proxy::new(users.gate(), self.sinks.clone(), BOUNDS, LedgerHandle::none());
-        Ok(Service { users, proxy, upstream, mode: settings.mode })
+        let ledger = settings.ledger.map(|table| Ledger::start(table, settings.retention, Arc::clone(&self.tls)));
+        let handle = ledger.as_ref().map_or_else(LedgerHandle::none, Ledger::handle);
+        let proxy = Proxy::new(users.gate(), self.sinks.clone(), BOUNDS, handle);
+        Ok(Service { users, proxy, upstream, ledger, mode: settings.mode })
     }
 }
 
@@ -100,20 +147,28 @@ impl Service {
         request: Request<EncodedBody>,
         source: EventSource,
         deadline: Instant,
+        settled: Sender<()>,
     ) -> Result<LambdaResponse, EventError> {
+        let ends = Deadline { at: deadline, margin: MARGIN };
         let (head, body) = request.into_parts();
         let mut decision = self.proxy.admit(head, |_| source.client);
         let (response, exchange) = loop {
             decision = match decision {
-                Decision::Place(unplaced) => self.proxy.place(unplaced).await,
+                Decision::Place(mut unplaced) => {
+                    unplaced.set_deadline(ends);
+                    self.proxy.place(unplaced).await
+                }
                 Decision::Respond(response) => break (response, None),
                 Decision::Forward(admitted) => {
-                    break self.send(admitted, Full::new(body.decode()?), deadline).await;
+                    break self.send(admitted, Full::new(body.decode()?), deadline, settled).await;
                 }
-                Decision::Read(unread) => match self.proxy.read(unread, Full::new(body.decode()?)).await {
-                    Ok((admitted, body)) => break self.send(admitted, body, deadline).await,
-                    Err(response) => break (*response, None),
-                },
+                Decision::Read(mut unread) => {
+                    unread.set_deadline(ends);
+                    match self.proxy.read(unread, Full::new(body.decode()?)).await {
+                        Ok((admitted, body)) => break self.send(admitted, body, deadline, settled).await,
+                        Err(response) => break (*response, None),
+                    }
+                }
                 Decision::Usage(lookup) => break (self.proxy.usage(lookup).await, None),
             }
         };
@@ -129,14 +184,21 @@ impl Service {
 }
 
 impl Service {
-    async fn send<B>(&self, admitted: Admitted, body: B, deadline: Instant) -> (Response<Body>, Option<Exchange>)
+    async fn send<B>(
+        &self,
+        admitted: Admitted,
+        body: B,
+        deadline: Instant,
+        settled: Sender<()>,
+    ) -> (Response<Body>, Option<Exchange>)
     where
         B: http_body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {
         let upstream = self.upstream.get();
         // An idle connection may have closed during a freeze; its task must run before the connection is used.
         yield_now().await;
-        match admitted.send(&upstream, body, Some(deadline)).await {
+        let sending = Arc::new(Sending { upstream, _unsettled: settled });
+        match admitted.send_with_owner(sending, body, Some(deadline)).await {
             Outcome::Response(response, exchange) => (response, exchange),
             // Never sent: an event cannot ask for a WebSocket.
             Outcome::Tunnel(_, tunnel) => (tunnel.refuse(), None),
@@ -203,13 +265,14 @@ mod tests {
             proxy: Proxy::new(users.gate(), Sinks::new(Vec::new()), BOUNDS, LedgerHandle::none()),
             users,
             upstream: FreezeAwareUpstream::new(sparekey_upstream::client_tls().unwrap(), timeouts),
+            ledger: None,
             mode: Mode::Buffer,
         };
         let last_used = service.upstream.last_used();
         runtime.block_on(async {
             let event = br#"{"rawPath":"/healthz","requestContext":{"http":{"method":"GET"}}}"#;
             let (request, source) = event::read(event).unwrap();
-            service.serve(request, source, Instant::now() + Duration::from_secs(1)).await.unwrap()
+            service.serve(request, source, Instant::now() + Duration::from_secs(1), oneshot::channel().0).await.unwrap()
         });
         assert_eq!(service.upstream.last_used(), last_used);
     }

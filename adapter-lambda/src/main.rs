@@ -8,6 +8,7 @@
 mod deadline;
 mod freeze;
 mod handler;
+mod ledger;
 mod loopback;
 mod response;
 mod runtime_api;
@@ -21,7 +22,10 @@ use std::{env, error::Error, process::ExitCode, rc::Rc};
 use sparekey_lambda::{event, target};
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::{handler::Handler, runtime_api::RuntimeApi};
+use crate::{
+    handler::{Handled, Handler},
+    runtime_api::RuntimeApi,
+};
 
 fn main() -> ExitCode {
     match run() {
@@ -56,7 +60,10 @@ async fn poll(mut api: RuntimeApi, handler: Rc<Handler>) -> Result<(), Box<dyn E
     loop {
         let invocation = api.next().await?;
         match handler.handle(&invocation).await {
-            Ok(response) => api.respond(&invocation.id, response).await,
+            Ok(Handled { response, unsettled }) => {
+                api.respond(&invocation.id, response).await;
+                handler.settle(unsettled, invocation.deadline).await;
+            }
             Err(error) => api.fail(&invocation.id, &error).await,
         }
     }

@@ -3,6 +3,7 @@
 use std::{env, str::FromStr as _, time::Duration};
 
 use sparekey_core::{Problem, setting};
+use sparekey_ledger::dynamodb::Table;
 use sparekey_proxy::{
     AccessLog,
     log::{self, Format},
@@ -23,11 +24,24 @@ pub(crate) enum Mode {
     Buffer,
 }
 
+/// Where the ledger is, and what follows.
+const LEDGER: &str = "LEDGER";
+const LEDGER_SCHEME: &str = "dynamodb:";
+const RETENTION: &str = "USAGE_RETENTION";
+
+/// Days to keep rows of requests, and the most, as for the server.
+const RETENTION_DAYS: u64 = 400;
+const RETENTION_DAYS_MAX: u64 = 36_500;
+
 /// The settings that only the function has, validated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) timeouts: Timeouts,
+    /// `None`: limits that need a store are refused.
+    pub(crate) ledger: Option<Table>,
+    /// For how long rows of requests are kept.
+    pub(crate) retention: Duration,
 }
 
 impl Settings {
@@ -50,8 +64,28 @@ impl Settings {
                 Duration::ZERO
             })
         });
-        Self { mode, timeouts: Timeouts { response_head, body_idle } }
+        let ledger = read(LEDGER).and_then(|text| {
+            let table = table(&text, &get);
+            table.map_err(|reason| problem(format!("{LEDGER} must be {LEDGER_SCHEME}TABLE: {reason}"))).ok()
+        });
+        let days = read(RETENTION).map_or(Some(RETENTION_DAYS), |text| text.parse().ok());
+        let days = days.filter(|days| (1..=RETENTION_DAYS_MAX).contains(days)).unwrap_or_else(|| {
+            problem(format!("{RETENTION} must be a number of days, 1 to {RETENTION_DAYS_MAX}"));
+            RETENTION_DAYS
+        });
+        let retention = Duration::from_secs(days * 24 * 3600);
+        Self { mode, timeouts: Timeouts { response_head, body_idle }, ledger, retention }
     }
+}
+
+/// Whether the function has a ledger.
+pub(crate) fn has_ledger(get: impl Fn(&str) -> Option<String>) -> bool {
+    setting(&get, LEDGER).is_some()
+}
+
+fn table(text: &str, get: impl Fn(&str) -> Option<String>) -> Result<Table, String> {
+    let name = text.strip_prefix(LEDGER_SCHEME).ok_or("this platform has no other ledger")?;
+    Table::from_env(name, get).map_err(|error| error.to_string())
 }
 
 /// Returns a warning for each variable that the function does not use although programs usually do.

@@ -9,10 +9,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use sparekey_core::{Config, ConfigError, Gate, Places, Problem, read_env_key};
-use sparekey_policy::{KeySource, UserField};
+use sparekey_policy::{KeySource, PriceTable, UserField};
 use sparekey_proxy::users::TomlUsers;
 
-use crate::secrets::{self, USERS};
+use crate::{
+    secrets::{self, USERS},
+    settings,
+};
 
 /// For how long a valid value is used.
 const MAX_AGE: Duration = Duration::from_secs(60);
@@ -108,14 +111,22 @@ fn config(
     users: Option<&String>,
     allows_keyless_users: bool,
 ) -> Result<Config, ConfigError> {
+    let has_ledger = settings::has_ledger(get);
     let reader = TomlUsers {
-        enforced: &UserField::STATELESS,
+        enforced: if has_ledger { &UserField::ALL } else { &UserField::STATELESS },
         allows_keyless_users,
-        places: Places::Memory,
+        places: if has_ledger { Places::Ledger } else { Places::Memory },
         read_key: |source: &KeySource| read_env_key(source, get),
     };
     let value = |name: &str| if name == USERS { users.cloned() } else { lookup(get, secrets, name) };
-    Config::with_users(value, &reader)
+    let config = Config::with_users(value, &reader)?;
+    // The table takes memory and time.
+    if config.keys().metered_users().next().is_none() {
+        return Ok(config);
+    }
+    let prices = PriceTable::shipped();
+    let prices = prices.map_err(|error| vec![Problem::Adapter(format!("the prices are invalid: {error}"))])?;
+    Ok(config.with_prices(prices))
 }
 
 fn gate(config: Config) -> Gate {

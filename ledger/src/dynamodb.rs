@@ -52,7 +52,7 @@ use crate::{
     event::Events,
     pending::Pending,
     row::LedgerRow,
-    swap::{Jobs, Worker},
+    swap::{self, Jobs, Worker},
 };
 
 /// How a ledger is used.
@@ -67,6 +67,8 @@ pub struct Options {
     pub clock: Clock,
     /// Where events go.
     pub events: Events,
+    /// The name that holds carry. They are charged at their end if the process died.
+    pub process: ProcessId,
 }
 
 /// The engine. Clones share its queues.
@@ -80,21 +82,16 @@ pub struct DynamoDb {
 impl Default for Options {
     fn default() -> Self {
         let deadline = Duration::from_secs(1);
-        Self { deadline, retention: None, clock: Clock::default(), events: Events::default() }
+        let process = swap::new_process();
+        Self { deadline, retention: None, clock: Clock::default(), events: Events::default(), process }
     }
 }
 
 impl DynamoDb {
     /// Creates the engine, and the future that does its work: it must run in a `LocalSet`, and ends after
     /// [`close`](Ledger::close) or with the last clone of the engine. Nothing is sent before the first call.
-    ///
-    /// Holds carry the name `process`, and are charged at their end if the process died.
-    pub fn new<T: Transport>(
-        table: Table,
-        transport: T,
-        process: ProcessId,
-        options: Options,
-    ) -> (Self, impl Future<Output = ()>) {
+    pub fn new<T: Transport>(table: Table, transport: T, options: Options) -> (Self, impl Future<Output = ()>) {
+        let process = options.process;
         let (jobs, received) = Jobs::new();
         let (reads, received_reads) = unbounded_channel();
         let client = Client::new(table, transport, &options);

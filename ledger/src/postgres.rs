@@ -30,7 +30,6 @@ mod tls;
 
 use std::{
     fmt,
-    hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -51,7 +50,7 @@ use crate::{
     pending::Pending,
     reader_thread::ReaderThread,
     row::LedgerRow,
-    swap::Jobs,
+    swap::{self, Jobs},
 };
 
 /// For opening: connecting, and creating the tables.
@@ -114,8 +113,7 @@ impl Postgres {
     /// [`LedgerError`], if the database cannot be reached, or its tables are those of a newer version.
     pub fn open(url: &str, options: Options) -> Result<Opened, LedgerError> {
         let target = Target::parse(url)?;
-        // Random, so that it is never used again: keyed at random by the standard library.
-        let process = ProcessId(RandomState::new().hash_one(()));
+        let process = swap::new_process();
         let (jobs, received) = Jobs::new();
         let (opened_tx, opened) = mpsc::channel();
         let of_thread = target.clone();

@@ -40,6 +40,7 @@ use self::{open::OpenCharge, repeated_failures::RepeatedFailures};
 use crate::{
     Permits,
     body::Body,
+    deadline::Deadline,
     now,
     record::{RequestLog, Sinks},
     slot::Slot,
@@ -146,16 +147,15 @@ impl Charges {
         &self,
         quote: Quote,
         is_streamed: bool,
-        started: Timestamp,
+        (started, deadline): (Timestamp, Option<Deadline>),
         route: &'static str,
     ) -> Result<(Funded, Charge), Rejection> {
         let (Ok(ledger), Some(id)) = (self.ledger().await, new_id()) else { return Err(quote.reject_without_ledger()) };
         let key = quote.key().clone();
         let limits = Arc::clone(quote.limits());
-        let until = now().plus(i64::try_from(LONGEST.as_micros()).unwrap_or(i64::MAX));
-        let reserve = quote.reserve(id, until, ledger.process());
+        let deadline = deadline.unwrap_or_else(|| Deadline { at: Instant::now() + LONGEST, margin: Duration::ZERO });
+        let reserve = quote.reserve(id, deadline.charged_at(), ledger.process());
         let call = Call::new(Arc::clone(key.user()), Arc::clone(&limits), Command::Reserve(reserve));
-        let pending = Instant::now() + LONGEST;
         let Ok(outcome) = self.call(ledger.run(call)).await else { return Err(quote.reject_without_ledger()) };
         self.log_unknown_period(&outcome);
         let funded = quote.admit(&outcome)?;
@@ -166,7 +166,7 @@ impl Charges {
             limits,
             id,
             started,
-            until: pending,
+            until: deadline.at,
             bound: funded.bound.clone(),
             granted: funded.granted,
             is_streamed,
@@ -188,11 +188,13 @@ impl Charges {
         &self,
         user: &Arc<str>,
         limits: &Arc<Limits>,
+        deadline: Option<Deadline>,
     ) -> Result<(Outcome, Option<Box<Slot>>), LedgerError> {
         let ledger = self.ledger().await?;
         let id = new_id().ok_or(LedgerError::Closed)?;
-        let reserve = Command::Reserve(Reserve::place(id, ledger.process()));
-        let call = Call::new(Arc::clone(user), Arc::clone(limits), reserve);
+        let until = deadline.map_or(Timestamp::MAX, Deadline::charged_at);
+        let reserve = Reserve { until, ..Reserve::place(id, ledger.process()) };
+        let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Reserve(reserve));
         let end = call.undo();
         let outcome = self.call(ledger.run(call)).await?;
         let holds = matches!(outcome, Outcome::Granted { .. }) && limits.concurrency().is_some();

@@ -10,7 +10,9 @@ mod access_log;
 mod body;
 mod charge;
 mod clock;
+mod deadline;
 mod dropped_headers;
+mod ledger_events;
 pub mod log;
 mod log_queue;
 pub mod online_check;
@@ -51,6 +53,8 @@ pub use self::{
     body::Body,
     charge::{LedgerHandle, OpenLedger, Settlement},
     clock::now,
+    deadline::Deadline,
+    ledger_events::ledger_events,
     record::{End, RequestLog, RequestRecord, Sink, Sinks},
     request_id::RequestId,
     throttle::Throttle,
@@ -262,12 +266,12 @@ impl Admitted {
 
     /// Sends the request like [`send`](Self::send), with the upstream of an owner that must stay until the request is settled: a
     /// metered request goes on when its client leaves.
-    pub async fn send_with_owner<O, B>(mut self, owner: Arc<O>, body: B) -> Outcome
+    pub async fn send_with_owner<O, B>(mut self, owner: Arc<O>, body: B, deadline: Option<Instant>) -> Outcome
     where
         O: AsRef<Upstream> + Send + Sync + 'static,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Some(reserved) = &mut self.charge else { return self.send((*owner).as_ref(), body, None).await };
+        let Some(reserved) = &mut self.charge else { return self.send((*owner).as_ref(), body, deadline).await };
         reserved.set_owner(Arc::clone(&owner) as _);
         let left = reserved.left();
         let failed = self.forward.reject(UpstreamFailure::Interrupted);
@@ -278,7 +282,7 @@ impl Admitted {
                 left.await;
             };
             let outcome = tokio::select! {
-                outcome = self.send((*owner).as_ref(), body, None) => outcome,
+                outcome = self.send((*owner).as_ref(), body, deadline) => outcome,
                 () = left => return,
             };
             // If the client has left, the body reads on.

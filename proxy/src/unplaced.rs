@@ -2,7 +2,7 @@
 
 use sparekey_core::UserKey;
 
-use crate::{Decision, Proxy, Unread, body::Body, user_requests::OpenRequest};
+use crate::{Deadline, Decision, Proxy, Unread, body::Body, user_requests::OpenRequest};
 
 /// A request that needs a place in the ledger before anything of it is read.
 #[derive(Debug)]
@@ -12,6 +12,11 @@ impl Unplaced {
     /// Takes the count of the request for its user, which ends when it is dropped.
     pub fn take_open(&mut self) -> Option<OpenRequest> {
         self.0.take_open()
+    }
+
+    /// Sets when the platform ends the request.
+    pub fn set_deadline(&mut self, deadline: Deadline) {
+        self.0.set_deadline(deadline);
     }
 
     /// Returns the access key of the request.
@@ -25,9 +30,9 @@ impl Proxy {
     /// Asks the ledger for the place of a request, and returns the next step. Without the ledger, this process counts alone:
     /// the request costs the user nothing.
     pub async fn place(&self, unplaced: Unplaced) -> Decision {
-        let Unplaced(Unread { check, log, mut permits, arrived }) = unplaced;
+        let Unplaced(Unread { check, log, mut permits, arrived, deadline }) = unplaced;
         let Some(limits) = check.ledger_place() else { return self.next_step(*check, log, permits, || arrived) };
-        let (outcome, slot) = match self.charges.place(check.user(), limits).await {
+        let (outcome, slot) = match self.charges.place(check.user(), limits, deadline).await {
             Ok(placed) => placed,
             Err(_) => self.user_states.place(check.user(), &limits.places()),
         };

@@ -21,6 +21,7 @@ use crate::{
     Admitted, Decision, Permits, Proxy,
     body::Body,
     charge::{Charge, ReservedCharge},
+    deadline::Deadline,
     now,
     record::RequestLog,
     unplaced::Unplaced,
@@ -38,6 +39,7 @@ pub struct Unread {
     pub(crate) permits: Permits,
     /// When the request arrived.
     pub(crate) arrived: Timestamp,
+    pub(crate) deadline: Option<Deadline>,
 }
 
 /// A body in memory, which counts for its user until the last of its bytes is sent or dropped.
@@ -72,7 +74,8 @@ impl Proxy {
         };
         let permits = Permits { open: Some(open), slot };
         if check.ledger_place().is_some() {
-            return Decision::Place(Unplaced(Unread { check: Box::new(check), log, permits, arrived: now() }));
+            let unread = Unread { check: Box::new(check), log, permits, arrived: now(), deadline: None };
+            return Decision::Place(Unplaced(unread));
         }
         self.next_step(check, log, permits, now)
     }
@@ -92,7 +95,10 @@ impl Proxy {
         }
         if check.needs_body() {
             return match check_head(&check, &self.body_memory) {
-                Ok(()) => Decision::Read(Unread { check: Box::new(check), log, permits, arrived: arrived() }),
+                Ok(()) => {
+                    let check = Box::new(check);
+                    Decision::Read(Unread { check, log, permits, arrived: arrived(), deadline: None })
+                }
                 Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
             };
         }
@@ -110,7 +116,7 @@ impl Proxy {
     where
         B: http_body::Body<Data = Bytes>,
     {
-        let Unread { check, log, permits, arrived } = unread;
+        let Unread { check, log, permits, arrived, deadline } = unread;
         let body = match read(body, &self.body_memory, check.user()).await {
             Ok(body) => body,
             Err(failure) => return Err(Box::new(Body::rejection(&check.reject_body(failure), log))),
@@ -121,7 +127,7 @@ impl Proxy {
                 let admitted = self.admit_facts(*check, facts, log, permits)?;
                 Ok((admitted, ReadBody(VecDeque::from([body]))))
             }
-            Some(endpoint) => self.admit_metered(check, endpoint, body, log, permits, arrived).await,
+            Some(endpoint) => self.admit_metered(check, endpoint, body, log, permits, (arrived, deadline)).await,
         }
     }
 
@@ -133,7 +139,7 @@ impl Proxy {
         body: Bytes,
         mut log: RequestLog,
         mut permits: Permits,
-        arrived: Timestamp,
+        times: (Timestamp, Option<Deadline>),
     ) -> Result<(Admitted, ReadBody), Box<Response<Body>>> {
         let (check, read) = parse(check, body.clone(), move |check, body| metered(check, endpoint, body)).await;
         let read = match read {
@@ -142,7 +148,7 @@ impl Proxy {
         };
         let model = read.facts.model.as_deref();
         log.model(model.filter(|model| check.is_loggable(model)));
-        match self.reserve(*check, endpoint, &read, arrived).await {
+        match self.reserve(*check, endpoint, &read, times).await {
             Ok((Funded { mut forward, edits, .. }, mut charge)) => {
                 log.clamped(edits.clamped());
                 charge.hold_slot(permits.slot.take());
@@ -162,7 +168,7 @@ impl Proxy {
         check: ModelCheck,
         endpoint: Endpoint,
         read: &MeteredBody,
-        arrived: Timestamp,
+        times: (Timestamp, Option<Deadline>),
     ) -> Result<(Funded, Charge), Rejection> {
         let model = read.facts.model.as_deref();
         let price_name = model.and_then(|model| check.price_name(model));
@@ -171,7 +177,7 @@ impl Proxy {
             _ => None,
         };
         let quote = check.quote(&read.facts, &read.demand, hidden)?;
-        self.charges.reserve(quote, read.demand.is_streamed(), arrived, endpoint.path()).await
+        self.charges.reserve(quote, read.demand.is_streamed(), times, endpoint.path()).await
     }
 
     /// Admits a request by the models that it names.
@@ -198,6 +204,11 @@ impl Unread {
     /// Takes the count of the request for its user, which ends when it is dropped.
     pub fn take_open(&mut self) -> Option<OpenRequest> {
         self.permits.open.take()
+    }
+
+    /// Sets when the platform ends the request.
+    pub fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = Some(deadline);
     }
 
     /// Returns the access key of the request.

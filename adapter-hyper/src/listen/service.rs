@@ -104,7 +104,7 @@ impl Service {
                 Decision::Forward(admitted) => return admitted.send(&service.upstream, body, None).await,
                 Decision::Read(unread) => {
                     return match service.proxy.read(unread, body).await {
-                        Ok((admitted, body)) => admitted.send_with_owner(Arc::clone(service), body).await,
+                        Ok((admitted, body)) => admitted.send_with_owner(Arc::clone(service), body, None).await,
                         Err(response) => Outcome::Response(*response, None),
                     };
                 }

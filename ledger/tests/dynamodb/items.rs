@@ -23,7 +23,7 @@ const DAY: i64 = 24 * Timestamp::HOUR;
 pub(crate) fn layout(table: &Table) {
     let retention = Some(std::time::Duration::from_secs(10 * 86_400));
     let options = Options { clock: Clock::new(|| NOON), retention, ..Options::default() };
-    let ledger: Arc<dyn Ledger> = Arc::new(moto::open(table.clone(), Plain, 1, options));
+    let ledger: Arc<dyn Ledger> = Arc::new(moto::open(table.clone(), Plain, options));
     let tom = support::User::new(&ledger, "Tom", budget(Period::Day, 100));
     tom.reserve(1, 40, NOON.plus(Timestamp::HOUR));
     tom.settle(1, 15);

@@ -65,7 +65,7 @@ fn open(table: &Table) -> Opened {
     let (events, faults): (Arc<Mutex<Vec<Event>>>, _) = (Arc::default(), Arc::<Faults>::default());
     let sink = Arc::clone(&events);
     let options = Options { events: Events::new(move |event| sink.lock().unwrap().push(event)), ..Options::default() };
-    let engine = moto::open(table.clone(), Faulty(Arc::clone(&faults)), 1, options);
+    let engine = moto::open(table.clone(), Faulty(Arc::clone(&faults)), options);
     Opened { ledger: Arc::new(engine.clone()), engine, faults, events }
 }
 

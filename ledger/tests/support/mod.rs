@@ -87,9 +87,13 @@ impl Store {
             Engine::DynamoDb(table) => {
                 // One server for all tests, which run in parallel.
                 let deadline = std::time::Duration::from_secs(60);
-                let options =
-                    sparekey_ledger::dynamodb::Options { deadline, clock: clock(&self.now), ..Default::default() };
-                Arc::new(moto::open(table.clone(), moto::Plain, process, options))
+                let options = sparekey_ledger::dynamodb::Options {
+                    deadline,
+                    clock: clock(&self.now),
+                    process: ProcessId(process),
+                    ..Default::default()
+                };
+                Arc::new(moto::open(table.clone(), moto::Plain, options))
             }
         }
     }

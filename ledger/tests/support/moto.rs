@@ -12,7 +12,6 @@ use std::{
 };
 
 use sparekey_ledger::dynamodb::{DynamoDb, Options, Request, Response, Table, Transport, TransportError};
-use sparekey_policy::ProcessId;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -98,11 +97,11 @@ pub fn table_at(endpoint: &str, name: &str) -> Table {
 }
 
 /// Runs the engine in a thread, until it is closed or dropped.
-pub fn open(table: Table, transport: impl Transport + Send, process: u64, options: Options) -> DynamoDb {
+pub fn open(table: Table, transport: impl Transport + Send, options: Options) -> DynamoDb {
     let (tx, rx) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let runtime = runtime();
-        let (ledger, serve) = DynamoDb::new(table, transport, ProcessId(process), options);
+        let (ledger, serve) = DynamoDb::new(table, transport, options);
         tx.send(ledger).unwrap();
         LocalSet::new().block_on(&runtime, serve);
     });

@@ -46,6 +46,14 @@ impl LedgerHandle {
         Self(Arc::new(Handle { open: Box::new(open), opened: ArcSwapOption::empty(), attempt: Mutex::default() }))
     }
 
+    /// Creates the handle of a ledger that needs no opening.
+    #[must_use]
+    pub fn ready(ledger: Arc<dyn Ledger>) -> Self {
+        let handle = Self::none();
+        handle.0.opened.store(Some(Arc::new(ledger)));
+        handle
+    }
+
     /// Creates the handle of a platform that meters no user.
     #[must_use]
     pub fn none() -> Self {

@@ -51,7 +51,7 @@ async fn open() -> Open {
     let body = Bytes::from_static(BODY);
     let read = read_metered(endpoint, target, check.content_types(), check.content_encodings(), &body).unwrap();
     let quote = check.quote(&read.facts, &read.demand, None).unwrap();
-    let (funded, charge) = charges.reserve(quote, false, now(), endpoint.path()).await.unwrap();
+    let (funded, charge) = charges.reserve(quote, false, (now(), None), endpoint.path()).await.unwrap();
     Open { charges, ledger, charge, granted: funded.granted }
 }
 

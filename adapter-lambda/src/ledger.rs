@@ -1,0 +1,75 @@
+//! The ledger: a DynamoDB table, over the client of the upstream.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, request};
+use http_body_util::{BodyExt as _, Full};
+use rustls::ClientConfig;
+use sparekey_ledger::dynamodb::{DynamoDb, Options, Request, Response, Table, Transport, TransportError};
+use sparekey_proxy::{LedgerHandle, ledger_events};
+use sparekey_upstream::{ErrorKind, Reply, Timeouts, Upgrade};
+use tokio::task::{spawn_local, yield_now};
+
+use crate::freeze::FreezeAwareUpstream;
+
+/// The engine stops waiting earlier.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The ledger of an environment.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger(DynamoDb);
+
+/// Connections to DynamoDB, which are replaced after a freeze.
+struct Connections(FreezeAwareUpstream);
+
+impl Ledger {
+    /// Starts the engine, which sends nothing before the first call. It must be called in the `LocalSet`.
+    pub(crate) fn start(table: Table, retention: Duration, tls: Arc<ClientConfig>) -> Self {
+        let timeouts = Timeouts { response_head: TIMEOUT, body_idle: TIMEOUT };
+        let connections = Connections(FreezeAwareUpstream::new(tls, timeouts));
+        let options = Options { retention: Some(retention), events: ledger_events(), ..Options::default() };
+        let (engine, serve) = DynamoDb::new(table, connections, options);
+        spawn_local(serve);
+        Self(engine)
+    }
+
+    pub(crate) fn handle(&self) -> LedgerHandle {
+        LedgerHandle::ready(Arc::new(self.0.clone()))
+    }
+
+    /// Waits until the costs of requests that have ended are stored, or could not be.
+    pub(crate) async fn flush(&self) {
+        // It fails only if the engine has stopped.
+        let _ = self.0.flush().await;
+    }
+}
+
+impl Transport for Connections {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let not_sent = |error: http::Error| TransportError::NotSent(error.to_string());
+        let interrupted = |error: &dyn std::fmt::Display| TransportError::Interrupted(format!("DynamoDB: {error}"));
+        let head = head(&request).map_err(not_sent)?;
+        let upstream = self.0.get();
+        // An idle connection may have closed during a freeze; its task must run before the connection is used.
+        yield_now().await;
+        let reply = upstream.send(head, Full::new(Bytes::from(request.body)), Upgrade::Forbidden).await;
+        let reply = reply.map_err(|error| match error.kind() {
+            ErrorKind::NotSent => TransportError::NotSent(format!("DynamoDB: {error}")),
+            _ => interrupted(&error),
+        })?;
+        let Reply::Response(response) = reply else { return Err(interrupted(&"it switched protocols")) };
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.map_err(|error| interrupted(&error))?;
+        Ok(Response { status, body: body.to_bytes().into() })
+    }
+}
+
+fn head(request: &Request) -> http::Result<request::Parts> {
+    let mut builder = http::Request::builder().method(Method::POST).uri(&request.url);
+    // The client of the upstream takes the host from the address.
+    for (name, value) in request.headers.iter().filter(|(name, _)| *name != "host") {
+        builder = builder.header(*name, value);
+    }
+    Ok(builder.body(())?.into_parts().0)
+}
