@@ -5,6 +5,7 @@ mod browser;
 pub mod case;
 pub mod case_files;
 pub mod cases;
+mod chat;
 pub mod clients;
 pub mod core;
 pub mod expectations;

@@ -211,7 +211,7 @@ fn secrets(settings: &Settings) -> Vec<String> {
     };
     let items = |name: &str| value(name).split([',', '\n', ' ']).map(|item| item.trim().to_owned()).collect::<Vec<_>>();
     let access = items("ACCESS_KEYS").into_iter().filter_map(|item| Some(item.rsplit(['-', ':']).next()?.to_owned()));
-    let owners = items("OPENAI_API_KEY").into_iter().chain(items("AI_GATEWAY_TOKEN"));
+    let owners = ["OPENAI_API_KEY", "AI_GATEWAY_TOKEN", "AWS_SECRET_ACCESS_KEY"].into_iter().flat_map(items);
     access
         .chain(owners)
         .flat_map(|secret| secret.as_bytes().windows(12).map(<[u8]>::to_vec).collect::<Vec<_>>())

@@ -6,6 +6,7 @@ mod concurrency;
 mod deadline;
 mod events;
 mod freeze;
+mod limits;
 mod secrets;
 mod streaming;
 mod users;
@@ -24,13 +25,16 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const TOPICS: [(&str, &[Test]); 9] = [
+const TOPICS: [(&str, &[Test]); 12] = [
     ("binary", binary::TESTS),
     ("buffering", buffering::TESTS),
     ("concurrency", concurrency::TESTS),
     ("deadline", deadline::TESTS),
     ("events", events::TESTS),
     ("freeze", freeze::TESTS),
+    ("budgets", limits::BUDGETS),
+    ("budgets_failures", limits::FAILURES),
+    ("rates", limits::RATES),
     ("secrets", secrets::TESTS),
     ("streaming", streaming::TESTS),
     ("users", users::TESTS),

@@ -126,6 +126,20 @@ impl RuntimeApi {
         lock(&self.polls).recv_timeout(STEP_TIMEOUT).expect("the function polls")
     }
 
+    /// Waits for the next poll.
+    ///
+    /// # Panics
+    /// If none arrives.
+    pub fn next_poll(&self) {
+        let _ = self.first_poll();
+    }
+
+    /// Whether the function polls within this time.
+    #[must_use]
+    pub fn has_poll_within(&self, time: Duration) -> bool {
+        lock(&self.polls).recv_timeout(time).is_ok()
+    }
+
     /// The responses so far.
     #[must_use]
     pub fn reports(&self) -> Vec<Report> {

@@ -11,13 +11,14 @@ mod several_servers;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sparekey_policy::Usd;
 
 use super::{Test, files::Files, get, settings_for};
 use crate::{
     adapter::{Running as _, Settings},
     case_files::KEY,
+    chat::{self, amount, post, response, usd},
     raw_connection::{Head, RawConnection, wait_until},
     server::RunningServer,
     upstream::Upstream,
@@ -37,6 +38,8 @@ max_input = 100000
 max_output = 10000
 standard = { input = "1", output = "10" }
 "#;
+
+const MODEL: &str = "model";
 
 const BUDGET: &str = "[users.Tom]\nbudgets = [{ usd = 1, per = \"month\" }]";
 
@@ -122,23 +125,9 @@ impl Budgeted {
     }
 }
 
-fn amount(value: &Value) -> Usd {
-    value.as_str().and_then(Usd::parse).unwrap_or_else(|| panic!("no amount: {value}"))
-}
-
-fn usd(text: &str) -> Usd {
-    Usd::parse(text).expect("an amount")
-}
-
 /// The cost of a response.
 fn cost(input: i64, output: i64) -> Usd {
     Usd::from_pico(input * 1_000_000 + output * 10_000_000)
-}
-
-fn post(path: &str, body: &Value) -> String {
-    let body = body.to_string();
-    let fields = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
-    wire::request("POST", path, &fields) + &body
 }
 
 /// A request for a chat completion of at most 100 tokens.
@@ -151,41 +140,18 @@ fn streamed_chat() -> String {
 }
 
 fn chat_body(output: u32, stream: bool) -> Value {
-    let messages = json!([{"role": "user", "content": "Hello"}]);
-    json!({"model": "model", "max_completion_tokens": output, "stream": stream, "messages": messages})
-}
-
-fn response(status: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
+    chat::body(MODEL, output, stream)
 }
 
 /// A chat completion with this usage.
 fn completion(input: i64, output: i64) -> Vec<u8> {
-    let usage = json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output});
-    let choices = json!([{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]);
-    let body =
-        json!({"id": "chatcmpl-1", "object": "chat.completion", "model": "model", "choices": choices, "usage": usage});
-    response("200 OK", &body.to_string())
+    chat::completion(MODEL, "Hi", input, output)
 }
 
-fn event(data: &Value) -> String {
-    format!("data: {data}\n\n")
-}
-
-/// An event of a streamed chat completion, as OpenAI sends it with `include_usage`.
 fn chunk(text: &str) -> String {
-    let choices = json!([{"index": 0, "delta": {"content": text}, "finish_reason": null}]);
-    event(
-        &json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "model", "choices": choices, "usage": null}),
-    )
+    chat::chunk(MODEL, text)
 }
 
-/// The last events of a streamed chat completion.
 fn last_chunks(input: i64, output: i64) -> String {
-    let usage = json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output});
-    let last =
-        json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "model", "choices": [], "usage": usage});
-    event(&last) + "data: [DONE]\n\n"
+    chat::last_chunks(MODEL, input, output)
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use libtest_mimic::{Completion, Trial};
+use serde_json::json;
 
 use self::postgresql::Server as Database;
 use super::{

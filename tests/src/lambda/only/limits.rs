@@ -1,0 +1,105 @@
+//! Limits and budgets of users, in a DynamoDB table.
+
+mod budgets;
+mod failures;
+mod rates;
+
+use std::{net::SocketAddr, thread, time::Duration};
+
+use serde_json::Value;
+use sparekey_policy::{PriceTable, Tier, Tokens, Usage, Usd};
+
+use super::{Lambda, STREAMING, Test, get, read_response, start};
+use crate::{
+    adapter::Running as _,
+    chat,
+    lambda::{
+        RunningFunction,
+        table::{Moto, Table},
+    },
+    raw_connection::{Head, RawConnection, wait_until},
+    upstream::{RespondingUpstream, Upstream},
+};
+
+pub(super) use self::{budgets::TESTS as BUDGETS, failures::TESTS as FAILURES, rates::TESTS as RATES};
+
+const MODEL: &str = "gpt-5-mini";
+
+const BUDGET: &str = "[users.Tom]\nbudgets = [{ usd = 1, per = \"month\" }]";
+
+/// A function whose users have limits.
+struct Limited(RunningFunction);
+
+impl Limited {
+    fn start(upstream: SocketAddr, users: &str, table: &Table) -> Self {
+        Self::start_with(STREAMING, upstream, users, &table.settings(), &[])
+    }
+
+    fn start_with(
+        lambda: Lambda,
+        upstream: SocketAddr,
+        users: &str,
+        table: &[(&'static str, String)],
+        more: &[(&str, &str)],
+    ) -> Self {
+        let mut all = vec![("USERS", users), ("LOG", "info")];
+        all.extend(table.iter().map(|(name, value)| (*name, &**value)));
+        all.extend(more);
+        Self(start(lambda, upstream, &all))
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// A connection that has sent a request.
+    fn client(&self, request: &str) -> RawConnection {
+        let mut client = RawConnection::connect(self.address());
+        client.send(request);
+        client
+    }
+
+    /// Sends a request on a new connection.
+    fn send(&self, request: &str) -> (Head, Vec<u8>) {
+        read_response(&mut self.client(request))
+    }
+
+    fn usage(&self) -> Value {
+        loop {
+            let (head, body) = self.send(&get("/v1/usage"));
+            match head.status() {
+                200 => return serde_json::from_slice(&body).expect("JSON"),
+                // It has a rate of its own.
+                429 => thread::sleep(Duration::from_millis(100)),
+                status => panic!("{status}: {}", String::from_utf8_lossy(&body)),
+            }
+        }
+    }
+
+    /// An amount of the first budget.
+    fn amount(&self, name: &str) -> Usd {
+        chat::amount(&self.usage()["budgets"][0][name])
+    }
+
+    /// What is spent, and what is reserved.
+    fn spent(&self) -> (Usd, Usd) {
+        let usage = self.usage();
+        let [spent, held] = ["spent_usd", "held_usd"].map(|name| chat::amount(&usage["budgets"][0][name]));
+        (spent, held)
+    }
+}
+
+/// The cost of a response, by the shipped prices.
+fn cost(input: u64, output: u64) -> Usd {
+    let usage = Usage::from(Tokens { input, output, ..Tokens::default() });
+    PriceTable::shipped().expect("prices").cost(MODEL, Tier::Standard, &usage).expect("a price")
+}
+
+/// A request for a chat completion of at most 100 tokens.
+fn chat(stream: bool) -> String {
+    chat::post("/v1/chat/completions", &chat::body(MODEL, 100, stream))
+}
+
+fn completion(input: i64, output: i64) -> Vec<u8> {
+    chat::completion(MODEL, "Hi", input, output)
+}
