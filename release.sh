@@ -26,13 +26,14 @@ fi
 
 # compile FLAG PACKAGE...: compiles with an additional rustc flag.
 compile() {
-  local flag=$1 program
+  local flag=$1 program mode=release
   shift
+  [ "$1" != sparekey-lambda ] || mode=function
   # Panic messages contain file names: make them independent of the folder.
   RUSTFLAGS="--remap-path-prefix=$PWD=/sparekey --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo $flag" \
-    cargo build --locked --release --target "$target" "${@/#/--package=}"
+    cargo build --locked --profile "$mode" --target "$target" "${@/#/--package=}"
   for program in "$@"; do
-    cp "$folder/$target/release/$program" "$scratch/$program-$target"
+    cp "$folder/$target/$mode/$program" "$scratch/$program-$target"
   done
 }
 

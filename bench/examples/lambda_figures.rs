@@ -14,6 +14,9 @@ fn main() {
         println!("  start to first poll       {}", show(&starts));
         println!("  response, direct          {}", show(&direct));
         println!("  response, proxied         {}", show(&proxied));
+        let (unlimited, budgeted) = figures::chats(&binary, 1000);
+        println!("  chat                      {}", show(&unlimited));
+        println!("  chat with a budget        {}", show(&budgeted));
         println!("  added, median             {:.3} ms", millis(median(&proxied)) - millis(median(&direct)));
     }
 }

@@ -173,9 +173,9 @@ impl Running for RunningFunction {
     }
 }
 
-/// The release binary, built from the current sources.
+/// The binary as it is deployed, built from the current sources.
 #[must_use]
 pub fn binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| process::build("sparekey-lambda", Profile::Release)).clone()
+    BUILT.get_or_init(|| process::build("sparekey-lambda", Profile::Function)).clone()
 }

@@ -19,6 +19,8 @@ pub enum Profile {
     Dev,
     /// The release profile.
     Release,
+    /// The profile of the Lambda function.
+    Function,
 }
 
 /// Builds a package of this workspace; returns the path of its binary of the same name.
@@ -38,6 +40,7 @@ pub fn build(package: &str, profile: Profile) -> PathBuf {
     let (profile, folder) = match profile {
         Profile::Dev => ("dev", "debug"),
         Profile::Release => ("release", "release"),
+        Profile::Function => ("function", "function"),
     };
     let built = command
         .args(["build", "--quiet", "--profile", profile, "--package", package, "--manifest-path"])

@@ -1,4 +1,4 @@
-//! Benchmarks of the function: start-up time and added latency.
+//! Benchmarks of the function: start-up time, added latency, and the time that a budget takes.
 
 use std::{
     net::SocketAddr,
@@ -8,8 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{EventSource, RuntimeApi, environment, invoker};
-use crate::{adapter::Settings, process::Process, raw_connection::RawConnection, upstream::Upstream, wire};
+use super::{EventSource, RuntimeApi, environment, invoker, table};
+use crate::{
+    adapter::Settings,
+    chat,
+    process::Process,
+    raw_connection::RawConnection,
+    upstream::{RespondingUpstream, Upstream},
+    wire,
+};
+
+const MODEL: &str = "gpt-5-mini";
 
 /// Times from process start to the first poll, sorted.
 #[must_use]
@@ -33,6 +42,34 @@ pub fn responses(binary: &Path, runs: usize) -> (Vec<Duration>, Vec<Duration>) {
     let _function = Process::start(&mut Command::new(binary), &settings);
     let source = invoker::start(EventSource::FunctionUrl, api.queue());
     (measure(upstream, runs), measure(source, runs))
+}
+
+/// Times of a chat completion of a user without limits, and of one with a budget whose table responds at once, sorted. The next
+/// request waits until the cost of the last one is stored.
+#[must_use]
+pub fn chats(binary: &Path, runs: usize) -> (Vec<Duration>, Vec<Duration>) {
+    let upstream = RespondingUpstream::start(|_| chat::completion(MODEL, "Hi", 12, 30));
+    let table = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".into());
+    let measure = |users: &str| {
+        let api = RuntimeApi::start(Duration::from_secs(900));
+        let mut settings = settings(&api, &format!("http://{}", upstream.address()));
+        settings.insert("USERS".to_owned(), users.to_owned());
+        let table = table::settings(table.address(), "sparekey");
+        settings.extend(table.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let _function = Process::start(&mut Command::new(binary), &settings);
+        let mut client = RawConnection::connect(invoker::start(EventSource::FunctionUrl, api.queue()));
+        let request = chat::post("/v1/chat/completions", &chat::body(MODEL, 100, false));
+        let run = |_| {
+            let start = Instant::now();
+            client.send(&request);
+            let head = client.head();
+            assert_eq!(head.status(), 200);
+            client.body(&head);
+            start.elapsed()
+        };
+        sorted((0..runs).map(run).collect())
+    };
+    (measure("[users.Tom]"), measure("[users.Tom]\nbudgets = [{ usd = 1000, per = \"month\" }]"))
 }
 
 fn settings(api: &RuntimeApi, upstream: &str) -> Settings {
