@@ -31,8 +31,10 @@ use crate::{
     swap::{self, Done, Failed, Step, Store, Stored, Swap},
 };
 
-/// Before the next try after a lost swap, at most: some requests of other processes. It rises with each.
+/// Before the next try after the second lost swap, at most: some requests of other processes. It is doubled for each. The first
+/// one is lost wherever two processes take turns, and shows the state.
 const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_millis(320);
 
 pub(super) struct DynamoStore<T> {
     client: Client<T>,
@@ -109,7 +111,8 @@ impl<T: Transport> swap::Session for Session<'_, T> {
 
     /// Nothing waits, but the next tries of several processes are apart. Reading the state is cheaper than a lost swap.
     async fn lock(&self, user: &str, lost: u32) -> Result<Option<Stored>, Failure> {
-        sleep(random_below(PAUSE * lost)).await;
+        let Some(doubled) = lost.checked_sub(2) else { return Ok(None) };
+        sleep(random_below(PAUSE.saturating_mul(1 << doubled.min(16)).min(PAUSE_MAX))).await;
         self.load(user).await.map(Some)
     }
 

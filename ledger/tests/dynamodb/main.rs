@@ -2,6 +2,7 @@
 //!
 //! A test that finds no moto is ignored: see `install.sh`.
 
+mod contention;
 mod failures;
 mod items;
 #[path = "../support/mod.rs"]
@@ -35,6 +36,7 @@ const TESTS: &[Test] = &[
     ("failures::lost_responses", failures::lost_responses),
     ("failures::late_reserve_is_not_stored", failures::late_reserve_is_not_stored),
     ("failures::refused_requests", failures::refused_requests),
+    ("contention::burst_of_environments", contention::burst_of_environments),
     ("failures::flush_waits_for_settles", failures::flush_waits_for_settles),
     ("items::layout", items::layout),
     ("items::write_units", items::write_units),
