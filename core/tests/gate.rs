@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use http::{HeaderValue, Request, StatusCode, Version};
 use sparekey_core::{Admission, CompiledUsers, Config, Forward, Gate, Limited, Places, Rejection, read_env_key};
@@ -109,7 +109,7 @@ fn places_of_the_ledger() {
         assert!(limited.limits().is_none(), "nothing is counted in memory");
         let check = limited.reserve(None).unwrap();
         let limits = check.ledger_place().expect("a place in the ledger").clone();
-        assert_eq!(limits.requests_per_minute.map(|limit| limit.get()), Some(5));
+        assert_eq!(limits.requests_per_minute.map(NonZeroU32::get), Some(5));
         let denied = step(&limits, &mut used_up(&limits), Timestamp::default(), &reserve(2));
         assert_eq!(check.reserve(&denied).unwrap_err().code(), "rate_limit_exceeded");
         let limited = admit_limited(&gate_with(user), Timestamp::default()).unwrap();

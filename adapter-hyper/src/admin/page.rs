@@ -6,8 +6,8 @@ pub(super) const HTML: &str = include_str!("page.html");
 /// The page has one style sheet and one script, and requests its own origin. A test compares the digests
 /// ([CSP](https://www.w3.org/TR/CSP3/#match-element-to-source-list)).
 pub(super) const POLICY: &str = concat!(
-    "default-src 'none'; style-src 'sha256-hoL97LMSqxwsNYxFJTrdGer+re18eXnrsgHnNoNNFQA='; ",
-    "script-src 'sha256-LZjmLhrcfuVI0dKTb5Bk6dkpFxxphL+LmFE+w5lQGN8='; ",
+    "default-src 'none'; style-src 'sha256-L4n2JwQi1bgV2FTMuPIqtBXRJDmuBGtgTkSGBghD7no='; ",
+    "script-src 'sha256-f+3QPYMddGHS8E0PSb+nNGpS73CNQc6WCRUvB9Hyi1s='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 );
 

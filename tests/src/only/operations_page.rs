@@ -189,6 +189,9 @@ fn states(chromium: &Path) {
                 assert!(shown.contains(expected), "{state}: {expected}\n{shown}");
                 assert!(!["undefined", "NaN", "Infinity", "null"].iter().any(|word| shown.contains(word)), "{shown}");
                 assert_eq!(browser.evaluate("document.querySelectorAll('.users tbody tr').length"), 100, "{state}");
+                // Without a ledger that can be read, there is no CSV.
+                let has_csv = matches!(kind, Kind::Filled | Kind::EmptyLedger);
+                assert_eq!(browser.evaluate("!$('csv').hidden"), has_csv, "{state}");
                 page_checks::assert_fits(&mut browser, size, &state);
                 page_checks::assert_contrasts(&mut browser, least, &state);
                 page_checks::assert_accessible(&mut browser, &state);
