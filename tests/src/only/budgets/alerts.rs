@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde_json::json;
 use sparekey_policy::Timestamp;
 
 use super::*;
