@@ -1,10 +1,11 @@
 //! The ledger of an OpenAI access-key proxy: the state of each user, and a row per request that was settled.
 //!
 //! **In scope:** engines that store a user's [`State`](sparekey_policy::State) and the rows of the same step together; sums per
-//! day; rows made void, credits; the name of a process, so that the holds of a dead one are charged.
+//! day; rows made void, credits; the name of a process, so that the holds of a dead one are charged; what a request costs at its
+//! end.
 //!
 //! **Out of scope:** every decision. [`step`](sparekey_policy::step) is the only place of limits, and no engine repeats one in
-//! SQL. The caller computes amounts, logs, and responds to clients.
+//! SQL. The caller computes amounts that are reserved, logs, and responds to clients.
 //!
 //! ```text
 //! Call ──► engine: read the state ──► Change::of (pure) ──► store state and rows, if the state is unchanged ──► Outcome
@@ -38,6 +39,7 @@
 
 mod call;
 mod change;
+mod charge;
 mod clock;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod copy;
@@ -66,6 +68,7 @@ pub use self::sqlite::{Import, Opened, Options, Reader, Sqlite};
 pub use self::{
     call::Call,
     change::Change,
+    charge::{Charge, Cost, Reported, ResponseHead, Settled},
     clock::Clock,
     day::{Day, DayQuery, Sums},
     engine::{Ledger, RowQuery},

@@ -58,6 +58,7 @@ mod prices;
 #[cfg(feature = "users-file")]
 mod prices_file;
 mod rate;
+mod repeated_failures;
 mod state;
 mod step;
 mod tier;
@@ -100,6 +101,7 @@ pub use prices::{
 #[cfg(feature = "users-file")]
 pub use prices_file::PricesFileError;
 pub use rate::Rate;
+pub use repeated_failures::RepeatedFailures;
 pub use state::{Hold, HoldId, ProcessId, State, encoding::StateError};
 pub use step::step;
 pub use tier::Tier;

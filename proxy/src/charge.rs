@@ -7,10 +7,10 @@
 //! ```
 
 mod body;
+mod failure_clock;
 mod ledger_handle;
 mod open;
 mod outcome;
-mod repeated_failures;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use http::response;
 use rand::{TryRng as _, rngs::SysRng};
 use sparekey_core::{Funded, Gate, ModelCheck, Quote, Rejection, UserKey};
-use sparekey_ledger::{Call, Day, DayQuery, Ledger, LedgerError};
+use sparekey_ledger::{self as ledger, Call, Day, DayQuery, Ledger, LedgerError};
 use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Report, Reserve, Timestamp};
 use sparekey_upstream::ResponseBody;
 use tokio::{
@@ -32,11 +32,11 @@ pub(crate) use self::{
     body::{ChargedBody, Owner},
     open::Charge,
 };
+use self::{failure_clock::FailureClock, open::OpenCharge};
 pub use self::{
     ledger_handle::{LedgerHandle, OpenLedger},
     outcome::Settlement,
 };
-use self::{open::OpenCharge, repeated_failures::RepeatedFailures};
 use crate::{
     Permits,
     body::Body,
@@ -69,7 +69,7 @@ struct Shared {
     ledger: LedgerHandle,
     gate: Arc<ArcSwap<Gate>>,
     sinks: Sinks,
-    failures: RepeatedFailures,
+    failures: FailureClock,
     logged: Throttle,
     /// True once all requests must end.
     closing: watch::Sender<bool>,
@@ -96,7 +96,7 @@ impl ReservedCharge {
 
     /// Waits, after the client has left, until the request must end.
     pub(crate) fn left(&self) -> impl Future<Output = ()> + Send + 'static {
-        let open = self.charge.open().map(|open| (open.charges.clone(), open.key.clone(), open.is_streamed));
+        let open = self.charge.open().map(|open| (open.charges.clone(), open.key.clone(), open.charge.is_streamed));
         async move {
             if let Some((charges, key, is_streamed)) = open {
                 charges.left(&key, is_streamed).await;
@@ -119,7 +119,7 @@ impl Charges {
             ledger,
             gate,
             sinks,
-            failures: RepeatedFailures::default(),
+            failures: FailureClock::default(),
             logged: Throttle::default(),
             closing: watch::Sender::new(false),
         }))
@@ -159,24 +159,21 @@ impl Charges {
         let Ok(outcome) = self.call(ledger.run(call)).await else { return Err(quote.reject_without_ledger()) };
         self.log_unknown_period(&outcome);
         let funded = quote.admit(&outcome)?;
-        let charge = OpenCharge {
-            charges: self.clone(),
-            ledger,
-            key,
+        let charge = ledger::Charge {
+            user: Arc::clone(key.user()),
             limits,
             id,
+            key: key.digest_prefix(),
+            route,
             started,
-            until: deadline.at,
             bound: funded.bound.clone(),
             granted: funded.granted,
             is_streamed,
-            route,
-            slot: None,
             retry: 0,
-            sent: None,
             head: None,
-            upstream_id: None,
         };
+        let charge =
+            OpenCharge { charges: self.clone(), ledger, key, charge, until: deadline.at, slot: None, sent: None };
         Ok((funded, Charge::new(charge)))
     }
 

@@ -184,7 +184,7 @@ impl Reading {
     /// Reads a response whose client left.
     async fn read_on(mut self: Box<Self>) {
         let Some((charges, key, is_streamed)) =
-            self.charge.open().map(|open| (open.charges.clone(), open.key.clone(), open.is_streamed))
+            self.charge.open().map(|open| (open.charges.clone(), open.key.clone(), open.charge.is_streamed))
         else {
             return;
         };

@@ -1,12 +1,12 @@
 //! One metered request, from its reservation to its end.
 
-use std::{fmt, sync::Arc, thread, time::Duration};
+use std::{fmt, sync::Arc, thread};
 
 use http::{HeaderMap, StatusCode};
 use sparekey_core::{Exchange, UserKey};
-use sparekey_ledger::{Call, End, Ledger, Row};
+use sparekey_ledger::{self as ledger, End, Ledger, Reported, ResponseHead, Settled};
 use sparekey_metering::ResponseUsage;
-use sparekey_policy::{Bound, Command, HoldId, Limits, Tier, Timestamp, Usage, Usd, is_snapshot_of};
+use sparekey_policy::Timestamp;
 use sparekey_upstream::ErrorKind;
 use tokio::time::Instant;
 
@@ -16,9 +16,6 @@ use crate::{record::UPSTREAM_REQUEST_ID, slot::Slot};
 /// The number of the try, by [OpenAI's SDKs](https://github.com/openai/openai-python).
 const RETRY_COUNT: &str = "x-stainless-retry-count";
 
-/// Bytes of an id of the upstream that is stored. OpenAI's have less than 80.
-const ID_MAX: usize = 128;
-
 /// A request whose highest cost is reserved. If it is dropped, the request was cut, and an estimate is charged.
 #[derive(Debug)]
 pub(crate) struct Charge(Option<Box<OpenCharge>>);
@@ -27,34 +24,13 @@ pub(super) struct OpenCharge {
     pub(super) charges: Charges,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) key: UserKey,
-    pub(super) limits: Arc<Limits>,
-    pub(super) id: HoldId,
-    pub(super) started: Timestamp,
+    pub(super) charge: ledger::Charge,
     /// The instant at which the request is cut.
     pub(super) until: Instant,
-    pub(super) bound: Bound,
-    pub(super) granted: Usd,
-    pub(super) is_streamed: bool,
-    pub(super) route: &'static str,
     /// The place among the user's open requests, until the request is settled.
     pub(super) slot: Option<Box<Slot>>,
-    pub(super) retry: u32,
     /// When it was sent, by two clocks. `None`: nothing of it was.
     pub(super) sent: Option<(Instant, Timestamp)>,
-    /// The status of the response, and the time to it.
-    pub(super) head: Option<(StatusCode, Duration)>,
-    pub(super) upstream_id: Option<Arc<str>>,
-}
-
-/// The cost of a request.
-struct Cost {
-    amount: Usd,
-    /// The model whose prices apply, without the date of a snapshot, and the tier.
-    model: Arc<str>,
-    tier: Tier,
-    usage: Usage,
-    is_estimated: bool,
-    is_unpriced: bool,
 }
 
 impl Charge {
@@ -79,7 +55,7 @@ impl Charge {
     pub(crate) fn sending(&mut self, headers: &HeaderMap, deadline: Option<Instant>) -> Option<Instant> {
         let Some(open) = &mut self.0 else { return deadline };
         let retry = headers.get(RETRY_COUNT).and_then(|count| count.to_str().ok()?.parse().ok());
-        open.retry = retry.unwrap_or(0);
+        open.charge.retry = retry.unwrap_or(0);
         open.sent = Some((Instant::now(), crate::now()));
         Some(deadline.map_or(open.until, |deadline| deadline.min(open.until)))
     }
@@ -92,11 +68,11 @@ impl Charge {
     /// Records the head of the response. A status at which the upstream did nothing settles the request.
     pub(crate) fn responded(&mut self, status: StatusCode, headers: &HeaderMap) {
         let Some(open) = &mut self.0 else { return };
-        open.head = Some((status, open.started.until(crate::now())));
         let id = headers.get(UPSTREAM_REQUEST_ID).and_then(|id| id.to_str().ok());
-        open.upstream_id = id.filter(|id| id.len() <= ID_MAX).map(Into::into);
+        let time = open.charge.started.until(crate::now());
+        open.charge.head = Some(ResponseHead::new(status.as_u16(), time, id));
         if Exchange::is_free(status) {
-            self.settle(End::Complete, Some(Usage::default()));
+            self.settle(End::Complete, Reported::Free);
         }
     }
 
@@ -119,7 +95,7 @@ impl Charge {
     /// The form of the response shows whether it is streamed.
     pub(super) fn set_streamed(&mut self, is_streamed: bool) {
         if let Some(open) = &mut self.0 {
-            open.is_streamed = is_streamed;
+            open.charge.is_streamed = is_streamed;
         }
     }
 
@@ -129,26 +105,19 @@ impl Charge {
 
     /// Settles a request with what the response reports; `None`: it reports nothing.
     pub(super) fn settle_response(&mut self, end: End, response: Option<ResponseUsage>) {
-        let Some(open) = self.0.take() else { return };
-        let cost = match &response {
-            Some(response) => open.cost_of(response),
-            None => match open.bound.known_usage().filter(|_| end == End::Complete) {
-                Some(usage) => open.cost_of_usage(usage),
-                None => open.estimate(),
-            },
-        };
-        open.settle(end, &cost, response.and_then(|response| response.identity.id));
+        let reported = response.map_or(Reported::Nothing, |response| Reported::Response(Box::new(response)));
+        self.settle(end, reported);
     }
 
-    fn settle(&mut self, end: End, usage: Option<Usage>) {
-        let Some(open) = self.0.take() else { return };
-        let cost = usage.map_or_else(|| open.estimate(), |usage| open.cost_of_usage(usage));
-        open.settle(end, &cost, None);
+    fn settle(&mut self, end: End, reported: Reported) {
+        if let Some(open) = self.0.take() {
+            open.settle(end, reported);
+        }
     }
 
     /// Settles a request without a whole response.
     pub(crate) fn settle_estimate(&mut self, end: End) {
-        self.settle(end, None);
+        self.settle(end, Reported::Nothing);
     }
 }
 
@@ -168,127 +137,38 @@ impl Drop for Charge {
 }
 
 impl OpenCharge {
-    fn cost_of(&self, response: &ResponseUsage) -> Cost {
-        let priced = response.cost(self.bound.prices(), Some(self.bound.model()), self.bound.tier());
-        let has_budget = !self.limits.budgets.is_empty();
-        let known = priced.or(response.reported_cost.filter(|_| !has_budget));
-        // Without a price, the whole hold is charged; a user without a budget has none.
-        let amount = known.unwrap_or(self.granted);
-        let is_unpriced = known.is_none();
-        let identity = &response.identity;
-        let requested = self.bound.model();
-        let other = identity.model.as_deref().filter(|model| !is_snapshot_of(model, requested));
-        let other = other.and_then(|model| self.bound.prices().find_entry(model));
-        let tier = identity.service_tier.as_deref().and_then(Tier::from_service_tier);
-        Cost {
-            amount,
-            model: other.map_or(requested, |(name, _)| name).into(),
-            tier: tier.unwrap_or(self.bound.tier()),
-            usage: response.usage,
-            is_estimated: is_unpriced && has_budget,
-            is_unpriced,
-        }
-    }
-
-    fn cost_of_usage(&self, usage: Usage) -> Cost {
-        let amount = self.bound.prices().cost(self.bound.model(), self.bound.tier(), &usage);
-        let amount = amount.or((usage == Usage::default()).then_some(Usd::ZERO));
-        let is_unpriced = amount.is_none();
-        let cost = self.requested(amount.unwrap_or(self.granted), is_unpriced);
-        Cost { usage, is_unpriced, ..cost }
-    }
-
-    fn estimate(&self) -> Cost {
-        let amount = match self.sent {
-            None => Usd::ZERO,
-            // The first clock stands still while the machine is suspended, and the second one may be set.
-            Some((sent, at)) => {
-                let sent_for = self.is_streamed.then(|| sent.elapsed().max(at.until(crate::now())));
-                self.bound.estimate(self.granted, sent_for)
-            }
-        };
-        self.requested(amount, self.sent.is_some())
-    }
-
-    /// A cost by the model and the tier of the request.
-    fn requested(&self, amount: Usd, is_estimated: bool) -> Cost {
-        let (model, tier) = (self.bound.model().into(), self.bound.tier());
-        Cost { amount, model, tier, usage: Usage::default(), is_estimated, is_unpriced: false }
-    }
-
-    fn settle(self: Box<Self>, end: End, cost: &Cost, response_id: Option<Box<str>>) {
-        let user = self.key.user();
-        let amount = cost.amount.max(Usd::ZERO);
-        let is_over = amount > self.granted && !self.limits.budgets.is_empty();
+    fn settle(self: Box<Self>, end: End, reported: Reported) {
+        let Self { charges, ledger, key, charge, slot, sent, .. } = *self;
+        // The first clock stands still while the machine is suspended, and the second one may be set.
+        let sent_for = sent.map(|(sent, at)| sent.elapsed().max(at.until(crate::now())));
+        let Settled { call, cost, end, granted, is_over, is_failure } =
+            charge.settle(end, reported, sent_for, crate::now());
+        let user = key.user();
         if is_over {
-            tracing::error!(%user, model = &*cost.model, cost = %amount, reserved = %self.granted, "a request cost more than was reserved: the price table or a bound is wrong");
+            tracing::error!(%user, model = &*cost.model, cost = %cost.amount, reserved = %granted, "a request cost more than was reserved: the price table or a bound is wrong");
         }
-        if cost.is_estimated && self.is_failure(end) {
-            self.charges.0.failures.add(user);
-        }
-        let tokens = cost.usage.tokens.total();
-        // The estimate of the tokens stays too.
-        let tokens = if cost.is_estimated && tokens == 0 {
-            self.bound.tokens()
-        } else {
-            u32::try_from(tokens).unwrap_or(u32::MAX)
-        };
-        let command = Command::Settle { id: self.id, amount, tokens };
-        let mut call = Call::new(Arc::clone(user), Arc::clone(&self.limits), command);
-        // Of a request that was not sent, nothing is worth a row.
-        if self.sent.is_some() {
-            call = call.with_row(self.row(end, cost, is_over, response_id));
+        if is_failure {
+            charges.0.failures.add(user);
         }
         let settlement = Settlement {
             user,
             model: &cost.model,
-            cost: amount,
+            cost: cost.amount,
             usage: cost.usage,
             end,
             is_estimated: cost.is_estimated,
             is_over,
             is_unpriced: cost.is_unpriced,
         };
-        self.charges.0.sinks.settled(&settlement);
+        charges.0.sinks.settled(&settlement);
         // The engine keeps a settle until it is stored.
-        drop(self.ledger.run(call));
-    }
-
-    /// Whether the upstream failed. A response that reports no usage is none, and neither is a client that left.
-    fn is_failure(&self, end: End) -> bool {
-        let is_success = self.head.is_some_and(|(status, _)| status.is_success());
-        match end {
-            End::UpstreamCut | End::Timeout | End::Failed => true,
-            End::Complete => !is_success,
-            _ => false,
-        }
-    }
-
-    fn row(&self, end: End, cost: &Cost, is_over: bool, response_id: Option<Box<str>>) -> Row {
-        let digest = self.key.digest_prefix();
-        Row {
-            started: self.started,
-            key: format!("{:08x}", u32::from_be_bytes(digest)).into(),
-            route: self.route.into(),
-            model: Arc::clone(&cost.model),
-            tier: cost.tier,
-            usage: cost.usage,
-            prices: self.bound.prices().version().into(),
-            status: self.head.map_or(0, |(status, _)| status.as_u16()),
-            end,
-            is_estimated: cost.is_estimated,
-            is_over,
-            retry: self.retry,
-            upstream_id: self.upstream_id.clone(),
-            response_id: response_id.filter(|id| id.len() <= ID_MAX).map(Into::into),
-            head: self.head.map(|(_, time)| time),
-            total: self.started.until(crate::now()),
-        }
+        drop(ledger.run(call));
+        drop(slot);
     }
 }
 
 impl fmt::Debug for OpenCharge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenCharge").field("id", &self.id).field("granted", &self.granted).finish_non_exhaustive()
+        f.debug_struct("OpenCharge").field("charge", &self.charge).finish_non_exhaustive()
     }
 }
