@@ -23,6 +23,9 @@ use crate::{
 const OF_WHOLE_LIST: [HeaderName; 5] =
     [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES];
 
+/// The number of the try, by [OpenAI's SDKs](https://github.com/openai/openai-python).
+const RETRY_COUNT: &str = "x-stainless-retry-count";
+
 /// Statuses at which the upstream did nothing that costs.
 const FREE: [StatusCode; 9] = [
     StatusCode::BAD_REQUEST,
@@ -173,6 +176,26 @@ impl Exchange {
     pub fn is_encoded(headers: &HeaderMap) -> bool {
         let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
         !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain)
+    }
+
+    /// Returns the media type of a response whose body can be read as it is; `None` for an encoded one.
+    #[must_use]
+    pub fn readable_type(headers: &HeaderMap) -> Option<&[u8]> {
+        let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        value.filter(|_| !Self::is_encoded(headers))
+    }
+
+    /// Returns the upstream's id of a request, from the headers of its response.
+    #[must_use]
+    pub fn upstream_id(headers: &HeaderMap) -> Option<&str> {
+        headers.get(rejection::REQUEST_ID)?.to_str().ok()
+    }
+
+    /// Returns which repetition of a request the client's SDK sends, from the headers of the request; 0 for the first try.
+    #[must_use]
+    pub fn retry_count(headers: &HeaderMap) -> u32 {
+        let count = headers.get(RETRY_COUNT).and_then(|count| count.to_str().ok()?.parse().ok());
+        count.unwrap_or(0)
     }
 
     /// Whether the upstream did nothing that costs, if its response has this status.

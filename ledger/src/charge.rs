@@ -99,10 +99,10 @@ pub struct Cost {
 }
 
 impl ResponseHead {
-    /// Creates it. An `upstream_id` that is too long is left out.
+    /// Creates it. An `upstream_id` of another form than OpenAI's is left out.
     #[must_use]
     pub fn new(status: u16, time: Duration, upstream_id: Option<&str>) -> Self {
-        Self { status, time, upstream_id: upstream_id.filter(|id| id.len() <= ID_MAX).map(Into::into) }
+        Self { status, time, upstream_id: upstream_id.filter(|id| is_id(id)).map(Into::into) }
     }
 }
 
@@ -210,9 +210,14 @@ impl Charge {
             is_over,
             retry: self.retry,
             upstream_id,
-            response_id: response_id.filter(|id| id.len() <= ID_MAX).map(Into::into),
+            response_id: response_id.filter(|id| is_id(id)).map(Into::into),
             head,
             total: self.started.until(now),
         }
     }
+}
+
+/// Whether an id of the upstream is stored.
+fn is_id(id: &str) -> bool {
+    id.len() <= ID_MAX && id.bytes().all(|byte| byte.is_ascii_graphic())
 }

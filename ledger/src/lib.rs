@@ -38,6 +38,7 @@
 //! ```
 
 mod call;
+mod call_numbers;
 mod change;
 mod charge;
 mod clock;
@@ -56,6 +57,7 @@ pub mod postgres;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod reader_thread;
 mod row;
+mod row_text;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "dynamodb", feature = "postgres"))]

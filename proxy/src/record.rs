@@ -88,7 +88,7 @@ const MODEL_MAX: usize = 100;
 
 /// The upstream's id of a request
 /// ([OpenAI](https://platform.openai.com/docs/api-reference/debugging-requests)).
-pub(crate) const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The recorded facts of a request. No key, no query, no body.
 #[derive(Debug)]

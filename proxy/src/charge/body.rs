@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{header, response};
+use http::response;
 use http_body::{Body as _, Frame, SizeHint};
 use sparekey_core::Exchange;
 use sparekey_ledger::End;
@@ -208,10 +208,7 @@ impl Reading {
 
 /// `None` for a form without usage, and for an encoding that is not decoded.
 fn form(head: &response::Parts) -> Option<ResponseForm> {
-    if Exchange::is_encoded(&head.headers) {
-        return None;
-    }
-    ResponseForm::from_content_type(head.headers.get(header::CONTENT_TYPE)?.as_bytes())
+    ResponseForm::from_content_type(Exchange::readable_type(&head.headers)?)
 }
 
 impl fmt::Debug for ChargedBody {

@@ -11,10 +11,7 @@ use sparekey_upstream::ErrorKind;
 use tokio::time::Instant;
 
 use super::{Charges, outcome::Settlement};
-use crate::{record::UPSTREAM_REQUEST_ID, slot::Slot};
-
-/// The number of the try, by [OpenAI's SDKs](https://github.com/openai/openai-python).
-const RETRY_COUNT: &str = "x-stainless-retry-count";
+use crate::slot::Slot;
 
 /// A request whose highest cost is reserved. If it is dropped, the request was cut, and an estimate is charged.
 #[derive(Debug)]
@@ -54,8 +51,7 @@ impl Charge {
     /// The request is sent now, with these headers. Returns its deadline.
     pub(crate) fn sending(&mut self, headers: &HeaderMap, deadline: Option<Instant>) -> Option<Instant> {
         let Some(open) = &mut self.0 else { return deadline };
-        let retry = headers.get(RETRY_COUNT).and_then(|count| count.to_str().ok()?.parse().ok());
-        open.charge.retry = retry.unwrap_or(0);
+        open.charge.retry = Exchange::retry_count(headers);
         open.sent = Some((Instant::now(), crate::now()));
         Some(deadline.map_or(open.until, |deadline| deadline.min(open.until)))
     }
@@ -68,9 +64,8 @@ impl Charge {
     /// Records the head of the response. A status at which the upstream did nothing settles the request.
     pub(crate) fn responded(&mut self, status: StatusCode, headers: &HeaderMap) {
         let Some(open) = &mut self.0 else { return };
-        let id = headers.get(UPSTREAM_REQUEST_ID).and_then(|id| id.to_str().ok());
         let time = open.charge.started.until(crate::now());
-        open.charge.head = Some(ResponseHead::new(status.as_u16(), time, id));
+        open.charge.head = Some(ResponseHead::new(status.as_u16(), time, Exchange::upstream_id(headers)));
         if Exchange::is_free(status) {
             self.settle(End::Complete, Reported::Free);
         }
