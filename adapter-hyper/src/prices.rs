@@ -35,6 +35,13 @@ pub(crate) fn command(settings: Vec<Arg>) -> Command {
         .after_help(AFTER_HELP)
         .arg(Arg::new("model").value_name("MODEL").help("This model only, as requests and responses name it"))
         .arg(Arg::new("json").long("json").help("Print JSON, for scripts").action(ArgAction::SetTrue))
+        .arg(
+            Arg::new("compile")
+                .long("compile")
+                .help("Print the form that the Worker's PRICES has")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("json"),
+        )
         .args(commands::settings(settings, &[("prices-file", help)]))
 }
 
@@ -51,6 +58,10 @@ fn show(flags: ArgMatches, own: &ArgMatches) -> Result<(), Failure> {
         None => table.models().collect(),
         Some(name) => vec![find(&table, name)?],
     };
+    if own.get_flag("compile") {
+        let is_kept = |name: &str| models.iter().any(|(kept, _)| *kept == name);
+        return print(&format!("{}\n", table.to_json(is_kept)));
+    }
     print(&if own.get_flag("json") { json::write(&table, &models) } else { table::write(&table, &models) })
 }
 

@@ -1,4 +1,4 @@
-//! `sparekey users compile`: the users in the form that the Worker reads.
+//! `sparekey users compile`: the users in the form that the Worker reads. One without a ledger refuses limits that need it.
 
 use sparekey_policy::{KeySource, UserField};
 
@@ -7,7 +7,7 @@ use crate::commands::{Failure, print};
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let text = file::read(&context.path)?;
-    let users = context.validate_for(&text, &UserField::STATELESS, |source| match source {
+    let users = context.validate_for(&text, &UserField::ALL, |source| match source {
         KeySource::File(_) => {
             Err("names a file, which the Worker cannot read; store the key as a secret, and name it: env:NAME"
                 .to_owned())

@@ -2,11 +2,14 @@
 
 use std::fs;
 
+use sparekey_policy::PriceTable;
+
 use super::{Test, command_folder::Folder};
 
 pub(super) const TESTS: &[Test] = &[
     ("table_of_a_model", model),
     ("prices_file_is_applied", overrides),
+    ("compile_is_what_the_worker_reads", compile),
     ("model_without_a_price_is_refused", unknown),
 ];
 
@@ -51,6 +54,19 @@ my model  standard  0.000001           20.00  a web search 0.00
     super::command_folder::assert_refused(&output, 1, &problem);
     super::command_folder::assert_refused(&output, 1, "line 3: tool is not part of a prices file");
     folder.refuses(&["prices", "--prices-file", "/not/there"], 1, "PRICES_FILE names /not/there, which cannot be read");
+}
+
+fn compile() {
+    let folder = Folder::new(None);
+    let file = folder.path.join("prices.toml");
+    fs::write(&file, "[models.mine]\nstandard = { input = 1, output = 20 }\n").unwrap();
+    let file = file.to_str().unwrap();
+    let read = |text: &str| PriceTable::from_json(text.trim_end()).unwrap();
+    let all = read(&folder.prints(&["prices", "--compile", "--prices-file", file]));
+    assert!(all.find("mine").is_some() && all.find("gpt-5.4").is_some());
+    assert!(all.version().contains('+'), "the owner's prices count");
+    let one = read(&folder.prints(&["prices", "mine", "--compile", "--prices-file", file]));
+    assert_eq!((one.find("mine"), one.models().count()), (all.find("mine"), 1));
 }
 
 fn unknown() {

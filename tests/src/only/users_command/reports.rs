@@ -1,9 +1,9 @@
 //! What the commands print, and wrong command lines.
 
-use std::{fs, process::Command};
+use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
-use sparekey_policy::{UserField, Users};
+use sparekey_policy::{Period, Usd, UserField, Users};
 
 use super::{
     super::command_folder::{Folder, stderr},
@@ -65,7 +65,8 @@ Tom
 
 pub(super) fn compile() {
     let folder = Folder::new(Some("timezone = \"Europe/Berlin\"\n"));
-    let key = folder.key(&["add", "Tom", "--models=o3", "--expires=2027-01-01", "--openai-api-key=env:TOM_KEY"]);
+    let limits = ["--models=o3", "--expires=2027-01-01", "--openai-api-key=env:TOM_KEY", "--budget=5/month"];
+    let key = folder.key(&[&["add", "Tom"], &limits[..]].concat());
     let json = folder.done(&["compile"]);
     let users = Users::from_json(json.trim_end(), &UserField::ALL).unwrap();
     let tom = users.get("Tom").unwrap();
@@ -73,21 +74,14 @@ pub(super) fn compile() {
     assert_eq!(tom.keys[0].digest, *Sha256::digest(&key));
     assert_eq!(tom.expires.unwrap().as_seconds(), 1_798_758_000);
     assert!(tom.allows_model("o3") && !tom.allows_model("o4"));
+    assert_eq!(tom.limits.budgets.get(Period::Month), Usd::parse("5"));
 }
 
 pub(super) fn compile_refuses() {
-    let folder = Folder::with_access_keys(
-        Some("[limits]\nrequests_per_minute = 60\n[users.Tom]\nconcurrent_requests = 8\nbudgets = []\n"),
-        KEY,
-    );
+    let folder = Folder::with_access_keys(Some("[users.Tom]\nopenai_api_key = \"file:tom.key\"\n"), KEY);
     let output = folder.fails(&["compile"], 1, "does not fit the Worker");
-    for field in
-        ["line 2: limits.requests_per_minute", "line 4: users.Tom.concurrent_requests", "line 5: users.Tom.budgets"]
-    {
-        assert!(output.contains(&format!("{field} is not enforced")), "{output}");
-    }
-    fs::write(folder.file(), "[users.Tom]\nopenai_api_key = \"file:tom.key\"\n").unwrap();
-    folder.fails(&["compile"], 1, "users.Tom.openai_api_key names a file, which the Worker cannot read");
+    let problem = "users.Tom.openai_api_key names a file, which the Worker cannot read";
+    assert!(output.contains(problem), "{output}");
 }
 
 pub(super) fn usage() {
