@@ -2,7 +2,7 @@
 
 mod admin;
 mod balancer;
-mod budgets;
+pub(crate) mod budgets;
 mod client_limits;
 mod command_folder;
 mod commands;
@@ -136,7 +136,13 @@ pub fn trials() -> Vec<Trial> {
             Ok(())
         })
     };
-    tests.map(trial).chain(program_trials()).chain(budgets::several_servers()).chain(dead_path::trials()).collect()
+    tests
+        .map(trial)
+        .chain(budgets::trials())
+        .chain(program_trials())
+        .chain(budgets::several_servers())
+        .chain(dead_path::trials())
+        .collect()
 }
 
 fn program_trials() -> impl Iterator<Item = Trial> {

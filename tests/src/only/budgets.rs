@@ -11,6 +11,7 @@ mod several_servers;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use libtest_mimic::Trial;
 use serde_json::Value;
 use sparekey_policy::Usd;
 
@@ -18,12 +19,14 @@ use super::{Test, files::Files, get, settings_for};
 use crate::{
     adapter::{Running as _, Settings},
     case_files::KEY,
-    chat::{self, amount, post, response, usd},
+    chat::{self, amount, response, usd},
     raw_connection::{Head, RawConnection, wait_until},
     server::RunningServer,
     upstream::Upstream,
     wire,
 };
+
+pub(crate) use crate::chat::post;
 
 pub(super) use self::{
     alerts::TESTS as ALERTS, ends::TESTS as ENDS, exact::TESTS, kill::TESTS as KILL, ledger::TESTS as LEDGER,
@@ -31,7 +34,7 @@ pub(super) use self::{
 };
 
 /// A token of the input costs 0.000001 USD, one of the output 0.00001 USD.
-const PRICES: &str = r#"
+pub(crate) const PRICES: &str = r#"
 [models.model]
 mode = "chat"
 max_input = 100000
@@ -41,10 +44,10 @@ standard = { input = "1", output = "10" }
 
 const MODEL: &str = "model";
 
-const BUDGET: &str = "[users.Tom]\nbudgets = [{ usd = 1, per = \"month\" }]";
+pub(crate) const BUDGET: &str = "[users.Tom]\nbudgets = [{ usd = 1, per = \"month\" }]";
 
 /// The head of an event stream whose length is not known.
-const EVENTS: &str = wire::EVENTS;
+pub(crate) const EVENTS: &str = wire::EVENTS;
 
 /// A server with a ledger of its own.
 struct Budgeted {
@@ -70,13 +73,32 @@ impl Budgeted {
         Self { files, settings, proxy }
     }
 
-    fn address(&self) -> SocketAddr {
-        self.proxy.address()
+    /// [`Self::start`] for the tests of all platforms.
+    fn boxed(upstream: SocketAddr, users: &str) -> Box<dyn Metered> {
+        Box::new(Self::start(upstream, users))
     }
 
     fn ledger(&self) -> PathBuf {
         self.files.path("ledger.db")
     }
+}
+
+impl Metered for Budgeted {
+    fn address(&self) -> SocketAddr {
+        self.proxy.address()
+    }
+
+    fn wait_for_log(&self, text: &str) {
+        self.proxy.process.wait_for(|line| line.contains(text).then_some(()));
+    }
+}
+
+/// A proxy whose users have budgets, on any platform.
+pub(crate) trait Metered: Sync {
+    fn address(&self) -> SocketAddr;
+
+    /// Waits until the log of requests has a line with this text, where there is one.
+    fn wait_for_log(&self, _text: &str) {}
 
     /// Sends a request on a new connection.
     fn send(&self, request: &str) -> (Head, Vec<u8>) {
@@ -125,33 +147,58 @@ impl Budgeted {
     }
 }
 
+/// Starts a proxy in front of an upstream, with these users and [`PRICES`].
+pub(crate) type Start<'a> = &'a dyn Fn(SocketAddr, &str) -> Box<dyn Metered>;
+
+/// A test of every platform that has budgets.
+pub(crate) type SharedTest = (&'static str, fn(Start<'_>));
+
+/// The tests of every platform that has budgets: topics, and their tests.
+pub(crate) const SHARED: [(&str, &[SharedTest]); 4] = [
+    ("budgets", exact::SHARED),
+    ("budgets_ends", ends::SHARED),
+    ("budgets_parallel", parallel::SHARED),
+    ("budgets_refusals", refusals::SHARED),
+];
+
+/// One trial per shared test on the server.
+pub(super) fn trials() -> impl Iterator<Item = Trial> {
+    let tests = SHARED.iter().flat_map(|(topic, tests)| tests.iter().map(move |test| (topic, test)));
+    tests.map(|(topic, (name, run))| {
+        Trial::test(format!("server::{topic}::{name}"), move || {
+            run(&Budgeted::boxed);
+            Ok(())
+        })
+    })
+}
+
 /// The cost of a response.
-fn cost(input: i64, output: i64) -> Usd {
+pub(crate) fn cost(input: i64, output: i64) -> Usd {
     Usd::from_pico(input * 1_000_000 + output * 10_000_000)
 }
 
 /// A request for a chat completion of at most 100 tokens.
-fn chat() -> String {
+pub(crate) fn chat() -> String {
     post("/v1/chat/completions", &chat_body(100, false))
 }
 
-fn streamed_chat() -> String {
+pub(crate) fn streamed_chat() -> String {
     post("/v1/chat/completions", &chat_body(100, true))
 }
 
-fn chat_body(output: u32, stream: bool) -> Value {
+pub(crate) fn chat_body(output: u32, stream: bool) -> Value {
     chat::body(MODEL, output, stream)
 }
 
 /// A chat completion with this usage.
-fn completion(input: i64, output: i64) -> Vec<u8> {
+pub(crate) fn completion(input: i64, output: i64) -> Vec<u8> {
     chat::completion(MODEL, "Hi", input, output)
 }
 
-fn chunk(text: &str) -> String {
+pub(crate) fn chunk(text: &str) -> String {
     chat::chunk(MODEL, text)
 }
 
-fn last_chunks(input: i64, output: i64) -> String {
+pub(crate) fn last_chunks(input: i64, output: i64) -> String {
     chat::last_chunks(MODEL, input, output)
 }

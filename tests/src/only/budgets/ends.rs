@@ -3,25 +3,30 @@
 use super::*;
 use crate::{http2, only::drain::drain, upstream::RespondingUpstream};
 
-pub(crate) const TESTS: &[Test] = &[
+/// On every platform that has budgets.
+pub(super) const SHARED: &[SharedTest] = &[
     ("stream_is_read_on_when_its_client_leaves", stream_left),
     ("response_is_read_on_when_its_client_leaves", response_left),
     ("client_leaves_before_the_response_head", head_left),
-    ("http2_client_resets_its_stream", http2_left),
     ("stream_that_breaks_off_is_estimated", stream_cut),
     ("response_that_breaks_off_costs_its_hold", response_cut),
+    ("repeated_failures_pause_the_user", repeated_failures),
+    ("place_stays_taken_while_a_response_is_read_on", place),
+];
+
+/// On the server.
+pub(crate) const TESTS: &[Test] = &[
+    ("http2_client_resets_its_stream", http2_left),
     ("unreachable_upstream_costs_nothing", unreachable),
     ("upstream_timeout_costs_its_hold", timeout),
     ("removed_key_ends_a_request_that_is_read_on", removed_key),
     ("removed_user_is_charged", removed_user),
     ("end_of_a_drain_cuts_and_charges", drained),
     ("drain_waits_for_a_response_that_is_read_on", drain_reads_on),
-    ("repeated_failures_pause_the_user", repeated_failures),
-    ("place_stays_taken_while_a_response_is_read_on", place),
 ];
 
 /// A stream whose first event has reached the client.
-fn streaming(server: &Budgeted, upstream: &Upstream) -> (RawConnection, RawConnection) {
+fn streaming(server: &dyn Metered, upstream: &Upstream) -> (RawConnection, RawConnection) {
     let (mut client, mut upstream_conn) = server.sent(upstream, &streamed_chat());
     upstream_conn.until("}");
     upstream_conn.send(EVENTS);
@@ -31,16 +36,16 @@ fn streaming(server: &Budgeted, upstream: &Upstream) -> (RawConnection, RawConne
 }
 
 /// What is reserved for one request.
-fn hold(server: &Budgeted) -> Usd {
+fn hold(server: &dyn Metered) -> Usd {
     let held = server.amount("held_usd");
     assert!(held > Usd::ZERO);
     held
 }
 
-fn stream_left() {
+fn stream_left(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), BUDGET);
-    let (client, mut upstream_conn) = streaming(&server, &upstream);
+    let server = start(upstream.address(), BUDGET);
+    let (client, mut upstream_conn) = streaming(&*server, &upstream);
     client.close();
     upstream_conn.send_chunk(chunk(" world"));
     upstream_conn.send_chunk(last_chunks(9, 20));
@@ -48,26 +53,26 @@ fn stream_left() {
     assert_eq!(server.settled(), cost(9, 20));
 }
 
-fn response_left() {
+fn response_left(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     let (mut client, mut upstream_conn) = server.sent(&upstream, &chat());
     let response = completion(9, 20);
     let (start, end) = response.split_at(response.len() - 10);
     upstream_conn.send(start);
     client.until("chatcmpl");
     client.close();
-    hold(&server);
+    hold(&*server);
     upstream_conn.send(end);
     assert_eq!(server.settled(), cost(9, 20));
 }
 
-fn head_left() {
+fn head_left(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     let (client, mut upstream_conn) = server.sent(&upstream, &chat());
     client.close();
-    hold(&server);
+    hold(&*server);
     upstream_conn.send(completion(9, 20));
     assert_eq!(server.settled(), cost(9, 20));
     assert_eq!(server.usage()["days"][0]["requests"], 1);
@@ -99,12 +104,12 @@ fn http2_left() {
 }
 
 /// The output that cannot exist yet is not charged: 1,000 tokens per second, of at most 5,000.
-fn stream_cut() {
+fn stream_cut(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     let (mut client, mut upstream_conn) =
         server.sent(&upstream, &post("/v1/chat/completions", &chat_body(5_000, true)));
-    let held = hold(&server);
+    let held = hold(&*server);
     upstream_conn.send(EVENTS);
     upstream_conn.send_chunk(chunk("Hello"));
     client.until("Hello");
@@ -115,11 +120,11 @@ fn stream_cut() {
     assert_eq!(server.usage()["days"][0]["requests"], 1);
 }
 
-fn response_cut() {
+fn response_cut(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     let (mut client, upstream_conn) = server.sent(&upstream, &chat());
-    let held = hold(&server);
+    let held = hold(&*server);
     drop(upstream_conn);
     assert_eq!(client.head().status(), 502);
     assert_eq!(server.settled(), held);
@@ -220,9 +225,9 @@ fn drain_reads_on() {
     assert_eq!(server.settled(), cost(9, 20));
 }
 
-fn repeated_failures() {
+fn repeated_failures(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|_| response("500 X", r#"{"error":{"message":"no"}}"#));
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     for _ in 0..5 {
         assert_eq!(server.send(&chat()).0.status(), 500);
     }
@@ -235,10 +240,10 @@ fn repeated_failures() {
     assert_eq!(server.send(&get("/v1/models")).0.status(), 500, "other requests pass");
 }
 
-fn place() {
+fn place(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), &format!("{BUDGET}\nconcurrent_requests = 1"));
-    let (client, mut upstream_conn) = streaming(&server, &upstream);
+    let server = start(upstream.address(), &format!("{BUDGET}\nconcurrent_requests = 1"));
+    let (client, mut upstream_conn) = streaming(&*server, &upstream);
     client.close();
     let (head, body) = server.send(&chat());
     assert_eq!((head.status(), &*wire::error_code(&body)), (429, "rate_limit_exceeded"));

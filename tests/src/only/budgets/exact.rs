@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{only::admin, upstream::RespondingUpstream};
 
-pub(crate) const TESTS: &[Test] = &[
+/// On every platform that has budgets.
+pub(super) const SHARED: &[SharedTest] = &[
     ("whole_response_is_charged_exactly", whole),
     ("stream_is_charged_exactly_and_its_usage_is_hidden", stream),
     ("stream_whose_client_asks_for_usage_is_not_changed", stream_with_usage),
@@ -14,18 +15,22 @@ pub(crate) const TESTS: &[Test] = &[
     ("free_statuses_cost_nothing", free),
     ("user_without_a_budget_is_counted", metered),
     ("all_periods_are_charged", periods),
+    ("usage_has_a_rate_of_its_own", usage_rate),
+    ("doubtful_usage_is_charged_as_the_hold", doubtful),
+];
+
+/// On the server.
+pub(crate) const TESTS: &[Test] = &[
     ("history_by_id_is_bounded_by_the_ledger", history),
     ("metrics_show_money_and_tokens", metrics),
-    ("usage_has_a_rate_of_its_own", usage_rate),
     ("row_has_the_details", row),
     ("stream_is_settled_at_its_last_event", last_event),
-    ("doubtful_usage_is_charged_as_the_hold", doubtful),
     ("answer_of_another_model_is_charged_by_its_price", other_model),
 ];
 
-fn whole() {
+fn whole(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|_| completion(12, 30));
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     let (head, _) = server.send(&chat());
     assert_eq!(head.status(), 200);
     let left = usd(head.header("x-sparekey-budget-left-usd").expect("what is left"));
@@ -46,12 +51,12 @@ fn whole() {
     assert_eq!(upstream.take()[0].head.header("accept-encoding"), Some("identity"));
 }
 
-fn stream() {
+fn stream(start: Start<'_>) {
     let events = [chunk("Hel"), chunk("lo"), last_chunks(9, 2)].concat();
     let sent = events.clone();
     let upstream =
         RespondingUpstream::start(move |_| format!("{}{:x}\r\n{sent}\r\n0\r\n\r\n", EVENTS, sent.len()).into());
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     let (head, body) = server.send(&streamed_chat());
     assert_eq!(head.status(), 200);
     let expected = [chunk("Hel"), chunk("lo")].concat().replace(",\"usage\":null", "") + "data: [DONE]\n\n";
@@ -63,12 +68,12 @@ fn stream() {
     assert_eq!(received, expected);
 }
 
-fn stream_with_usage() {
+fn stream_with_usage(start: Start<'_>) {
     let events = [chunk("Hello"), last_chunks(9, 2)].concat();
     let sent = events.clone();
     let upstream =
         RespondingUpstream::start(move |_| format!("{}{:x}\r\n{sent}\r\n0\r\n\r\n", EVENTS, sent.len()).into());
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     let mut body = chat_body(100, true);
     body["stream_options"] = json!({"include_usage": true});
     let (_, received) = server.send(&post("/v1/chat/completions", &body));
@@ -76,9 +81,9 @@ fn stream_with_usage() {
     assert_eq!(server.settled(), cost(9, 2));
 }
 
-fn unchanged() {
+fn unchanged(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|_| completion(12, 30));
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     let odd = "{ \"messages\":[{\"role\":\"user\",\"content\":\"\\u0041\"}],\n\t\"max_tokens\" : 50,\"model\":\"model\",\"x\":1.0e0}";
     let fields = format!("content-type: application/json\r\ncontent-length: {}\r\n", odd.len());
     let (head, _) = server.send(&(wire::request("POST", "/v1/chat/completions", &fields) + odd));
@@ -86,27 +91,27 @@ fn unchanged() {
     assert_eq!(String::from_utf8_lossy(&upstream.take()[0].body), odd);
 }
 
-fn clamped() {
+fn clamped(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|_| completion(12, 3_000));
     // Room for about 4,000 tokens.
-    let server = Budgeted::start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.04\", per = \"day\" }]");
+    let server = start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.04\", per = \"day\" }]");
     let (head, _) = server.send(&post("/v1/chat/completions", &chat_body(9_000, false)));
     assert_eq!(head.status(), 200);
     let clamped: u32 = head.header("x-sparekey-clamped").expect("the cap").parse().expect("a number");
     assert!((1_024..4_000).contains(&clamped), "{clamped}");
     let received: Value = serde_json::from_slice(&upstream.take()[0].body).expect("JSON");
     assert_eq!(received["max_completion_tokens"], clamped);
-    server.proxy.process.wait_for(|line| line.contains(&format!(" clamped={clamped} ")).then_some(()));
+    server.wait_for_log(&format!(" clamped={clamped} "));
     assert_eq!(server.settled(), cost(12, 3_000));
 }
 
-fn free() {
+fn free(start: Start<'_>) {
     let statuses = [400, 401, 403, 404, 413, 415, 422, 429, 503];
     let upstream = RespondingUpstream::start(move |request| {
         let status = request.head.header("user-agent").expect("a status").to_owned();
         response(&format!("{status} X"), r#"{"error":{"message":"no"}}"#)
     });
-    let server = Budgeted::start(upstream.address(), BUDGET);
+    let server = start(upstream.address(), BUDGET);
     for status in statuses {
         let request = chat().replace("host: proxy\r\n", &format!("host: proxy\r\nuser-agent: {status}\r\n"));
         let (head, _) = server.send(&request);
@@ -116,13 +121,13 @@ fn free() {
     assert_eq!(server.usage()["days"][0]["requests"], statuses.len());
 }
 
-fn metered() {
+fn metered(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|request| {
         let response = String::from_utf8(completion(12, 30)).expect("UTF-8");
         let is_other = String::from_utf8_lossy(&request.body).contains("unknown");
         if is_other { response.replace("\"model\":\"model\"", "\"model\":\"other\"") } else { response }.into()
     });
-    let server = Budgeted::start(upstream.address(), "[users.Tom]\nmetered = true");
+    let server = start(upstream.address(), "[users.Tom]\nmetered = true");
     let (head, _) = server.send(&chat());
     assert_eq!((head.status(), head.header("x-sparekey-budget-left-usd")), (200, None));
     let other = post("/v1/chat/completions", &json!({"model": "unknown", "messages": [], "background": true}));
@@ -135,10 +140,10 @@ fn metered() {
     assert_eq!(amount(&usage["by_model"][0]["usd"]), cost(12, 30));
 }
 
-fn periods() {
+fn periods(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|_| completion(12, 30));
     let budgets = ["day", "week", "month", "total"].map(|per| format!("{{ usd = 1, per = \"{per}\" }}")).join(", ");
-    let server = Budgeted::start(upstream.address(), &format!("[users.Tom]\nbudgets = [{budgets}]"));
+    let server = start(upstream.address(), &format!("[users.Tom]\nbudgets = [{budgets}]"));
     assert_eq!(server.send(&chat()).0.status(), 200);
     server.settled();
     let usage = server.usage();
@@ -191,9 +196,9 @@ fn metrics() {
     assert!((left - 0.999_688).abs() < 1e-9, "{left}");
 }
 
-fn usage_rate() {
+fn usage_rate(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), "[users.Tom]\nrequests_per_minute = 1\nmetered = true");
+    let server = start(upstream.address(), "[users.Tom]\nrequests_per_minute = 1\nmetered = true");
     let mut client = RawConnection::connect(server.address());
     let mut status = || {
         client.send(get("/v1/usage"));
@@ -260,7 +265,7 @@ fn last_event() {
 }
 
 /// A 200 whose usage cannot be used.
-fn doubtful() {
+fn doubtful(start: Start<'_>) {
     let chat = |usage: &str| format!(r#"{{"id":"x","model":"model","choices":[{{}}],"usage":{usage}}}"#);
     let stream = |data: &str| format!("data: {data}\n\ndata: [DONE]\n\n");
     let known = r#"{"prompt_tokens":1,"completion_tokens":1}"#;
@@ -280,7 +285,7 @@ fn doubtful() {
         );
         let response = head + &body;
         let upstream = Upstream::start();
-        let server = Budgeted::start(upstream.address(), BUDGET);
+        let server = start(upstream.address(), BUDGET);
         let (mut client, mut upstream_conn) = server.sent(&upstream, &super::chat());
         let reserved = server.amount("held_usd");
         upstream_conn.send(&response);

@@ -8,11 +8,12 @@ use std::{
 use super::*;
 use crate::upstream::RespondingUpstream;
 
-pub(crate) const TESTS: &[Test] = &[
-    ("first_requests_of_a_new_user", first_requests),
-    ("four_at_once_with_a_dear_model", four_at_once),
-    ("two_processes_on_one_ledger", two_processes),
-];
+/// On every platform that has budgets.
+pub(super) const SHARED: &[SharedTest] = &[("first_requests_of_a_new_user", first_requests)];
+
+/// On the server.
+pub(crate) const TESTS: &[Test] =
+    &[("four_at_once_with_a_dear_model", four_at_once), ("two_processes_on_one_ledger", two_processes)];
 
 /// An upstream that holds its responses back, each of which costs the most that the request may.
 pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
@@ -36,9 +37,9 @@ impl Gate {
 }
 
 /// What one request reserves.
-pub(super) fn hold_of_one(users: &str) -> Usd {
+pub(super) fn hold_of_one(start: Start<'_>) -> Usd {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), users);
+    let server = start(upstream.address(), BUDGET);
     let (client, upstream_conn) = server.sent(&upstream, &chat());
     let held = server.amount("held_usd");
     drop((client, upstream_conn));
@@ -50,11 +51,11 @@ pub(super) fn users(budget: Usd) -> String {
 }
 
 /// Fifty requests on a budget for ten: ten are sent, and the others get their response while these are open.
-fn first_requests() {
-    let hold = hold_of_one(BUDGET);
+fn first_requests(start: Start<'_>) {
+    let hold = hold_of_one(start);
     let budget = Usd::from_pico(hold.as_pico() * 10 + hold.as_pico() / 2);
     let (gate, upstream) = Gate::start(10, 100);
-    let server = Budgeted::start(upstream.address(), &users(budget));
+    let server = start(upstream.address(), &users(budget));
     let mut clients: Vec<_> = (0..50).map(|_| server.client(&chat())).collect();
     let refused = Counter::default();
     thread::scope(|scope| {
@@ -118,7 +119,7 @@ fn four_at_once() {
 }
 
 fn two_processes() {
-    let hold = hold_of_one(BUDGET);
+    let hold = hold_of_one(&Budgeted::boxed);
     let budget = Usd::from_pico(hold.as_pico() * 10 + hold.as_pico() / 2);
     let (gate, upstream) = Gate::start(10, 100);
     let server = Budgeted::start(upstream.address(), &users(budget));

@@ -5,19 +5,22 @@ use serde_json::json;
 use super::*;
 use crate::upstream::RespondingUpstream;
 
-pub(crate) const TESTS: &[Test] = &[
+/// On every platform that has budgets.
+pub(super) const SHARED: &[SharedTest] = &[
     ("spent_budget", spent),
     ("request_that_does_not_fit", too_large),
     ("budget_held_by_open_requests", held),
     ("tokens_per_minute", tokens),
     ("models_and_routes_without_a_bound", unbounded),
     ("websockets_are_refused", websockets),
-    ("higher_budget_counts_at_the_next_request", raised),
     ("expired_user_reads_its_usage", expired),
 ];
 
+/// On the server.
+pub(crate) const TESTS: &[Test] = &[("higher_budget_counts_at_the_next_request", raised)];
+
 #[track_caller]
-fn assert_refused(server: &Budgeted, request: &str, status: u16, error_type: &str, code: &str) -> (Head, String) {
+fn assert_refused(server: &dyn Metered, request: &str, status: u16, error_type: &str, code: &str) -> (Head, String) {
     let (head, body) = server.send(request);
     let error: Value = serde_json::from_slice(&body).expect("JSON");
     let found = (head.status(), error["error"]["type"].clone(), error["error"]["code"].clone());
@@ -25,33 +28,33 @@ fn assert_refused(server: &Budgeted, request: &str, status: u16, error_type: &st
     (head, error["error"]["message"].as_str().expect("a message").to_owned())
 }
 
-fn spent() {
+fn spent(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|_| completion(12, 99));
-    let server = Budgeted::start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.0013\", per = \"month\" }]");
+    let server = start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.0013\", per = \"month\" }]");
     assert_eq!(server.send(&chat()).0.status(), 200);
     server.settled();
-    let (head, message) = assert_refused(&server, &chat(), 429, "insufficient_quota", "insufficient_quota");
+    let (head, message) = assert_refused(&*server, &chat(), 429, "insufficient_quota", "insufficient_quota");
     assert_eq!((head.header("x-should-retry"), head.header("retry-after")), (Some("false"), None));
     assert!(message.contains("per month of 0.0013 USD") && message.contains("/usage"), "{message}");
     assert_eq!(upstream.take().len(), 1);
     assert_eq!(server.usage()["user"], "Tom");
 }
 
-fn too_large() {
+fn too_large(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.002\", per = \"total\" }]");
+    let server = start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.002\", per = \"total\" }]");
     let request = post("/v1/chat/completions", &chat_body(9_000, false));
-    let (_, message) = assert_refused(&server, &request, 429, "insufficient_quota", "insufficient_quota");
+    let (_, message) = assert_refused(&*server, &request, 429, "insufficient_quota", "insufficient_quota");
     assert!(message.contains("needs at least") && message.contains("0.002 USD"), "{message}");
     assert!(upstream.is_untouched());
     assert_eq!(server.settled(), Usd::ZERO);
 }
 
-fn held() {
+fn held(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.002\", per = \"month\" }]");
+    let server = start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.002\", per = \"month\" }]");
     let (mut first, mut upstream_conn) = server.sent(&upstream, &chat());
-    let (head, message) = assert_refused(&server, &chat(), 429, "tokens", "rate_limit_exceeded");
+    let (head, message) = assert_refused(&*server, &chat(), 429, "tokens", "rate_limit_exceeded");
     assert_eq!((head.header("x-should-retry"), head.header("retry-after")), (None, Some("2")));
     assert!(message.contains("open requests hold"), "{message}");
     upstream_conn.until("\"stream\":false}");
@@ -67,26 +70,24 @@ fn held() {
     assert_eq!(first.head().status(), 200);
 }
 
-fn tokens() {
+fn tokens(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|_| completion(500, 500));
-    let server = Budgeted::start(upstream.address(), "[users.Tom]\ntokens_per_minute = 1000");
+    let server = start(upstream.address(), "[users.Tom]\ntokens_per_minute = 1000");
     let (head, _) = server.send(&chat());
     assert_eq!((head.status(), head.header("x-ratelimit-limit-tokens")), (200, Some("1000")));
     wait_until("the tokens are charged", || {
         server.usage()["limits"]["tokens_per_minute"]["remaining"].as_u64().is_some_and(|left| left < 100)
     });
-    let (head, message) = assert_refused(&server, &chat(), 429, "tokens", "rate_limit_exceeded");
+    let (head, message) = assert_refused(&*server, &chat(), 429, "tokens", "rate_limit_exceeded");
     assert!(message.contains("1000 tokens per minute"), "{message}");
     let retry: u64 = head.header("retry-after").expect("retry-after").parse().expect("a number");
     assert!((1..=60).contains(&retry), "{retry}");
 }
 
-fn unbounded() {
+fn unbounded(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(
-        upstream.address(),
-        "[users.Tom]\nroutes = \"unlimited\"\nbudgets = [{ usd = 1, per = \"day\" }]",
-    );
+    let server =
+        start(upstream.address(), "[users.Tom]\nroutes = \"unlimited\"\nbudgets = [{ usd = 1, per = \"day\" }]");
     let responses = |more: &Value| {
         let mut body = json!({"model": "model", "input": "Hi", "max_output_tokens": 100});
         body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
@@ -101,19 +102,17 @@ fn unbounded() {
         (post("/v1/new_endpoint", &json!({})), 403, "route_not_allowed"),
         (post("/v1/responses/COMPACT", &json!({})), 403, "route_not_allowed"),
     ] {
-        assert_refused(&server, &request, status, "invalid_request_error", code);
+        assert_refused(&*server, &request, status, "invalid_request_error", code);
     }
     let agents = responses(&json!({})).replace("host: proxy", "host: proxy\r\nopenai-beta: responses_multi_agent=v1");
-    assert_refused(&server, &agents, 400, "invalid_request_error", "option_not_allowed");
+    assert_refused(&*server, &agents, 400, "invalid_request_error", "option_not_allowed");
     assert!(upstream.is_untouched());
 }
 
-fn websockets() {
+fn websockets(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(
-        upstream.address(),
-        "[users.Tom]\nroutes = \"unlimited\"\nbudgets = [{ usd = 1, per = \"day\" }]",
-    );
+    let server =
+        start(upstream.address(), "[users.Tom]\nroutes = \"unlimited\"\nbudgets = [{ usd = 1, per = \"day\" }]");
     for (path, status) in [("/v1/responses", 426), ("/v1/realtime?model=model", 403)] {
         let handshake = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -136,10 +135,10 @@ fn raised() {
     assert_eq!(server.send(&chat()).0.status(), 200);
 }
 
-fn expired() {
+fn expired(start: Start<'_>) {
     let upstream = Upstream::start();
-    let server = Budgeted::start(upstream.address(), &format!("{BUDGET}\nexpires = 2020-01-01"));
-    assert_refused(&server, &chat(), 401, "invalid_request_error", "expired_api_key");
+    let server = start(upstream.address(), &format!("{BUDGET}\nexpires = 2020-01-01"));
+    assert_refused(&*server, &chat(), 401, "invalid_request_error", "expired_api_key");
     let usage = server.usage();
     assert_eq!((&usage["expires"], &usage["budgets"][0]["usd"]), (&json!(1_577_836_800), &json!("1.00")));
 }

@@ -168,7 +168,7 @@ fn shared_places() {
 }
 
 fn shared_budget() {
-    let hold = hold_of_one(BUDGET);
+    let hold = hold_of_one(&Budgeted::boxed);
     let budget = Usd::from_pico(hold.as_pico() * 10 + hold.as_pico() / 2);
     let (gate, upstream) = Gate::start(10, 100);
     let pair = Pair::start(upstream.address(), &users(budget));
