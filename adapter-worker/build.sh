@@ -26,3 +26,12 @@ out=build
 "$WASM_OPT_BIN" --remove-exports='__wbg_*' --remove-exports='intounderlying*' -Oz -ocimfs 0 -aimfs 0 \
   --reorder-functions-by-name --enable-exception-handling --enable-reference-types --strip-debug \
   "$out/index_bg.wasm" -o "$out/index_bg.wasm"
+
+# With limits: the class of the ledger's object, in the same module.
+case " $* " in *" --features limits "* | *" --features=limits "*)
+  cp src/ledger.js "$out/ledger.js"
+  echo 'export * from "./index.js"; export { default } from "./index.js"; export { Ledger } from "./ledger.js";' > "$out/entry.js"
+  "$ESBUILD_BIN" "$out/entry.js" --bundle --format=esm --minify --external:cloudflare:workers \
+    --external:./index_bg.wasm --outfile="$out/index.js" --allow-overwrite --log-level=error
+  rm "$out/ledger.js" "$out/entry.js"
+esac

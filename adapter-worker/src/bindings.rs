@@ -11,6 +11,9 @@ use worker::{
 /// The KV namespace of users, and its key.
 const USERS_KV: (&str, &str) = ("USERS_KV", "users");
 
+/// The owner's price table.
+const PRICES: &str = "PRICES";
+
 /// Names and values; a map is 2 KB of code more.
 pub(crate) type Values = Vec<(&'static str, String)>;
 
@@ -21,6 +24,12 @@ pub(crate) async fn read(env: &Env) -> (Values, Option<ConfigError>) {
         match value(get(env, setting.name)).await {
             Ok(value) => values.extend(value.map(|value| (setting.name, value))),
             Err(_) => return (Values::new(), Some(ConfigError::unreadable(setting.name))),
+        }
+    }
+    if crate::limits::is_bound(env) {
+        match value(get(env, PRICES)).await {
+            Ok(value) => values.extend(value.map(|value| (PRICES, value))),
+            Err(_) => return (Values::new(), Some(ConfigError::unreadable(PRICES))),
         }
     }
     match users(env).await {

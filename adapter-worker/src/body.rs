@@ -1,23 +1,19 @@
 //! Bodies that are read: those of requests whose models are limited, lists of models, and refused credentials for the log.
 
-use std::{
-    future::{Future as _, poll_fn},
-    pin::pin,
-    sync::{Arc, LazyLock},
-    task::Poll,
-};
+use std::sync::{Arc, LazyLock};
 
 use sparekey_core::{ModelCheck, UpstreamFailure};
 use sparekey_metering::{BODY_TIMEOUT, BodyMemory, BodyPermit, BodySizes, MODEL_LIST_MAX, check_head};
 use sparekey_policy::{BodyFailure, ModelSource};
 use worker::{
-    Delay,
     js_sys::{Array, Promise, Reflect, Uint8Array},
     wasm_bindgen::{JsCast as _, JsValue},
     wasm_bindgen_futures::JsFuture,
     web_sys::{ReadableStreamDefaultReader, Request, Response},
     worker_sys::Context,
 };
+
+use crate::timeout::within;
 
 /// Bytes of one body, and of all bodies of an isolate: a quarter of its memory, because a body is there up to three times, as
 /// it arrived, in the memory of wasm, and as it is sent.
@@ -48,12 +44,8 @@ pub(crate) async fn read(
     let mut permit = MEMORY.begin_expiring(check.user(), crate::settings::now());
     let bytes = {
         let mut count = |bytes| permit.grow(bytes).map_err(BodyFailure::from);
-        let (mut body, mut timer) = (pin!(collect(reader, &mut count)), pin!(Delay::from(BODY_TIMEOUT)));
-        poll_fn(|cx| match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(BodyFailure::TimedOut(BODY_TIMEOUT))),
-            Poll::Pending => body.as_mut().poll(cx),
-        })
-        .await?
+        let read = within(BODY_TIMEOUT, collect(reader, &mut count)).await;
+        read.unwrap_or(Err(BodyFailure::TimedOut(BODY_TIMEOUT)))?
     };
     Ok(Some(ReadBody { bytes, _permit: permit }))
 }
@@ -98,7 +90,7 @@ async fn collect(
     Ok(bytes)
 }
 
-async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8Array>, JsValue> {
+pub(crate) async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8Array>, JsValue> {
     let result = JsFuture::from(reader.read()).await?;
     let is_done = Reflect::get(&result, &"done".into())?.is_truthy();
     Ok(if is_done { None } else { Some(Reflect::get(&result, &"value".into())?.unchecked_into()) })

@@ -1,19 +1,25 @@
 //! The gate as a Cloudflare Worker.
 //! **In scope:** converting heads, sending what the core admits. **Out of scope:** decisions, which are the core's;
-//! bodies, which stay in the runtime and never enter wasm memory, but for those of users whose models are limited.
+//! bodies, which stay in the runtime and never enter wasm memory, but for those of users whose models or usage are limited.
 
 #![cfg(target_arch = "wasm32")]
 
 mod bindings;
 mod body;
 mod fields;
+#[cfg(feature = "limits")]
+mod limits;
+#[cfg(not(feature = "limits"))]
+#[path = "no_limits.rs"]
+mod limits;
 mod messages;
 mod settings;
+mod timeout;
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use sparekey_core::{Admission, Forward, HeadFailure, Limited, Rejection, ReplyBody, UpstreamFailure};
+use sparekey_core::{Admission, Forward, HeadFailure, ModelCheck, Rejection, ReplyBody, UpstreamFailure};
 use sparekey_metering::{Target, filter_models, read_request};
 use worker::{
     Env, console_error,
@@ -23,7 +29,9 @@ use worker::{
     worker_sys::Context,
 };
 
-use crate::{body::ReadBody, fields::Fields};
+#[cfg(feature = "limits")]
+use crate::limits::Incoming;
+use crate::{body::ReadBody, fields::Fields, limits::Open};
 
 type Forwarded = Result<Response, Rejection>;
 
@@ -45,15 +53,31 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     };
     #[cfg(feature = "forced-panic")]
     assert!(!request.url().ends_with("/panic"), "forced");
-    let response = match messages::request_head(&request) {
-        Ok((head, fields)) => match gate.admit(head.into(), client, settings::now) {
-            Ok(Admission::Forward(admitted)) => forward(admitted, None, &request, &fields).await,
-            Ok(Admission::Limited(limited)) => forward_limited(limited, &request, &fields, &context).await,
-            Ok(Admission::Usage(usage)) => return messages::whole(usage.reply_without_reports()),
-            Ok(Admission::Reply(reply)) => return messages::whole(reply.map(ReplyBody::into_bytes)),
+    let (head, fields) = match messages::request_head(&request) {
+        Ok(parts) => parts,
+        Err(headers) => return messages::whole(gate.reject_head(HeadFailure::Target, Some(&headers)).to_response()),
+    };
+    let response = match gate.admit(head.into(), client, settings::now) {
+        Ok(Admission::Forward(admitted)) => forward(admitted, None, &request, &fields, None).await,
+        #[cfg(feature = "limits")]
+        Ok(Admission::Limited(limited)) => {
+            return limits::respond(limited, Incoming { request, fields, env, context }).await;
+        }
+        #[cfg(feature = "limits")]
+        Ok(Admission::Usage(usage)) => {
+            let incoming = Incoming { request, fields, env, context };
+            return messages::whole(limits::usage(&usage, incoming).await);
+        }
+        #[cfg(not(feature = "limits"))]
+        Ok(Admission::Limited(limited)) => match limited.reserve(None) {
+            // Without a store, no limit of a user needs a state.
+            Ok(check) => forward_checked(check, &request, &fields, &context, None).await,
             Err(rejection) => Err(rejection),
         },
-        Err(headers) => Err(gate.reject_head(HeadFailure::Target, Some(&headers))),
+        #[cfg(not(feature = "limits"))]
+        Ok(Admission::Usage(usage)) => return messages::whole(usage.reply_without_reports()),
+        Ok(Admission::Reply(reply)) => return messages::whole(reply.map(ReplyBody::into_bytes)),
+        Err(rejection) => Err(rejection),
     };
     response.or_else(|rejection| messages::whole(rejection.to_response()))
 }
@@ -64,9 +88,14 @@ fn client(headers: &HeaderMap) -> Option<IpAddr> {
     headers.get("cf-connecting-ip")?.to_str().ok()?.parse().ok()
 }
 
-async fn forward_limited(limited: Box<Limited>, request: &Request, fields: &Fields, context: &Context) -> Forwarded {
-    // Without a store, no limit of a user needs a state.
-    let check = limited.reserve(None)?;
+/// Sends a request if its user may use the models that it names.
+async fn forward_checked(
+    check: ModelCheck,
+    request: &Request,
+    fields: &Fields,
+    context: &Context,
+    open: Option<Open>,
+) -> Forwarded {
     let reject = |failure| check.reject_body(failure);
     let (mut body, mut facts) = (None, None);
     if let Some(source) = check.facts_source() {
@@ -76,17 +105,34 @@ async fn forward_limited(limited: Box<Limited>, request: &Request, fields: &Fiel
         let read = read_request(target, check.content_types(), check.content_encodings(), bytes);
         facts = Some(read.map_err(reject)?);
     }
-    forward(check.admit(facts.as_ref())?, body, request, fields).await
+    forward(check.admit(facts.as_ref())?, body, request, fields, open).await
 }
 
 /// Sends an admitted request; with `body`, if that was read.
-async fn forward(admitted: Forward, mut body: Option<ReadBody>, request: &Request, fields: &Fields) -> Forwarded {
+async fn forward(
+    mut admitted: Forward,
+    mut body: Option<ReadBody>,
+    request: &Request,
+    fields: &Fields,
+    mut open: Option<Open>,
+) -> Forwarded {
+    if open.is_some() {
+        admitted = admitted.unencoded();
+    }
     let (head, exchange) = admitted.into_parts();
     let interrupted = |_| exchange.reject(UpstreamFailure::Interrupted);
     let bytes = body.as_mut().map(|body| Uint8Array::from(&*std::mem::take(&mut body.bytes)));
-    let upstream = messages::send(&head, request, fields, bytes.as_ref()).await.map_err(interrupted)?;
+    if let Some(open) = &mut open {
+        open.sending(&head.headers);
+    }
+    let signal = open.as_ref().and_then(Open::signal);
+    let sending = messages::send(&head, request, fields, bytes.as_ref(), signal.as_ref());
+    let upstream = limits::send(&mut open, sending).await.map_err(|failure| exchange.reject(failure))?;
     drop(body);
     let (head, fields) = messages::response_head(&upstream).map_err(interrupted)?;
+    if let Some(open) = &mut open {
+        open.responded(&head);
+    }
     if exchange.refuses_credentials(&head) {
         let text = body::read_response(&upstream).await.unwrap_or_default();
         let text = exchange.mask_secrets(&String::from_utf8_lossy(&text));
@@ -98,5 +144,10 @@ async fn forward(admitted: Forward, mut body: Option<ReadBody>, request: &Reques
         let list = filter_models(&list, |model| exchange.allows_model(model));
         return messages::whole(exchange.filtered_models(head, list)?).map_err(interrupted);
     }
-    messages::streamed(&head, &upstream, &fields).map_err(interrupted)
+    let body = match open {
+        Some(open) if exchange.is_websocket() => open.keep(),
+        Some(open) => open.body(&head, &upstream),
+        None => upstream.body(),
+    };
+    messages::streamed(&head, &upstream, body.as_ref(), &fields).map_err(interrupted)
 }

@@ -5,7 +5,10 @@ use worker::{
     js_sys::{self, Uint8Array},
     wasm_bindgen::{JsCast as _, JsValue},
     wasm_bindgen_futures::JsFuture,
-    web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope},
+    web_sys::{
+        AbortSignal, Headers, ReadableStream, Request, RequestInit, RequestRedirect, Response, ResponseInit,
+        WorkerGlobalScope,
+    },
 };
 
 use crate::fields::Fields;
@@ -20,11 +23,13 @@ pub(crate) fn request_head(request: &Request) -> Result<(request::Parts, Fields)
 }
 
 /// Sends an admitted head with the body of the request, whose fields are `received`; or with `body`, if that was read.
+/// `cut` ends it, and its response.
 pub(crate) async fn send(
     head: &request::Parts,
     request: &Request,
     received: &Fields,
     body: Option<&Uint8Array>,
+    cut: Option<&AbortSignal>,
 ) -> Result<Response, JsValue> {
     let headers = Headers::new_with_headers(&request.headers())?;
     received.write(&headers, &head.headers)?;
@@ -38,6 +43,7 @@ pub(crate) async fn send(
     let init = RequestInit::new();
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(cut);
     // A response belongs to one user, whatever the upstream's `cache-control` says. `web_sys` has no type for the mode.
     js_sys::Reflect::set(&init, &"cache".into(), &"no-store".into())?;
     let global: WorkerGlobalScope = js_sys::global().unchecked_into();
@@ -53,10 +59,15 @@ pub(crate) fn response_head(upstream: &Response) -> Result<(response::Parts, Fie
     Ok((head, fields))
 }
 
-/// The upstream's response, whose fields are `received`, with the head from the core. Its WebSocket, if any, is kept.
-pub(crate) fn streamed(head: &response::Parts, upstream: &Response, received: &Fields) -> Result<Response, JsValue> {
-    let init = upstream.unchecked_ref();
-    let response = Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), init)?;
+/// The upstream's response, whose fields are `received`, with the head from the core and this body. Its WebSocket, if any, is
+/// kept.
+pub(crate) fn streamed(
+    head: &response::Parts,
+    upstream: &Response,
+    body: Option<&ReadableStream>,
+    received: &Fields,
+) -> Result<Response, JsValue> {
+    let response = Response::new_with_opt_readable_stream_and_init(body, upstream.unchecked_ref())?;
     received.write(&response.headers(), &head.headers)?;
     Ok(response)
 }

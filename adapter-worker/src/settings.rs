@@ -12,7 +12,10 @@ use worker::{
     worker_sys::Context,
 };
 
-use crate::bindings::{self, Values};
+use crate::{
+    bindings::{self, Values},
+    limits,
+};
 
 /// For how many milliseconds the values are used. A Secrets Store or a KV namespace may have others then.
 const MAX_AGE: f64 = 30_000.0;
@@ -68,14 +71,18 @@ async fn load(env: &Env, now: f64) {
         return;
     }
     let get = |name: &str| values.iter().find(|(set, _)| *set == name).map(|(_, value)| value.clone());
+    let has_ledger = limits::is_bound(env);
     let users = CompiledUsers {
-        enforced: &UserField::STATELESS,
+        enforced: if has_ledger { &UserField::ALL } else { &UserField::STATELESS },
         allows_keyless_users: has_last,
-        places: Places::Memory,
+        places: if has_ledger { Places::Ledger } else { Places::Memory },
         read_key: |source: &_| read_env_key(source, |name| bindings::get(env, name).as_string()),
     };
     let has_users = failure.is_some() || get("USERS").is_some();
-    let (config, values) = match failure.map_or_else(|| Config::with_users(get, &users), Err) {
+    let (config, values) = match failure
+        .map_or_else(|| Config::with_users(get, &users), Err)
+        .and_then(|config| limits::with_prices(config, get("PRICES")))
+    {
         Ok(config) => {
             for warning in config.warnings() {
                 console_warn!("{warning}");

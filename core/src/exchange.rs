@@ -185,6 +185,12 @@ impl Exchange {
         value.filter(|_| !Self::is_encoded(headers))
     }
 
+    /// Returns the length of a body, if its head has one of less than 4 GB.
+    #[must_use]
+    pub fn content_length(headers: &HeaderMap) -> Option<u32> {
+        headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
     /// Returns the upstream's id of a request, from the headers of its response.
     #[must_use]
     pub fn upstream_id(headers: &HeaderMap) -> Option<&str> {

@@ -92,6 +92,13 @@ impl Forward {
         self
     }
 
+    /// Asks for a response without an encoding, on a platform that cannot see the end of another one.
+    #[must_use]
+    pub fn unencoded(mut self) -> Self {
+        self.head.headers.insert(header::ACCEPT_ENCODING, IDENTITY);
+        self
+    }
+
     /// Sets the length of a body that was read and may have been changed.
     #[must_use]
     pub fn with_body_length(mut self, length: u64) -> Self {

@@ -41,6 +41,15 @@ impl Call {
         }
     }
 
+    /// Returns the request that it is about; `None` for a report and the end of a process.
+    #[must_use]
+    pub fn id(&self) -> Option<HoldId> {
+        match self.command {
+            Command::Reserve(Reserve { id, .. }) | Command::Settle { id, .. } | Command::Adjust { id, .. } => Some(id),
+            Command::ProcessEnded(_) | Command::Report => None,
+        }
+    }
+
     /// Whether the change must survive a power cut before the caller gets its outcome: a grant, a void, a credit. Of other
     /// changes the last ones can be lost, and leave holds, which are charged.
     #[must_use]

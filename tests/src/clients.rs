@@ -51,7 +51,7 @@ pub fn trials(adapter: &Arc<dyn Adapter>) -> Vec<Trial> {
     };
     let mut trials =
         vec![trial("python", Place::Loopback, pytest, python), trial("node", Place::Loopback, node_test, node)];
-    if adapter.supports(Feature::Budgets) {
+    if [Feature::Budgets, Feature::PrivateAuthority].iter().all(|feature| adapter.supports(*feature)) {
         trials.push(trial("python_at_openai", Place::OpenAi, pytest, python));
     }
     trials

@@ -1,5 +1,6 @@
 //! The deployed wasm in [workerd](https://github.com/cloudflare/workerd), Cloudflare's Workers runtime.
 
+pub mod limits;
 pub mod only;
 pub mod wrangler;
 
@@ -8,7 +9,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use sparekey_policy::{Checks, Timestamp, UserField, Users};
@@ -25,6 +29,7 @@ const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/worker");
 #[derive(Clone, Debug)]
 pub struct Worker {
     build: PathBuf,
+    has_ledger: bool,
     workerd: PathBuf,
 }
 
@@ -34,10 +39,17 @@ impl Worker {
     pub fn build(folder: &str, features: &[&str]) -> Self {
         let build = [format!("{CRATE}/build.sh"), "--out-dir".into(), folder.into(), "--quiet".into()];
         let features = features.iter().map(|feature| format!("--features={feature}"));
-        stdout_of(Command::new(&build[0]).args(&build[1..]).args(features));
+        stdout_of(Command::new(&build[0]).args(&build[1..]).args(features.clone()));
         let tools = stdout_of(Command::new(format!("{CRATE}/tools/install.sh")).args(["npm", HERE]));
         let workerd = Path::new(tools.trim()).join("../@cloudflare/workerd-linux-64/bin/workerd");
-        Self { build: Path::new(CRATE).join(folder), workerd }
+        let has_ledger = features.clone().any(|feature| feature == "--features=limits");
+        Self { build: Path::new(CRATE).join(folder), has_ledger, workerd }
+    }
+
+    /// The same build without the ledger's binding.
+    #[must_use]
+    pub fn without_ledger(&self) -> Self {
+        Self { has_ledger: false, ..self.clone() }
     }
 
     /// The build folder.
@@ -66,26 +78,103 @@ impl Worker {
     }
 
     fn serve_with(&self, settings: &Settings, more: &str, services: &str) -> RunningWorker {
+        let ledger = self.has_ledger.then(|| Arc::new(LedgerFolder::new()));
+        self.serve_on(settings, more, services, ledger)
+    }
+
+    /// Starts the Worker with the ledger of another one, which has ended.
+    #[must_use]
+    pub fn serve_again(&self, settings: &Settings, ledger: &Arc<LedgerFolder>) -> RunningWorker {
+        self.serve_on(settings, "", "", Some(Arc::clone(ledger)))
+    }
+
+    fn serve_on(
+        &self,
+        settings: &Settings,
+        more: &str,
+        services: &str,
+        ledger: Option<Arc<LedgerFolder>>,
+    ) -> RunningWorker {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = self.build.join(format!("{}-{number}.capnp", std::process::id()));
-        fs::write(&file, self.config(settings, more).replace("{services}", services))
-            .expect("write into the build folder");
+        let config = self.config(settings, more, services, ledger.as_deref());
+        fs::write(&file, config).expect("write into the build folder");
         let mut workerd = Command::new(&self.workerd);
         workerd.args(["serve", "--verbose", "--control-fd=1", "--import-path=/"]).arg(&file);
         let process = Process::start(&mut workerd, settings);
         let [proxy, watch] = ["proxy", "watch"].map(|socket| process.wait_for(|line| listening(line, socket)));
         fs::remove_file(&file).expect("remove the file");
-        RunningWorker { process, proxy, watch }
+        RunningWorker { process, proxy, watch, ledger }
     }
 
-    fn config(&self, settings: &Settings, more: &str) -> String {
-        let texts = settings.iter().map(|(name, value)| format!("(name = {name:?}, text = {value:?}), "));
+    fn config(&self, settings: &Settings, more: &str, services: &str, ledger: Option<&LedgerFolder>) -> String {
+        // The server's ledger is a file.
+        let settings = settings.iter().filter(|(name, _)| *name != "LEDGER");
+        let texts = settings.map(|(name, value)| format!("(name = {name:?}, text = {value:?})"));
+        let mut bindings: Vec<_> = texts.chain([more.to_owned()].into_iter().filter(|more| !more.is_empty())).collect();
+        let (mut services, mut objects, mut watch) = (services.to_owned(), "", "watch.js");
+        if let Some(LedgerFolder(folder)) = ledger {
+            bindings.push(r#"(name = "LEDGER", durableObjectNamespace = "Ledger")"#.into());
+            objects = r#"durableObjectNamespaces = [(className = "Ledger", uniqueKey = "ledger", enableSql = true)],
+      durableObjectStorage = (localDisk = "disk"),"#;
+            let disk = format!(r#"(name = "disk", disk = (path = "{}", writable = true)),"#, folder.display());
+            services.push_str(&disk);
+            watch = "watch_ledger.js";
+        }
         include_str!("../worker/config.capnp")
+            .replace("{more}", if ledger.is_some() { MORE_WATCH } else { "" })
+            .replace("{watch}", watch)
             .replace("{here}", HERE)
             .replace("{build}", &self.build.display().to_string())
             .replace("{date}", date())
-            .replace("{bindings}", &(texts.collect::<String>() + more))
+            .replace("{flags}", if ledger.is_some() { FLAGS } else { "" })
+            .replace("{bindings}", &bindings.join(", "))
+            .replace("{objects}", objects)
+            .replace("{services}", &services)
+    }
+}
+
+/// With a ledger: shows that a client left although nothing was sent to it since.
+const FLAGS: &str = r#""enable_request_signal""#;
+
+/// The module that counts the calls of the wasm, where another one is loaded first.
+const MORE_WATCH: &str = r#"(name = "watch.js", esModule = embed "{here}/watch.js"),"#;
+
+/// Where the object of a ledger is stored, removed at the end.
+#[derive(Debug)]
+pub struct LedgerFolder(PathBuf);
+
+impl LedgerFolder {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("sparekey-worker-{}-{number}", std::process::id()));
+        fs::create_dir_all(&folder).expect("create the ledger's folder");
+        Self(folder)
+    }
+
+    /// Opens the database of the object for reading.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn open(&self) -> rusqlite::Connection {
+        let files = fs::read_dir(self.0.join("ledger")).expect("the namespace's folder");
+        let mut files = files.map(|file| file.expect("a file").path());
+        let is_database = |file: &PathBuf| {
+            file.extension().is_some_and(|ending| ending == "sqlite")
+                && file.file_stem().is_some_and(|name| name != "metadata")
+        };
+        let file = files.find(is_database).expect("a database");
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        rusqlite::Connection::open_with_flags(file, flags).expect("open the database")
+    }
+}
+
+impl Drop for LedgerFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -98,7 +187,7 @@ fn date() -> &'static str {
 
 impl Adapter for Worker {
     fn name(&self) -> &'static str {
-        "worker"
+        if self.has_ledger { "worker-limits" } else { "worker" }
     }
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
@@ -110,8 +199,11 @@ impl Adapter for Worker {
     }
 
     fn supports(&self, feature: Feature) -> bool {
-        use Feature::{Backpressure, Cancel, StreamingUpload, Unbounded, Users, WebSocket};
-        // The runtime implements the other features itself, in its own way; rates and budgets need a store.
+        use Feature::{Backpressure, Budgets, Cancel, Rates, StreamingUpload, Unbounded, Users, WebSocket};
+        if self.has_ledger && [Budgets, Rates].contains(&feature) {
+            return true;
+        }
+        // The runtime implements the other features itself, in its own way; rates and budgets need a ledger.
         [Backpressure, Cancel, StreamingUpload, Unbounded, Users, WebSocket].contains(&feature)
     }
 }
@@ -123,6 +215,8 @@ pub struct RunningWorker {
     proxy: SocketAddr,
     /// The address that returns the number of calls into the wasm and the size of its memory in bytes.
     pub watch: SocketAddr,
+    /// Its ledger, if it has one.
+    pub ledger: Option<Arc<LedgerFolder>>,
 }
 
 impl Running for RunningWorker {

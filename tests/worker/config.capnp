@@ -5,13 +5,16 @@ const config :Workerd.Config = (
   services = [
     (name = "worker", worker = (
       modules = [
-        (name = "watch.js", esModule = embed "{here}/watch.js"),
+        (name = "{watch}", esModule = embed "{here}/{watch}"),
+        {more}
         (name = "tally.js", esModule = embed "{here}/tally.js"),
         (name = "index.js", esModule = embed "{build}/index.js"),
         (name = "index_bg.wasm", wasm = embed "{build}/index_bg.wasm"),
       ],
       compatibilityDate = "{date}",
+      compatibilityFlags = [{flags}],
       bindings = [{bindings}],
+      {objects}
     )),
     {services}
     # The upstream is on loopback.

@@ -18,7 +18,7 @@ mod panics;
 mod read_bodies;
 mod runtime;
 mod settings;
-mod size;
+pub(super) mod size;
 mod users;
 
 type Test = (&'static str, fn(&Worker));
@@ -101,16 +101,16 @@ impl RunningWorker {
     }
 
     /// Sets how many milliseconds its clock is ahead.
-    fn set_ahead(&self, ahead: u64) {
+    pub(super) fn set_ahead(&self, ahead: u64) {
         self.watch(&format!("/ahead/{ahead}"));
     }
 
     /// Sets how many times earlier its timers fire.
-    fn set_speed(&self, speed: u64) {
+    pub(super) fn set_speed(&self, speed: u64) {
         self.watch(&format!("/speed/{speed}"));
     }
 
-    fn watch(&self, target: &str) -> (u64, u64) {
+    pub(super) fn watch(&self, target: &str) -> (u64, u64) {
         let mut client = RawConnection::connect(self.watch);
         client.send(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n"));
         let body = String::from_utf8(read_response(&mut client).1).expect("numbers");

@@ -30,12 +30,33 @@ fn wrangler(arguments: &[&str]) -> Command {
 /// second workerd that starts ends with `SQLITE_BUSY`.
 struct Configuration(PathBuf);
 
+/// How the lines of the sample begin that an owner with limits uncomments.
+const LIMITS: [&str; 8] = [
+    "compatibility_flags",
+    "LEDGER_LOCATION",
+    "[[durable_objects.bindings]]",
+    "name = \"LEDGER\"",
+    "class_name",
+    "[[migrations]]",
+    "tag",
+    "new_sqlite_classes",
+];
+
+/// The sample for limits, but for the command.
+fn with_limits() -> String {
+    let uncomment = |line: &'static str| match line.strip_prefix("# ") {
+        Some(text) if LIMITS.iter().any(|start| text.starts_with(start)) => text,
+        _ => line,
+    };
+    SAMPLE.lines().map(uncomment).collect::<Vec<_>>().join("\n")
+}
+
 impl Configuration {
-    fn write(build: &str, command: &str) -> Self {
+    fn write(sample: &str, build: &str, command: &str) -> Self {
         static WRITTEN: AtomicUsize = AtomicUsize::new(0);
         let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
         let file = PathBuf::from(CRATE).join(format!("wrangler.suite-{}-{number}.toml", std::process::id()));
-        let text = SAMPLE.replace("build/index.js", &format!("{build}/index.js"));
+        let text = sample.replace("build/index.js", &format!("{build}/index.js"));
         let text = text.replace("./build.sh", command);
         fs::write(&file, text).expect("write into the crate's folder");
         Self(file)
@@ -57,17 +78,27 @@ impl Drop for Configuration {
     }
 }
 
-/// Builds and bundles with `wrangler deploy --dry-run`; returns the wasm that it would upload.
+/// Builds and bundles with `wrangler deploy --dry-run`, with limits or without; returns the wasm that it would upload.
 ///
 /// # Panics
 /// If that fails.
 #[must_use]
-pub fn deployed() -> Vec<u8> {
-    let configuration = Configuration::write("build-deployed", "./build.sh --out-dir build-deployed");
-    let folder = PathBuf::from(CRATE).join(".wrangler/suite");
+pub fn deployed(has_limits: bool) -> Vec<u8> {
+    let limited = with_limits();
+    let (sample, build, features, outdir) = if has_limits {
+        (&*limited, "build-deployed-limits", " --features limits", ".wrangler/suite-limits")
+    } else {
+        (SAMPLE, "build-deployed", "", ".wrangler/suite")
+    };
+    let configuration = Configuration::write(sample, build, &format!("./build.sh --out-dir {build}{features}"));
+    let folder = PathBuf::from(CRATE).join(outdir);
     let _ = fs::remove_dir_all(&folder);
-    let arguments = ["deploy", "--dry-run", "--config", configuration.path(), "--outdir", ".wrangler/suite"];
-    println!("{}", stdout_of(wrangler(&arguments).env("WRANGLER_SEND_METRICS", "false")));
+    let arguments = ["deploy", "--dry-run", "--config", configuration.path(), "--outdir", outdir];
+    let output = stdout_of(wrangler(&arguments).env("WRANGLER_SEND_METRICS", "false"));
+    println!("{output}");
+    assert_eq!(output.contains("env.LEDGER (Ledger"), has_limits, "the binding");
+    let script = fs::read_to_string(folder.join("index.js")).expect("read the script");
+    assert_eq!(script.contains("as Ledger"), has_limits, "the object's class is exported");
     let files = fs::read_dir(folder).expect("the bundle exists").map(|file| file.expect("a listed file").path());
     let wasm: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "wasm")).collect();
     assert_eq!(wasm.len(), 1, "one wasm module");
@@ -85,7 +116,7 @@ impl Adapter for Dev {
 
     fn start(&self, settings: &Settings) -> Box<dyn Running> {
         // Uses the existing build: a second build in parallel to the other tests would exceed the timeouts.
-        let configuration = Configuration::write("build", "true");
+        let configuration = Configuration::write(SAMPLE, "build", "true");
         let secrets = configuration.0.with_extension("vars");
         let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
         fs::write(&secrets, lines.join("\n")).expect("write into the crate's folder");

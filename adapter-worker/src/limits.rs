@@ -1,0 +1,150 @@
+//! Limits that need a memory of earlier requests: rates, budgets, usage. A Durable Object counts them: the ledger.
+//!
+//! ```text
+//! ModelCheck ─► Quote ─► Ledger::reserve ─► Open ─► send ─► the body passes ─► Open::settle, in waitUntil
+//! ```
+
+mod ledger;
+mod memory;
+mod object;
+mod open;
+mod streams;
+mod tap;
+mod usage;
+
+use std::{rc::Rc, sync::Arc};
+
+use sparekey_core::{Config, ConfigError, Funded, Limited, ModelCheck, Problem, Rejection};
+use sparekey_ledger::{Call, Charge};
+use sparekey_metering::{Splice, Target, read_metered};
+use sparekey_policy::{Command, Endpoint, HoldId, ModelSource, PriceTable, ProcessId, Reserve, Timestamp};
+use worker::{
+    Env,
+    wasm_bindgen::{JsCast as _, JsValue},
+    wasm_bindgen_futures::{JsFuture, future_to_promise},
+    web_sys::{Request, Response},
+    worker_sys::Context,
+};
+
+use self::ledger::Ledger;
+pub(crate) use self::{
+    ledger::is_bound,
+    open::{Open, send},
+    usage::reply as usage,
+};
+use crate::{Forwarded, body, fields::Fields, messages, settings::now};
+
+/// The longest time of a request, in microseconds. Its hold is charged in full then, so it is cut.
+const LONGEST: i64 = 30 * Timestamp::MINUTE;
+
+/// Every isolate is the same process: a hold expires at its end only.
+const PROCESS: ProcessId = ProcessId(0);
+
+/// Adds the price table, if a user is metered: the owner's, in its compact form, or the shipped one.
+pub(crate) fn with_prices(config: Config, prices: Option<String>) -> Result<Config, ConfigError> {
+    if config.keys().metered_users().next().is_none() {
+        return Ok(config);
+    }
+    let prices = prices.map_or_else(PriceTable::shipped, |prices| PriceTable::from_json(&prices));
+    match prices {
+        Ok(prices) => Ok(config.with_prices(prices)),
+        Err(error) => Err(vec![Problem::Adapter(format!("PRICES: {error}"))].into()),
+    }
+}
+
+/// A request of a user with limits.
+pub(crate) struct Incoming {
+    pub(crate) request: Request,
+    pub(crate) fields: Fields,
+    pub(crate) env: Env,
+    pub(crate) context: Context,
+}
+
+/// Responds to a request whose user may have limits in the ledger. It goes on if the client leaves: otherwise a place would
+/// stay taken, and a hold would be charged in full.
+pub(crate) async fn respond(limited: Box<Limited>, incoming: Incoming) -> Result<Response, JsValue> {
+    let incoming = Rc::new(incoming);
+    let request = Rc::clone(&incoming);
+    let task = future_to_promise(async move {
+        let response = forward(limited, &request).await;
+        response.or_else(|rejection| messages::whole(rejection.to_response())).map(JsValue::from)
+    });
+    let _ = incoming.context.wait_until(&task);
+    JsFuture::from(task).await.map(JsValue::unchecked_into)
+}
+
+async fn forward(limited: Box<Limited>, incoming: &Rc<Incoming>) -> Forwarded {
+    let Incoming { request, fields, context, .. } = &**incoming;
+    let check = limited.reserve(None)?;
+    if let Some(endpoint) = check.endpoint() {
+        return forward_metered(check, endpoint, incoming).await;
+    }
+    let (check, open) = place(check, incoming).await?;
+    crate::forward_checked(check, request, fields, context, open).await
+}
+
+/// Counts a request that costs nothing, if its user has such limits. Without the ledger, this isolate counts alone.
+async fn place(check: ModelCheck, incoming: &Rc<Incoming>) -> Result<(ModelCheck, Option<Open>), Rejection> {
+    let Some(limits) = check.ledger_place().cloned() else { return Ok((check, None)) };
+    let until = now().plus(LONGEST);
+    let reserve = Reserve { until, ..Reserve::place(new_id(), PROCESS) };
+    let call = Call::new(Arc::clone(check.user()), limits, Command::Reserve(reserve));
+    let ledger = Ledger(Rc::clone(incoming));
+    let outcome = ledger.reserve(&call).await.unwrap_or_else(|_| memory::count(&call));
+    let check = check.reserve(&outcome)?;
+    let end = call.undo().filter(|_| call.limits.concurrency().is_some());
+    Ok((check, end.map(|end| Open::place(ledger, end))))
+}
+
+async fn forward_metered(check: ModelCheck, endpoint: Endpoint, incoming: &Rc<Incoming>) -> Forwarded {
+    let Incoming { request, fields, context, .. } = &**incoming;
+    let started = now();
+    if let Some(wait) = memory::pause(check.user()) {
+        return Err(check.reject_repeated_failures(wait));
+    }
+    let source = check.facts_source().unwrap_or(ModelSource::Body);
+    let reject = |failure| check.reject_body(failure);
+    let mut body = body::read(request, &check, source, context).await.map_err(reject)?;
+    let bytes = body.as_ref().map_or(&[][..], |body| &body.bytes);
+    let target = Target { source, path: check.path(), query: check.query() };
+    let read = read_metered(endpoint, target, check.content_types(), check.content_encodings(), bytes);
+    let read = read.map_err(reject)?;
+    let quote = check.quote(&read.facts, &read.demand, None)?;
+    let (user, key, limits) = (Arc::clone(quote.key().user()), quote.key().digest_prefix(), Arc::clone(quote.limits()));
+    let id = new_id();
+    let reserve = Command::Reserve(quote.reserve(id, now().plus(LONGEST), PROCESS));
+    let ledger = Ledger(Rc::clone(incoming));
+    let call = Call::new(Arc::clone(&user), Arc::clone(&limits), reserve);
+    let Ok(outcome) = ledger.reserve(&call).await else { return Err(quote.reject_without_ledger()) };
+    let Funded { mut forward, edits, bound, granted } = quote.admit(&outcome)?;
+    if let Some(body) = body.as_mut().filter(|_| !edits.is_empty()) {
+        body.bytes = spliced(&body.bytes, &read.splices(&edits));
+        forward = forward.with_body_length(body.bytes.len() as u64);
+    }
+    let (route, is_streamed) = (endpoint.path(), read.demand.is_streamed());
+    let charge = Charge { user, limits, id, key, route, started, bound, granted, is_streamed, retry: 0, head: None };
+    let open = Open::charge(ledger, charge, edits.hides_usage());
+    crate::forward(forward, body, request, fields, Some(open)).await
+}
+
+fn spliced(body: &[u8], splices: &[Splice]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut position = 0;
+    for Splice { range, text } in splices {
+        out.extend(&body[position..range.start]);
+        out.extend(&text[..]);
+        position = range.end;
+    }
+    out.extend(&body[position..]);
+    out
+}
+
+fn from_millis(millis: f64) -> Timestamp {
+    #[allow(clippy::cast_possible_truncation, reason = "milliseconds until the year 287396 are exact")]
+    Timestamp::from_micros((millis * 1e3) as i64)
+}
+
+fn new_id() -> HoldId {
+    let halves = streams::random_id().to_vec();
+    HoldId(halves.iter().fold(0, |id, half| id << 64 | u128::from(half.cast_unsigned())))
+}

@@ -1,0 +1,94 @@
+//! What an isolate remembers of users, so that repeated requests do not reach the ledger.
+
+use std::{cell::RefCell, collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
+
+use sparekey_ledger::Call;
+use sparekey_policy::{
+    Command, DeniedBy, HoldId, Limits, Outcome, RepeatedFailures, Reserve, State, Timestamp, Zone, step,
+};
+
+use super::PROCESS;
+use crate::settings::now;
+
+/// A user reads its usage at most so often.
+pub(super) const USAGE_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
+
+#[derive(Default)]
+struct Memory {
+    failures: RepeatedFailures,
+    /// Refusals that any request of the user gets again until the instant, while it has the same limits.
+    refused: HashMap<Arc<str>, (Timestamp, Arc<Limits>, Outcome)>,
+    /// Rates of users without the ledger, and those of `GET /usage`.
+    rates: HashMap<(Arc<str>, bool), State>,
+}
+
+thread_local! {
+    static MEMORY: RefCell<Memory> = RefCell::default();
+}
+
+/// How long a user is paused whose requests failed repeatedly.
+pub(super) fn pause(user: &str) -> Option<Duration> {
+    MEMORY.with_borrow(|memory| memory.failures.wait(user, now()))
+}
+
+/// Adds a request that failed and was charged by an estimate.
+pub(super) fn add_failure(user: &Arc<str>) {
+    MEMORY.with_borrow_mut(|memory| memory.failures.add(user, now()));
+}
+
+/// Remembers a refusal that does not depend on the request.
+pub(super) fn remember(call: &Call, outcome: &Outcome) {
+    let Outcome::Denied(denial) = outcome else { return };
+    let is_of_all = matches!(denial.which, DeniedBy::Requests | DeniedBy::Concurrency);
+    if let Some(wait) = denial.retry_after.filter(|_| is_of_all) {
+        let until = now().plus(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
+        let refused = (until, Arc::clone(&call.limits), outcome.clone());
+        MEMORY.with_borrow_mut(|memory| memory.refused.insert(Arc::clone(&call.user), refused));
+    }
+}
+
+/// The refusal that the last request got.
+pub(super) fn refused(call: &Call) -> Option<Outcome> {
+    MEMORY.with_borrow(|memory| {
+        let (until, limits, outcome) = memory.refused.get(&call.user)?;
+        (now() < *until && *limits == call.limits).then(|| outcome.clone())
+    })
+}
+
+/// A request has ended, so that its place is free.
+pub(super) fn freed(user: &str) {
+    MEMORY.with_borrow_mut(|memory| {
+        let is_place =
+            |outcome: &Outcome| matches!(outcome, Outcome::Denied(denial) if denial.which == DeniedBy::Concurrency);
+        if memory.refused.get(user).is_some_and(|(_, _, outcome)| is_place(outcome)) {
+            memory.refused.remove(user);
+        }
+    });
+}
+
+/// Counts a request whose place the ledger could not count, by its rate.
+pub(super) fn count(call: &Call) -> Outcome {
+    let mut limits = Limits::none(Arc::clone(&call.limits.zone));
+    limits.requests_per_minute = call.limits.requests_per_minute;
+    pass(&call.user, false, &limits)
+}
+
+/// Counts a request for the user's usage.
+///
+/// # Errors
+/// When it may be repeated.
+pub(super) fn count_usage(user: &Arc<str>) -> Result<(), Duration> {
+    let mut limits = Limits::none(Arc::new(Zone::utc()));
+    limits.requests_per_minute = Some(USAGE_PER_MINUTE);
+    match pass(user, true, &limits) {
+        Outcome::Denied(denial) => Err(denial.retry_after.unwrap_or_default()),
+        _ => Ok(()),
+    }
+}
+
+fn pass(user: &Arc<str>, is_usage: bool, limits: &Limits) -> Outcome {
+    MEMORY.with_borrow_mut(|memory| {
+        let state = memory.rates.entry((Arc::clone(user), is_usage)).or_default();
+        step(limits, state, now(), &Command::Reserve(Reserve::place(HoldId(0), PROCESS)))
+    })
+}

@@ -1,0 +1,181 @@
+//! A request that has a place or a hold in the ledger, from its reservation to its end.
+
+use std::{future::Future, time::Duration};
+
+use http::{HeaderMap, response};
+use sparekey_core::{Exchange, UpstreamFailure};
+use sparekey_ledger::{Call, Charge, End, Reported, ResponseHead, Settled};
+use sparekey_policy::Timestamp;
+use worker::{
+    console_error,
+    wasm_bindgen::JsValue,
+    web_sys::{AbortController, AbortSignal, ReadableStream, Response},
+};
+
+use super::{LONGEST, ledger::Ledger, memory, tap};
+use crate::{settings::now, timeout::within};
+
+/// If it is dropped, the request failed here.
+pub(crate) struct Open(Option<Box<Reserved>>);
+
+pub(super) struct Reserved {
+    pub(super) ledger: Ledger,
+    pub(super) kind: Kind,
+    /// Whether the client of a stream did not ask for its usage.
+    pub(super) hides_usage: bool,
+    /// The instant at which the request is cut.
+    until: Timestamp,
+    /// `None`: nothing of it was sent.
+    sent: Option<Timestamp>,
+    /// Cuts the request at the upstream, and so its response.
+    cut: Option<AbortController>,
+}
+
+pub(super) enum Kind {
+    /// A metered request.
+    Charge(Box<Charge>),
+    /// Another one, which the call ends.
+    Place(Call),
+}
+
+impl Open {
+    pub(super) fn charge(ledger: Ledger, charge: Charge, hides_usage: bool) -> Self {
+        Self::new(ledger, Kind::Charge(Box::new(charge)), hides_usage)
+    }
+
+    pub(super) fn place(ledger: Ledger, end: Call) -> Self {
+        Self::new(ledger, Kind::Place(end), false)
+    }
+
+    fn new(ledger: Ledger, kind: Kind, hides_usage: bool) -> Self {
+        let until = now().plus(LONGEST);
+        Self(Some(Box::new(Reserved {
+            ledger,
+            kind,
+            hides_usage,
+            until,
+            sent: None,
+            cut: AbortController::new().ok(),
+        })))
+    }
+
+    /// What cuts the request at the upstream.
+    pub(crate) fn signal(&self) -> Option<AbortSignal> {
+        Some(self.0.as_ref()?.cut.as_ref()?.signal())
+    }
+
+    /// The request is sent now, with these headers.
+    pub(crate) fn sending(&mut self, headers: &HeaderMap) {
+        if let Some(reserved) = &mut self.0 {
+            reserved.sent = Some(now());
+            if let Kind::Charge(charge) = &mut reserved.kind {
+                charge.retry = Exchange::retry_count(headers);
+            }
+        }
+    }
+
+    /// Records the head of the response. A status at which the upstream did nothing settles the request.
+    pub(crate) fn responded(&mut self, head: &response::Parts) {
+        let Some(Reserved { kind: Kind::Charge(charge), .. }) = self.0.as_deref_mut() else { return };
+        let time = charge.started.until(now());
+        charge.head = Some(ResponseHead::new(head.status.as_u16(), time, Exchange::upstream_id(&head.headers)));
+        if Exchange::is_free(head.status) {
+            self.settle(End::Complete, Reported::Free);
+        }
+    }
+
+    /// Returns the body for the client. The request is settled at its end, but for an encoded body, which the runtime would
+    /// decode: it passes as it is, although a response without an encoding was asked for.
+    pub(crate) fn body(mut self, head: &response::Parts, upstream: &Response) -> Option<ReadableStream> {
+        let body = upstream.body();
+        let Some(body) = body.as_ref().filter(|_| !Exchange::is_encoded(&head.headers)) else {
+            if let Some(Reserved { kind: Kind::Charge(charge), .. }) = self.0.as_deref_mut() {
+                charge.is_streamed = false;
+            }
+            self.settle(End::Complete, Reported::Nothing);
+            return body;
+        };
+        match self.0.take() {
+            Some(reserved) => Some(tap::pass(reserved, head, body)),
+            None => Some(body.clone()),
+        }
+    }
+
+    /// Leaves the place taken until its end: the runtime does not show when a WebSocket closes.
+    pub(crate) fn keep(mut self) -> Option<ReadableStream> {
+        self.0 = None;
+        None
+    }
+
+    fn settle(&mut self, end: End, reported: Reported) {
+        if let Some(reserved) = self.0.take() {
+            reserved.settle(end, reported);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.settle(End::Failed, Reported::Nothing);
+    }
+}
+
+impl Reserved {
+    /// How long the request may still take.
+    pub(super) fn left(&self) -> Duration {
+        now().until(self.until)
+    }
+
+    pub(super) fn cut(&self) {
+        if let Some(cut) = &self.cut {
+            cut.abort();
+        }
+    }
+
+    pub(super) fn settle(self, end: End, reported: Reported) {
+        let Self { ledger, kind, sent, .. } = self;
+        let call = match kind {
+            Kind::Place(call) => call,
+            Kind::Charge(charge) => {
+                let sent_for = sent.map(|sent| sent.until(now()));
+                let Settled { call, cost, granted, is_over, is_failure, .. } =
+                    charge.settle(end, reported, sent_for, now());
+                if is_over {
+                    let (user, model, amount) = (&call.user, &cost.model, cost.amount);
+                    console_error!(
+                        "a request of {user} with {model} cost {amount}, more than {granted}, which was reserved: the price table or a bound is wrong"
+                    );
+                }
+                if is_failure {
+                    memory::add_failure(&call.user);
+                }
+                call
+            }
+        };
+        memory::freed(&call.user);
+        ledger.settle(call);
+    }
+}
+
+/// Waits for the response. A request with a hold is cut at its end.
+///
+/// # Errors
+/// The failure that the client gets.
+pub(crate) async fn send(
+    open: &mut Option<Open>,
+    sending: impl Future<Output = Result<Response, JsValue>>,
+) -> Result<Response, UpstreamFailure> {
+    let Some(Open(Some(reserved))) = open else { return sending.await.map_err(|_| UpstreamFailure::Interrupted) };
+    let (failure, end) = match within(reserved.left(), sending).await {
+        Some(Ok(response)) => return Ok(response),
+        Some(Err(_)) => (UpstreamFailure::Interrupted, End::UpstreamCut),
+        None => {
+            reserved.cut();
+            (UpstreamFailure::Timeout, End::Timeout)
+        }
+    };
+    if let Some(open) = open {
+        open.settle(end, Reported::Nothing);
+    }
+    Err(failure)
+}
