@@ -37,7 +37,7 @@ impl Gate {
 }
 
 /// What one request reserves.
-pub(super) fn hold_of_one(start: Start<'_>) -> Usd {
+fn hold_of_one(start: Start<'_>) -> Usd {
     let upstream = Upstream::start();
     let server = start(upstream.address(), BUDGET);
     let (client, upstream_conn) = server.sent(&upstream, &chat());
@@ -46,7 +46,7 @@ pub(super) fn hold_of_one(start: Start<'_>) -> Usd {
     held
 }
 
-pub(super) fn users(budget: Usd) -> String {
+fn users(budget: Usd) -> String {
     format!("[users.Tom]\nconcurrent_requests = 64\nbudgets = [{{ usd = \"{budget}\", per = \"month\" }}]")
 }
 
@@ -71,7 +71,7 @@ fn first_requests(start: Start<'_>) {
 }
 
 /// The responses that were held back arrive once forty requests are refused.
-pub(super) fn open_after_refusals(status: u16, refused: &Counter, gate: &Gate) {
+fn open_after_refusals(status: u16, refused: &Counter, gate: &Gate) {
     if status == 200 {
         return;
     }
@@ -82,7 +82,7 @@ pub(super) fn open_after_refusals(status: u16, refused: &Counter, gate: &Gate) {
 }
 
 #[derive(Default)]
-pub(super) struct Counter(Mutex<usize>);
+struct Counter(Mutex<usize>);
 
 impl Counter {
     fn add(&self) -> usize {
@@ -91,7 +91,7 @@ impl Counter {
         *count
     }
 
-    pub(super) fn count(&self) -> usize {
+    fn count(&self) -> usize {
         *self.0.lock().expect("the lock")
     }
 }
@@ -119,15 +119,24 @@ fn four_at_once() {
 }
 
 fn two_processes() {
+    fifty_requests_to_two(|upstream, users| {
+        let server = Budgeted::start(upstream, users);
+        let other = RunningServer::start(&server.settings);
+        (server, other)
+    });
+}
+
+/// Fifty requests on a budget for ten, to two servers by turns.
+pub(super) fn fifty_requests_to_two(start: impl FnOnce(SocketAddr, &str) -> (Budgeted, RunningServer)) {
     let hold = hold_of_one(&Budgeted::boxed);
     let budget = Usd::from_pico(hold.as_pico() * 10 + hold.as_pico() / 2);
     let (gate, upstream) = Gate::start(10, 100);
-    let server = Budgeted::start(upstream.address(), &users(budget));
-    let other = RunningServer::start(&server.settings);
+    let (server, other) = start(upstream.address(), &users(budget));
+    let addresses = [server.address(), other.address()];
     let refused = Counter::default();
     thread::scope(|scope| {
         for number in 0..50 {
-            let address = if number % 2 == 0 { server.address() } else { other.address() };
+            let address = addresses[number % addresses.len()];
             let (refused, gate) = (&refused, &gate);
             scope.spawn(move || {
                 let mut client = RawConnection::connect(address);

@@ -4,7 +4,6 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
     process::Command,
-    thread,
 };
 
 use libtest_mimic::{Completion, Trial};
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use self::postgresql::Server as Database;
 use super::{
-    parallel::{Counter, Gate, hold_of_one, open_after_refusals, users},
+    parallel::{Gate, fifty_requests_to_two},
     *,
 };
 use crate::{case_files::digest, server::binary, upstream::RespondingUpstream};
@@ -168,24 +167,10 @@ fn shared_places() {
 }
 
 fn shared_budget() {
-    let hold = hold_of_one(&Budgeted::boxed);
-    let budget = Usd::from_pico(hold.as_pico() * 10 + hold.as_pico() / 2);
-    let (gate, upstream) = Gate::start(10, 100);
-    let pair = Pair::start(upstream.address(), &users(budget));
-    let refused = Counter::default();
-    thread::scope(|scope| {
-        for number in 0..50 {
-            let address = pair.addresses()[number % 2];
-            let (refused, gate) = (&refused, &gate);
-            scope.spawn(move || {
-                let mut client = RawConnection::connect(address);
-                client.send(chat());
-                open_after_refusals(client.head().status(), refused, gate);
-            });
-        }
+    fifty_requests_to_two(|upstream, users| {
+        let Pair { first, second, .. } = Pair::start(upstream, users);
+        (first, second)
     });
-    assert_eq!((refused.count(), upstream.take().len()), (40, 10));
-    assert_eq!(pair.first.settled(), Usd::from_pico(cost(10, 100).as_pico() * 10));
 }
 
 /// Its hold is charged, and its place is free.
