@@ -53,12 +53,13 @@ impl Reloader {
     /// Watches the files in a thread. A message to the sender reloads at once.
     pub(crate) fn start(self) -> SyncSender<()> {
         let (tx, rx) = sync_channel(1);
-        thread::spawn(move || self.run(&rx));
+        // Before the thread runs: a change until then would be taken for what is in force.
+        let seen = self.fingerprint();
+        thread::spawn(move || self.run(seen, &rx));
         tx
     }
 
-    fn run(mut self, signals: &Receiver<()>) {
-        let mut seen = self.fingerprint();
+    fn run(mut self, mut seen: Vec<u64>, signals: &Receiver<()>) {
         // After a failure each look reads again: a file may be missing that is not watched yet.
         let mut last_problems = None;
         loop {
