@@ -93,7 +93,7 @@ async fn place(check: ModelCheck, incoming: &Rc<Incoming>) -> Result<(ModelCheck
     let outcome = ledger.reserve(&call).await.unwrap_or_else(|_| memory::count(&call));
     let check = check.reserve(&outcome)?;
     let end = call.undo().filter(|_| call.limits.concurrency().is_some());
-    Ok((check, end.map(|end| Open::place(ledger, end))))
+    Ok((check, end.map(|end| Open::place(ledger, end, until))))
 }
 
 async fn forward_metered(check: ModelCheck, endpoint: Endpoint, incoming: &Rc<Incoming>) -> Forwarded {
@@ -111,8 +111,8 @@ async fn forward_metered(check: ModelCheck, endpoint: Endpoint, incoming: &Rc<In
     let read = read.map_err(reject)?;
     let quote = check.quote(&read.facts, &read.demand, None)?;
     let (user, key, limits) = (Arc::clone(quote.key().user()), quote.key().digest_prefix(), Arc::clone(quote.limits()));
-    let id = new_id();
-    let reserve = Command::Reserve(quote.reserve(id, now().plus(LONGEST), PROCESS));
+    let (id, until) = (new_id(), now().plus(LONGEST));
+    let reserve = Command::Reserve(quote.reserve(id, until, PROCESS));
     let ledger = Ledger(Rc::clone(incoming));
     let call = Call::new(Arc::clone(&user), Arc::clone(&limits), reserve);
     let Ok(outcome) = ledger.reserve(&call).await else { return Err(quote.reject_without_ledger()) };
@@ -123,7 +123,7 @@ async fn forward_metered(check: ModelCheck, endpoint: Endpoint, incoming: &Rc<In
     }
     let (route, is_streamed) = (endpoint.path(), read.demand.is_streamed());
     let charge = Charge { user, limits, id, key, route, started, bound, granted, is_streamed, retry: 0, head: None };
-    let open = Open::charge(ledger, charge, edits.hides_usage());
+    let open = Open::charge(ledger, charge, until, edits.hides_usage());
     crate::forward(forward, body, request, fields, Some(open)).await
 }
 

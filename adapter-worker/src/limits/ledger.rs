@@ -71,12 +71,13 @@ impl Ledger {
         let lines = call.row.take().map(|row| lines(&call, *row));
         let ledger = self.clone();
         let task = future_to_promise(async move {
-            for pause in RETRIES {
-                match ledger.call(&call, lines.as_deref()).await {
-                    Ok(_) => break,
-                    Err(error) => console_error!("a request is not settled yet: {error:?}"),
+            for pause in RETRIES.map(Some).into_iter().chain([None]) {
+                let Err(error) = ledger.call(&call, lines.as_deref()).await else { break };
+                console_error!("a request is not settled yet: {error:?}");
+                match pause {
+                    Some(pause) => Delay::from(pause).await,
+                    None => console_error!("it will be charged in full"),
                 }
-                Delay::from(pause).await;
             }
             Ok(JsValue::UNDEFINED)
         });
