@@ -7,15 +7,18 @@ mod alert;
 mod sent;
 mod watch;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{Request, Uri, header::CONTENT_TYPE};
 use sparekey_core::Gate;
-use sparekey_policy::{Period, Report, Timestamp, Zone};
+use sparekey_policy::{Period, Report, Timestamp, Usd, Zone};
 use sparekey_proxy::{Proxy, now};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    runtime::Builder,
+    time::{sleep, timeout},
+};
 
 pub(crate) use self::watch::Watch;
 use self::{
@@ -58,8 +61,16 @@ pub(crate) struct Alerts {
 }
 
 impl Alerts {
-    /// Runs until the process ends.
-    pub(crate) async fn run(self) {
+    /// Runs in a thread of its own, which may wait for the disk, until the process ends.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn start(self) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("alerts".to_owned()).spawn(move || runtime.block_on(self.run())).map(drop)
+    }
+
+    async fn run(self) {
         let mut sent = Sent::read(self.file.clone());
         let mut seen = Seen::default();
         let mut retry = RETRY;
@@ -71,7 +82,7 @@ impl Alerts {
                         retry = RETRY;
                         if is_complete {
                             seen = Seen::default();
-                        } else if seen.needs_ledger() {
+                        } else if seen.keep_for_ledger() {
                             // It was too slow.
                             self.watch.changed.notify_one();
                         }
@@ -94,15 +105,22 @@ impl Alerts {
     /// Returns whether the state of all budgets is known.
     async fn send_due(&self, webhook: &Uri, seen: &Seen, sent: &mut Sent) -> Result<bool, String> {
         let (due, is_complete) = self.due(seen).await;
+        let mut failure = None;
         for alert in due {
             let id = alert.id();
-            if !sent.contains(&id) {
-                post(webhook, alert.json()).await?;
-                tracing::info!("sent the alert {id}");
-                sent.add(id, now());
+            if sent.contains(&id) {
+                continue;
+            }
+            // One that the service refuses does not keep back the others.
+            match post(webhook, alert.json()).await {
+                Ok(()) => {
+                    tracing::info!("sent the alert {id}");
+                    sent.add(id, now());
+                }
+                Err(reason) => failure = failure.or(Some(reason)),
             }
         }
-        Ok(is_complete)
+        failure.map_or(Ok(is_complete), Err)
     }
 
     /// All that the owner should know at the moment, and whether the state of all budgets is known.
@@ -143,26 +161,33 @@ impl Alerts {
     }
 }
 
-/// The parts of a user's budgets that are spent. With a refused request the last part is, because what is left is too little.
+/// The parts of a user's budgets that are spent, and the budget that refused a request.
 fn budgets(user: &Arc<str>, report: &Report, seen: &Seen) -> Vec<Alert> {
+    let budgets: Vec<_> = report
+        .periods
+        .iter()
+        .filter_map(|period| Some((period.period, period.spent, period.budget?, period.ends)))
+        .collect();
     let mut alerts = Vec::new();
-    for period in &report.periods {
-        let Some(budget) = period.budget else { continue };
-        let of_budget = i128::from(budget.as_pico());
-        let has_spent = |percent: i64| i128::from(period.spent.as_pico()) * 100 >= of_budget * i128::from(percent);
-        let is_used_up = has_spent(THRESHOLDS[0]) && seen.refused.contains(user);
-        for percent in THRESHOLDS.into_iter().filter(|percent| has_spent(*percent) || is_used_up) {
-            alerts.push(Alert::Budget {
-                user: Arc::clone(user),
-                period: period.period,
-                percent,
-                spent: period.spent,
-                budget,
-                ends: period.ends,
-            });
+    for (period, spent, budget, ends) in &budgets {
+        let (period, spent, budget, ends) = (*period, *spent, *budget, *ends);
+        for percent in THRESHOLDS.into_iter().filter(|percent| has_spent(spent, budget, *percent)) {
+            alerts.push(Alert::Budget { user: Arc::clone(user), period, percent, spent, budget, ends });
         }
     }
+    // The one with the least left.
+    let tightest = budgets.into_iter().min_by_key(|(_, spent, budget, _)| budget.minus(*spent));
+    if let Some((period, spent, budget, ends)) = tightest.filter(|_| seen.refused.contains(user))
+        && has_spent(spent, budget, THRESHOLDS[0])
+        && !has_spent(spent, budget, THRESHOLDS[1])
+    {
+        alerts.push(Alert::BudgetRefused { user: Arc::clone(user), period, spent, budget, ends });
+    }
     alerts
+}
+
+fn has_spent(spent: Usd, budget: Usd, percent: i64) -> bool {
+    i128::from(spent.as_pico()) * 100 >= i128::from(budget.as_pico()) * i128::from(percent)
 }
 
 async fn post(webhook: &Uri, json: String) -> Result<(), String> {

@@ -174,7 +174,7 @@ impl App {
         let proxy = Proxy::new(Arc::clone(&gate), Sinks::new(sinks), bounds, self.ledger);
         if let Some(watch) = watch {
             let (server_tls, file) = (server_tls.clone(), state_file(alerts::FILE));
-            tokio::spawn(Alerts { webhook: alert_webhook, watch, proxy: proxy.clone(), gate, server_tls, file }.run());
+            Alerts { webhook: alert_webhook, watch, proxy: proxy.clone(), gate, server_tls, file }.start()?;
         }
         if let Some((address, metrics)) = metrics {
             let access = Access::new(address, operations_password);

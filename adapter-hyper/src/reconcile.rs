@@ -50,7 +50,8 @@ Examples:
   sparekey reconcile --project proj_abc               the last seven days of that project
   sparekey reconcile --since 2026-11-01 --json
 
-Exit status: 0 if the difference is within the tolerance; 1 if it is not, or cannot be known; 2 for a wrong command line.";
+Exit status: 0 if the differences of the total and of each model are within the tolerance; 1 if one is not, or cannot be \
+known; 2 for a wrong command line.";
 
 /// The definition of the command. `settings` are the arguments of all settings.
 pub(crate) fn command(settings: Vec<Arg>) -> Command {
@@ -123,7 +124,7 @@ fn reconcile(flags: ArgMatches, own: &ArgMatches) -> Result<bool, Failure> {
     let runtime = runtime.map_err(|error| Failure::Problem(error.to_string()))?;
     let costs = runtime.block_on(costs::read(&query, |pages| progress.show(&format!("{pages} pages of costs"))));
     runtime.shutdown_background();
-    progress.clear();
+    drop(progress);
     comparison.add_costs(&costs.map_err(|error| Failure::Problem(format!("OpenAI's costs: {error}")))?, &prices);
     report(&comparison, own)
 }
@@ -169,17 +170,17 @@ fn report(comparison: &Comparison, flags: &ArgMatches) -> Result<bool, Failure> 
         print(&format!("{}\n{}", days.write(flags), models.write(flags)))?;
     }
     let tolerance = *flags.get_one::<u32>("tolerance").unwrap_or(&0);
-    let total = comparison.total();
-    let is_within = total.is_within(tolerance, LEAST);
-    if !is_within {
-        let (difference, more) = (total.difference(), total.difference() > Usd::ZERO);
-        let (amount, more) = (
-            money::short(if more { difference } else { Usd::ZERO.minus(difference) }),
-            if more { "more" } else { "less" },
-        );
-        note(&format!("the ledger has {amount} US dollars {more} than OpenAI, above the tolerance of {tolerance} %"));
-    }
-    Ok(is_within)
+    let worst = comparison.worst_model(tolerance, LEAST);
+    let total = Some(("", comparison.total())).filter(|(_, total)| !total.is_within(tolerance, LEAST));
+    let Some((model, pair)) = total.or(worst) else { return Ok(true) };
+    let difference = pair.difference();
+    let is_more = difference > Usd::ZERO;
+    let amount = money::short(if is_more { difference } else { Usd::ZERO.minus(difference) });
+    let (of, more) = (if model.is_empty() { "" } else { " of " }, if is_more { "more" } else { "less" });
+    note(&format!(
+        "the ledger has {amount} US dollars {more}{of}{model} than OpenAI, above the tolerance of {tolerance} %"
+    ));
+    Ok(false)
 }
 
 fn table(name: &'static str, title: &'static str, rows: impl Iterator<Item = (Cell, Pair)>) -> Records {
@@ -231,8 +232,10 @@ impl Progress {
             eprint!("\r\x1b[K{text}");
         }
     }
+}
 
-    fn clear(&self) {
+impl Drop for Progress {
+    fn drop(&mut self) {
         self.show("");
     }
 }

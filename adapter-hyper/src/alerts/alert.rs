@@ -13,6 +13,8 @@ use crate::commands::money;
 pub(super) enum Alert {
     /// A user has spent a part of a budget.
     Budget { user: Arc<str>, period: CalendarPeriod, percent: i64, spent: Usd, budget: Usd, ends: Option<Timestamp> },
+    /// A request did not fit in what is left of a budget.
+    BudgetRefused { user: Arc<str>, period: CalendarPeriod, spent: Usd, budget: Usd, ends: Option<Timestamp> },
     /// All keys of a user end soon.
     UserExpires { user: Arc<str>, at: Timestamp },
     /// The certificate of the server ends soon.
@@ -33,6 +35,9 @@ impl Alert {
             Self::Budget { user, period, percent, budget, .. } => {
                 format!("budget_reached/{user}/{}/{period}/{budget}/{percent}", period.period().name())
             }
+            Self::BudgetRefused { user, period, budget, .. } => {
+                format!("budget_refused/{user}/{}/{period}/{budget}", period.period().name())
+            }
             Self::UserExpires { user, at } => format!("user_expires/{user}/{}", at.as_seconds()),
             Self::CertificateExpires { at } => format!("certificate_expires/{at}"),
             // They may last, and can occur again.
@@ -45,6 +50,7 @@ impl Alert {
     fn event(&self) -> &'static str {
         match self {
             Self::Budget { .. } => "budget_reached",
+            Self::BudgetRefused { .. } => "budget_refused",
             Self::UserExpires { .. } => "user_expires",
             Self::CertificateExpires { .. } => "certificate_expires",
             Self::ApiKeyRefused { .. } => "api_key_refused",
@@ -56,13 +62,15 @@ impl Alert {
     fn sentence(&self) -> String {
         match self {
             Self::Budget { user, period, percent, spent, budget, ends } => {
-                let per = match period.period() {
-                    Period::Total => "in total".to_owned(),
-                    Period::Day | Period::Week | Period::Month => format!("for {period}"),
-                };
-                let again = ends.map_or_else(String::new, |ends| format!(" It starts again on {ends}."));
-                let (spent, budget) = (money::short(*spent), money::short(*budget));
-                format!("User {user} has spent {spent} of {budget} US dollars {per}, {percent} % or more.{again}")
+                let spending = spending(*period, *spent, *budget);
+                format!("User {user} has spent {spending}, {percent} % or more.{}", again(*ends))
+            }
+            Self::BudgetRefused { user, period, spent, budget, ends } => {
+                let spending = spending(*period, *spent, *budget);
+                format!(
+                    "A request of user {user} did not fit in what is left of the budget: {spending} are spent.{}",
+                    again(*ends)
+                )
             }
             Self::UserExpires { user, at } => format!("The access of user {user} ends on {at}."),
             Self::CertificateExpires { at } => format!("The TLS certificate of the proxy ends on {}.", date(*at)),
@@ -92,12 +100,15 @@ impl Alert {
             ("allowed_mentions".to_owned(), json!({"parse": []})),
         ]);
         let mut set = |name: &str, value: Value| object.insert(name.to_owned(), value);
+        if let Self::Budget { percent, .. } = self {
+            set("threshold_percent", json!(percent));
+        }
         match self {
-            Self::Budget { user, period, percent, spent, budget, ends } => {
+            Self::Budget { user, period, spent, budget, ends, .. }
+            | Self::BudgetRefused { user, period, spent, budget, ends } => {
                 set("user", json!(&**user));
                 set("per", json!(period.period().name()));
                 set("period", json!(period.to_string()));
-                set("threshold_percent", json!(percent));
                 set("spent_usd", json!(spent.to_string()));
                 set("budget_usd", json!(budget.to_string()));
                 set("resets_at", json!(ends.map(Timestamp::as_seconds)));
@@ -113,6 +124,18 @@ impl Alert {
         }
         Value::Object(object).to_string()
     }
+}
+
+fn spending(period: CalendarPeriod, spent: Usd, budget: Usd) -> String {
+    let per = match period.period() {
+        Period::Total => "in total".to_owned(),
+        Period::Day | Period::Week | Period::Month => format!("for {period}"),
+    };
+    format!("{} of {} US dollars {per}", money::short(spent), money::short(budget))
+}
+
+fn again(ends: Option<Timestamp>) -> String {
+    ends.map_or_else(String::new, |ends| format!(" It starts again on {ends}."))
 }
 
 /// [Slack's escapes](https://api.slack.com/reference/surfaces/formatting#escaping): a mention is `<!channel>`.

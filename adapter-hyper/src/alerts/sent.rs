@@ -10,6 +10,7 @@ use std::{
 use sparekey_policy::Timestamp;
 
 /// No alert of so long ago would be due again, but for one of a budget that never starts again.
+const FOREVER: &str = "/total/";
 const KEPT: i64 = 400 * 24 * Timestamp::HOUR;
 
 /// The names of alerts, and when they were sent in seconds since 1970.
@@ -44,7 +45,7 @@ impl Sent {
     /// Adds an alert, and stores all.
     pub(super) fn add(&mut self, id: String, now: Timestamp) {
         let oldest = now.plus(-KEPT).as_seconds();
-        self.sent.retain(|_, at| *at >= oldest);
+        self.sent.retain(|id, at| *at >= oldest || id.contains(FOREVER));
         self.sent.insert(id, now.as_seconds());
         if let Err(error) = self.write() {
             let file = self.file.display();
@@ -79,10 +80,13 @@ mod tests {
         let file = folder.join("state").join("alerts.json");
         let now = Timestamp::from_seconds(1_800_000_000);
         let mut sent = Sent::read(file.clone());
-        sent.add("old".to_owned(), now.plus(-KEPT - Timestamp::SECOND));
+        let long_ago = now.plus(-KEPT - Timestamp::SECOND);
+        sent.add("old".to_owned(), long_ago);
+        sent.add("budget_reached/Tom/total/total/5.00/80".to_owned(), long_ago);
         sent.add("new".to_owned(), now);
         let again = Sent::read(file.clone());
         assert!(again.contains("new") && !again.contains("old"));
+        assert!(again.contains("budget_reached/Tom/total/total/5.00/80"), "it would be due for ever");
         fs::write(&file, "{").unwrap();
         assert!(!Sent::read(file).contains("new"));
         fs::remove_dir_all(folder).unwrap();

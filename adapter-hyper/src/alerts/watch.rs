@@ -52,8 +52,11 @@ impl Seen {
         self.happened[event as usize]
     }
 
-    /// Whether the state of budgets may have changed.
-    pub(super) fn needs_ledger(&self) -> bool {
+    /// Forgets what needs no ledger. Returns whether the state of budgets may have changed.
+    pub(super) fn keep_for_ledger(&mut self) -> bool {
+        for event in [Event::ApiKeyRefused, Event::PriceMissing] {
+            self.happened[event as usize] = false;
+        }
         self.has(Event::Settled) || !self.refused.is_empty()
     }
 }

@@ -63,6 +63,14 @@ impl Comparison {
         }
     }
 
+    /// Returns the model whose amounts differ most, of those that both have and that are not within the tolerance: differences
+    /// of several models can cancel each other in the total.
+    pub(super) fn worst_model(&self, percent: u32, least: Usd) -> Option<(&str, Pair)> {
+        let both = self.models.iter().filter(|(_, pair)| pair.ledger != Usd::ZERO && pair.openai != Usd::ZERO);
+        let beyond = both.filter(|(_, pair)| !pair.is_within(percent, least));
+        beyond.map(|(name, pair)| (&**name, *pair)).max_by_key(|(_, pair)| pair.difference().as_pico().unsigned_abs())
+    }
+
     pub(super) fn total(&self) -> Pair {
         self.days.values().fold(Pair::default(), |total, pair| total.plus(*pair))
     }
@@ -119,6 +127,21 @@ mod tests {
         ] {
             assert_eq!(pair(ledger, openai).is_within(5, least), is_within, "{ledger} {openai}");
         }
+    }
+
+    #[test]
+    fn opposite_differences() {
+        let mut comparison = Comparison::of_days(0..1);
+        for (model, ledger) in [("gpt-5", "1"), ("gpt-5-mini", "2"), ("o3", "0")] {
+            comparison.add_request(0, model, usd(ledger));
+        }
+        let items = [("gpt-5, input", "2"), ("gpt-5-mini, input", "1"), ("o3, input", "0.01")];
+        let costs = items.map(|(item, cost)| ((0, item.into()), usd(cost))).into();
+        comparison.add_costs(&costs, &PriceTable::shipped().unwrap());
+        assert!(comparison.total().is_within(5, usd("0.01")));
+        let worst = comparison.worst_model(5, usd("0.01")).map(|(model, _)| model);
+        assert!(matches!(worst, Some("gpt-5" | "gpt-5-mini")), "{worst:?}");
+        assert_eq!(comparison.worst_model(100, usd("0.01")), None);
     }
 
     #[test]

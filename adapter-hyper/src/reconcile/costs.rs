@@ -92,10 +92,10 @@ pub(super) async fn read(query: &CostsQuery<'_>, mut progress: impl FnMut(usize)
             }
         }
         progress(pages);
-        cursor = page.next.filter(|_| page.has_more);
-        if cursor.is_none() {
+        if !page.has_more {
             return Ok(costs);
         }
+        cursor = Some(page.next.ok_or("an invalid response: has_more without next_page")?);
     }
     Err(format!("more than {PAGES_MAX} pages"))
 }
