@@ -1,6 +1,12 @@
 //! `sparekey ledger copy`: moves a ledger to another engine or machine.
 
-use std::{fs, path::Path, process::ExitCode, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
 
 use clap::{Arg, ArgMatches, Command};
 use sparekey_ledger::{
@@ -68,11 +74,25 @@ fn copy(flags: &ArgMatches) -> Result<(), Failure> {
     };
     end_dead_requests(&from)?;
     let source = ledger::read(&from)?;
-    let is_new = matches!(&to, Location::File(path) if !path.exists());
-    let target = begin(&to).map_err(|error| failure_of_target(&to, &error))?;
-    let copied = copy::copy(source.contents(), target).map_err(|error| problem(&error));
-    if let (Err(_), true, Location::File(path)) = (&copied, is_new, &to) {
-        remove(path);
+    // An empty file would look like a ledger in which nothing was spent, so a new one gets its name at the end.
+    let draft = match &to {
+        Location::File(path) if !path.exists() => Some(draft(path)),
+        _ => None,
+    };
+    let place = draft.clone().map_or_else(|| to.clone(), Location::File);
+    if let Some(draft) = &draft {
+        remove(draft);
+    }
+    let copied = begin(&place)
+        .map_err(CopyError::Target)
+        .and_then(|target| copy::copy(source.contents(), target))
+        .map_err(|error| problem(&error));
+    if let (Some(draft), Location::File(path)) = (&draft, &to) {
+        if copied.is_ok() {
+            fs::rename(draft, path)
+                .map_err(|error| Failure::Problem(format!("cannot create {}: {error}", path.display())))?;
+        }
+        remove(draft);
     }
     let Totals { users, rows, of_days, .. } = copied?;
     let spent = money::short(of_days.cost);
@@ -120,12 +140,19 @@ fn failure_of_target(to: &Location, error: &LedgerError) -> Failure {
     Failure::Problem(format!("cannot write the ledger {to}: {error}"))
 }
 
-/// An empty ledger would look like one in which nothing was spent.
+/// The file of a new ledger, until it is complete.
+fn draft(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+/// Removes a draft that is not needed any more.
 fn remove(path: &Path) {
     for end in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
-        // The copy failed for another reason, which is shown.
+        // There may be none.
         _ = fs::remove_file(name);
     }
 }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, request};
-use sparekey_policy::{Endpoint, Limits, ModelSource, Timestamp, User};
+use sparekey_policy::{Endpoint, Limits, METERED_CONCURRENCY_MAX, ModelSource, Timestamp, User};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
@@ -35,7 +35,8 @@ pub(crate) struct Grant {
     place_limits: Limits,
     /// The limits whose state is in the ledger; `None` if there are none.
     ledger_limits: Option<Arc<Limits>>,
-    places: Places,
+    /// Those of them that count requests without a cost.
+    ledger_places: Option<Arc<Limits>>,
     routes: OpenRoutes,
     /// The upstream key of this user's own.
     api_key: Option<Secret>,
@@ -72,12 +73,20 @@ impl Grant {
                 (limits.places(), limits.is_metered().then_some(in_ledger))
             }
             Places::Ledger => {
+                // Each is a part of the stored state.
+                if limits.concurrency().is_some_and(|most| most > METERED_CONCURRENCY_MAX) {
+                    return Err(format!(
+                        "concurrent_requests must be at most {METERED_CONCURRENCY_MAX} where the ledger counts them"
+                    ));
+                }
                 let is_counted = limits.is_metered() || limits.needs_state();
                 (Limits::none(Arc::clone(&limits.zone)), is_counted.then(|| limits.clone()))
             }
         };
+        let counted = ledger_limits.as_ref().filter(|limits| places == Places::Ledger && limits.needs_state());
+        let ledger_places = counted.map(|limits| Arc::new(limits.places()));
         let (project, ledger_limits) = (project.transpose()?, ledger_limits.map(Arc::new));
-        Ok(Self { user, place_limits, ledger_limits, places, routes, api_key, project })
+        Ok(Self { user, place_limits, ledger_limits, ledger_places, routes, api_key, project })
     }
 
     pub(crate) fn user(&self) -> &User {
@@ -92,9 +101,8 @@ impl Grant {
         self.ledger_limits.as_ref()
     }
 
-    /// The limits of the ledger that count requests without a cost.
     pub(crate) fn ledger_places(&self) -> Option<&Arc<Limits>> {
-        self.ledger_limits().filter(|limits| self.places == Places::Ledger && limits.needs_state())
+        self.ledger_places.as_ref()
     }
 
     pub(crate) fn api_key(&self) -> Option<&Secret> {

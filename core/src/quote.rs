@@ -98,6 +98,12 @@ impl Quote {
 }
 
 impl ModelCheck {
+    /// Returns the error response to a request whose place cannot be counted.
+    #[must_use]
+    pub fn reject_without_ledger(&self) -> Rejection {
+        self.reject(spending_rejection::ledger())
+    }
+
     /// Returns the error response to a user whose requests failed repeatedly after they were sent.
     #[must_use]
     pub fn reject_repeated_failures(&self, wait: Duration) -> Rejection {

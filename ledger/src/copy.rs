@@ -94,14 +94,14 @@ pub struct Totals {
     pub of_days: Sums,
 }
 
-/// Why a ledger was not copied. Nothing was stored in the target.
+/// Why a ledger was not copied.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
     /// The source cannot be read.
     #[error("cannot read the source: {0}")]
     Source(LedgerError),
-    /// The target cannot be written.
+    /// The target cannot be written. If its database does not confirm the last statement, all may be stored.
     #[error("cannot write the target: {0}")]
     Target(LedgerError),
     /// A server uses the source, so what it stores meanwhile would be lost.

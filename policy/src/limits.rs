@@ -10,7 +10,7 @@ pub const METERED_CONCURRENCY: u32 = 8;
 /// The most open requests of a metered user: each is a hold of about 50 bytes in the stored state.
 pub const METERED_CONCURRENCY_MAX: u32 = 64;
 
-/// The highest limit on open requests of other users, whose holds are in memory. A settle searches all of them.
+/// The highest limit on open requests of other users whose holds are in memory. A settle searches all of them.
 pub const CONCURRENCY_MAX: u32 = 1_000;
 
 /// The highest limit on requests per minute: one each 60 µs.

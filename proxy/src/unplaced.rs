@@ -1,6 +1,7 @@
 //! A request whose place is counted in the ledger.
 
 use sparekey_core::UserKey;
+use sparekey_ledger::LedgerError;
 
 use crate::{Deadline, Decision, Proxy, Unread, body::Body, user_requests::OpenRequest};
 
@@ -27,14 +28,18 @@ impl Unplaced {
 }
 
 impl Proxy {
-    /// Asks the ledger for the place of a request, and returns the next step. Without the ledger, this process counts alone:
-    /// the request costs the user nothing.
+    /// Asks the ledger for the place of a request, and returns the next step. If the ledger cannot be reached, this process
+    /// counts alone: the request costs nothing.
     pub async fn place(&self, unplaced: Unplaced) -> Decision {
         let Unplaced(Unread { check, log, mut permits, arrived, deadline }) = unplaced;
         let Some(limits) = check.ledger_place() else { return self.next_step(*check, log, permits, || arrived) };
         let (outcome, slot) = match self.charges.place(check.user(), limits, deadline).await {
             Ok(placed) => placed,
-            Err(_) => self.user_states.place(check.user(), &limits.places()),
+            // The ledger works, so this user's limits would not hold.
+            Err(LedgerError::Busy | LedgerError::Overloaded(_) | LedgerError::State(_)) => {
+                return Decision::Respond(Body::rejection(&check.reject_without_ledger(), log));
+            }
+            Err(_) => self.user_states.place(check.user(), limits),
         };
         permits.slot = slot;
         match check.reserve(&outcome) {

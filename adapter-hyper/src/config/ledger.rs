@@ -74,8 +74,8 @@ impl Location {
                 .map_err(|error| format!("{name} is not the address of a database: {error}"))?;
             return Ok(Self::Postgres(Address(text.to_owned())));
         }
-        // SQLite's names of databases in memory begin with a colon.
-        if text.contains("://") || text.starts_with(':') {
+        // SQLite's names of databases in memory begin with a colon, and a list of libpq's parameters may have a password.
+        if text.contains("://") || text.starts_with(':') || text.contains("password=") || text.starts_with("host=") {
             return Err(format!(
                 "{name} must be the path of an SQLite file, such as {SERVICE_FOLDER}/{FILE}, or the address of a PostgreSQL \
                  database, such as postgres://sparekey@db.internal/sparekey"
@@ -109,7 +109,7 @@ pub(crate) fn location(values: &Values) -> Result<Location, String> {
         (Some(text), None) => Location::parse(SETTING, text),
         (None, Some(path)) => {
             let text = fs::read_to_string(&path).map_err(|error| format!("{SETTING_FILE} names {path}: {error}"))?;
-            Location::parse(SETTING, text.trim())
+            Location::parse(SETTING_FILE, text.trim())
         }
         (None, None) => Ok(Location::File(default_path(environment))),
     }
@@ -192,6 +192,7 @@ mod tests {
             ("postgresql:///db", "it has no host"),
             ("sqlite:///ledger.db", "must be the path of an SQLite file"),
             (":memory:", "must be the path of an SQLite file"),
+            ("host=db user=me password=secret", "must be the path of an SQLite file"),
         ] {
             let problem = Location::parse(SETTING, text).unwrap_err();
             assert!(problem.starts_with("LEDGER ") && problem.contains(expected), "{problem}");

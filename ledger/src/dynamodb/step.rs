@@ -21,6 +21,7 @@ pub(super) async fn run<T: Transport>(
     loop {
         // After a failure the state is read: it shows what is stored.
         let run = timeout_at(deadline, step.run(session, cached.take())).await;
+        let is_late = run.is_err();
         let failure = match run {
             Ok(Ok((done, stored))) => {
                 *cached = Some(stored);
@@ -30,6 +31,8 @@ pub(super) async fn run<T: Transport>(
             Err(_) => Failure::Unknown(format!("DynamoDB: no response within {:?}", session.deadline())),
         };
         is_ambiguous |= failure.is_ambiguous();
+        // Most of the time was lost to other processes, so the table works.
+        let failure = if is_late && step.has_lost() { Failure::Busy } else { failure };
         if !failure.may_retry() || deadline.saturating_duration_since(Instant::now()) < pause {
             return Err(Failed {
                 error: failure.error(),

@@ -82,7 +82,7 @@ impl Store for Database {
 
     async fn response(&self, user: &str, response_id: &str) -> Result<Option<LedgerRow>, LedgerError> {
         let find = async {
-            let lease = self.pool.lease().await?;
+            let lease = self.pool.lease(|| {}).await?;
             let row = lease.session.response(user, response_id).await?;
             self.pool.give_back(lease);
             Ok(row)

@@ -64,8 +64,10 @@ impl Pool {
         })
     }
 
-    pub(super) async fn lease(&self) -> Result<Lease<'_>, Failure> {
+    /// Waits for a session. `is_next` is called when the wait for the others ends.
+    pub(super) async fn lease(&self, is_next: impl FnOnce()) -> Result<Lease<'_>, Failure> {
         let permit = self.permits.acquire().await.map_err(|_| LedgerError::Closed)?;
+        is_next();
         let idle = || -> Option<Session> {
             let mut idle = self.idle.borrow_mut();
             idle.retain(|session| !session.connection.is_closed());

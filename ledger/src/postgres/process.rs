@@ -95,13 +95,15 @@ impl Processes {
         for dead in
             timeout(DEADLINE, self.dead(worker.store.options.dead_after)).await.unwrap_or(Err(Failure::Deadline))?
         {
-            self.end(worker, dead).await?;
+            timeout(DEADLINE, self.end(worker, dead)).await.unwrap_or(Err(Failure::Deadline))?;
         }
         let Some(retention) = worker.store.options.retention else {
             return Ok(CHECK.min(worker.store.options.dead_after));
         };
         let Some(Lock { connection, .. }) = &self.session else { return Ok(RECONNECT) };
-        let has_more = retention::delete_some(connection, retention, &worker.store.options.clock).await?;
+        let deleted = retention::delete_some(connection, retention, &worker.store.options.clock);
+        // Old rows wait for the next look, and the lock does not depend on them.
+        let has_more = timeout(DEADLINE, deleted).await.unwrap_or(Ok(false)).unwrap_or(false);
         Ok(if has_more { Duration::from_millis(20) } else { CHECK.min(worker.store.options.dead_after) })
     }
 
@@ -141,9 +143,11 @@ impl Processes {
         if !try_lock(connection, id).await? {
             return Ok(());
         }
-        let count = end_on(worker, connection, dead).await?;
+        let (count, is_complete) = end_on(worker, connection, dead).await?;
         connection.execute("SELECT pg_advisory_unlock($1)", &[&id]).await?;
-        worker.store.options.events.send(Event::ProcessEnded { process: dead, count });
+        if is_complete {
+            worker.store.options.events.send(Event::ProcessEnded { process: dead, count });
+        }
         Ok(())
     }
 }
@@ -154,15 +158,26 @@ pub(super) async fn end(worker: &Rc<Worker<Database>>, process: ProcessId) -> Re
     end_on(worker, &connection, process).await.map(drop)
 }
 
-async fn end_on(worker: &Rc<Worker<Database>>, connection: &Connection, process: ProcessId) -> Result<usize, Failure> {
+/// Returns the number of holds, and whether those of all users were charged. If not, the process stays in the table: a user
+/// whose state cannot be read or is locked does not keep back the others.
+async fn end_on(
+    worker: &Rc<Worker<Database>>,
+    connection: &Connection,
+    process: ProcessId,
+) -> Result<(usize, bool), Failure> {
     let id = process.0.cast_signed();
-    let mut count = 0;
+    let (mut count, mut is_complete) = (0, true);
     for row in connection.query(USERS, &[&id]).await? {
         let user: Arc<str> = Arc::from(row.try_get::<_, &str>(0)?);
-        count += charge(worker, &user, process).await?;
+        match charge(worker, &user, process).await {
+            Ok(charged) => count += charged,
+            Err(_) => is_complete = false,
+        }
     }
-    connection.execute("DELETE FROM sparekey.process WHERE id = $1", &[&id]).await?;
-    Ok(count)
+    if is_complete {
+        connection.execute("DELETE FROM sparekey.process WHERE id = $1", &[&id]).await?;
+    }
+    Ok((count, is_complete))
 }
 
 /// Whether a server uses the database.

@@ -28,7 +28,7 @@ pub(super) type Key = (i64, i64);
 
 /// Runs a step. `cached` is the state as this process knows it, and afterwards the stored one.
 pub(super) async fn run(pool: &Pool, step: Step<'_, Key>, cached: &mut Option<Stored>) -> Result<Done, Failed> {
-    let mut run = Run { pool, step, sent: Cell::new(Instant::now()), is_ambiguous: false };
+    let mut run = Run { pool, step, sent: Cell::new(None), is_ambiguous: false };
     let deadline = Instant::now() + STEP;
     let known = cached.take();
     let failure = match timeout_at(deadline, run.run_on_any_session(known)).await {
@@ -39,9 +39,9 @@ pub(super) async fn run(pool: &Pool, step: Step<'_, Key>, cached: &mut Option<St
         Ok(Err(failure)) => failure,
         Err(_) => Failure::Deadline,
     };
-    let is_ambiguous = run.is_ambiguous || failure.is_ambiguous();
     // Many short statements, or a wait for a session, are no failure of the database.
-    let is_late = matches!(failure, Failure::Deadline) && run.sent.get().elapsed() < HANGS;
+    let is_late = matches!(failure, Failure::Deadline) && run.sent.get().is_none_or(|sent| sent.elapsed() < HANGS);
+    let is_ambiguous = run.is_ambiguous || failure.is_ambiguous() && run.sent.get().is_some();
     let failure = if is_late { Failure::Known(LedgerError::Busy) } else { failure };
     Err(Failed {
         error: failure.error(),
@@ -54,8 +54,8 @@ pub(super) async fn run(pool: &Pool, step: Step<'_, Key>, cached: &mut Option<St
 struct Run<'a> {
     pool: &'a Pool,
     step: Step<'a, Key>,
-    /// When the last statement was sent.
-    sent: Cell<Instant>,
+    /// When the last statement was sent, or a connection begun. `None`: no session was free yet.
+    sent: Cell<Option<Instant>>,
     is_ambiguous: bool,
 }
 
@@ -72,7 +72,7 @@ impl Run<'_> {
     }
 
     async fn run_on_one_session(&mut self, known: Option<Stored>) -> Result<(Done, Stored), Failure> {
-        let lease = self.pool.lease().await?;
+        let lease = self.pool.lease(|| self.sent.set(Some(Instant::now()))).await?;
         let timed = Timed { session: &lease.session, sent: &self.sent };
         let result = self.step.run(&timed, known).await;
         match &result {
@@ -86,12 +86,12 @@ impl Run<'_> {
 /// A session that notes when its statements are sent.
 struct Timed<'a> {
     session: &'a Session,
-    sent: &'a Cell<Instant>,
+    sent: &'a Cell<Option<Instant>>,
 }
 
 impl Timed<'_> {
     fn now(&self) -> &Session {
-        self.sent.set(Instant::now());
+        self.sent.set(Some(Instant::now()));
         self.session
     }
 }

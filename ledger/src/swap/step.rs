@@ -55,6 +55,12 @@ impl<'a, K: Clone> Step<'a, K> {
         Self { user, clock, batch, is_fence, lost: 0 }
     }
 
+    /// Whether another process was faster.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost > 0
+    }
+
     /// Runs the batch. It may run again after a failure, and finds what it stored before.
     pub(crate) async fn run<S: Session<Key = K>>(
         &mut self,

@@ -20,9 +20,10 @@ use crate::{case_files::digest, server::binary, upstream::RespondingUpstream};
 #[path = "../../../../ledger/tests/support/server.rs"]
 mod postgresql;
 
-const TESTS: [Test; 10] = [
+const TESTS: [Test; 11] = [
     ("share_requests_per_minute", shared_rate),
     ("share_open_requests", shared_places),
+    ("serve_free_routes_to_a_user_with_a_debt_of_tokens", token_debt),
     ("share_a_budget", shared_budget),
     ("charge_the_requests_of_a_killed_one", killed),
     ("count_alone_without_the_database", without_database),
@@ -164,6 +165,15 @@ fn shared_places() {
             wait_until("the place is free", || refusal(pair.second.address(), &request).0 == 200);
         }
     }
+}
+
+fn token_debt() {
+    let upstream = RespondingUpstream::start(|_| completion(5_000, 5_000));
+    let pair = Pair::start(upstream.address(), "[users.Tom]\ntokens_per_minute = 1000\nrequests_per_minute = 60");
+    let [first, second] = pair.addresses();
+    assert_eq!(refusal(first, &chat()).0, 200);
+    wait_until("the tokens are used up", || refusal(second, &chat()).0 == 429);
+    assert_eq!(refusal(second, &models()), (200, String::new()), "it costs no tokens");
 }
 
 fn shared_budget() {
