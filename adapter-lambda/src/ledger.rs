@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, request};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use rustls::ClientConfig;
 use sparekey_ledger::dynamodb::{DynamoDb, Options, Request, Response, Table, Transport, TransportError};
 use sparekey_proxy::{LedgerHandle, ledger_events};
@@ -15,6 +15,10 @@ use crate::freeze::FreezeAwareUpstream;
 
 /// The engine stops waiting earlier.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of a response. DynamoDB's have at most 1 MB of items
+/// ([AWS](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html)).
+const RESPONSE_MAX: usize = 4 << 20;
 
 /// The ledger of an environment.
 #[derive(Clone, Debug)]
@@ -60,7 +64,8 @@ impl Transport for Connections {
         })?;
         let Reply::Response(response) = reply else { return Err(interrupted(&"it switched protocols")) };
         let status = response.status().as_u16();
-        let body = response.into_body().collect().await.map_err(|error| interrupted(&error))?;
+        let body = Limited::new(response.into_body(), RESPONSE_MAX).collect().await;
+        let body = body.map_err(|error| interrupted(&error))?;
         Ok(Response { status, body: body.to_bytes().into() })
     }
 }

@@ -45,8 +45,20 @@ pub(super) fn password(config: &Config) -> Result<Option<String>, String> {
     if !is_named && !path.exists() {
         return Ok(None);
     }
-    let text = read(&path)?;
-    Ok(wanted(config).iter().find_map(|wanted| find(&text, wanted)))
+    of_all_hosts(&read(&path)?, config)
+}
+
+/// A connection has one password for all hosts, and no host must get that of another one.
+fn of_all_hosts(text: &str, config: &Config) -> Result<Option<String>, String> {
+    let wanted = wanted(config);
+    let mut found = wanted.iter().filter_map(|wanted| find(text, wanted));
+    let first = found.next();
+    if found.any(|other| first.as_ref() != Some(&other)) {
+        return Err(
+            "PGPASSFILE has different passwords for the hosts of the address: give them the same one".to_owned()
+        );
+    }
+    Ok(first)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -109,7 +121,15 @@ mod tests {
     use super::*;
 
     fn passwords(address: &str, text: &str) -> Option<String> {
-        wanted(&address.parse().unwrap()).iter().find_map(|wanted| find(text, wanted))
+        of_all_hosts(text, &address.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn no_host_gets_the_password_of_another() {
+        let text = "a:*:*:*:one\nb:*:*:*:two\nc:*:*:*:two";
+        let of = |hosts: &str| of_all_hosts(text, &format!("postgres://sparekey@{hosts}/sparekey").parse().unwrap());
+        assert!(of("a,b").unwrap_err().contains("different passwords"));
+        assert_eq!(of("b,c"), Ok(Some("two".to_owned())));
     }
 
     #[test]
