@@ -18,7 +18,7 @@ mod timeout;
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use sparekey_core::{Admission, Forward, HeadFailure, ModelCheck, Rejection, ReplyBody, UpstreamFailure};
 use sparekey_metering::{Target, filter_models, read_request};
 use worker::{
@@ -145,7 +145,7 @@ async fn forward(
         return messages::whole(exchange.filtered_models(head, list)?).map_err(interrupted);
     }
     let body = match open {
-        Some(open) if head.status == StatusCode::SWITCHING_PROTOCOLS => open.keep(),
+        Some(open) if head.status.is_informational() => open.keep(),
         Some(open) => open.body(&head, &upstream),
         None => upstream.body(),
     };

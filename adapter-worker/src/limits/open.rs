@@ -1,29 +1,19 @@
 //! A request that has a place or a hold in the ledger, from its reservation to its end.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
 use http::{HeaderMap, response};
 use sparekey_core::{Exchange, UpstreamFailure};
 use sparekey_ledger::{Call, Charge, End, Reported, ResponseHead, Settled};
 use sparekey_policy::Timestamp;
 use worker::{
-    Delay, console_error,
+    console_error,
     wasm_bindgen::JsValue,
-    wasm_bindgen_futures::JsFuture,
     web_sys::{AbortController, AbortSignal, ReadableStream, Response},
 };
 
-use super::{ledger::Ledger, memory, streams, tap};
-use crate::settings::now;
-
-/// How long a response is read on after its client left, so that it is charged exactly. The runtime ends the request after
-/// 30 s.
-const READ_ON: Duration = Duration::from_secs(25);
+use super::{ledger::Ledger, memory, tap};
+use crate::{settings::now, timeout::within};
 
 /// If it is dropped, the request failed here.
 pub(crate) struct Open(Option<Box<Reserved>>);
@@ -37,8 +27,6 @@ pub(super) struct Reserved {
     until: Timestamp,
     /// `None`: nothing of it was sent.
     sent: Option<Timestamp>,
-    /// When the client left, before the head of the response.
-    left_at: Option<Timestamp>,
     /// Cuts the request at the upstream, and so its response.
     cut: Option<AbortController>,
 }
@@ -67,7 +55,6 @@ impl Open {
             hides_usage,
             until,
             sent: None,
-            left_at: None,
             cut: AbortController::new().ok(),
         })))
     }
@@ -139,33 +126,6 @@ impl Reserved {
         now().until(self.until)
     }
 
-    /// How long the response is still read, if the client leaves now.
-    pub(super) fn read_on(&self) -> Duration {
-        self.left_at.map_or(READ_ON, |at| READ_ON.saturating_sub(at.until(now())))
-    }
-
-    /// Waits for the response, until the request is cut: at the end of its hold, or a while after its client left.
-    async fn response<T>(&mut self, sending: impl Future<Output = T>) -> Result<T, End> {
-        let incoming = self.ledger.incoming();
-        let (mut sending, mut left) = (pin!(sending), pin!(JsFuture::from(streams::left(&incoming.request))));
-        let mut timer = pin!(Delay::from(self.left()));
-        let mut read_on = None;
-        poll_fn(|cx| {
-            if let Poll::Ready(response) = sending.as_mut().poll(cx) {
-                return Poll::Ready(Ok(response));
-            }
-            if self.left_at.is_none() && left.as_mut().poll(cx).is_ready() {
-                self.left_at = Some(now());
-                read_on = Some(Box::pin(Delay::from(READ_ON)));
-            }
-            if read_on.as_mut().is_some_and(|read_on| read_on.as_mut().poll(cx).is_ready()) {
-                return Poll::Ready(Err(End::ClientLeft));
-            }
-            timer.as_mut().poll(cx).map(|()| Err(End::Timeout))
-        })
-        .await
-    }
-
     pub(super) fn cut(&self) {
         if let Some(cut) = &self.cut {
             cut.abort();
@@ -206,12 +166,12 @@ pub(crate) async fn send(
     sending: impl Future<Output = Result<Response, JsValue>>,
 ) -> Result<Response, UpstreamFailure> {
     let Some(Open(Some(reserved))) = open else { return sending.await.map_err(|_| UpstreamFailure::Interrupted) };
-    let (failure, end) = match reserved.response(sending).await {
-        Ok(Ok(response)) => return Ok(response),
-        Ok(Err(_)) => (UpstreamFailure::Interrupted, End::UpstreamCut),
-        Err(end) => {
+    let (failure, end) = match within(reserved.left(), sending).await {
+        Some(Ok(response)) => return Ok(response),
+        Some(Err(_)) => (UpstreamFailure::Interrupted, End::UpstreamCut),
+        None => {
             reserved.cut();
-            (UpstreamFailure::Timeout, end)
+            (UpstreamFailure::Timeout, End::Timeout)
         }
     };
     if let Some(open) = open {

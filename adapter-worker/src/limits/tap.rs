@@ -25,6 +25,10 @@ use super::{
 };
 use crate::{body, timeout::within};
 
+/// How long a response is read on after its client left, so that it is charged exactly. The runtime ends the request after
+/// 30 s.
+const READ_ON: Duration = Duration::from_secs(25);
+
 /// Bytes of a body that are read at once: the memory of wasm never shrinks.
 const PIECE: u32 = 64 << 10;
 
@@ -106,7 +110,7 @@ async fn watch(reserved: Box<Reserved>, end: Promise, kept: Option<(ReadableStre
             Ok(usage) => (End::Complete, usage),
             Err(_) => (End::UpstreamCut, None),
         },
-        (Ended::Cut | Ended::ClientLeft, Some((kept, form))) => rest(&kept, form, reserved.read_on()).await,
+        (Ended::Cut | Ended::ClientLeft, Some((kept, form))) => rest(&kept, form).await,
         (Ended::Cut, None) => (End::UpstreamCut, None),
         (Ended::ClientLeft, None) => (End::ClientLeft, None),
         (Ended::Timeout, _) => (End::Timeout, None),
@@ -131,7 +135,7 @@ async fn whole(kept: &ReadableStream, form: ResponseForm) -> Result<Option<Respo
 }
 
 /// Reads a body to its end or to its last event, for a while.
-async fn rest(kept: &ReadableStream, form: ResponseForm, read_on: Duration) -> (End, Option<ResponseUsage>) {
+async fn rest(kept: &ReadableStream, form: ResponseForm) -> (End, Option<ResponseUsage>) {
     let reader: ReadableStreamDefaultReader = kept.get_reader().unchecked_into();
     let mut scanner = UsageScanner::new(form);
     let read = async {
@@ -146,7 +150,7 @@ async fn rest(kept: &ReadableStream, form: ResponseForm, read_on: Duration) -> (
             }
         }
     };
-    let (end, is_whole) = within(read_on, read).await.unwrap_or((End::ClientLeft, false));
+    let (end, is_whole) = within(READ_ON, read).await.unwrap_or((End::ClientLeft, false));
     let _ = reader.cancel();
     (end, if is_whole { scanner.finish() } else { scanner.finish_early() })
 }
