@@ -62,7 +62,6 @@ mod row_text;
 mod sqlite;
 #[cfg(any(feature = "dynamodb", feature = "postgres"))]
 mod swap;
-#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 mod usage_columns;
 
 #[cfg(feature = "sqlite")]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sparekey_policy::{Usage, Usd};
+use sparekey_policy::Usd;
 
-use crate::{day, row::LedgerRow};
+use crate::{row::LedgerRow, usage_columns};
 
 impl LedgerRow {
     /// Returns the columns, one per line, in the order of the table `usage` from `id` on. A line is empty for a value that is
@@ -12,7 +12,6 @@ impl LedgerRow {
     #[must_use]
     pub fn to_lines(&self) -> String {
         let Self { id, user, day, cost, voided, row } = self;
-        let Usage { tokens, tools, audio_milliseconds, characters } = &row.usage;
         let micros = |duration: Duration| duration.as_micros().to_string();
         let mut lines = vec![
             format!("{:032x}", id.0),
@@ -24,26 +23,7 @@ impl LedgerRow {
             row.model.to_string(),
             row.tier.name().to_owned(),
         ];
-        let counts = [
-            tokens.input,
-            tokens.cached,
-            tokens.cache_write,
-            tokens.cache_write_12h,
-            tokens.input_audio,
-            tokens.cached_audio,
-            tokens.input_image,
-            tokens.cached_image,
-            tokens.output,
-            tokens.reasoning,
-            tokens.output_audio,
-            tokens.output_image,
-            tools.web_search,
-            tools.file_search,
-            tools.containers,
-            *audio_milliseconds,
-            *characters,
-        ];
-        lines.extend(counts.map(|count| day::count(count).to_string()));
+        lines.extend(usage_columns::named(&row.usage).map(|(_, count)| count.to_string()));
         lines.extend([
             cost.as_pico().to_string(),
             voided.map(Usd::as_pico).map_or_else(String::new, |voided| voided.to_string()),

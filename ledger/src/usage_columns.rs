@@ -1,11 +1,13 @@
 //! The counts of a usage, in the order in which the tables of all engines have them.
 
-use sparekey_policy::{Tokens, ToolCalls, Usage};
+use sparekey_policy::Usage;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+use sparekey_policy::{Tokens, ToolCalls};
 
-#[cfg(any(feature = "dynamodb", feature = "postgres"))]
 use crate::day::count;
 
 /// Reads a usage from its counts, each of which `count` returns.
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 pub(crate) fn read<E>(mut count: impl FnMut() -> Result<u64, E>) -> Result<Usage, E> {
     let tokens = Tokens {
         input: count()?,
@@ -26,7 +28,6 @@ pub(crate) fn read<E>(mut count: impl FnMut() -> Result<u64, E>) -> Result<Usage
 }
 
 /// Returns the counts of a usage with the names of their columns.
-#[cfg(any(feature = "dynamodb", feature = "postgres"))]
 pub(crate) fn named(usage: &Usage) -> [(&'static str, i64); 17] {
     let Usage { tokens, tools, audio_milliseconds, characters } = usage;
     [
