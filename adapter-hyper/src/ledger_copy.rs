@@ -16,11 +16,7 @@ use sparekey_ledger::{
 };
 
 use crate::{
-    commands::{
-        Failure, finish,
-        ledger::{self, Reader},
-        money, note,
-    },
+    commands::{Failure, finish, ledger, money, note},
     config::ledger::Location,
 };
 
@@ -105,28 +101,26 @@ fn copy(flags: &ArgMatches) -> Result<(), Failure> {
 /// Charges the open requests of servers that have died, as the next server would.
 fn end_dead_requests(from: &Location) -> Result<(), Failure> {
     let fail = |error| ledger::failure(from, &error);
-    let is_quiet = |source: &Reader| -> Result<bool, LedgerError> {
-        let states = source.contents().states()?;
-        Ok(source.contents().is_in_use()? || states.iter().all(|(_, state)| state.holds().is_empty()))
-    };
-    if is_quiet(&ledger::read(from)?).map_err(fail)? {
+    let source = ledger::read(from)?;
+    if source.contents().is_in_use().map_err(fail)? || !has_open_requests(from)? {
         return Ok(());
     }
+    drop(source);
     note("waiting for the end of requests whose server has died");
     let ledger = ledger::write(from)?;
     let mut waited = Duration::ZERO;
-    // This process uses the ledger now.
-    let has_holds = || -> Result<bool, Failure> {
-        let states = ledger::read(from)?.contents().states().map_err(fail)?;
-        Ok(states.iter().any(|(_, state)| !state.holds().is_empty()))
-    };
-    while waited < WAIT && has_holds()? {
+    while waited < WAIT && has_open_requests(from)? {
         thread::sleep(POLL);
         waited += POLL;
     }
     // It settles nothing itself.
     _ = ledger.close();
     Ok(())
+}
+
+fn has_open_requests(from: &Location) -> Result<bool, Failure> {
+    let states = ledger::read(from)?.contents().states().map_err(|error| ledger::failure(from, &error))?;
+    Ok(states.iter().any(|(_, state)| !state.holds().is_empty()))
 }
 
 fn begin(to: &Location) -> Result<Box<dyn Target>, LedgerError> {

@@ -10,7 +10,10 @@ use std::{env, fs, io::IsTerminal as _, process::ExitCode};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use http::HeaderValue;
 use sparekey_core::ApiBase;
-use sparekey_ledger::{End, copy::Source};
+use sparekey_ledger::{
+    End,
+    copy::{Source, pages},
+};
 use sparekey_policy::{Period, Timestamp, Usd, Zone};
 
 use self::{
@@ -138,12 +141,10 @@ fn read_rows(
     progress: &Progress,
 ) -> Result<(), sparekey_ledger::LedgerError> {
     // A row is written at the end of its request, so after its start.
-    let mut last = Some((Timestamp::from_seconds(i64::from(first) * 86_400).as_micros() - 1, i64::MAX));
+    let before = (Timestamp::from_seconds(i64::from(first) * 86_400).as_micros() - 1, i64::MAX);
     let mut count = 0;
-    loop {
-        let rows = source.rows_after(last)?;
-        let Some((position, _)) = rows.last() else { return Ok(()) };
-        last = Some(*position);
+    for rows in pages(source, Some(before)) {
+        let rows = rows?;
         count += rows.len();
         progress.show(&format!("{count} requests of the ledger"));
         for (_, row) in rows.iter().filter(|(_, row)| row.row.end != End::Credit) {
@@ -151,6 +152,7 @@ fn read_rows(
             comparison.add_request(day, &row.row.model, row.voided.unwrap_or(row.cost));
         }
     }
+    Ok(())
 }
 
 fn report(comparison: &Comparison, flags: &ArgMatches) -> Result<bool, Failure> {

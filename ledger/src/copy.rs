@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sparekey_policy::{Period, State, Usd};
 
 use crate::{
-    day::{Day, DayQuery, Sums},
+    day::{Day, Sums},
     error::LedgerError,
     row::LedgerRow,
 };
@@ -146,16 +146,17 @@ pub fn copy(source: &dyn Source, mut target: Box<dyn Target + '_>) -> Result<Tot
     if open > 0 {
         return Err(CopyError::OpenRequests(open));
     }
+    let mut source_totals = Totals::default();
+    source_totals.add_states(&states);
     target.add_states(&states).map_err(CopyError::Target)?;
-    let mut last = None;
-    loop {
-        let rows = source.rows_after(last).map_err(CopyError::Source)?;
-        let Some((position, _)) = rows.last() else { break };
-        last = Some(*position);
+    for rows in pages(source, None) {
+        let rows = rows.map_err(CopyError::Source)?;
+        source_totals.add_rows(&rows);
         target.add_rows(&rows).map_err(CopyError::Target)?;
     }
-    target.add_days(&source.all_days().map_err(CopyError::Source)?).map_err(CopyError::Target)?;
-    let source_totals = totals(source).map_err(CopyError::Source)?;
+    let days = source.all_days().map_err(CopyError::Source)?;
+    source_totals.add_days(&days);
+    target.add_days(&days).map_err(CopyError::Target)?;
     let copy = totals(target.contents()).map_err(CopyError::Target)?;
     if copy != source_totals {
         return Err(CopyError::Different { source_totals: Box::new(source_totals), copy: Box::new(copy) });
@@ -165,29 +166,43 @@ pub fn copy(source: &dyn Source, mut target: Box<dyn Target + '_>) -> Result<Tot
 }
 
 /// Reads a ledger to its end.
-///
-/// # Errors
-/// [`LedgerError`].
-pub fn totals(source: &dyn Source) -> Result<Totals, LedgerError> {
+fn totals(source: &dyn Source) -> Result<Totals, LedgerError> {
     let mut totals = Totals::default();
-    for (_, state) in source.states()? {
-        totals.users += 1;
-        totals.spent = totals.spent.plus(state.spent(Period::Total.of_day(0)).unwrap_or_default());
+    totals.add_states(&source.states()?);
+    for rows in pages(source, None) {
+        totals.add_rows(&rows?);
     }
-    let mut last = None;
-    loop {
-        let rows = source.rows_after(last)?;
-        let Some((position, _)) = rows.last() else { break };
-        last = Some(*position);
-        totals.rows += rows.len();
-        totals.of_rows = rows.iter().fold(totals.of_rows, |sums, (_, row)| sums.plus(Sums::of(row)));
-    }
-    let days = source.all_days()?;
-    totals.of_days = days.iter().fold(Sums::default(), |sums, day| sums.plus(day.sums));
+    totals.add_days(&source.all_days()?);
     Ok(totals)
 }
 
-/// The query of all days.
-pub(crate) fn all() -> DayQuery {
-    DayQuery::default()
+/// Returns the rows after a position, some thousands at a time. Stop at the first error.
+pub fn pages(
+    source: &dyn Source,
+    mut after: Option<Position>,
+) -> impl Iterator<Item = Result<Vec<(Position, LedgerRow)>, LedgerError>> {
+    std::iter::from_fn(move || match source.rows_after(after) {
+        Ok(rows) => {
+            after = Some(rows.last()?.0);
+            Some(Ok(rows))
+        }
+        Err(error) => Some(Err(error)),
+    })
+}
+
+impl Totals {
+    fn add_states(&mut self, states: &[(Arc<str>, State)]) {
+        self.users += states.len();
+        let spent = states.iter().filter_map(|(_, state)| state.spent(Period::Total.of_day(0)));
+        self.spent = spent.fold(self.spent, Usd::plus);
+    }
+
+    fn add_rows(&mut self, rows: &[(Position, LedgerRow)]) {
+        self.rows += rows.len();
+        self.of_rows = rows.iter().fold(self.of_rows, |sums, (_, row)| sums.plus(Sums::of(row)));
+    }
+
+    fn add_days(&mut self, days: &[Day]) {
+        self.of_days = days.iter().fold(self.of_days, |sums, day| sums.plus(day.sums));
+    }
 }

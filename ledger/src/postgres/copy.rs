@@ -13,8 +13,8 @@ use super::{
     target::{Connection, Target as Database},
 };
 use crate::{
-    copy::{PAGE, Position, Source, Target, all},
-    day::Day,
+    copy::{PAGE, Position, Source, Target},
+    day::{Day, DayQuery},
     error::LedgerError,
     row::LedgerRow,
 };
@@ -100,7 +100,7 @@ impl Source for Reader {
     }
 
     fn all_days(&self) -> Result<Vec<Day>, LedgerError> {
-        self.run(query::days(self.connection(), &all()))
+        self.run(query::days(self.connection(), &DayQuery::default()))
     }
 }
 

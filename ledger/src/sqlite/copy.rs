@@ -7,8 +7,8 @@ use sparekey_policy::State;
 
 use super::{Options, Reader, columns, connection::Writable, failure::Failure, process, store};
 use crate::{
-    copy::{PAGE, Position, Source, Target, all},
-    day::Day,
+    copy::{PAGE, Position, Source, Target},
+    day::{Day, DayQuery},
     error::LedgerError,
     row::LedgerRow,
 };
@@ -60,7 +60,7 @@ impl Source for Reader {
     }
 
     fn all_days(&self) -> Result<Vec<Day>, LedgerError> {
-        self.days(&all())
+        self.days(&DayQuery::default())
     }
 }
 
