@@ -14,8 +14,9 @@
 #[path = "../benches/gate/heads.rs"]
 mod heads;
 
-use std::{env, hint::black_box, process::Command};
+use std::{env, hint::black_box};
 
+use bench_pure::{Count, count_self};
 use sparekey_policy::Timestamp;
 
 use self::heads::{KEY, WRONG, exchange, gate, request, response};
@@ -44,22 +45,13 @@ fn main() {
 }
 
 fn measure() {
-    println!("| | instructions |\n|---|---|");
+    println!("| | instructions | calls of the C library |\n|---|---|---|");
     for (index, (name, ..)) in MEASUREMENTS.iter().enumerate() {
-        let [with, without] = ["with", "without"].map(|part| counted(index, part, MANY) - counted(index, part, FEW));
-        println!("| {name} | {} |", (with - without) / (MANY - FEW));
+        let count = |part, times: u64| count_self(&[&index.to_string(), part, &times.to_string()]);
+        let [with, without] = ["with", "without"].map(|part| count(part, MANY) - count(part, FEW));
+        let Count { instructions, library_calls } = (with - without).per(MANY - FEW);
+        println!("| {name} | {instructions} | {library_calls} |");
     }
-}
-
-/// The instructions of a run of this program.
-fn counted(index: usize, part: &str, times: u64) -> u64 {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe().unwrap());
-    let output =
-        valgrind.arg(index.to_string()).arg(part).arg(times.to_string()).output().expect("valgrind is installed");
-    let report = String::from_utf8_lossy(&output.stderr).into_owned();
-    let count = report.lines().find_map(|line| line.split_once("Collected : ")).expect("callgrind prints a total").1;
-    count.trim().parse().unwrap()
 }
 
 fn admit(keys: usize, key: &str, times: u64) {

@@ -9,8 +9,9 @@
     reason = "a measurement without valgrind is useless"
 )]
 
-use std::{env, hint::black_box, process::Command};
+use std::{env, hint::black_box};
 
+use bench_pure::{Count, count_self};
 use sparekey_metering::{ResponseForm, UsageEventFilter, UsageScanner};
 
 /// Iterations of a short and a long run. Their difference excludes the set-up.
@@ -47,20 +48,12 @@ fn main() {
 }
 
 fn measure() {
-    println!("| | instructions |\n|---|---|");
+    println!("| | instructions | calls of the C library |\n|---|---|---|");
     for (index, (name, _)) in MEASUREMENTS.iter().enumerate() {
-        println!("| {name} | {} |", (counted(index, MANY) - counted(index, FEW)) / (MANY - FEW));
+        let count = |times: u64| count_self(&[&index.to_string(), &times.to_string()]);
+        let Count { instructions, library_calls } = (count(MANY) - count(FEW)).per(MANY - FEW);
+        println!("| {name} | {instructions} | {library_calls} |");
     }
-}
-
-/// The instructions of a run of this program.
-fn counted(index: usize, times: u64) -> u64 {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(env::current_exe().unwrap());
-    let output = valgrind.arg(index.to_string()).arg(times.to_string()).output().expect("valgrind is installed");
-    let report = String::from_utf8_lossy(&output.stderr).into_owned();
-    let count = report.lines().find_map(|line| line.split_once("Collected : ")).expect("callgrind prints a total").1;
-    count.trim().parse().unwrap()
 }
 
 fn scan(form: ResponseForm, pieces: &[&[u8]], times: u64) {
