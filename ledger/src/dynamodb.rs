@@ -23,6 +23,7 @@ mod client;
 mod failure;
 mod item;
 mod query;
+mod reader;
 mod sign;
 mod step;
 mod store;
@@ -40,7 +41,8 @@ use self::{
     store::{DynamoStore, serve_reads},
 };
 pub use self::{
-    table::{Table, TableError},
+    reader::Reader,
+    table::{Table, TableError, check_name},
     transport::{Request, Response, Transport, TransportError},
 };
 use crate::{

@@ -75,7 +75,11 @@ impl Key {
     }
 }
 
-async fn days<T: Transport>(client: &Client<T>, query: &DayQuery, now: Timestamp) -> Result<Vec<Day>, Failure> {
+pub(super) async fn days<T: Transport>(
+    client: &Client<T>,
+    query: &DayQuery,
+    now: Timestamp,
+) -> Result<Vec<Day>, Failure> {
     let first = users(client, query.user.as_deref()).await?.iter().map(|user| user.first_day).min();
     let Some(first) = first else { return Ok(Vec::new()) };
     // A day can begin before that of UTC.
@@ -104,7 +108,11 @@ async fn days<T: Transport>(client: &Client<T>, query: &DayQuery, now: Timestamp
     Ok(days)
 }
 
-async fn rows<T: Transport>(client: &Client<T>, query: &RowQuery, now: Timestamp) -> Result<Vec<LedgerRow>, Failure> {
+pub(super) async fn rows<T: Transport>(
+    client: &Client<T>,
+    query: &RowQuery,
+    now: Timestamp,
+) -> Result<Vec<LedgerRow>, Failure> {
     let limit = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut found = Vec::new();
     for user in users(client, query.user.as_deref()).await? {

@@ -38,6 +38,16 @@ pub enum TableError {
 /// ([AWS](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html)).
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 
+/// Checks the name of a table.
+///
+/// # Errors
+/// [`TableError::Name`]
+pub fn check_name(name: &str) -> Result<(), TableError> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let is_name = (3..=255).contains(&name.len()) && name.bytes().all(is_allowed);
+    if is_name { Ok(()) } else { Err(TableError::Name) }
+}
+
 impl Table {
     /// Reads what belongs to a table from the standard variables of AWS: `AWS_REGION`, the credentials, and
     /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL`.
@@ -45,10 +55,7 @@ impl Table {
     /// # Errors
     /// [`TableError`]
     pub fn from_env(name: &str, get: impl Fn(&str) -> Option<String>) -> Result<Self, TableError> {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        if !(3..=255).contains(&name.len()) || !name.bytes().all(is_allowed) {
-            return Err(TableError::Name);
-        }
+        check_name(name)?;
         let read = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let needed = |name| read(name).ok_or(TableError::Missing(name));
         let region = needed("AWS_REGION")?;

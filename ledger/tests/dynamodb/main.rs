@@ -5,6 +5,7 @@
 mod contention;
 mod failures;
 mod items;
+mod reader;
 #[path = "../support/mod.rs"]
 mod support;
 mod transport;
@@ -40,6 +41,8 @@ const TESTS: &[Test] = &[
     ("failures::flush_waits_for_settles", failures::flush_waits_for_settles),
     ("items::layout", items::layout),
     ("items::write_units", items::write_units),
+    ("reader::reads_as_the_engine", reader::reads_as_the_engine),
+    ("reader::missing_table", reader::missing_table),
 ];
 
 fn main() {

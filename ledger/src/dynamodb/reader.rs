@@ -1,0 +1,97 @@
+//! Reads without the engine: for commands of the owner.
+
+use std::fmt;
+
+use sparekey_policy::{Command, HoldId, Limits, Outcome, Report, State, Timestamp, step};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::LocalSet,
+};
+
+use super::{
+    Options,
+    client::Client,
+    failure::Failure,
+    item::{self, STATE},
+    query,
+    table::Table,
+    transport::Transport,
+};
+use crate::{
+    clock::Clock,
+    day::{Day, DayQuery},
+    engine::RowQuery,
+    error::LedgerError,
+    row::LedgerRow,
+};
+
+/// A table that is read. Its methods block, and must not be called inside an async runtime.
+pub struct Reader<T> {
+    // Fields are dropped in this order.
+    client: Client<T>,
+    local: LocalSet,
+    runtime: Runtime,
+    clock: Clock,
+}
+
+impl<T: Transport> Reader<T> {
+    /// Creates a reader. Nothing is sent before the first query.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the system has no resources for it.
+    pub fn new(table: Table, transport: T, options: &Options) -> Result<Self, LedgerError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| LedgerError::Io(error.to_string()))?;
+        let client = Client::new(table, transport, options);
+        Ok(Self { client, local: LocalSet::new(), runtime, clock: options.clock.clone() })
+    }
+
+    /// Returns the rollup, ordered by day, user and model.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the table cannot be read.
+    pub fn days(&self, days: &DayQuery) -> Result<Vec<Day>, LedgerError> {
+        self.run(query::days(&self.client, days, self.clock.now()))
+    }
+
+    /// Returns rows in the order in which they were written.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the table cannot be read.
+    pub fn rows(&self, rows: &RowQuery) -> Result<Vec<LedgerRow>, LedgerError> {
+        self.run(query::rows(&self.client, rows, self.clock.now()))
+    }
+
+    /// Returns the row of a request. It reads all rows.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the table cannot be read.
+    pub fn row(&self, id: HoldId) -> Result<Option<LedgerRow>, LedgerError> {
+        Ok(self.run(query::find(&self.client, id, self.clock.now()))?.map(|(_, row)| row))
+    }
+
+    /// Returns the use of a user's limits; `None` if the clock shows a period whose counters are no longer kept.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the table or the state cannot be read.
+    pub fn report(&self, user: &str, limits: &Limits, now: Timestamp) -> Result<Option<Report>, LedgerError> {
+        let partition = item::state_partition(user);
+        let stored = self.run(self.client.get(&partition, STATE))?;
+        let stored = stored.as_ref().map(item::read_state).transpose().map_err(|failure| failure.error())?;
+        let mut state = stored.and_then(|stored| stored.state).unwrap_or_else(|| Ok(State::default()))?;
+        match step(limits, &mut state, now, &Command::Report) {
+            Outcome::Report(report) => Ok(Some(*report)),
+            _ => Ok(None),
+        }
+    }
+
+    fn run<R>(&self, query: impl Future<Output = Result<R, Failure>>) -> Result<R, LedgerError> {
+        self.local.block_on(&self.runtime, query).map_err(|failure| failure.error())
+    }
+}
+
+impl<T> fmt::Debug for Reader<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
