@@ -2,6 +2,7 @@
 //!
 //! Reads print to standard output, sentences for people to standard error.
 
+pub(crate) mod dynamodb;
 pub(crate) mod json;
 pub(crate) mod ledger;
 pub(crate) mod money;

@@ -9,7 +9,7 @@ use sparekey_ledger::{
 use sparekey_proxy::{LedgerHandle, ledger_events};
 
 use crate::config::{
-    ledger::{Location, create_folder},
+    ledger::{Location, NOT_OF_A_SERVER, create_folder},
     settings::Settings,
 };
 
@@ -25,6 +25,8 @@ pub(crate) fn handle(settings: &Settings) -> LedgerHandle {
                 let postgres::Opened { ledger, is_new } = Postgres::open(address.expose(), options)?;
                 (Arc::new(ledger) as Arc<dyn Ledger>, is_new)
             }
+            // The settings refuse it.
+            Location::DynamoDb(_) => return Err(LedgerError::Io(NOT_OF_A_SERVER.to_owned())),
         };
         if is_new {
             tracing::warn!("created the ledger {location}: all budgets start with nothing spent");

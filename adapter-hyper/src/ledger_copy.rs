@@ -16,7 +16,7 @@ use sparekey_ledger::{
 };
 
 use crate::{
-    commands::{Failure, finish, ledger, money, note},
+    commands::{Failure, dynamodb, finish, ledger, money, note},
     config::ledger::Location,
 };
 
@@ -57,7 +57,10 @@ pub(crate) fn run(flags: &ArgMatches) -> ExitCode {
 fn copy(flags: &ArgMatches) -> Result<(), Failure> {
     let place = |id: &str| {
         let text = flags.get_one::<String>(id).map_or("", String::as_str);
-        Location::parse(id, text).map_err(Failure::Usage)
+        match Location::parse(id, text).map_err(Failure::Usage)? {
+            Location::DynamoDb(_) => Err(Failure::Usage(format!("{id}: {}", dynamodb::NOT_COPIED))),
+            location => Ok(location),
+        }
     };
     let (from, to) = (place("FROM")?, place("TO")?);
     if from == to {
@@ -70,6 +73,7 @@ fn copy(flags: &ArgMatches) -> Result<(), Failure> {
     };
     end_dead_requests(&from)?;
     let source = ledger::read(&from)?;
+    let contents = source.contents()?;
     // An empty file would look like a ledger in which nothing was spent, so a new one gets its name at the end.
     let draft = match &to {
         Location::File(path) if !path.exists() => Some(draft(path)),
@@ -81,7 +85,7 @@ fn copy(flags: &ArgMatches) -> Result<(), Failure> {
     }
     let copied = begin(&place)
         .map_err(CopyError::Target)
-        .and_then(|target| copy::copy(source.contents(), target))
+        .and_then(|target| copy::copy(contents, target))
         .map_err(|error| problem(&error));
     if let (Some(draft), Location::File(path)) = (&draft, &to) {
         if copied.is_ok() {
@@ -102,7 +106,7 @@ fn copy(flags: &ArgMatches) -> Result<(), Failure> {
 fn end_dead_requests(from: &Location) -> Result<(), Failure> {
     let fail = |error| ledger::failure(from, &error);
     let source = ledger::read(from)?;
-    if source.contents().is_in_use().map_err(fail)? || !has_open_requests(from)? {
+    if source.contents()?.is_in_use().map_err(fail)? || !has_open_requests(from)? {
         return Ok(());
     }
     drop(source);
@@ -119,7 +123,7 @@ fn end_dead_requests(from: &Location) -> Result<(), Failure> {
 }
 
 fn has_open_requests(from: &Location) -> Result<bool, Failure> {
-    let states = ledger::read(from)?.contents().states().map_err(|error| ledger::failure(from, &error))?;
+    let states = ledger::read(from)?.contents()?.states().map_err(|error| ledger::failure(from, &error))?;
     Ok(states.iter().any(|(_, state)| !state.holds().is_empty()))
 }
 
@@ -127,6 +131,7 @@ fn begin(to: &Location) -> Result<Box<dyn Target>, LedgerError> {
     Ok(match to {
         Location::File(path) => Box::new(sparekey_ledger::Import::begin(path)?),
         Location::Postgres(address) => Box::new(postgres::Import::begin(address.expose())?),
+        Location::DynamoDb(_) => return Err(LedgerError::Io(dynamodb::NOT_COPIED.to_owned())),
     })
 }
 

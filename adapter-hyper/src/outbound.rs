@@ -1,4 +1,4 @@
-//! One request to another service than the upstream, and its whole response.
+//! Requests to other services than the upstream, and their whole responses.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::Full;
-use sparekey_upstream::{OutboundProxy, Reply, Timeouts, Upgrade, Upstream};
+use sparekey_upstream::{ErrorKind, OutboundProxy, Reply, Timeouts, Upgrade, Upstream};
 use tokio::time::timeout;
 
 use crate::config::sources::environment;
@@ -17,37 +17,68 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a response that are read.
 const BODY_MAX: usize = 8 << 20;
 
+/// A service, with the connections to it.
+pub(crate) struct Service(Upstream);
+
+/// Why there is no whole response. It has no part of the request.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nothing was sent.
+    NotSent(String),
+    /// The request may have arrived.
+    Interrupted(String),
+}
+
 /// Sends a request to a service, through the outbound proxy of the environment.
 ///
 /// # Errors
 /// A sentence: nothing, or something else than a whole response arrived. It has no part of the request.
 pub(crate) async fn exchange(request: Request<Bytes>) -> Result<(StatusCode, Bytes), String> {
-    let upstream = connect(request.uri())?;
-    timeout(TIMEOUT, send(&upstream, request))
-        .await
-        .map_err(|_| format!("no response within {} s", TIMEOUT.as_secs()))?
+    let service = Service::new(request.uri())?;
+    let response = timeout(TIMEOUT, service.send(request)).await;
+    let response = response.map_err(|_| format!("no response within {} s", TIMEOUT.as_secs()))?;
+    response.map_err(|failure| {
+        let (Failure::NotSent(reason) | Failure::Interrupted(reason)) = failure;
+        reason
+    })
 }
 
-fn connect(service: &Uri) -> Result<Upstream, String> {
-    let is_https = service.scheme_str() == Some("https");
-    let tls = is_https.then(sparekey_upstream::client_tls).transpose().map_err(|error| error.to_string())?;
-    let proxy = OutboundProxy::from_env(environment, service)?;
-    let timeouts = Timeouts { response_head: TIMEOUT, body_idle: TIMEOUT };
-    Ok(Upstream::new(tls.as_ref().map(Arc::as_ref), proxy, timeouts))
-}
-
-async fn send(upstream: &Upstream, request: Request<Bytes>) -> Result<(StatusCode, Bytes), String> {
-    let (head, body) = request.into_parts();
-    let reply = upstream.send(head, Full::new(body), Upgrade::Forbidden).await.map_err(|error| error.to_string())?;
-    let Reply::Response(response) = reply else { return Err("an invalid response: it switched protocols".to_owned()) };
-    let (head, mut body) = response.into_parts();
-    let mut read = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let data = frame.map_err(|error| error.to_string())?.into_data().unwrap_or_default();
-        if read.len() + data.len() > BODY_MAX {
-            return Err(format!("a response of more than {BODY_MAX} bytes"));
-        }
-        read.extend_from_slice(&data);
+impl Service {
+    /// Uses the outbound proxy of the environment. Nothing is sent before the first request.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn new(address: &Uri) -> Result<Self, String> {
+        let is_https = address.scheme_str() == Some("https");
+        let tls = is_https.then(sparekey_upstream::client_tls).transpose().map_err(|error| error.to_string())?;
+        let proxy = OutboundProxy::from_env(environment, address)?;
+        let timeouts = Timeouts { response_head: TIMEOUT, body_idle: TIMEOUT };
+        Ok(Self(Upstream::new(tls.as_ref().map(Arc::as_ref), proxy, timeouts)))
     }
-    Ok((head.status, read.into()))
+
+    /// Sends a request, and reads the response.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<(StatusCode, Bytes), Failure> {
+        let (head, body) = request.into_parts();
+        let reply = self.0.send(head, Full::new(body), Upgrade::Forbidden).await.map_err(|error| {
+            let failure = if error.kind() == ErrorKind::NotSent { Failure::NotSent } else { Failure::Interrupted };
+            failure(error.to_string())
+        })?;
+        let Reply::Response(response) = reply else {
+            return Err(Failure::Interrupted("an invalid response: it switched protocols".to_owned()));
+        };
+        let (head, mut body) = response.into_parts();
+        let mut read = Vec::new();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let frame = frame.map_err(|error| Failure::Interrupted(error.to_string()))?;
+            let data = frame.into_data().unwrap_or_default();
+            if read.len() + data.len() > BODY_MAX {
+                return Err(Failure::Interrupted(format!("a response of more than {BODY_MAX} bytes")));
+            }
+            read.extend_from_slice(&data);
+        }
+        Ok((head.status, read.into()))
+    }
 }

@@ -10,10 +10,7 @@ use std::{env, fs, io::IsTerminal as _, process::ExitCode};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use http::HeaderValue;
 use sparekey_core::ApiBase;
-use sparekey_ledger::{
-    End,
-    copy::{Source, pages},
-};
+use sparekey_ledger::End;
 use sparekey_policy::{Period, Timestamp, Usd, Zone};
 
 use self::{
@@ -22,7 +19,9 @@ use self::{
 };
 use crate::{
     commands::{
-        self, Failure, finish, ledger, money, note, print,
+        self, Failure, finish,
+        ledger::{self, Reader},
+        money, note, print,
         records::{self, Cell, Column, Records},
     },
     config::{self, prices, sources::Sources},
@@ -120,7 +119,7 @@ fn reconcile(flags: ArgMatches, own: &ArgMatches) -> Result<bool, Failure> {
     let mut comparison = Comparison::of_days(first..end);
     let progress = Progress::new();
     let fail = |error| ledger::failure(&location, &error);
-    read_rows(ledger::read(&location)?.contents(), first, &utc, &mut comparison, &progress).map_err(fail)?;
+    read_rows(&ledger::read(&location)?, first, &utc, &mut comparison, &progress).map_err(fail)?;
     let projects = own.get_many::<String>("project").into_iter().flatten().cloned().collect();
     let query = CostsQuery { api: &api, admin_key, projects, days: (first, end) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -134,20 +133,20 @@ fn reconcile(flags: ArgMatches, own: &ArgMatches) -> Result<bool, Failure> {
 
 /// Voided requests were billed, and credits were not.
 fn read_rows(
-    source: &dyn Source,
+    ledger: &Reader,
     first: i32,
     utc: &Zone,
     comparison: &mut Comparison,
     progress: &Progress,
 ) -> Result<(), sparekey_ledger::LedgerError> {
     // A row is written at the end of its request, so after its start.
-    let before = (Timestamp::from_seconds(i64::from(first) * 86_400).as_micros() - 1, i64::MAX);
+    let since = Timestamp::from_seconds(i64::from(first) * 86_400);
     let mut count = 0;
-    for rows in pages(source, Some(before)) {
+    for rows in ledger.rows_since(since) {
         let rows = rows?;
         count += rows.len();
         progress.show(&format!("{count} requests of the ledger"));
-        for (_, row) in rows.iter().filter(|(_, row)| row.row.end != End::Credit) {
+        for row in rows.iter().filter(|row| row.row.end != End::Credit) {
             let day = Period::Day.at(row.row.started, utc).number();
             comparison.add_request(day, &row.row.model, row.voided.unwrap_or(row.cost));
         }

@@ -4,25 +4,26 @@ use std::{
     fs::File,
     hash::{BuildHasher as _, RandomState},
     io::ErrorKind,
+    iter,
     path::Path,
+    sync::Arc,
 };
-
-use std::sync::Arc;
 
 use sparekey_ledger::{
     Day, DayQuery, Ledger, LedgerError, LedgerRow, Options, RowQuery, Sqlite,
-    copy::Source,
+    copy::{Position, Source, pages},
     postgres::{self, Postgres},
 };
 use sparekey_policy::{HoldId, Limits, Report, Timestamp};
 
-use super::Failure;
+use super::{Failure, dynamodb};
 use crate::config::ledger::{Location, service_file};
 
 /// A ledger that is read.
 pub(crate) enum Reader {
     File(sparekey_ledger::Reader),
     Postgres(postgres::Reader),
+    DynamoDb(Box<dynamodb::Reader>),
 }
 
 /// Each engine's reader has the same queries.
@@ -32,6 +33,7 @@ macro_rules! of_reader {
             match self {
                 Self::File(reader) => reader.$name($($argument),*),
                 Self::Postgres(reader) => reader.$name($($argument),*),
+                Self::DynamoDb(reader) => reader.$name($($argument),*),
             }
         })*
     };
@@ -46,11 +48,33 @@ impl Reader {
     }
 
     /// Returns all that it contains.
-    pub(crate) fn contents(&self) -> &dyn Source {
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a DynamoDB table, which cannot be copied.
+    pub(crate) fn contents(&self) -> Result<&dyn Source, Failure> {
         match self {
+            Self::File(reader) => Ok(reader),
+            Self::Postgres(reader) => Ok(reader),
+            Self::DynamoDb(_) => Err(Failure::Usage(dynamodb::NOT_COPIED.to_owned())),
+        }
+    }
+
+    /// Returns the rows that were written at an instant or later, some at a time.
+    pub(crate) fn rows_since(
+        &self,
+        since: Timestamp,
+    ) -> Box<dyn Iterator<Item = Result<Vec<LedgerRow>, LedgerError>> + '_> {
+        let source: &dyn Source = match self {
             Self::File(reader) => reader,
             Self::Postgres(reader) => reader,
-        }
+            Self::DynamoDb(reader) => {
+                let query = RowQuery { since: Some(since), ..RowQuery::default() };
+                return Box::new(iter::once_with(move || reader.rows(&query)));
+            }
+        };
+        let before = (since.as_micros() - 1, i64::MAX);
+        let rows = |page: Vec<(Position, LedgerRow)>| page.into_iter().map(|(_, row)| row).collect();
+        Box::new(pages(source, Some(before)).map(move |page| page.map(rows)))
     }
 }
 
@@ -65,6 +89,7 @@ pub(crate) fn read(location: &Location) -> Result<Reader, Failure> {
             sparekey_ledger::Reader::open(path).map(Reader::File)
         }
         Location::Postgres(address) => postgres::Reader::open(address.expose()).map(Reader::Postgres),
+        Location::DynamoDb(name) => return dynamodb::read(name).map(|reader| Reader::DynamoDb(Box::new(reader))),
     };
     reader.map_err(|error| failure(location, &error))
 }
@@ -85,6 +110,7 @@ pub(crate) fn write(location: &Location) -> Result<Arc<dyn Ledger>, Failure> {
             let options = postgres::Options { connections: 1, ..postgres::Options::default() };
             Postgres::open(address.expose(), options).map(|opened| Arc::new(opened.ledger) as _)
         }
+        Location::DynamoDb(name) => return dynamodb::write(name).map(|ledger| Arc::new(ledger) as _),
     };
     ledger.map_err(|error| failure(location, &error))
 }
@@ -128,6 +154,7 @@ pub(crate) fn failure(location: &Location, error: &LedgerError) -> Failure {
             Location::File(path) => format!("{}: {error}", path.display()),
             // The error names the database.
             Location::Postgres(_) => error.to_string(),
+            Location::DynamoDb(_) => format!("{location}: {error}"),
         },
     })
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use sparekey_core::Places;
-use sparekey_ledger::postgres;
+use sparekey_ledger::{dynamodb, postgres};
 
 use super::sources::{Values, environment};
 
@@ -18,8 +18,14 @@ const SETTING: &str = "LEDGER";
 /// For an address with a password, which process lists and units must not show.
 const SETTING_FILE: &str = "LEDGER_FILE";
 
+/// Before the name of a DynamoDB table.
+const TABLE: &str = "dynamodb:";
+
 /// The name of the file in the folder of the state.
 const FILE: &str = "sparekey.db";
+
+/// Why a server refuses a table.
+pub(crate) const NOT_OF_A_SERVER: &str = "a server has its ledger in an SQLite file or in PostgreSQL; commands such as `sparekey usage` read a DynamoDB table";
 
 /// The ledger has the users' names, and what they spent.
 const FOLDER_MODE: u32 = 0o700;
@@ -34,6 +40,8 @@ pub(crate) enum Location {
     File(PathBuf),
     /// A PostgreSQL database.
     Postgres(Address),
+    /// The DynamoDB table of a Lambda function, by its name. Commands use it, and no server.
+    DynamoDb(String),
 }
 
 /// The address of a database, which may contain a password.
@@ -58,12 +66,13 @@ impl fmt::Display for Location {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Postgres(_) => f.write_str("in PostgreSQL"),
+            Self::DynamoDb(name) => write!(f, "{TABLE}{name}"),
         }
     }
 }
 
 impl Location {
-    /// Reads the path of a file, or the address of a database. `name` is that of the setting.
+    /// Reads the path of a file, the address of a database, or the name of a table. `name` is that of the setting.
     ///
     /// # Errors
     /// A sentence without the value.
@@ -73,6 +82,10 @@ impl Location {
             postgres::check_address(text)
                 .map_err(|error| format!("{name} is not the address of a database: {error}"))?;
             return Ok(Self::Postgres(Address(text.to_owned())));
+        }
+        if let Some(table) = text.strip_prefix(TABLE) {
+            dynamodb::check_name(table).map_err(|error| format!("{name} must be {TABLE}TABLE: {error}"))?;
+            return Ok(Self::DynamoDb(table.to_owned()));
         }
         // SQLite's names of databases in memory begin with a colon, and a list of libpq's parameters may have a password.
         if text.contains("://") || text.starts_with(':') || text.contains("password=") || text.starts_with("host=") {
@@ -84,11 +97,22 @@ impl Location {
         Ok(Self::File(PathBuf::from(text)))
     }
 
+    /// Returns the ledger of a server.
+    ///
+    /// # Errors
+    /// A sentence, if servers have no such ledger.
+    pub(crate) fn of_server(self) -> Result<Self, String> {
+        match self {
+            Self::File(_) | Self::Postgres(_) => Ok(self),
+            Self::DynamoDb(_) => Err(format!("{SETTING} is that of a Lambda function: {NOT_OF_A_SERVER}")),
+        }
+    }
+
     /// Returns where requests are counted: the servers of a database share its users' limits.
     pub(crate) fn places(&self) -> Places {
         match self {
             Self::File(_) => Places::Memory,
-            Self::Postgres(_) => Places::Ledger,
+            Self::Postgres(_) | Self::DynamoDb(_) => Places::Ledger,
         }
     }
 }
@@ -186,6 +210,7 @@ mod tests {
         let address = Location::parse(SETTING, "postgres://me:secret@host/db?sslmode=require").unwrap();
         assert!(!format!("{address} {address:?}").contains("secret"), "{address:?}");
         assert!(matches!(address, Location::Postgres(address) if address.expose().contains("secret")));
+        assert_eq!(Location::parse(SETTING, "dynamodb:spare-key"), Ok(Location::DynamoDb("spare-key".to_owned())));
         for (text, expected) in [
             ("postgres://me:secret@host/db?sslmode=secret", "is not the address of a database"),
             ("postgres://me:secret@host:secret/db", "is not the address of a database"),
@@ -193,6 +218,7 @@ mod tests {
             ("sqlite:///ledger.db", "must be the path of an SQLite file"),
             (":memory:", "must be the path of an SQLite file"),
             ("host=db user=me password=secret", "must be the path of an SQLite file"),
+            ("dynamodb://secret", "must be dynamodb:TABLE"),
         ] {
             let problem = Location::parse(SETTING, text).unwrap_err();
             assert!(problem.starts_with("LEDGER ") && problem.contains(expected), "{problem}");

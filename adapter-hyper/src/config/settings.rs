@@ -12,7 +12,11 @@ use sparekey_proxy::{BodySizes, log::Format};
 use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::{ledger, sources::Values, table::SERVER_SETTINGS};
+use super::{
+    ledger::{self, Location},
+    sources::Values,
+    table::SERVER_SETTINGS,
+};
 use crate::{
     admin::Password,
     alerts,
@@ -98,9 +102,9 @@ impl Settings {
             at_least(body),
             &format!("a number of bytes, {body} or more: MAX_METERED_BODY"),
         );
-        let ledger = ledger::location(values).unwrap_or_else(|problem| {
+        let ledger = ledger::location(values).and_then(Location::of_server).unwrap_or_else(|problem| {
             reader.problem::<()>(&problem);
-            ledger::Location::File(PathBuf::new())
+            Location::File(PathBuf::new())
         });
         let days = |text: &str| at_least(1)(text).filter(|days| *days <= RETENTION_DAYS_MAX);
         let days = reader.read("USAGE_RETENTION", days, &format!("a number of days, 1 to {RETENTION_DAYS_MAX}"));

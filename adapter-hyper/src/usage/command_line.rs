@@ -16,7 +16,8 @@ const SETTINGS: [(&str, &str); 2] = [
 
 const AFTER_HELP: &str = "\
 Days are those of the users file's time zone. Amounts are US dollars; the table rounds them to six decimals, CSV and JSON \
-have them in full. The ledger is read, also while the server runs.
+have them in full. The ledger is read, also while the server runs. That of a Lambda function is `--ledger dynamodb:TABLE`, with \
+the region and the credentials of AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
 
 Examples:
   sparekey usage --since 2026-11 --by user,model      what users spent on models since then

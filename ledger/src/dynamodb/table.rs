@@ -81,6 +81,12 @@ impl Table {
         &self.name
     }
 
+    /// Returns scheme and authority of the endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// Host and port of the endpoint.
     pub(super) fn host(&self) -> &str {
         self.endpoint.split_once("://").map_or(&self.endpoint, |(_, host)| host)

@@ -25,7 +25,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const TOPICS: [(&str, &[Test]); 12] = [
+const TOPICS: [(&str, &[Test]); 13] = [
     ("binary", binary::TESTS),
     ("buffering", buffering::TESTS),
     ("concurrency", concurrency::TESTS),
@@ -33,6 +33,7 @@ const TOPICS: [(&str, &[Test]); 12] = [
     ("events", events::TESTS),
     ("freeze", freeze::TESTS),
     ("budgets", limits::BUDGETS),
+    ("budgets_commands", limits::COMMANDS),
     ("budgets_failures", limits::FAILURES),
     ("rates", limits::RATES),
     ("secrets", secrets::TESTS),

@@ -1,6 +1,7 @@
 //! Limits and budgets of users, in a DynamoDB table.
 
 mod budgets;
+mod commands;
 mod failures;
 mod rates;
 
@@ -21,7 +22,9 @@ use crate::{
     upstream::{RespondingUpstream, Upstream},
 };
 
-pub(super) use self::{budgets::TESTS as BUDGETS, failures::TESTS as FAILURES, rates::TESTS as RATES};
+pub(super) use self::{
+    budgets::TESTS as BUDGETS, commands::TESTS as COMMANDS, failures::TESTS as FAILURES, rates::TESTS as RATES,
+};
 
 const MODEL: &str = "gpt-5-mini";
 
