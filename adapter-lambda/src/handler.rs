@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response, response::Parts};
 use http_body_util::Full;
 use rustls::ClientConfig;
-use sparekey_core::{ConfigError, Exchange, Rejection, UpstreamFailure};
+use sparekey_core::{ConfigError, Exchange, Rejection, UpstreamFailure, setting};
 use sparekey_proxy::{
     AccessLog, Admitted, Body, BodySizes, Bounds, Deadline, Decision, LedgerHandle, Outcome, Proxy, Sinks,
 };
@@ -25,6 +25,7 @@ use crate::{
     event::{self, EncodedBody, EventError, EventSource},
     freeze::FreezeAwareUpstream,
     ledger::Ledger,
+    prices::{self, PRICES},
     response::{self, LambdaResponse},
     runtime_api::Invocation,
     secrets,
@@ -128,11 +129,16 @@ impl Handler {
             problems.extend(found);
             HashMap::new()
         });
+        let prices = setting(|name| users::lookup(self.get, &secrets, name), PRICES);
+        let prices = prices.map(|text| prices::own(&text)).transpose().unwrap_or_else(|found| {
+            problems.extend(found);
+            None
+        });
         if !problems.is_empty() {
             return Err(problems.into());
         }
         settings::unused(self.get).for_each(|warning| tracing::warn!("{warning}"));
-        let users = ReloadedUsers::init(self.get, secrets, SystemTime::now()).await?;
+        let users = ReloadedUsers::init(self.get, secrets, prices, SystemTime::now()).await?;
         let upstream = FreezeAwareUpstream::new(Arc::clone(&self.tls), settings.timeouts);
         let ledger = settings.ledger.map(|table| Ledger::start(table, settings.retention, Arc::clone(&self.tls)));
         let handle = ledger.as_ref().map_or_else(LedgerHandle::none, Ledger::handle);
@@ -260,7 +266,7 @@ mod tests {
         };
         let timeouts = Timeouts { response_head: Duration::from_secs(1), body_idle: Duration::from_secs(1) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let users = runtime.block_on(ReloadedUsers::init(settings, HashMap::new(), SystemTime::now())).unwrap();
+        let users = runtime.block_on(ReloadedUsers::init(settings, HashMap::new(), None, SystemTime::now())).unwrap();
         let service = Service {
             proxy: Proxy::new(users.gate(), Sinks::new(Vec::new()), BOUNDS, LedgerHandle::none()),
             users,

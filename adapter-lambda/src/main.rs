@@ -10,6 +10,7 @@ mod freeze;
 mod handler;
 mod ledger;
 mod loopback;
+mod prices;
 mod response;
 mod runtime_api;
 mod secrets;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sparekey_core::{Problem, SETTINGS};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{loopback::Loopback, target};
+use crate::{loopback::Loopback, prices::PRICES, target};
 
 /// Read apart from the other settings, because it is read again.
 pub(crate) const USERS: &str = "USERS";
@@ -43,7 +43,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Short against the extension's start, long against one request to it.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Reads every secret setting that is given by name, but for `USERS`.
+/// Reads every setting that is given by name, but for `USERS`: secrets, and prices, which can be longer than variables.
 ///
 /// # Errors
 /// All problems. None contains the name, because an owner may have put the secret there by mistake.
@@ -51,9 +51,10 @@ pub(crate) async fn fetch_all(
     get: impl Fn(&str) -> Option<String>,
 ) -> Result<HashMap<&'static str, String>, Vec<Problem>> {
     let (mut values, mut problems) = (HashMap::new(), Vec::new());
-    for setting in SETTINGS.iter().filter(|setting| setting.secret && setting.name != USERS) {
-        match fetch(&get, setting.name, START_TIMEOUT).await {
-            Ok(value) => values.extend(value.map(|value| (setting.name, value))),
+    let secrets = SETTINGS.iter().filter(|setting| setting.secret && setting.name != USERS);
+    for name in secrets.map(|setting| setting.name).chain([PRICES]) {
+        match fetch(&get, name, START_TIMEOUT).await {
+            Ok(value) => values.extend(value.map(|value| (name, value))),
             Err(problem) => problems.push(Problem::Adapter(problem)),
         }
     }

@@ -13,6 +13,7 @@ use sparekey_policy::{KeySource, PriceTable, UserField};
 use sparekey_proxy::users::TomlUsers;
 
 use crate::{
+    prices,
     secrets::{self, USERS},
     settings,
 };
@@ -29,6 +30,8 @@ pub(crate) struct ReloadedUsers {
     get: fn(&str) -> Option<String>,
     /// The other settings that are given by name.
     secrets: HashMap<&'static str, String>,
+    /// The owner's; `None`: those of the release.
+    prices: Option<PriceTable>,
     gate: Arc<ArcSwap<Gate>>,
     /// The value of the gate; `None` without a valid one.
     current: RefCell<Option<Value>>,
@@ -47,11 +50,13 @@ impl ReloadedUsers {
     pub(crate) async fn init(
         get: fn(&str) -> Option<String>,
         secrets: HashMap<&'static str, String>,
+        prices: Option<PriceTable>,
         now: SystemTime,
     ) -> Result<Self, ConfigError> {
         let value = fetch(get, secrets::START_TIMEOUT).await;
         let has_users = !matches!(value, Ok(None));
-        let read = value.and_then(|value| Ok((config(get, &secrets, value.as_ref(), false)?, Some(value))));
+        let read =
+            value.and_then(|value| Ok((config(get, &secrets, prices.as_ref(), value.as_ref(), false)?, Some(value))));
         let (config, current) = match read {
             Ok(read) => read,
             Err(error) if !has_users => return Err(error),
@@ -63,7 +68,7 @@ impl ReloadedUsers {
             }
         };
         let gate = Arc::new(ArcSwap::from_pointee(gate(config)));
-        Ok(Self { get, secrets, gate, current: RefCell::new(current), read_at: Cell::new(now) })
+        Ok(Self { get, secrets, prices, gate, current: RefCell::new(current), read_at: Cell::new(now) })
     }
 
     /// Returns the gate, which changes with the users.
@@ -88,14 +93,20 @@ impl ReloadedUsers {
     fn reload(&self, value: Result<Value, ConfigError>) -> Result<(), ConfigError> {
         let value = value?;
         if self.current.borrow().as_ref() != Some(&value) {
-            self.gate.store(Arc::new(gate(config(self.get, &self.secrets, value.as_ref(), true)?)));
+            let config = config(self.get, &self.secrets, self.prices.as_ref(), value.as_ref(), true)?;
+            self.gate.store(Arc::new(gate(config)));
             self.current.replace(Some(value));
         }
         Ok(())
     }
 }
 
-fn lookup(get: fn(&str) -> Option<String>, secrets: &HashMap<&'static str, String>, name: &str) -> Option<String> {
+/// Returns the value of a setting.
+pub(crate) fn lookup(
+    get: fn(&str) -> Option<String>,
+    secrets: &HashMap<&'static str, String>,
+    name: &str,
+) -> Option<String> {
     secrets.get(name).cloned().or_else(|| get(name))
 }
 
@@ -108,6 +119,7 @@ async fn fetch(get: fn(&str) -> Option<String>, start_timeout: Duration) -> Resu
 fn config(
     get: fn(&str) -> Option<String>,
     secrets: &HashMap<&'static str, String>,
+    prices: Option<&PriceTable>,
     users: Option<&String>,
     allows_keyless_users: bool,
 ) -> Result<Config, ConfigError> {
@@ -124,9 +136,7 @@ fn config(
     if config.keys().metered_users().next().is_none() {
         return Ok(config);
     }
-    let prices = PriceTable::shipped();
-    let prices = prices.map_err(|error| vec![Problem::Adapter(format!("the prices are invalid: {error}"))])?;
-    Ok(config.with_prices(prices))
+    Ok(config.with_prices(prices.cloned().map_or_else(prices::shipped, Ok)?))
 }
 
 fn gate(config: Config) -> Gate {

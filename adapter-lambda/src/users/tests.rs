@@ -77,7 +77,7 @@ fn users_are_read_again_and_the_last_valid_ones_stay() {
     runtime.block_on(async {
         // Without a valid value, each key is refused, and the value is read again after a short time.
         EXTENSION.set(Some("[users.Tom]\nrequests_per_minute = 60"));
-        let users = ReloadedUsers::init(get, HashMap::new(), start).await.unwrap();
+        let users = ReloadedUsers::init(get, HashMap::new(), None, start).await.unwrap();
         assert_eq!(status(&users), 503);
         EXTENSION.set(Some(VALID));
         users.refresh(after(4)).await;

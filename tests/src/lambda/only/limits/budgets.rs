@@ -6,10 +6,11 @@ use std::sync::{
 };
 
 use super::*;
-use crate::{lambda::only::BUFFERING, wire};
+use crate::{lambda::only::BUFFERING, only::budgets::PRICES, wire};
 
 pub(crate) const TESTS: &[Test] = &[
     ("responses_are_charged_exactly", exact),
+    ("own_prices_are_added_to_those_of_the_release", own_prices),
     ("request_that_does_not_fit_is_refused", refused),
     ("cost_is_stored_after_the_response_and_before_the_next_event", between_response_and_poll),
     ("response_that_is_too_large_is_charged_exactly", too_large),
@@ -47,6 +48,28 @@ fn exact() {
         assert_eq!(rows.len(), 2);
         assert!(rows.iter().all(|row| row["ended"]["S"] == "complete" && row.get("estimated").is_none()), "{rows:?}");
     }
+}
+
+fn own_prices() {
+    let upstream = RespondingUpstream::start(|_| chat::completion("model", "Hi", 12, 30));
+    let extension = RespondingUpstream::start(|received| {
+        assert!(received.head.word(1).ends_with("&name=prices"), "{}", received.head.word(1));
+        let json = serde_json::json!({ "Parameter": { "Value": PRICES } }).to_string();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{json}", json.len()).into()
+    });
+    let port = extension.address().port().to_string();
+    let request = chat::post("/v1/chat/completions", &chat::body("model", 100, false));
+    let parameter = [("PRICES_PARAMETER", "prices"), ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", &port)];
+    for own in [&[("PRICES", PRICES)][..], &parameter] {
+        let table = Moto::shared().create_table();
+        let function = Limited::start_with(STREAMING, upstream.address(), BUDGET, &table.settings(), own);
+        assert_eq!(function.send(&request).0.status(), 200);
+        // 12 tokens of 0.000001 and 30 of 0.00001.
+        assert_eq!(function.spent(), (chat::usd("0.000312"), Usd::ZERO));
+        assert_eq!(function.send(&chat(false)).0.status(), 200, "the release's prices stay");
+    }
+    let function = Limited::start(upstream.address(), BUDGET, &Moto::shared().create_table());
+    super::super::assert_error(&mut function.client(&request), 403, "model_not_priced");
 }
 
 fn refused() {

@@ -70,6 +70,7 @@ fn invalid() {
         (&[("LEDGER", "/var/lib/sparekey.db")][..], "LEDGER must be dynamodb:TABLE: this platform has no other ledger"),
         (&[("LEDGER", "dynamodb:a")], "LEDGER must be dynamodb:TABLE: the name of a DynamoDB table has 3 to 255"),
         (&[("LEDGER", "dynamodb:abc")], "LEDGER must be dynamodb:TABLE: AWS_REGION is not set"),
+        (&[("PRICES", "[models.model]\nmode = 1")], "PRICES line 2: "),
         (&[("USAGE_RETENTION", "0")], "USAGE_RETENTION must be a number of days, 1 to 36500"),
     ] {
         let function = start(STREAMING, ([127, 0, 0, 1], 1).into(), more);
