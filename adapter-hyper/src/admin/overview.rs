@@ -26,7 +26,8 @@ use sparekey_proxy::Proxy;
 
 use crate::commands::{
     json::{array, object},
-    records::{Cell, Column, Records},
+    records::{Cell, Records},
+    sums::{self, DAY, MODEL, USER},
 };
 
 /// Users or models with a series of their own: as many colours differ in every vision.
@@ -98,26 +99,10 @@ impl Overview {
 
     /// The rollup as CSV; `None` if it cannot be read.
     pub(super) fn csv(&self) -> Option<String> {
-        let columns = vec![
-            Column::text("day", ""),
-            Column::text("user", ""),
-            Column::text("model", ""),
-            Column::number("requests", ""),
-            Column::number("estimated", ""),
-            Column::number("input_tokens", ""),
-            Column::number("cached_tokens", ""),
-            Column::number("output_tokens", ""),
-            Column::number("usd", ""),
-        ];
-        let row = |day: &Day| {
-            let Sums { requests, estimated, input, cached, output, cost } = day.sums;
-            let texts = [day.day.to_string(), day.user.to_string(), day.model.to_string()].map(Cell::Text);
-            let numbers = [requests, estimated, input, cached, output].map(Cell::Number);
-            texts.into_iter().chain(numbers).chain([Cell::Usd(cost)]).collect()
-        };
-        let rows = self.rollup.as_ref()?.as_ref().ok()?.iter().filter(|day| day.day.number() >= self.first);
-        let rows = rows.map(row).collect();
-        Some(Records { columns, rows, total: None }.csv())
+        let by = [DAY, USER, MODEL];
+        let line = |day: &Day| sums::line(by.iter().map(|dimension| Cell::Text((dimension.of)(day))), &day.sums);
+        self.rollup.as_ref()?.as_ref().ok()?;
+        Some(Records { columns: sums::columns(&by), rows: self.used().map(line).collect(), total: None }.csv())
     }
 
     /// The days with usage.

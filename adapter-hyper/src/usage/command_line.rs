@@ -2,8 +2,8 @@
 
 use clap::{Arg, ArgAction, Command, builder::PossibleValuesParser, value_parser};
 
-use super::{days::DIMENSIONS, since};
-use crate::commands::{self, records};
+use super::since;
+use crate::commands::{self, records, sums::DIMENSIONS};
 
 /// The options of `sparekey usage` itself.
 pub(super) const OWN_OPTIONS: [&str; 5] = ["by", "user", "since", "csv", "json"];
@@ -28,7 +28,7 @@ Exit status: 0 if it is done; 1 if the ledger or the users file has a problem; 2
 
 /// The definition of the command. `settings` are the arguments of all settings.
 pub(crate) fn command(settings: Vec<Arg>) -> Command {
-    let names = PossibleValuesParser::new(DIMENSIONS.map(|(name, ..)| name));
+    let names = PossibleValuesParser::new(DIMENSIONS.map(|dimension| dimension.name));
     Command::new("usage")
         .about("Show what users used and spent, and make requests void")
         .after_help(AFTER_HELP)
