@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("of_budgets_are_sent_once_and_again_after_a_failure", budgets),
     ("are_not_sent_again_after_a_restart", restart),
     ("of_a_refused_api_key_and_an_unreachable_ledger", failures),
+    ("of_a_model_without_a_price", price_missing),
     ("of_a_certificate_and_a_user_that_end", endings),
     ("do_not_delay_requests", silent_webhook),
 ];
@@ -162,6 +163,25 @@ fn failures() {
     assert_eq!(server.send(&request()).0.status(), 503);
     let alert = webhook.wait_for("ledger_unreachable");
     assert!(alert["text"].as_str().expect("a text").contains("users with budgets are refused"), "{alert}");
+}
+
+fn price_missing() {
+    let upstream = RespondingUpstream::start(|request| {
+        let is_unknown = request.body.windows(9).any(|part| part == b"\"unknown\"");
+        chat::completion(if is_unknown { "unknown" } else { MODEL }, "Hi", 0, 900)
+    });
+    let mut webhook = Webhook::start();
+    let users = format!("[users.Ann]\nmetered = true\n{USERS}");
+    let server = start(upstream.address(), &users, &webhook.url(), &[("ACCESS_KEYS", &format!("{KEY},{ANN}"))]);
+    for _ in 0..2 {
+        assert_eq!(server.send(&request()).0.status(), 200);
+    }
+    webhook.wait_for("budget_reached");
+    assert_eq!(webhook.events(), ["budget_reached 80"], "the model of these requests has a price");
+    let unknown = post("/v1/chat/completions", &chat::body("unknown", 1_000, false));
+    assert_eq!(server.send(&unknown.replace(KEY, ANN)).0.status(), 200);
+    let alert = webhook.wait_for("price_missing");
+    assert!(alert["text"].as_str().expect("a text").contains("a model without a price"), "{alert}");
 }
 
 fn endings() {
