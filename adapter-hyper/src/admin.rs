@@ -23,13 +23,21 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sparekey_proxy::Proxy;
-use tokio::{net::TcpListener, sync::watch, task::spawn_blocking};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::spawn_blocking,
+    time::{Instant, interval_at},
+};
 
 use self::{
     access::{CHALLENGE, Refusal},
     overview::Overview,
 };
-use crate::{listen, metrics::Metrics};
+use crate::{
+    listen,
+    metrics::{HOUR, Metrics},
+};
 
 /// The time for a client to send its request headers: the same as the default of `HEADER_TIMEOUT`.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +62,14 @@ impl Admin {
     pub(crate) fn start(self, address: SocketAddr) -> io::Result<()> {
         let listener = TcpListener::from_std(listen::bind(address, false)?)?;
         tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
+        let metrics = Arc::clone(&self.metrics);
+        tokio::spawn(async move {
+            let mut hours = interval_at(Instant::now() + HOUR, HOUR);
+            loop {
+                hours.tick().await;
+                metrics.errors.turn();
+            }
+        });
         tokio::spawn(async move {
             loop {
                 let (stream, _) = sparekey_net::accept(slice::from_ref(&listener)).await;
@@ -104,7 +120,7 @@ impl Admin {
             response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
             return response;
         }
-        let overview = Overview::read(&self.proxy, overview::days(query)).await;
+        let overview = Overview::read(&self.proxy, self.metrics.errors.by_user(), overview::days(query)).await;
         let is_csv = path == "/usage.csv";
         // This thread serves requests too.
         let text = spawn_blocking(move || if is_csv { overview.csv() } else { Some(overview.json()) }).await;

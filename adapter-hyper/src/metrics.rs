@@ -2,6 +2,7 @@
 //! text format.
 
 mod classic_text;
+mod last_day;
 mod spending;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,8 @@ use prometheus_client::{
 use sparekey_core::Keyring;
 use sparekey_proxy::{End, RequestRecord, Settlement, Sink};
 
-use self::spending::SpendingMetrics;
+pub(crate) use self::last_day::HOUR;
+use self::{last_day::LastDay, spending::SpendingMetrics};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -49,6 +51,8 @@ pub(crate) struct Metrics {
     sent: Family<UserLabels, Counter>,
     upstream_head: Histogram,
     pub(crate) spending: SpendingMetrics,
+    /// For the owner's page; a database of metrics computes it itself.
+    pub(crate) errors: LastDay,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -206,6 +210,7 @@ impl Metrics {
             sent,
             upstream_head,
             spending,
+            errors: LastDay::default(),
         }
     }
 
@@ -270,6 +275,9 @@ impl Sink for Metrics {
         let class = request.response.map_or("none", |(status, _)| class(status));
         self.requests.get_or_create(&RequestLabels { user: user(), class }).inc();
         self.sent.get_or_create(&UserLabels { user: user() }).inc_by(request.bytes);
+        if let (Some(user), "4xx" | "5xx") = (&request.user, class) {
+            self.errors.add(user);
+        }
         if let Some(code) = request.rejection {
             self.rejections.get_or_create(&RejectionLabels { user: user(), code }).inc();
         } else if let Some((_, head)) = request.response.filter(|_| request.user.is_some()) {

@@ -5,7 +5,7 @@
 //!  "days":["2026-11-25","2026-11-26"],
 //!  "by_user":[{"name":"Tom","usd":["0.25","0.10"]},{"others":3,"usd":["0.00","0.02"]}],
 //!  "by_model":[{"name":"gpt-5","usd":["0.25","0.12"]}],
-//!  "users":[{"user":"Tom","metered":true,"month_usd":"1.20","usd":"0.35","requests":7,"estimated":0,
+//!  "users":[{"user":"Tom","metered":true,"month_usd":"1.20","usd":"0.35","requests":7,"estimated":0,"errors":2,
 //!            "last_day":"2026-11-26","held_usd":"0.00","expires":1798761600,
 //!            "budgets":[{"per":"month","usd":"5.00","left_usd":"3.80","resets_at":1796079600}]}]}
 //! ```
@@ -13,6 +13,7 @@
 //! Sums of days are those of the ledger's rollup, whose size does not depend on the number of requests. `ledger` is `none`
 //! if no user is metered, and `unreachable` if it cannot be read: then there are no sums. The largest users and models have
 //! a series each. `month_usd` is of this calendar month, and has users that were removed too; `users` are those with a key.
+//! `errors` are responses with status 400 and above of the last 24 hours, by this server since its start.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -50,6 +51,7 @@ pub(super) struct Overview {
     /// `None` if no user is metered.
     rollup: Option<Result<Vec<Day>, LedgerError>>,
     reports: HashMap<Arc<str>, Report>,
+    errors: HashMap<Arc<str>, u64>,
 }
 
 /// The number of days that the query `days=…` asks for.
@@ -59,8 +61,8 @@ pub(super) fn days(query: Option<&str>) -> i32 {
 }
 
 impl Overview {
-    /// Reads the last `count` days.
-    pub(super) async fn read(proxy: &Proxy, count: i32) -> Self {
+    /// Reads the last `count` days. `errors` are those of the last 24 hours.
+    pub(super) async fn read(proxy: &Proxy, errors: HashMap<Arc<str>, u64>, count: i32) -> Self {
         let gate = proxy.gate();
         let zone = gate.keys().metered_users().next().map(|(_, limits)| Arc::clone(&limits.zone));
         let now = sparekey_proxy::now();
@@ -73,7 +75,7 @@ impl Overview {
         let query = DayQuery { user: None, since: Some(Period::Day.of_day(first.min(month))) };
         let rollup = if is_metered { Some(proxy.days(query).await) } else { None };
         let reports = proxy.reports().await.into_iter().flatten().collect();
-        Self { gate, zone, now, first, count, month, rollup, reports }
+        Self { gate, zone, now, first, count, month, rollup, reports, errors }
     }
 
     /// Writes the response.
@@ -176,6 +178,7 @@ impl Overview {
                 ("usd", amount(sum.cost)),
                 ("requests", sum.requests.to_string()),
                 ("estimated", sum.estimated.to_string()),
+                ("errors", self.errors.get(user).copied().unwrap_or_default().to_string()),
                 ("last_day", last.map_or_else(null, |day| json_string(&day.to_string()))),
                 ("held_usd", total.map_or_else(null, |total| amount(total.held))),
                 ("expires", expiries.get(user).map_or_else(null, |at| at.as_seconds().to_string())),

@@ -174,6 +174,15 @@ fn data() {
     let head = client.head();
     client.body(&head);
 
+    // An error of Tom's, and one of no user's.
+    for request in [get("/v1/organization/users"), get("/v1/models").replace("sk-Tom", "sk-Tim")] {
+        let mut client = RawConnection::connect(proxy.address());
+        client.send(request);
+        let head = client.head();
+        client.body(&head);
+    }
+    admin::wait_for(local(&proxy), "sparekey_requests_total{user=\"Tom\",class=\"4xx\"} 1");
+
     let usage = read(&proxy, "");
     assert_eq!((&usage["object"], &usage["ledger"]), (&json!("operations"), &json!("open")));
     assert_eq!(usage["timezone"], "Europe/Berlin");
@@ -202,6 +211,7 @@ fn data() {
     assert_eq!((&eve["expires"], &eve["last_day"]), (&Value::Null, &Value::Null));
     assert_eq!((&tom["usd"], &tom["requests"], &tom["held_usd"]), (&json!("0.72"), &json!(8), &json!("0.00")));
     assert_eq!(tom["last_day"], usage["days"][29]);
+    assert_eq!((&tom["errors"], &eve["errors"]), (&json!(1), &json!(0)));
     // Midnight in Berlin.
     assert_eq!(tom["expires"], 32_472_140_400_i64);
     assert_eq!((&tom["budgets"][0]["per"], &tom["budgets"][0]["usd"]), (&json!("month"), &json!("5.00")));
