@@ -29,7 +29,7 @@ impl Desk {
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(binary());
         command.env_clear().env("USERS_FILE", self.folder.join("users.toml"));
-        command.env("ACCESS_KEYS", "sk-Tom-abcdefgh12345678");
+        command.env("ACCESS_KEYS", "sk-Tom-abcdefgh12345678").env("OPENAI_ADMIN_KEY", "sk-admin-abcdefgh");
         let variables = self.table.iter().map(|(name, value)| (*name, value));
         command.envs(variables).args(arguments).stdin(Stdio::null()).output().unwrap()
     }
@@ -77,6 +77,15 @@ fn corrected() {
     let rows = json(&["usage", "rows", "--user", "Tom", "--json"]);
     assert_eq!(rows.as_array().unwrap().len(), 2);
     let id = rows[0]["id"].as_str().unwrap();
+    // OpenAI has no costs yet, so the difference is all of the ledger.
+    let costs = RespondingUpstream::start(|_| {
+        let page = r#"{"object":"page","data":[],"has_more":false,"next_page":null}"#;
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{page}", page.len()).into()
+    });
+    let costs = format!("http://{}/v1", costs.address());
+    let days = &json(&["reconcile", "--today", "--since", "1h", "--costs-api", &costs, "--json"])["days"];
+    let found = days.as_array().unwrap().iter().map(|day| chat::amount(&day["ledger_usd"]));
+    assert_eq!(found.fold(Usd::ZERO, Usd::plus), each.plus(each));
 
     let (_, note) = desk.prints(&["usage", "void", id]);
     assert!(note.contains("the request is void: 0.000063 US dollars were given back to Tom"), "{note}");
