@@ -39,6 +39,12 @@ pub(crate) async fn read(env: &Env) -> (Values, Option<ConfigError>) {
     (values, None)
 }
 
+/// Whether all settings are texts, which can be read when the module is loaded.
+pub(crate) fn are_texts(env: &Env) -> bool {
+    let names = SETTINGS.iter().map(|setting| setting.name).chain([PRICES, USERS_KV.0]);
+    names.map(|name| get(env, name)).all(|binding| binding.is_undefined() || binding.is_string())
+}
+
 async fn users(env: &Env) -> Result<Option<String>, ConfigError> {
     let problem = |text: &str| ConfigError::from(vec![Problem::Adapter(text.to_owned())]);
     let (users, kv) = (get(env, "USERS"), get(env, USERS_KV.0));

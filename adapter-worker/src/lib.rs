@@ -14,6 +14,7 @@ mod limits;
 mod limits;
 mod messages;
 mod settings;
+mod start;
 mod timeout;
 
 use std::net::IpAddr;

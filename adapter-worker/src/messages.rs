@@ -31,6 +31,19 @@ pub(crate) async fn send(
     body: Option<&Uint8Array>,
     cut: Option<&AbortSignal>,
 ) -> Result<Response, JsValue> {
+    let (outgoing, init) = outgoing(head, request, received, body, cut)?;
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
+    Ok(JsFuture::from(global.fetch_with_request_and_init(&outgoing, &init)).await?.unchecked_into())
+}
+
+/// The arguments of `fetch`.
+pub(crate) fn outgoing(
+    head: &request::Parts,
+    request: &Request,
+    received: &Fields,
+    body: Option<&Uint8Array>,
+    cut: Option<&AbortSignal>,
+) -> Result<(Request, RequestInit), JsValue> {
     let headers = Headers::new_with_headers(&request.headers())?;
     received.write(&headers, &head.headers)?;
     let own = RequestInit::new();
@@ -46,8 +59,7 @@ pub(crate) async fn send(
     init.set_signal(cut);
     // A response belongs to one user, whatever the upstream's `cache-control` says. `web_sys` has no type for the mode.
     js_sys::Reflect::set(&init, &"cache".into(), &"no-store".into())?;
-    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
-    Ok(JsFuture::from(global.fetch_with_request_and_init(&outgoing, &init)).await?.unchecked_into())
+    Ok((outgoing, init))
 }
 
 /// The head of the upstream's response, and its fields as received.

@@ -1,8 +1,13 @@
 //! The settings of the isolate, and when they are read again.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    pin::pin,
+    sync::Arc,
+    task::{self, Poll, Waker},
+};
 
-use sparekey_core::{CompiledUsers, Config, Gate, Places, read_env_key};
+use sparekey_core::{CompiledUsers, Config, ConfigError, Gate, Places, read_env_key};
 use sparekey_policy::{Timestamp, UserField};
 use worker::{
     Env, console_error, console_warn,
@@ -34,11 +39,27 @@ struct Loaded {
 
 thread_local! {
     static LOADED: RefCell<Loaded> = const { RefCell::new(Loaded { gate: None, values: None, read_at: f64::INFINITY }) };
+    /// What was read when the module was loaded, until the first request.
+    static PREPARED: RefCell<Option<(Values, Config)>> = const { RefCell::new(None) };
+}
+
+/// Reads the settings before the first request. The values of a store can be read by a request only.
+pub(crate) fn prepare(env: &Env) {
+    if bindings::are_texts(env)
+        && let Poll::Ready((values, None)) =
+            pin!(bindings::read(env)).poll(&mut task::Context::from_waker(Waker::noop()))
+        && let Ok(config) = config(env, &values, false)
+    {
+        PREPARED.set(Some((values, config)));
+    }
 }
 
 /// The gate for the next request. After an error, the last one.
 pub(crate) async fn gate(env: &Env, context: &Context) -> Option<Arc<Gate>> {
     let now = Date::now();
+    if let Some((values, config)) = PREPARED.take() {
+        keep(config, Some(values), now);
+    }
     let is_due = LOADED.with_borrow_mut(|loaded| {
         let max_age = if loaded.values.is_some() { MAX_AGE } else { RETRY_PAUSE };
         // A clock that was set back counts as too old.
@@ -70,25 +91,9 @@ async fn load(env: &Env, now: f64) {
     if is_unchanged {
         return;
     }
-    let get = |name: &str| values.iter().find(|(set, _)| *set == name).map(|(_, value)| value.clone());
-    let has_ledger = limits::is_bound(env);
-    let users = CompiledUsers {
-        enforced: if has_ledger { &UserField::ALL } else { &UserField::STATELESS },
-        allows_keyless_users: has_last,
-        places: if has_ledger { Places::Ledger } else { Places::Memory },
-        read_key: |source: &_| read_env_key(source, |name| bindings::get(env, name).as_string()),
-    };
-    let has_users = failure.is_some() || get("USERS").is_some();
-    let (config, values) = match failure
-        .map_or_else(|| Config::with_users(get, &users), Err)
-        .and_then(|config| limits::with_prices(config, get("PRICES")))
-    {
-        Ok(config) => {
-            for warning in config.warnings() {
-                console_warn!("{warning}");
-            }
-            (config, Some(values))
-        }
+    let has_users = failure.is_some() || get(&values, "USERS").is_some();
+    let (config, values) = match failure.map_or_else(|| config(env, &values, has_last), Err) {
+        Ok(config) => (config, Some(values)),
         Err(error) => {
             // For the owner, in the Worker's logs.
             console_error!("invalid settings: {}", error.to_string().replace('\n', "; "));
@@ -96,11 +101,34 @@ async fn load(env: &Env, now: f64) {
             if has_last || !has_users {
                 return;
             }
-            let Ok(config) = Config::with_unknown_users(get) else { return };
+            let Ok(config) = Config::with_unknown_users(|name| get(&values, name)) else { return };
             (config, None)
         }
     };
-    LOADED.set(Loaded { gate: Some(Arc::new(Gate::new(config))), values, read_at: now });
+    keep(config, values, now);
+}
+
+fn keep(config: Config, values: Option<Values>, read_at: f64) {
+    for warning in config.warnings().iter().filter(|_| values.is_some()) {
+        console_warn!("{warning}");
+    }
+    LOADED.set(Loaded { gate: Some(Arc::new(Gate::new(config))), values, read_at });
+}
+
+fn config(env: &Env, values: &Values, allows_keyless_users: bool) -> Result<Config, ConfigError> {
+    let has_ledger = limits::is_bound(env);
+    let users = CompiledUsers {
+        enforced: if has_ledger { &UserField::ALL } else { &UserField::STATELESS },
+        allows_keyless_users,
+        places: if has_ledger { Places::Ledger } else { Places::Memory },
+        read_key: |source: &_| read_env_key(source, |name| bindings::get(env, name).as_string()),
+    };
+    let config = Config::with_users(|name| get(values, name), &users)?;
+    limits::with_prices(config, get(values, "PRICES"))
+}
+
+fn get(values: &Values, name: &str) -> Option<String> {
+    values.iter().find(|(set, _)| *set == name).map(|(_, value)| value.clone())
 }
 
 /// The time, for the gate.

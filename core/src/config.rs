@@ -112,7 +112,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with all problems; no message contains a value.
     pub fn with_users(get: impl Fn(&str) -> Option<String>, reader: &dyn ReadUsers) -> Result<Self, ConfigError> {
-        Self::read(get, Some(reader))
+        Self::read(&get, Some(reader))
     }
 
     /// Reads the settings of [`SETTINGS`] without `USERS`, which has no valid value, on a platform that reads it again
@@ -122,13 +122,13 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with all problems of other settings; no message contains a value.
     pub fn with_unknown_users(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::read(|name| if name == "USERS" { None } else { get(name) }, None)
+        Self::read(&|name| if name == "USERS" { None } else { get(name) }, None)
     }
 
-    /// `reader` is `None` if the users are unknown.
-    fn read(get: impl Fn(&str) -> Option<String>, reader: Option<&dyn ReadUsers>) -> Result<Self, ConfigError> {
+    /// `reader` is `None` if the users are unknown. Not generic: compiled once, and used by any caller.
+    fn read(get: &dyn Fn(&str) -> Option<String>, reader: Option<&dyn ReadUsers>) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
-        let text = |name: &str| setting(&get, name);
+        let text = |name: &str| setting(get, name);
         let mut visible_ascii = |name: &'static str| {
             let secret = Secret::parse(&text(name)?);
             if secret.is_none() {
