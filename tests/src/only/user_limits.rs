@@ -148,7 +148,11 @@ fn readme_example() {
     let key = |user: &str| format!("sk-{user}-readme0readme0");
     let keys = ["Ann", "Tom", "backup-script", "Bob"].map(key).join(",");
     let upstream = ok_upstream();
-    let proxy = start(upstream.address(), &[("USERS", &users), ("ACCESS_KEYS", &keys)]);
+    // In the default place, each run would spend some of Tom's budget for the day.
+    let files = Files::new();
+    let ledger = files.path("ledger.db");
+    let ledger = ("LEDGER", ledger.to_str().expect("a UTF-8 path"));
+    let proxy = start(upstream.address(), &[("USERS", &users), ("ACCESS_KEYS", &keys), ledger]);
     let status = |user: &str, request: &str| send(&proxy, &request.replace(KEY, &key(user))).0.status();
     let chat = |model: &str| post(&format!(r#"{{"model":"{model}","input":"Hello"}}"#));
     assert_eq!(status("Ann", &get("/v1/files")), 200);
