@@ -19,14 +19,10 @@ use crate::{
 pub(crate) type Reader = dynamodb::Reader<Service>;
 
 /// Why `sparekey ledger copy` takes no table.
-pub(crate) const NOT_COPIED: &str =
-    "a DynamoDB table cannot be copied: functions change it at any time, and no command can stop them";
+pub(crate) const NOT_COPIED: &str = "a DynamoDB table cannot be copied: functions change it at any time";
 
 /// For a step: the owner's machine can be far from the region.
 const DEADLINE: Duration = Duration::from_secs(25);
-
-/// DynamoDB deletes the row of a credit after so long: the function's default of `USAGE_RETENTION`.
-const RETENTION: Duration = Duration::from_secs(400 * 86_400);
 
 const REGION: &str = "AWS_REGION";
 /// Where the AWS CLI has the region if `AWS_REGION` is not set.
@@ -61,7 +57,8 @@ pub(crate) fn write(name: &str) -> Result<DynamoDb, Failure> {
 }
 
 fn options() -> Options {
-    Options { deadline: DEADLINE, retention: Some(RETENTION), ..Options::default() }
+    // `USAGE_RETENTION` is a setting of the function: DynamoDB keeps what a command writes.
+    Options { deadline: DEADLINE, retention: None, ..Options::default() }
 }
 
 fn connect(name: &str) -> Result<(Table, Service), Failure> {

@@ -99,8 +99,15 @@ pub(crate) fn read(location: &Location) -> Result<Reader, Failure> {
 /// # Errors
 /// [`Failure::Problem`].
 pub(crate) fn write(location: &Location) -> Result<Arc<dyn Ledger>, Failure> {
-    // An empty file or database would become a ledger.
-    drop(read(location)?);
+    // An empty file, database or table would become a ledger.
+    if let Reader::DynamoDb(reader) = read(location)?
+        && !reader.has_users().map_err(|error| failure(location, &error))?
+    {
+        return Err(Failure::Problem(format!(
+            "{location} is no ledger yet: the function makes it one with the first request of a user with a budget; check the \
+             name of the table, AWS_REGION and the account"
+        )));
+    }
     let ledger: Result<Arc<dyn Ledger>, _> = match location {
         Location::File(path) => {
             let options = Options { create: false, ..Options::default() };

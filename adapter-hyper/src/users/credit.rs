@@ -43,7 +43,15 @@ fn credit(
     let call = |command| Call::new(Arc::from(name), Arc::clone(limits), command);
     let run = |call: Call| ledger.run(call).wait().map_err(|error: LedgerError| ledger::failure(location, &error));
     let adjust = Command::Adjust { id: ledger::new_id(), at: now, amount: Usd::ZERO.minus(amount) };
-    match run(call(adjust).with_row(Row::bare(now, End::Credit)))? {
+    let credited = ledger.run(call(adjust).with_row(Row::bare(now, End::Credit))).wait();
+    let credited = credited.map_err(|error| match ledger::failure(location, &error) {
+        // The response may be lost after the ledger has stored the credit.
+        Failure::Problem(problem) if matches!(error, LedgerError::Unreachable(_)) => Failure::Problem(format!(
+            "{problem}; `sparekey usage rows --user {name}` shows whether the credit was stored"
+        )),
+        failure => failure,
+    })?;
+    match credited {
         Outcome::Adjusted => {}
         Outcome::PeriodNotKept(_) => return Err(Failure::Problem(BEHIND.to_owned())),
         outcome => return Err(Failure::Problem(format!("the ledger did not take the credit: {outcome:?}"))),

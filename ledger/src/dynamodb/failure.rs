@@ -69,6 +69,8 @@ impl Exception {
             return Failure::Busy;
         }
         let message = body.get("message").or_else(|| body.get("Message")).and_then(Value::as_str);
+        // The next lines of a wrong signature's message are the headers that were signed, a session token among them.
+        let message = message.and_then(|message| message.lines().next());
         let text = format!("DynamoDB: {} ({status} {name})", message.unwrap_or("no message"));
         match &*name {
             "ValidationException" | "ItemCollectionSizeLimitExceededException" => Failure::Invalid(text),

@@ -197,6 +197,12 @@ async fn newest<T: Transport>(
     Ok(rows)
 }
 
+/// Whether a request of a metered user was ever stored.
+pub(super) async fn has_users<T: Transport>(client: &Client<T>) -> Result<bool, Failure> {
+    let range = Range { partition: USERS, from: FIRST, to: LAST, is_newest_first: false, limit: 1, ended: None };
+    Ok(!client.query(&range).await?.is_empty())
+}
+
 /// Returns the user of this name, or all.
 async fn users<T: Transport>(client: &Client<T>, name: Option<&str>) -> Result<Vec<User>, Failure> {
     let items = if let Some(name) = name {

@@ -85,6 +85,14 @@ impl<T: Transport> Reader<T> {
         }
     }
 
+    /// Returns whether a request of a user with a budget was ever stored. The first one makes a table a ledger.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the table cannot be read.
+    pub fn has_users(&self) -> Result<bool, LedgerError> {
+        self.run(query::has_users(&self.client))
+    }
+
     fn run<R>(&self, query: impl Future<Output = Result<R, Failure>>) -> Result<R, LedgerError> {
         self.local.block_on(&self.runtime, query).map_err(|failure| failure.error())
     }

@@ -22,6 +22,7 @@ pub(crate) fn reads_as_the_engine(table: &Table) {
     let limits = budget(Period::Day, 100);
     let report = |user: &str| reader.report(user, &limits, NOON).unwrap().unwrap();
     assert!(reader.days(&DayQuery::default()).unwrap().is_empty());
+    assert_eq!(reader.has_users(), Ok(false));
     assert_eq!(report("Tom").periods[0].spent, support::usd(0));
 
     let ledger: Arc<dyn Ledger> = Arc::new(moto::open(table.clone(), Plain, options()));
@@ -32,6 +33,7 @@ pub(crate) fn reads_as_the_engine(table: &Table) {
     }
     tom.reserve(4, 40, NOON.plus(Timestamp::HOUR));
 
+    assert_eq!(reader.has_users(), Ok(true));
     let only_ann = Some(Arc::from("Ann"));
     for query in [DayQuery::default(), DayQuery { user: only_ann.clone(), since: None }] {
         assert_eq!(reader.days(&query), ledger.days(query).wait());

@@ -63,6 +63,9 @@ fn corrected() {
     let table = Moto::shared().create_table();
     let desk = Desk::new("corrected", table.settings());
     assert_eq!(desk.prints(&["usage", "--json"]).0, "[]\n");
+    desk.fails(&["users", "credit", "Tom", "1"], 1, "is no ledger yet");
+    desk.fails(&["usage", "void", &"0".repeat(32)], 1, "");
+    assert_eq!(desk.prints(&["usage", "--json"]).0, "[]\n", "nothing was written");
     let function = Limited::start(upstream.address(), BUDGET, &table);
     for _ in 0..2 {
         assert_eq!(function.send(&chat(false)).0.status(), 200);
