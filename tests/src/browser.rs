@@ -70,6 +70,13 @@ impl Browser {
 
     /// Calls a method of the page and returns its result.
     pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
+        let response = self.respond(method, params);
+        assert!(response["error"].is_null(), "{method}: {}", response["error"]);
+        response["result"].clone()
+    }
+
+    /// Calls a method of the page and returns its response, with a result or an error.
+    fn respond(&mut self, method: &str, params: &Value) -> Value {
         self.sent += 1;
         let mut message = json!({"id": self.sent, "method": method, "params": params});
         if !self.session.is_null() {
@@ -79,8 +86,7 @@ impl Browser {
         loop {
             let message = self.receive();
             if message["id"] == self.sent {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                return message;
             }
             self.events.push(message);
         }
@@ -103,10 +109,19 @@ impl Browser {
 
     /// The value of an expression, or of the promise that it is.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
+        self.try_evaluate(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// [`evaluate`](Self::evaluate), or the browser's error: it began to load another page, for example.
+    fn try_evaluate(&mut self, expression: &str) -> Result<Value, Value> {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let result = self.call("Runtime.evaluate", &params);
+        let Value::Object(mut response) = self.respond("Runtime.evaluate", &params) else { return Err(Value::Null) };
+        if let Some(error) = response.remove("error") {
+            return Err(error);
+        }
+        let result = &response["result"];
         assert!(result["exceptionDetails"].is_null(), "{expression}: {result}");
-        result["result"]["value"].clone()
+        Ok(result["result"]["value"].clone())
     }
 
     /// Errors since the start: on the console, in the log of the browser, exceptions, violations of the policy.
@@ -138,7 +153,7 @@ impl Browser {
 
     /// Waits until an expression is true.
     pub(crate) fn wait_for(&mut self, expression: &str) {
-        wait_until(expression, || self.evaluate(expression) == true);
+        wait_until(expression, || self.try_evaluate(expression) == Ok(Value::Bool(true)));
     }
 
     /// Presses and releases a key, such as `Tab`.
