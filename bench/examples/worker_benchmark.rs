@@ -2,12 +2,14 @@
 //! worker_benchmark`.
 //!
 //! One client, keep-alive, on loopback. CPU is user and system time of the workerd process; each figure is the median
-//! of the rounds, with the minimum and the maximum.
+//! of the rounds, with the minimum and the maximum. workerd loads a module before it listens, so a fresh isolate costs the
+//! load, which contains the start of workerd itself, and the first request.
 
 use std::{
     fs,
     path::PathBuf,
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -23,54 +25,75 @@ use conformance::{
 
 /// Rounds per figure; an odd number has a middle one as the median.
 const ROUNDS: usize = 7;
+/// The same for new isolates, which take a fraction of a second each.
+const NEW_ROUNDS: usize = 21;
+/// How long the CPU time of workerd must not grow until its threads count as idle.
+const IDLE: Duration = Duration::from_millis(40);
 /// Requests per round and for the warm-up.
 const REQUESTS: u32 = 2000;
 /// Concurrent streams, and events on each.
 const STREAMS: usize = 300;
 const EVENTS: usize = 40;
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/worker");
+const PLAIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/worker/older.js");
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r\r\ncontent-length: 2\r\n\r\n{}";
 
 fn main() {
     let worker = Worker::build("build", &[]);
-    let build = worker.folder().display();
-    let gate = format!(
-        r#"(name = "index.js", esModule = embed "{build}/index.js"), (name = "index_bg.wasm", wasm = embed "{build}/index_bg.wasm")"#
-    );
-    let plain = format!(r#"(name = "index.js", esModule = embed "{HERE}/older.js")"#);
-    println!("{:46}{:>28}{:>28}", "", "gate", "plain JavaScript");
-    for (what, measure) in [
-        ("first request on a new isolate, µs", first as fn(&Worker, &str) -> Vec<Duration>),
-        ("small request, latency, µs", latency),
-        ("small request, CPU, µs", cpu),
-        ("a streamed event of 300 streams, CPU, µs", streamed),
+    let with_limits = Worker::build("build-limits", &["limits"]);
+    let plain = format!(r#"(name = "index.js", esModule = embed "{PLAIN}")"#);
+    let modules = [modules(&worker), modules(&with_limits), plain];
+    println!("{:48}{:>24}{:>24}{:>24}", "", "gate", "gate with limits", "plain JavaScript");
+    for (what, rounds, measure) in [
+        ("load in a new workerd, CPU, µs", NEW_ROUNDS, load as fn(&Worker, &str) -> Duration),
+        ("first request, 1 key, CPU, µs", NEW_ROUNDS, |worker, modules| first(worker, modules, 1)),
+        ("first request, 100 keys, CPU, µs", NEW_ROUNDS, |worker, modules| first(worker, modules, 100)),
+        ("small request, latency, µs", ROUNDS, latency),
+        ("small request, CPU, µs", ROUNDS, cpu),
+        ("a streamed event of 300 streams, CPU, µs", ROUNDS, streamed),
     ] {
-        // Alternates, so that other load on the machine affects both.
-        let (gate, plain): (Vec<_>, Vec<_>) =
-            (0..ROUNDS).map(|_| (measure(&worker, &gate), measure(&worker, &plain))).unzip();
-        println!("{what:46}{:>28}{:>28}", summary(&gate), summary(&plain));
+        let mut all = [const { Vec::new() }; 3];
+        for _ in 0..rounds {
+            // Alternates, so that other load on the machine affects all.
+            for (modules, all) in modules.iter().zip(&mut all) {
+                all.push(measure(&worker, modules));
+            }
+        }
+        let [gate, with_limits, plain] = all.map(summary);
+        println!("{what:48}{gate:>24}{with_limits:>24}{plain:>24}");
     }
 }
 
-fn summary(rounds: &[Vec<Duration>]) -> String {
-    let mut all = rounds.concat();
+fn modules(worker: &Worker) -> String {
+    let build = worker.folder().display();
+    format!(
+        r#"(name = "index.js", esModule = embed "{build}/index.js"), (name = "index_bg.wasm", wasm = embed "{build}/index_bg.wasm")"#
+    )
+}
+
+fn summary(mut all: Vec<Duration>) -> String {
     all.sort();
     let micros = |at: usize| all[at].as_secs_f64() * 1e6;
     format!("{:.0} ({:.0}–{:.0})", micros(all.len() / 2), micros(0), micros(all.len() - 1))
 }
+
+/// An upstream that no request is sent to.
+const UNUSED: ([u8; 4], u16) = ([127, 0, 0, 1], 1);
 
 struct Running {
     process: Process,
     address: std::net::SocketAddr,
 }
 
-fn start(worker: &Worker, modules: &str, upstream: std::net::SocketAddr) -> Running {
+/// Starts a Worker with this number of access keys.
+fn start(worker: &Worker, modules: &str, keys: usize, upstream: std::net::SocketAddr) -> Running {
+    let others = (1..keys).map(|number| format!("sk-User{number}-abcdefghijklmnopqrstuv,"));
+    let keys = others.chain([KEY.to_owned()]).collect::<String>();
     let config = format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = (modules = [{modules}], compatibilityDate = "2026-11-01", bindings = [
-      (name = "OPENAI_API_KEY", text = "{API_KEY}"), (name = "ACCESS_KEYS", text = "{KEY}"),
+      (name = "OPENAI_API_KEY", text = "{API_KEY}"), (name = "ACCESS_KEYS", text = "{keys}"),
       (name = "API_BASE", text = "http://{upstream}/v1")])),
     (name = "internet", network = (allow = ["public", "private"])),
   ],
@@ -103,19 +126,36 @@ fn exchange(client: &mut RawConnection) {
     client.body(&head);
 }
 
-fn first(worker: &Worker, modules: &str) -> Vec<Duration> {
+fn load(worker: &Worker, modules: &str) -> Duration {
+    idle_cpu(&start(worker, modules, 1, UNUSED.into()))
+}
+
+fn first(worker: &Worker, modules: &str, keys: usize) -> Duration {
     let upstream = RespondingUpstream::start(|_| OK.into());
-    let running = start(worker, modules, upstream.address());
+    let running = start(worker, modules, keys, upstream.address());
+    let before = idle_cpu(&running);
     let mut client = RawConnection::connect(running.address);
-    let start = Instant::now();
     exchange(&mut client);
-    vec![start.elapsed()]
+    idle_cpu(&running).saturating_sub(before)
+}
+
+/// The CPU time when all threads are idle: some compile in the background.
+fn idle_cpu(running: &Running) -> Duration {
+    let mut last = Duration::ZERO;
+    loop {
+        let now = procfs::thread_cpu(running.process.id());
+        if now == last {
+            return now;
+        }
+        last = now;
+        thread::sleep(IDLE);
+    }
 }
 
 /// A warmed-up Worker with its upstream and client.
 fn warm(worker: &Worker, modules: &str) -> (RespondingUpstream, Running, RawConnection) {
     let upstream = RespondingUpstream::start(|_| OK.into());
-    let running = start(worker, modules, upstream.address());
+    let running = start(worker, modules, 1, upstream.address());
     let mut client = RawConnection::connect(running.address);
     for _ in 0..REQUESTS {
         exchange(&mut client);
@@ -123,7 +163,7 @@ fn warm(worker: &Worker, modules: &str) -> (RespondingUpstream, Running, RawConn
     (upstream, running, client)
 }
 
-fn latency(worker: &Worker, modules: &str) -> Vec<Duration> {
+fn latency(worker: &Worker, modules: &str) -> Duration {
     let (_upstream, _running, mut client) = warm(worker, modules);
     let timed = |_| {
         let start = Instant::now();
@@ -132,21 +172,21 @@ fn latency(worker: &Worker, modules: &str) -> Vec<Duration> {
     };
     let mut all: Vec<_> = (0..REQUESTS).map(timed).collect();
     all.sort();
-    vec![all[all.len() / 2]]
+    all[all.len() / 2]
 }
 
-fn cpu(worker: &Worker, modules: &str) -> Vec<Duration> {
+fn cpu(worker: &Worker, modules: &str) -> Duration {
     let (_upstream, running, mut client) = warm(worker, modules);
-    let before = procfs::cpu(running.process.id());
+    let before = procfs::thread_cpu(running.process.id());
     for _ in 0..REQUESTS {
         exchange(&mut client);
     }
-    vec![procfs::cpu(running.process.id()).saturating_sub(before) / REQUESTS]
+    procfs::thread_cpu(running.process.id()).saturating_sub(before) / REQUESTS
 }
 
-fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
+fn streamed(worker: &Worker, modules: &str) -> Duration {
     let upstream = Upstream::start();
-    let running = start(worker, modules, upstream.address());
+    let running = start(worker, modules, 1, upstream.address());
     let open = || {
         let mut client = RawConnection::connect(running.address);
         client.send(request("/v1/responses"));
@@ -158,7 +198,7 @@ fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
         (client, upstream_conn)
     };
     let mut streams: Vec<_> = (0..STREAMS).map(|_| open()).collect();
-    let before = procfs::cpu(running.process.id());
+    let before = procfs::thread_cpu(running.process.id());
     for number in 0..EVENTS {
         let event = format!("data: {{\"delta\":{number}}}\n\n");
         for (_, upstream_conn) in &mut streams {
@@ -168,8 +208,6 @@ fn streamed(worker: &Worker, modules: &str) -> Vec<Duration> {
             client.until(&event);
         }
     }
-    vec![
-        procfs::cpu(running.process.id()).saturating_sub(before)
-            / u32::try_from(STREAMS * EVENTS).expect("a small number"),
-    ]
+    let used = procfs::thread_cpu(running.process.id()).saturating_sub(before);
+    used / u32::try_from(STREAMS * EVENTS).expect("a small number")
 }

@@ -29,6 +29,20 @@ pub fn cpu(process: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// User and system time of the threads that exist, in nanoseconds. That of a thread that has ended is not included.
+#[must_use]
+pub fn thread_cpu(process: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the process is running");
+    let threads = threads.map(|thread| thread.expect("a listed thread").file_name());
+    let nanoseconds = threads.filter_map(|thread| {
+        let file = format!("/proc/{process}/task/{}/schedstat", thread.display());
+        // A thread may have ended since.
+        let text = fs::read_to_string(file).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
 /// The number of open descriptors.
 #[must_use]
 pub fn descriptors(process: u32) -> usize {
