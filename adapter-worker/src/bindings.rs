@@ -20,16 +20,11 @@ pub(crate) type Values = Vec<(&'static str, String)>;
 /// Reads all settings. The error is that of a binding that cannot be read, which must not count as one that is not set.
 pub(crate) async fn read(env: &Env) -> (Values, Option<ConfigError>) {
     let mut values = Values::new();
-    for setting in SETTINGS.iter().filter(|setting| setting.name != "USERS") {
-        match value(get(env, setting.name)).await {
-            Ok(value) => values.extend(value.map(|value| (setting.name, value))),
-            Err(_) => return (Values::new(), Some(ConfigError::unreadable(setting.name))),
-        }
-    }
-    if crate::limits::is_bound(env) {
-        match value(get(env, PRICES)).await {
-            Ok(value) => values.extend(value.map(|value| (PRICES, value))),
-            Err(_) => return (Values::new(), Some(ConfigError::unreadable(PRICES))),
+    let names = SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "USERS");
+    for name in names.chain(crate::limits::is_bound(env).then_some(PRICES)) {
+        match value(get(env, name)).await {
+            Ok(value) => values.extend(value.map(|value| (name, value))),
+            Err(_) => return (Values::new(), Some(ConfigError::unreadable(name))),
         }
     }
     match users(env).await {

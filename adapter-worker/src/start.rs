@@ -25,9 +25,7 @@ pub(crate) fn start() {
 
 fn rehearse() -> Result<(), JsValue> {
     let Some(Rehearsal { gate }) = Rehearsal::new() else { return Ok(()) };
-    let init = RequestInit::new();
-    init.set_method(Rehearsal::METHOD);
-    let request = Request::new_with_str_and_init(Rehearsal::URL, &init)?;
+    let request = Request::new_with_str_and_init(Rehearsal::URL, &RequestInit::new())?;
     append(&request.headers(), &Rehearsal::REQUEST)?;
     let Ok((head, fields)) = messages::request_head(&request) else { return Ok(()) };
     let Ok(Admission::Forward(admitted)) = gate.admit(head.into(), crate::client, settings::now) else { return Ok(()) };

@@ -19,10 +19,8 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// The method of the request.
-    pub const METHOD: &'static str = "POST";
-    /// The URL of the request.
-    pub const URL: &'static str = "https://proxy.example/v1/chat/completions?made-up";
+    /// The URL of the request, whose method is GET.
+    pub const URL: &'static str = "https://proxy.example/v1/models?made-up";
     /// The headers of the request, of which one is not forwarded.
     pub const REQUEST: [Header; 5] = [
         ("host", "proxy.example"),
@@ -56,7 +54,7 @@ mod tests {
     #[test]
     fn request_and_response_are_admitted() {
         let gate = Rehearsal::new().unwrap().gate;
-        let request = Request::builder().method(Rehearsal::METHOD).uri(Rehearsal::URL);
+        let request = Request::get(Rehearsal::URL);
         let request = Rehearsal::REQUEST.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let (head, ()) = request.body(()).unwrap().into_parts();
         let Ok(Admission::Forward(forward)) = gate.admit(head.into(), |_| None, Default::default) else {

@@ -15,8 +15,8 @@ const FILE_LINES: usize = 190;
 
 /// Bytes after gzip, as Cloudflare counts them
 /// (<https://developers.cloudflare.com/workers/platform/limits/#worker-size>).
-// 148,200 and 240,800 when they were set.
-const WASM: usize = 149_200;
+// 148,191 and 241,402 when they were set.
+const WASM: usize = 148_600;
 const WASM_WITH_LIMITS: usize = 241_800;
 const JAVASCRIPT: usize = 10_000;
 
