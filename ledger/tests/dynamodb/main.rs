@@ -10,20 +10,15 @@ mod reader;
 mod support;
 mod transport;
 
-use std::{
-    sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use sparekey_ledger::{
-    Clock, Event, Events, Ledger, LedgerError,
+    Event, Events, Ledger,
     dynamodb::{DynamoDb, Options, Table},
 };
-use sparekey_policy::{Outcome, Period, Timestamp};
 use support::{
-    User, budget,
+    actual_time::{eventually, reserve, tom},
     moto::{self, Moto},
 };
 use transport::{Faults, Faulty};
@@ -72,23 +67,4 @@ fn open(table: &Table) -> Opened {
     let options = Options { events: Events::new(move |event| sink.lock().unwrap().push(event)), ..Options::default() };
     let engine = moto::open(table.clone(), Faulty(Arc::clone(&faults)), options);
     Opened { ledger: Arc::new(engine.clone()), engine, faults, events }
-}
-
-fn tom(ledger: &Arc<dyn Ledger>) -> User {
-    User::new(ledger, "Tom", budget(Period::Total, 1_000_000))
-}
-
-fn reserve(user: &User, id: u128, cents: i64) -> Result<Outcome, LedgerError> {
-    let until = Clock::default().now().plus(Timestamp::HOUR);
-    user.ledger.run(user.call(support::reserve(id, cents, until, user.ledger.process()))).wait()
-}
-
-/// Runs until it returns true, and returns the time that it took.
-fn eventually(limit: Duration, mut is_true: impl FnMut() -> bool) -> Duration {
-    let started = Instant::now();
-    while !is_true() {
-        assert!(started.elapsed() < limit, "not after {limit:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    started.elapsed()
 }

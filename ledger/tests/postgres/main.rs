@@ -13,17 +13,18 @@ mod tls;
 
 use std::{
     sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use sparekey_ledger::{
-    Event, Events, Ledger, LedgerError,
+    Event, Events, Ledger,
     postgres::{Options, Postgres},
 };
-use sparekey_policy::{Outcome, Period};
-use support::{Server, User, budget};
+use support::{
+    Server,
+    actual_time::{eventually, reserve, tom},
+};
 
 /// The database of a test's own server.
 const DATABASE: &str = "postgres";
@@ -109,23 +110,4 @@ fn open(server: &Server) -> Opened {
         ..Options::default()
     };
     Opened { ledger: Arc::new(Postgres::open(&server.address(DATABASE), options).unwrap().ledger), events }
-}
-
-fn tom(ledger: &Arc<dyn Ledger>) -> User {
-    User::new(ledger, "Tom", budget(Period::Total, 1_000_000))
-}
-
-fn reserve(user: &User, id: u128, cents: i64) -> Result<Outcome, LedgerError> {
-    let until = sparekey_ledger::Clock::default().now().plus(sparekey_policy::Timestamp::HOUR);
-    user.ledger.run(user.call(support::reserve(id, cents, until, user.ledger.process()))).wait()
-}
-
-/// Runs until it returns true, and returns the time that it took.
-fn eventually(limit: Duration, mut is_true: impl FnMut() -> bool) -> Duration {
-    let started = Instant::now();
-    while !is_true() {
-        assert!(started.elapsed() < limit, "not after {limit:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    started.elapsed()
 }

@@ -1,6 +1,7 @@
 //! A ledger under test, with a clock of its own, and what the tests ask of it.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
+pub mod actual_time;
 #[cfg(feature = "sqlite")]
 mod folder;
 #[cfg(feature = "dynamodb")]
