@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-const END: &[u8] = b"\r\n\r\n";
+/// The empty line after a head, and the line break before it. Without that one's `\r`, each pair of bytes occurs in the
+/// end only, which takes 350 instructions less to find.
+const END: &[u8] = b"\n\r\n";
 /// Made once: it takes 510 instructions.
 static FIND_END: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(END));
 
