@@ -43,7 +43,7 @@ pub(crate) async fn ask(flags: ArgMatches) -> Result<(), String> {
     let timeouts = Timeouts { response_head: TIMEOUT, body_idle: TIMEOUT };
     let upstream = Upstream::new(tls.as_ref(), None, timeouts);
     let request = Request::get(&url).body(()).map_err(|error| error.to_string())?;
-    let sending = upstream.send(request.into_parts().0, Empty::<Bytes>::new(), Upgrade::Forbidden);
+    let sending = upstream.send(Box::new(request.into_parts().0), Empty::<Bytes>::new(), Upgrade::Forbidden);
     match tokio::time::timeout(TIMEOUT, sending).await {
         Ok(Ok(Reply::Response(response))) if response.status() == StatusCode::OK => Ok(()),
         Ok(Ok(Reply::Response(response))) => Err(format!("{url}: status {}", response.status().as_u16())),

@@ -62,7 +62,7 @@ impl Service {
     /// [`Failure`]
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<(StatusCode, Bytes), Failure> {
         let (head, body) = request.into_parts();
-        let reply = self.0.send(head, Full::new(body), Upgrade::Forbidden).await.map_err(|error| {
+        let reply = self.0.send(Box::new(head), Full::new(body), Upgrade::Forbidden).await.map_err(|error| {
             let failure = if error.kind() == ErrorKind::NotSent { Failure::NotSent } else { Failure::Interrupted };
             failure(error.to_string())
         })?;

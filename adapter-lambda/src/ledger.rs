@@ -57,7 +57,7 @@ impl Transport for Connections {
         let upstream = self.0.get();
         // An idle connection may have closed during a freeze; its task must run before the connection is used.
         yield_now().await;
-        let reply = upstream.send(head, Full::new(Bytes::from(request.body)), Upgrade::Forbidden).await;
+        let reply = upstream.send(Box::new(head), Full::new(Bytes::from(request.body)), Upgrade::Forbidden).await;
         let reply = reply.map_err(|error| match error.kind() {
             ErrorKind::NotSent => TransportError::NotSent(format!("DynamoDB: {error}")),
             _ => interrupted(&error),

@@ -16,6 +16,7 @@ use crate::{
     keyring::UserKey,
     mask, rate_headers,
     rejection::{self, Rejection, RejectionKind},
+    response_headers,
     secret::Secret,
 };
 
@@ -243,7 +244,7 @@ impl Exchange {
     }
 
     fn filter(&self, mut head: response::Parts) -> response::Parts {
-        headers::strip_response(&mut head.headers, &self.secrets());
+        response_headers::strip(&mut head.headers, &self.secrets());
         if let Some(limited) = &self.limited {
             limited.filter(&mut head);
         }

@@ -7,7 +7,8 @@ use crate::percent;
 /// A request head, as an adapter received it.
 #[derive(Debug)]
 pub struct RequestHead {
-    parts: request::Parts,
+    /// Boxed, because it is moved often.
+    parts: Box<request::Parts>,
     /// `None` if the path has no percent-escape.
     decoded_path: Option<Vec<u8>>,
 }
@@ -19,7 +20,7 @@ impl RequestHead {
         &self.parts
     }
 
-    pub(crate) fn into_parts(self) -> request::Parts {
+    pub(crate) fn into_parts(self) -> Box<request::Parts> {
         self.parts
     }
 
@@ -32,6 +33,6 @@ impl RequestHead {
 impl From<request::Parts> for RequestHead {
     fn from(parts: request::Parts) -> Self {
         let decoded_path = percent::decode_fully(parts.uri.path().as_bytes());
-        Self { parts, decoded_path }
+        Self { parts: Box::new(parts), decoded_path }
     }
 }

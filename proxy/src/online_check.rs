@@ -31,7 +31,7 @@ pub async fn run(gate: &Gate, upstream: &Upstream) -> Vec<Finding> {
 
 async fn ask(gate: &Gate, upstream: &Upstream, head: request::Parts) -> Finding {
     let body = http_body_util::Empty::new();
-    let reply = timeout(TIMEOUT, upstream.send(head, body, Upgrade::Forbidden)).await;
+    let reply = timeout(TIMEOUT, upstream.send(Box::new(head), body, Upgrade::Forbidden)).await;
     let response = match reply {
         Err(_) => return Err(format!("sent no response within {} s", TIMEOUT.as_secs())),
         Ok(Err(error)) => return Err(format!("cannot be reached: {}", causes(&error))),

@@ -10,6 +10,7 @@ mod body;
 pub(crate) mod connection;
 pub mod decode;
 mod encode;
+pub(crate) mod framing;
 pub mod head;
 mod head_error;
 mod header_cache;

@@ -23,7 +23,7 @@ use h2::{
     Ping, PingPong,
     client::{Builder, Connection, SendRequest},
 };
-use http::{Request, Response};
+use http::{Request, Response, request};
 use http_body::Body;
 use sparekey_net::{PollOnWake, Stream, SuspendMark};
 use tokio::{
@@ -39,7 +39,7 @@ use self::{
 use crate::{
     connect_turn::TurnGuard,
     error::{BoxError, Error, ErrorKind},
-    http1::head,
+    http1::framing::content_length,
     request_body::RequestBody,
 };
 
@@ -232,13 +232,16 @@ async fn ping_timeout(mut pings: PingPong, streams: &StreamCounts) {
 
 impl StreamPermit {
     /// Sends a request, as far as the upstream reads it, and waits for the response head.
-    pub(crate) async fn exchange<B>(mut self, request: Request<RequestBody<B>>) -> Result<Response<Http2Body>, Error>
+    pub(crate) async fn exchange<B>(
+        mut self,
+        head: Box<request::Parts>,
+        body: RequestBody<B>,
+    ) -> Result<Response<Http2Body>, Error>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let (head, body) = request.into_parts();
         let has_body = !body.is_end_stream();
-        let request = Request::from_parts(head, ());
+        let request = Request::from_parts(*head, ());
         let (mut response, stream) = self.requests.send_request(request, !has_body).map_err(Error::not_sent)?;
         let mut send_body = has_body.then(|| SendBody::new(stream, body));
         let response = poll_fn(|cx| {
@@ -252,7 +255,7 @@ impl StreamPermit {
         });
         let response = response.await.inspect_err(|_| self.stream.ended())?;
         let (head, body) = response.into_parts();
-        let length = head::length(&head.headers).map_err(|error| Error::new(ErrorKind::InvalidResponse, error))?;
+        let length = content_length(&head.headers).map_err(|error| Error::new(ErrorKind::InvalidResponse, error))?;
         Ok(Response::from_parts(head, Http2Body::new(body, length, send_body, self.stream)))
     }
 }

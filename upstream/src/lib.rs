@@ -30,7 +30,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, request};
+use http::{HeaderName, Response, StatusCode, Uri, request};
 use http_body::Body;
 use rustls::ClientConfig;
 use tokio::time::Instant;
@@ -98,13 +98,21 @@ impl Upstream {
         }
     }
 
+    /// Removes the headers for which `is_dropped` returns true from responses over HTTP/1.1, with status 101 excepted. For
+    /// headers that the caller never passes on: dropping them once costs less than in each response.
+    #[must_use]
+    pub fn without_headers(mut self, is_dropped: fn(&HeaderName) -> bool) -> Self {
+        self.header_cache = Arc::new(Mutex::new(HeaderCache::without(is_dropped)));
+        self
+    }
+
     /// Sends a request with an absolute URI and waits for the response head. Dropping the future cancels the request.
     ///
     /// # Errors
     /// [`Error`]; its [`kind`](Error::kind) says whether anything of the request was sent.
     pub fn send<B>(
         &self,
-        head: request::Parts,
+        head: Box<request::Parts>,
         body: B,
         upgrade: Upgrade,
     ) -> impl Future<Output = Result<Reply, Error>> + Send + use<'_, B>
@@ -113,10 +121,8 @@ impl Upstream {
     {
         let last_write = Arc::new(LastWrite::now());
         let body = RequestBody::new(body, Arc::clone(&last_write));
-        // Boxed, because each future that holds it would reserve room for it.
-        let request = Box::new(Request::from_parts(head, body));
         async move {
-            let mut exchange = pin!(self.exchange(request, upgrade));
+            let mut exchange = pin!(self.exchange(head, body, upgrade));
             let mut deadline = self.deadlines.take();
             let reply = poll_fn(|cx| match exchange.as_mut().poll(cx) {
                 Poll::Ready(reply) => Poll::Ready(Some(reply)),
@@ -137,26 +143,30 @@ impl Upstream {
         }
     }
 
-    async fn exchange<B>(&self, request: Box<Request<RequestBody<B>>>, upgrade: Upgrade) -> Result<Exchanged, Error>
+    async fn exchange<B>(
+        &self,
+        mut head: Box<request::Parts>,
+        mut body: RequestBody<B>,
+        upgrade: Upgrade,
+    ) -> Result<Exchanged, Error>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let http1_only = upgrade == Upgrade::WebSocket;
-        let mut request = request;
         let mut waited = None;
         let turn = loop {
             if !http1_only && let Some(permit) = self.http2.permit() {
                 drop(waited);
-                let copy = copy(&request);
-                match (Box::pin(permit.exchange(*request)).await, copy) {
-                    (Err(error), Some(copy)) if error.kind() == ErrorKind::Interrupted => request = Box::new(copy),
+                let copy = copy(&head, &body);
+                match (Box::pin(permit.exchange(head, body)).await, copy) {
+                    (Err(error), Some(copy)) if error.kind() == ErrorKind::Interrupted => (head, body) = copy,
                     (result, _) => return Ok(result?.into()),
                 }
                 break None;
             }
             if let Some(connection) = self.idle.take() {
                 drop(waited);
-                return self.exchange_http1(connection, true, request, upgrade).await;
+                return self.exchange_http1(connection, true, head, body, upgrade).await;
             }
             if http1_only || waited.is_some() {
                 break waited;
@@ -166,7 +176,7 @@ impl Upstream {
                 Turn::Waited(turn) => waited = Some(turn),
             }
         };
-        let negotiated = self.connect(request.uri(), http1_only).await;
+        let negotiated = self.connect(&head.uri, http1_only).await;
         self.connect_turn.ended(negotiated.is_err());
         match negotiated? {
             Negotiated::Http1(stream) => {
@@ -175,12 +185,12 @@ impl Upstream {
                 }
                 drop(turn);
                 let connection = Connection::new(stream, &self.header_cache);
-                self.exchange_http1(connection, false, request, upgrade).await
+                self.exchange_http1(connection, false, head, body, upgrade).await
             }
             Negotiated::Http2(stream) => {
                 let exchange = async {
                     let permit = self.http2.open(stream, turn).await?;
-                    permit.exchange(*request).await
+                    permit.exchange(head, body).await
                 };
                 Ok(Box::pin(exchange).await?.into())
             }
@@ -194,19 +204,18 @@ impl Upstream {
 
     async fn exchange_http1<B>(
         &self,
-        mut connection: Connection,
+        mut connection: Box<Connection>,
         mut reused: bool,
-        request: Box<Request<RequestBody<B>>>,
+        head: Box<request::Parts>,
+        body: RequestBody<B>,
         upgrade: Upgrade,
     ) -> Result<Exchanged, Error>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let (uri, mut request) = {
-            let (head, body) = request.into_parts();
-            let request = SendRequest::new(&head, body, upgrade);
-            (head.uri, request)
-        };
+        let mut request = SendRequest::new(&head, body, upgrade);
+        // The headers are written; waiting for a response takes no memory for them.
+        let request::Parts { uri, .. } = *head;
         let response = loop {
             let error = match http1::exchange(&mut connection, &mut request).await {
                 Ok(response) => break response,
@@ -245,15 +254,12 @@ impl Upstream {
 }
 
 /// A copy of a request that may be sent again.
-fn copy<B: Body<Data = Bytes> + Unpin>(request: &Request<RequestBody<B>>) -> Option<Request<RequestBody<B>>> {
-    let may_repeat = http1::is_safe(request.method()) && request.body().is_end_stream();
-    may_repeat.then(|| {
-        let mut copy = Request::new(RequestBody::empty(Arc::clone(request.body().last_write())));
-        *copy.method_mut() = request.method().clone();
-        *copy.uri_mut() = request.uri().clone();
-        *copy.headers_mut() = request.headers().clone();
-        copy
-    })
+fn copy<B>(head: &request::Parts, body: &RequestBody<B>) -> Option<(Box<request::Parts>, RequestBody<B>)>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let may_repeat = http1::is_safe(&head.method) && body.is_end_stream();
+    may_repeat.then(|| (Box::new(head.clone()), RequestBody::empty(Arc::clone(body.last_write()))))
 }
 
 impl From<Response<Http2Body>> for Exchanged {

@@ -26,18 +26,18 @@ pub(crate) struct Pool(Mutex<PoolState>);
 #[derive(Debug, Default)]
 struct PoolState {
     /// Each with the sweep after which it was returned. Counting sweeps saves two clock reads per request.
-    idle: Vec<(Connection, u64)>,
+    idle: Vec<(Box<Connection>, u64)>,
     sweep: u64,
     is_sweeping: bool,
 }
 
 impl Pool {
     /// Takes a connection that the upstream has not closed, and that is not older than a suspend of the machine.
-    pub(crate) fn take(&self) -> Option<Connection> {
+    pub(crate) fn take(&self) -> Option<Box<Connection>> {
         self.take_at(SuspendMark::now())
     }
 
-    fn take_at(&self, now: SuspendMark) -> Option<Connection> {
+    fn take_at(&self, now: SuspendMark) -> Option<Box<Connection>> {
         let mut state = self.state();
         while let Some((connection, since)) = state.idle.pop() {
             if !connection.has_outlived_suspend(now) && connection.is_reusable(since < state.sweep) {
@@ -48,7 +48,7 @@ impl Pool {
     }
 
     /// Returns a connection for the next request.
-    pub(crate) fn put(self: &Arc<Self>, connection: Connection) {
+    pub(crate) fn put(self: &Arc<Self>, connection: Box<Connection>) {
         let mut state = self.state();
         if state.idle.len() < IDLE_MAX {
             let since = state.sweep;

@@ -11,6 +11,7 @@ use std::{
 
 use listenfd::ListenFd;
 use socket2::{SockRef, TcpKeepalive};
+use sparekey_core::is_stripped_from_responses;
 use sparekey_proxy::Proxy;
 use sparekey_upstream::{OutboundProxy, Timeouts, Upstream};
 use tokio::{
@@ -85,7 +86,8 @@ impl Server {
         let places = Arc::clone(&self.places);
         let (alive, mut all_dropped) = mpsc::channel::<Infallible>(1);
         let proxy = self.proxy.clone();
-        let upstream = Upstream::new(self.client_tls.as_deref(), self.outbound_proxy, self.upstream_timeouts);
+        let upstream = Upstream::new(self.client_tls.as_deref(), self.outbound_proxy, self.upstream_timeouts)
+            .without_headers(is_stripped_from_responses);
         let service = Arc::new(Service {
             proxy: self.proxy,
             upstream,

@@ -18,7 +18,7 @@ use crate::{error::BoxError, pool::Pool};
 #[derive(Debug)]
 pub(crate) struct Http1Body {
     /// `None` once the body has ended.
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     decoder: Decoder,
     /// Gets the connection at the end, if it can carry another request.
     pool: Option<Arc<Pool>>,
@@ -28,7 +28,7 @@ pub(crate) struct Http1Body {
 
 impl Http1Body {
     /// `pool` gets the connection at the end of the body.
-    pub(crate) fn new(connection: Connection, decoder: Decoder, pool: Option<Arc<Pool>>) -> Self {
+    pub(crate) fn new(connection: Box<Connection>, decoder: Decoder, pool: Option<Arc<Pool>>) -> Self {
         let mut body = Self { connection: Some(connection), decoder, pool, request_body: None };
         body.release_at_end();
         body
@@ -36,7 +36,11 @@ impl Http1Body {
 
     /// The body of a response that started before the request was complete. The rest of the request is sent whether or
     /// not the response is read: a client may send everything before it reads anything.
-    pub(crate) fn while_sending<B>(mut connection: Connection, decoder: Decoder, mut request: SendRequest<B>) -> Self
+    pub(crate) fn while_sending<B>(
+        mut connection: Box<Connection>,
+        decoder: Decoder,
+        mut request: SendRequest<B>,
+    ) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
@@ -90,7 +94,7 @@ impl Http1Body {
         }
     }
 
-    fn take_connection(&mut self) -> Option<Connection> {
+    fn take_connection(&mut self) -> Option<Box<Connection>> {
         self.request_body = None;
         self.connection.take()
     }

@@ -1,14 +1,11 @@
 //! Parses a response head ([RFC 9112 §4, §5](https://www.rfc-editor.org/rfc/rfc9112#section-4)).
 
 use bytes::BytesMut;
-use http::{
-    HeaderMap, HeaderValue, Method, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
-    response,
-};
+use http::{Method, StatusCode, Version, response};
 
 use super::{
     decode::Decoder,
+    framing::{Framing, content_length},
     lines::{self, HEADERS_MAX, Line},
 };
 pub use super::{head_error::HeadError, header_cache::HeaderCache};
@@ -47,17 +44,29 @@ pub fn parse(
     method: &Method,
     upgrade: Upgrade,
 ) -> Result<Option<Head>, HeadError> {
+    if buffer.is_empty() {
+        return Ok(None);
+    }
     // Rejected at the first wrong byte, without waiting for the end of the head.
     if buffer.iter().zip(HTTP_1).any(|(byte, expected)| byte != expected) {
         return Err(HeadError::StatusLine);
     }
     let mut lines = [Line::default(); 1 + HEADERS_MAX];
-    let Some((count, length)) = lines::find(buffer, &mut lines)? else { return Ok(None) };
-    let head = buffer.split_to(length).freeze();
+    let Some((count, end)) = lines::find(buffer, &mut lines)? else { return Ok(None) };
+    let head = buffer.split_to(end).freeze();
     let (first, lines) = lines[..count].split_first().ok_or(HeadError::StatusLine)?;
     let (version, status) = status_line(first.of(&head)).ok_or(HeadError::StatusLine)?;
-    let headers = cache.read(&head, lines)?;
-    let (body, keep_alive) = body(method, status, version, &headers, upgrade)?;
+    let (headers, (body, keep_alive)) = if status != StatusCode::SWITCHING_PROTOCOLS {
+        let (headers, framing) = cache.read(&head, lines)?;
+        let body = body(method, status, version, content_length(&headers)?, framing)?;
+        (headers, body)
+    } else if upgrade == Upgrade::WebSocket {
+        // `Upgrade` is needed, so nothing is dropped.
+        let (headers, _) = HeaderCache::default().read(&head, lines)?;
+        (headers, (Decoder::UntilClose, false))
+    } else {
+        return Err(HeadError::UnexpectedUpgrade);
+    };
     let mut parts = response::Response::new(()).into_parts().0;
     (parts.status, parts.version, parts.headers) = (status, version, headers);
     Ok(Some(Head { parts, body, keep_alive }))
@@ -84,20 +93,11 @@ fn body(
     method: &Method,
     status: StatusCode,
     version: Version,
-    headers: &HeaderMap,
-    upgrade: Upgrade,
+    length: Option<u64>,
+    framing: Framing,
 ) -> Result<(Decoder, bool), HeadError> {
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        return if upgrade == Upgrade::WebSocket {
-            Ok((Decoder::UntilClose, false))
-        } else {
-            Err(HeadError::UnexpectedUpgrade)
-        };
-    }
-    let length = length(headers)?;
-    let chunked = chunked(headers, version)?;
-    let closes = headers.get_all(CONNECTION).iter().any(|value| tokens(value).any(|t| t.eq_ignore_ascii_case("close")));
-    let keep_alive = version == Version::HTTP_11 && !closes;
+    let chunked = framing.is_chunked(version)?;
+    let keep_alive = version == Version::HTTP_11 && !framing.closes;
     let bodiless = *method == Method::HEAD
         || status.is_informational()
         || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
@@ -112,39 +112,9 @@ fn body(
     }
 }
 
-/// Repeated lengths must be equal ([RFC 9110 §8.6](https://www.rfc-editor.org/rfc/rfc9110#section-8.6)).
-pub(crate) fn length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
-    let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for text in tokens(value) {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            let this = text.parse().ok().filter(|_| digits).ok_or(HeadError::Framing)?;
-            if *length.get_or_insert(this) != this {
-                return Err(HeadError::Framing);
-            }
-        }
-    }
-    Ok(length)
-}
-
-/// Whether the body is chunked. Other codings are invalid: the request has no `TE`
-/// ([RFC 9112 §7](https://www.rfc-editor.org/rfc/rfc9112#section-7)).
-fn chunked(headers: &HeaderMap, version: Version) -> Result<bool, HeadError> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter().flat_map(tokens);
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(false),
-        (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") && version == Version::HTTP_11 => Ok(true),
-        _ => Err(HeadError::Framing),
-    }
-}
-
-/// The items of a list. A value that is not ASCII is one item that matches nothing.
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
-    value.to_str().unwrap_or("?").split(',').map(|token| token.trim_matches([' ', '\t']))
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
     use proptest::prelude::*;
 
     use super::*;
@@ -273,6 +243,58 @@ mod tests {
             let cached = parse(&mut BytesMut::from(&*text), &mut cache, &Method::GET, Upgrade::Forbidden);
             assert_eq!(headers(cached), headers(parse_all(&text)), "{lines}");
         }
+    }
+
+    /// The headers of these lines without `x-site`, and without those of one connection.
+    #[track_caller]
+    fn is_read_without(cache: &mut HeaderCache, lines: &str, names: &[&str], body: Decoder, keep_alive: bool) {
+        let mut head = BytesMut::from(&*format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
+        let head = parse(&mut head, cache, &Method::GET, Upgrade::Forbidden).unwrap().unwrap();
+        assert_eq!(head.parts.headers.keys().collect::<Vec<_>>(), names, "{lines}");
+        assert_eq!((head.body, head.keep_alive), (body, keep_alive), "{lines}");
+    }
+
+    #[test]
+    fn headers_are_left_out() {
+        let is_dropped = |name: &HeaderName| ["x-site", "connection", "transfer-encoding"].contains(&name.as_str());
+        let mut cache = HeaderCache::without(is_dropped);
+        for _ in 0..2 {
+            let cache = &mut cache;
+            is_read_without(cache, "x-site: 1\r\na: 1\r\nX-Site: 2\r\n", &["a"], Decoder::UntilClose, false);
+            is_read_without(cache, "x-site: 3\r\na: 2\r\nX-Site: 4\r\n", &["a"], Decoder::UntilClose, false);
+            is_read_without(
+                cache,
+                "x-site: 3\r\na: 2\r\nX-Sites: 4\r\n",
+                &["a", "x-sites"],
+                Decoder::UntilClose,
+                false,
+            );
+            let chunked = "a: 1\r\ntransfer-encoding: chunked\r\nconnection: ";
+            is_read_without(cache, &format!("{chunked}keep-alive\r\n"), &["a"], Decoder::chunked(), true);
+            is_read_without(cache, &format!("{chunked}close\r\n"), &["a"], Decoder::chunked(), false);
+            is_read_without(cache, &format!("{chunked}keep-alive, A\r\n"), &[], Decoder::chunked(), true);
+            is_read_without(cache, &format!("{chunked}a, close\r\n"), &[], Decoder::chunked(), false);
+            let length = "connection: content-length\r\ncontent-length: ";
+            is_read_without(cache, &format!("{length}5\r\n"), &["content-length"], Decoder::Length(5), true);
+            is_read_without(cache, &format!("{length}6\r\n"), &["content-length"], Decoder::Length(6), true);
+        }
+        for (lines, error) in [
+            ("x-site: 1\r\na: 1\r\nX-Site: \u{7}\r\n", HeadError::Value),
+            ("x-site: 1\r\na: 1\r\nX-Site\r\n", HeadError::Name),
+            ("a: 1\r\ntransfer-encoding: gzip\r\nconnection: close\r\n", HeadError::Framing),
+        ] {
+            is_read_without(&mut cache, "x-site: 1\r\na: 1\r\nX-Site: 2\r\n", &["a"], Decoder::UntilClose, false);
+            let mut head = BytesMut::from(&*format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
+            assert_eq!(parse(&mut head, &mut cache, &Method::GET, Upgrade::Forbidden).unwrap_err(), error, "{lines}");
+        }
+    }
+
+    #[test]
+    fn upgrades_keep_all_headers() {
+        let mut cache = HeaderCache::without(|_| true);
+        let mut head = BytesMut::from("HTTP/1.1 101 x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
+        let head = parse(&mut head, &mut cache, &Method::GET, Upgrade::WebSocket).unwrap().unwrap();
+        assert_eq!(head.parts.headers.len(), 2);
     }
 
     proptest! {

@@ -1,20 +1,27 @@
 //! Reuses the parsed headers of the last response.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONNECTION, CONTENT_LENGTH},
+};
 use memchr::memchr;
 
-use super::{head_error::HeadError, lines::Line};
+use super::{framing::Framing, head_error::HeadError, lines::Line};
 
 /// The headers of the last response head. An upstream sends the same names in the same order, and most values are the
 /// same too: cloning them takes less than parsing them again (57,900 user instructions per JSON request instead of
 /// 62,900).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HeaderCache {
-    /// Values that vary are empty here.
+    /// Names that the caller never passes on.
+    is_dropped: fn(&HeaderName) -> bool,
+    /// Without the dropped ones. Values that vary are empty here.
     headers: HeaderMap,
     /// In the order in which `headers` iterates.
     lines: Vec<CachedLine>,
+    dropped: Vec<CachedLine>,
+    framing: Framing,
 }
 
 #[derive(Debug)]
@@ -24,38 +31,66 @@ struct CachedLine {
     text: Box<[u8]>,
     /// The end of the name and its colon.
     name_end: usize,
-    /// Whether its value has changed once: it will change again.
-    varies: bool,
+    change: Change,
+}
+
+/// What a line with another value means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Change {
+    /// It has not differed yet.
+    None,
+    /// The value has differed once, and will again; or nothing depends on it.
+    Value,
+    /// The head is parsed again: the end of its body or other headers depend on it.
+    Framing,
+}
+
+impl Default for HeaderCache {
+    fn default() -> Self {
+        Self::without(|_| false)
+    }
 }
 
 impl HeaderCache {
-    /// The headers in these lines of a head. Values that vary share the bytes of `head`.
-    pub(crate) fn read(&mut self, head: &Bytes, lines: &[Line]) -> Result<HeaderMap, HeadError> {
-        if lines.len() != self.lines.len() {
+    /// Creates a cache whose heads lack the headers for which `is_dropped` returns true. `Content-Length` stays. Without
+    /// `Connection`, they also lack the headers that it lists
+    /// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
+    #[must_use]
+    pub fn without(is_dropped: fn(&HeaderName) -> bool) -> Self {
+        Self { is_dropped, headers: HeaderMap::new(), lines: vec![], dropped: vec![], framing: Framing::default() }
+    }
+
+    /// The headers in these lines of a head, and what all of its headers say about the connection. Values that vary share
+    /// the bytes of `head`.
+    pub(super) fn read(&mut self, head: &Bytes, lines: &[Line]) -> Result<(HeaderMap, Framing), HeadError> {
+        if lines.len() != self.lines.len() + self.dropped.len() {
             return self.replace(head, lines);
+        }
+        for cached in &self.dropped {
+            let text = lines[cached.index].of(head);
+            if *text != *cached.text && !cached.new_value(text).is_some_and(is_value) {
+                return self.replace(head, lines);
+            }
         }
         let mut headers = self.headers.clone();
         let values = self.headers.values_mut().zip(headers.values_mut());
         for (cached, (cached_value, value)) in self.lines.iter_mut().zip(values) {
             let text = lines[cached.index].of(head);
-            if !cached.varies && *text == *cached.text {
+            if cached.change != Change::Value && *text == *cached.text {
                 continue;
             }
-            if !text.starts_with(&cached.text[..cached.name_end]) {
-                return self.replace(head, lines);
-            }
-            if !cached.varies {
-                cached.varies = true;
+            let Some(new) = cached.new_value(text) else { return self.replace(head, lines) };
+            if cached.change == Change::None {
+                cached.change = Change::Value;
                 *cached_value = HeaderValue::from_static("");
             }
-            let text = head.slice_ref(trim(&text[cached.name_end..]));
-            *value = HeaderValue::from_maybe_shared(text).map_err(|_| HeadError::Value)?;
+            *value = HeaderValue::from_maybe_shared(head.slice_ref(new)).map_err(|_| HeadError::Value)?;
         }
-        Ok(headers)
+        Ok((headers, self.framing))
     }
 
     /// Parses a head that differs from the last one, and stores it.
-    fn replace(&mut self, head: &Bytes, lines: &[Line]) -> Result<HeaderMap, HeadError> {
+    fn replace(&mut self, head: &Bytes, lines: &[Line]) -> Result<(HeaderMap, Framing), HeadError> {
         let mut headers = HeaderMap::with_capacity(lines.len());
         let mut named = Vec::with_capacity(lines.len());
         for (index, line) in lines.iter().enumerate() {
@@ -63,16 +98,44 @@ impl HeaderCache {
             let colon = memchr(b':', text).ok_or(HeadError::Name)?;
             let name = HeaderName::from_bytes(&text[..colon]).map_err(|_| HeadError::Name)?;
             let value = HeaderValue::from_bytes(trim(&text[colon + 1..])).map_err(|_| HeadError::Value)?;
-            named.push((name.clone(), CachedLine { index, text: text.into(), name_end: colon + 1, varies: false }));
+            let change = if Framing::depends_on(&name) { Change::Framing } else { Change::None };
+            named.push((name.clone(), CachedLine { index, text: text.into(), name_end: colon + 1, change }));
             headers.append(name, value);
         }
+        let dropped = self.dropped_names(&headers);
+        self.framing = Framing::of(&headers);
+        self.dropped = named.extract_if(.., |(name, _)| dropped.contains(name)).map(|(_, line)| line).collect();
+        for line in self.dropped.iter_mut().filter(|line| line.change == Change::None) {
+            line.change = Change::Value;
+        }
+        // Removing from the map would change its order.
+        let kept = headers.iter().filter(|(name, _)| !dropped.contains(name));
+        self.headers = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
         self.lines.clear();
-        for name in headers.keys() {
+        for name in self.headers.keys() {
             self.lines.extend(named.extract_if(.., |(named, _)| named == name).map(|(_, line)| line));
         }
-        self.headers = headers.clone();
-        Ok(headers)
+        Ok((self.headers.clone(), self.framing))
     }
+
+    fn dropped_names(&self, headers: &HeaderMap) -> Vec<HeaderName> {
+        let listed = (self.is_dropped)(&CONNECTION).then(|| Framing::listed(headers)).into_iter().flatten();
+        let dropped = headers.keys().filter(|name| (self.is_dropped)(name)).cloned();
+        dropped.chain(listed).filter(|name| *name != CONTENT_LENGTH).collect()
+    }
+}
+
+impl CachedLine {
+    /// The value of a line that differs from this one; `None` if the head must be parsed again.
+    fn new_value<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let value = line.strip_prefix(&self.text[..self.name_end])?;
+        (self.change != Change::Framing).then(|| trim(value))
+    }
+}
+
+/// Whether it may be a header's value, as [`HeaderValue::from_bytes`] decides.
+fn is_value(value: &[u8]) -> bool {
+    value.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
 }
 
 /// Trims optional whitespace ([RFC 9110 §5.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3)).
