@@ -196,7 +196,7 @@ impl Service {
         body: B,
         deadline: Instant,
         settled: Sender<()>,
-    ) -> (Response<Body>, Option<Exchange>)
+    ) -> (Response<Body>, Option<Box<Exchange>>)
     where
         B: http_body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {
@@ -216,7 +216,7 @@ impl Service {
 /// response.
 async fn deliver_whole(
     response: Response<Body>,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
     source: EventSource,
     deadline: Instant,
 ) -> Vec<u8> {

@@ -21,7 +21,7 @@ const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 #[derive(Debug)]
 pub struct Forward {
     pub(crate) head: Box<request::Parts>,
-    pub(crate) exchange: Exchange,
+    pub(crate) exchange: Box<Exchange>,
     pub(crate) dropped: Vec<HeaderName>,
 }
 
@@ -113,7 +113,7 @@ impl Forward {
 
     /// Returns the head to send, with an absolute URI, and the state that its response needs.
     #[must_use]
-    pub fn into_parts(self) -> (Box<request::Parts>, Exchange) {
+    pub fn into_parts(self) -> (Box<request::Parts>, Box<Exchange>) {
         (self.head, self.exchange)
     }
 }

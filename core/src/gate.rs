@@ -236,7 +236,7 @@ impl Gate {
         parts.extensions = Extensions::new();
         let exchange =
             Exchange { gate: Arc::clone(self), key: user, cors: cors.clone(), prefix, is_websocket, limited: None };
-        Ok(Forward { head: parts, exchange, dropped })
+        Ok(Forward { head: parts, exchange: Box::new(exchange), dropped })
     }
 
     /// Whether the path or the query contains an access key or a secret of the owner, in any percent-encoding.

@@ -139,7 +139,7 @@ pub(crate) struct Permits {
 #[derive(Debug)]
 pub enum Outcome {
     /// A response. If it is the upstream's, the exchange can replace it by an error response.
-    Response(Response<Body>, Option<Exchange>),
+    Response(Response<Body>, Option<Box<Exchange>>),
     /// A response with status 101, then bytes both ways.
     Tunnel(Response<()>, Tunnel),
 }

@@ -33,13 +33,13 @@ const EXPIRY_RECHECK: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Tunnel {
     upstream: UpgradedStream,
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     log: RequestLog,
     permits: Permits,
 }
 
 impl Tunnel {
-    pub(crate) fn new(upstream: UpgradedStream, exchange: Exchange, log: RequestLog, permits: Permits) -> Self {
+    pub(crate) fn new(upstream: UpgradedStream, exchange: Box<Exchange>, log: RequestLog, permits: Permits) -> Self {
         Self { upstream, exchange, log, permits }
     }
 

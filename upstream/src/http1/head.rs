@@ -52,7 +52,7 @@ pub fn parse(
         return Err(HeadError::StatusLine);
     }
     let mut lines = [Line::default(); 1 + HEADERS_MAX];
-    let Some((count, end)) = lines::find(buffer, &mut lines)? else { return Ok(None) };
+    let Some((count, end)) = lines::find(buffer, cache.expected(), &mut lines)? else { return Ok(None) };
     let head = buffer.split_to(end).freeze();
     let (first, lines) = lines[..count].split_first().ok_or(HeadError::StatusLine)?;
     let (version, status) = status_line(first.of(&head)).ok_or(HeadError::StatusLine)?;

@@ -21,6 +21,8 @@ pub struct HeaderCache {
     /// In the order in which `headers` iterates.
     lines: Vec<CachedLine>,
     dropped: Vec<CachedLine>,
+    /// The texts of all lines, as they arrived.
+    texts: Vec<Box<[u8]>>,
     framing: Framing,
 }
 
@@ -28,7 +30,6 @@ pub struct HeaderCache {
 struct CachedLine {
     /// The index of the line in the head.
     index: usize,
-    text: Box<[u8]>,
     /// The end of the name and its colon.
     name_end: usize,
     change: Change,
@@ -57,29 +58,35 @@ impl HeaderCache {
     /// ([RFC 9110 §7.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1)).
     #[must_use]
     pub fn without(is_dropped: fn(&HeaderName) -> bool) -> Self {
-        Self { is_dropped, headers: HeaderMap::new(), lines: vec![], dropped: vec![], framing: Framing::default() }
+        let framing = Framing::default();
+        Self { is_dropped, headers: HeaderMap::new(), lines: vec![], dropped: vec![], texts: vec![], framing }
+    }
+
+    /// The lines of the next head, as they may be.
+    pub(super) fn expected(&self) -> &[Box<[u8]>] {
+        &self.texts
     }
 
     /// The headers in these lines of a head, and what all of its headers say about the connection. Values that vary share
     /// the bytes of `head`.
     pub(super) fn read(&mut self, head: &Bytes, lines: &[Line]) -> Result<(HeaderMap, Framing), HeadError> {
-        if lines.len() != self.lines.len() + self.dropped.len() {
+        if lines.len() != self.texts.len() {
             return self.replace(head, lines);
         }
         for cached in &self.dropped {
-            let text = lines[cached.index].of(head);
-            if *text != *cached.text && !cached.new_value(text).is_some_and(is_value) {
+            let line = lines[cached.index];
+            if !line.is_expected && !cached.new_value(&self.texts, line.of(head)).is_some_and(is_value) {
                 return self.replace(head, lines);
             }
         }
         let mut headers = self.headers.clone();
         let values = self.headers.values_mut().zip(headers.values_mut());
         for (cached, (cached_value, value)) in self.lines.iter_mut().zip(values) {
-            let text = lines[cached.index].of(head);
-            if cached.change != Change::Value && *text == *cached.text {
+            let line = lines[cached.index];
+            if line.is_expected && cached.change != Change::Value {
                 continue;
             }
-            let Some(new) = cached.new_value(text) else { return self.replace(head, lines) };
+            let Some(new) = cached.new_value(&self.texts, line.of(head)) else { return self.replace(head, lines) };
             if cached.change == Change::None {
                 cached.change = Change::Value;
                 *cached_value = HeaderValue::from_static("");
@@ -99,7 +106,7 @@ impl HeaderCache {
             let name = HeaderName::from_bytes(&text[..colon]).map_err(|_| HeadError::Name)?;
             let value = HeaderValue::from_bytes(trim(&text[colon + 1..])).map_err(|_| HeadError::Value)?;
             let change = if Framing::depends_on(&name) { Change::Framing } else { Change::None };
-            named.push((name.clone(), CachedLine { index, text: text.into(), name_end: colon + 1, change }));
+            named.push((name.clone(), CachedLine { index, name_end: colon + 1, change }));
             headers.append(name, value);
         }
         let dropped = self.dropped_names(&headers);
@@ -111,6 +118,7 @@ impl HeaderCache {
         // Removing from the map would change its order.
         let kept = headers.iter().filter(|(name, _)| !dropped.contains(name));
         self.headers = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        self.texts = lines.iter().map(|line| line.of(head).into()).collect();
         self.lines.clear();
         for name in self.headers.keys() {
             self.lines.extend(named.extract_if(.., |(named, _)| named == name).map(|(_, line)| line));
@@ -126,9 +134,9 @@ impl HeaderCache {
 }
 
 impl CachedLine {
-    /// The value of a line that differs from this one; `None` if the head must be parsed again.
-    fn new_value<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
-        let value = line.strip_prefix(&self.text[..self.name_end])?;
+    /// The value of a line that differs from this one of `texts`; `None` if the head must be parsed again.
+    fn new_value<'a>(&self, texts: &[Box<[u8]>], line: &'a [u8]) -> Option<&'a [u8]> {
+        let value = line.strip_prefix(texts.get(self.index)?.get(..self.name_end)?)?;
         (self.change != Change::Framing).then(|| trim(value))
     }
 }

@@ -81,7 +81,7 @@ pub(crate) fn response() -> response::Parts {
     response.body(()).expect("a valid head").into_parts().0
 }
 
-pub(crate) fn exchange(gate: &Arc<Gate>) -> Exchange {
+pub(crate) fn exchange(gate: &Arc<Gate>) -> Box<Exchange> {
     match gate.admit(request(KEY), |_| None, Timestamp::default) {
         Ok(Admission::Forward(forward)) => forward.into_parts().1,
         other => panic!("not admitted: {other:?}"),
