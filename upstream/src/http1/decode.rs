@@ -123,6 +123,9 @@ impl Chunked {
                 read += length;
                 let remaining = remaining - length as u64;
                 self.state = if remaining == 0 { ChunkState::DataCr } else { ChunkState::Data(remaining) };
+            } else if let Some((size, length)) = self.next_size(&buffer[read..]) {
+                self.state = ChunkState::Data(size);
+                read += length;
             } else {
                 match self.next(byte) {
                     Ok(state) => self.state = state,
@@ -140,6 +143,26 @@ impl Chunked {
         taken.truncate(data.end);
         taken.advance(data.start);
         Ok(taken.freeze())
+    }
+
+    /// The size of the next chunk, and the bytes before its data, if they are those of most chunks: no extension, no leading
+    /// zero. This takes half the instructions of the same steps by [`next`](Self::next).
+    fn next_size(&self, bytes: &[u8]) -> Option<(u64, usize)> {
+        const DIGITS_MAX: usize = 8;
+        let line = match self.state {
+            ChunkState::FirstDigit => bytes,
+            ChunkState::DataCr => bytes.strip_prefix(b"\r\n")?,
+            _ => return None,
+        };
+        let (mut size, mut rest) = (0, line);
+        while let Some((digit, next)) = rest.split_first().and_then(|(byte, next)| Some((digit(*byte)?, next))) {
+            (size, rest) = (size * 16 + digit, next);
+            if size == 0 || line.len() - rest.len() > DIGITS_MAX {
+                return None;
+            }
+        }
+        let data = rest.strip_prefix(b"\r\n").filter(|_| size > 0)?;
+        Some((size, bytes.len() - data.len()))
     }
 
     fn next(&mut self, byte: u8) -> Result<ChunkState, DecodeError> {
@@ -286,7 +309,8 @@ mod tests {
         ) {
             let mut bytes = Vec::new();
             for chunk in &chunks {
-                bytes.extend(format!("{:x};e\r\n", chunk.len()).as_bytes());
+                let extension = if chunk.len() % 2 == 0 { ";e" } else { "" };
+                bytes.extend(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
                 bytes.extend(chunk);
                 bytes.extend(b"\r\n");
             }
