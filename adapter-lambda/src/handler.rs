@@ -164,7 +164,7 @@ impl Service {
                     unplaced.set_deadline(ends);
                     self.proxy.place(unplaced).await
                 }
-                Decision::Respond(response) => break (response, None),
+                Decision::Respond(response) => break (*response, None),
                 Decision::Forward(admitted) => {
                     break self.send(admitted, Full::new(body.decode()?), deadline, settled).await;
                 }

@@ -111,10 +111,23 @@ impl ApiBase {
     pub(crate) fn join(&self, relative_path: &str, query: Option<&str>) -> Option<Uri> {
         let query = query.map(|query| ["?", query]).unwrap_or_default().concat();
         let target = [&self.path, relative_path, &query].concat();
+        self.with_target(PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()?)
+    }
+
+    /// Moves the target of a request to the base. Mostly the paths are the same, so that nothing is copied.
+    pub(crate) fn rebase(&self, target: &Uri, relative_path: &str) -> Option<Uri> {
+        let is_same = target.path().strip_prefix(self.path.as_str()) == Some(relative_path);
+        match target.path_and_query().filter(|_| is_same) {
+            Some(target) => self.with_target(target.clone()),
+            None => self.join(relative_path, target.query()),
+        }
+    }
+
+    fn with_target(&self, target: PathAndQuery) -> Option<Uri> {
         let mut parts = uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from(target)).ok()?);
+        parts.path_and_query = Some(target);
         Uri::from_parts(parts).ok()
     }
 
@@ -249,6 +262,21 @@ mod tests {
         assert_eq!(url, "https://gateway.ai.cloudflare.com/v1/a/g/openai/x%2Fy//z?a=%20&b=+&&c");
         assert_eq!(base.join("", Some("")).unwrap().path_and_query().unwrap(), "/v1/a/g/openai?");
         assert!(base.is_ai_gateway() && !base.is_openai());
+    }
+
+    #[test]
+    fn targets_are_rebased() {
+        for (base, target, relative_path, expected) in [
+            ("https://host/v1", "/v1/x%2Fy//z?a=%20&b=+", "/x%2Fy//z", "https://host/v1/x%2Fy//z?a=%20&b=+"),
+            ("https://host/v1", "http://proxy/v1/models?", "/models", "https://host/v1/models?"),
+            ("https://host/v1", "/v1", "", "https://host/v1"),
+            ("https://host/v1", "/v1/v1/models", "/models", "https://host/v1/models"),
+            ("https://host/v1", "/models?x", "/models", "https://host/v1/models?x"),
+            ("https://host/a/v1", "/v1/models?x", "/models", "https://host/a/v1/models?x"),
+        ] {
+            let url = ApiBase::parse(base).unwrap().rebase(&target.parse().unwrap(), relative_path);
+            assert_eq!(url.unwrap(), expected, "{target}");
+        }
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Gate {
         let relative_path = path::relative_path(parts.uri.path(), head.decoded_path()).map_err(|e| reject(e.into()))?;
         let route = self.config.routes.check(&parts.method, relative_path, head.decoded_path());
         route.map_err(|error| reject(error.into()))?;
-        let uri = self.config.api_base.join(relative_path, parts.uri.query());
+        let uri = self.config.api_base.rebase(&parts.uri, relative_path);
         let uri = uri.ok_or_else(|| reject(RejectionKind::InvalidPath))?;
         let is_websocket = is_websocket_handshake(parts);
         let prefix = client_info::prefix(parts).into();

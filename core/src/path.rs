@@ -37,7 +37,9 @@ fn strip_version(path: &str) -> &str {
 /// the [URL Standard](https://url.spec.whatwg.org/#path-state) reads as a slash).
 pub(crate) fn is_unambiguous(decoded: &[u8]) -> bool {
     let is_unsafe_byte = |byte: &u8| byte.is_ascii_control() || *byte == b'\\';
-    !decoded.iter().any(is_unsafe_byte) && !segments(decoded).any(|segment| segment == b"." || segment == b"..")
+    // Most paths have no dot.
+    let has_dots = || decoded.contains(&b'.') && segments(decoded).any(|segment| segment == b"." || segment == b"..");
+    !decoded.iter().any(is_unsafe_byte) && !has_dots()
 }
 
 /// The segments of a path, each without its `;parameters`

@@ -19,6 +19,7 @@ pub mod online_check;
 mod record;
 mod refused_credentials;
 mod request_id;
+mod send;
 mod slot;
 mod throttle;
 mod tunnel;
@@ -35,18 +36,11 @@ use std::{net::IpAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, request};
-use sparekey_core::{
-    Admission, Exchange, Forward, Gate, HeadFailure, Rejection, RequestHead, UpstreamFailure, UserKey,
-};
+use sparekey_core::{Admission, Exchange, Forward, Gate, HeadFailure, RequestHead, UserKey};
 use sparekey_ledger::{Day, DayQuery, LedgerError};
+use sparekey_metering::BodyMemory;
 pub use sparekey_metering::BodySizes;
-use sparekey_metering::{BodyMemory, MODEL_LIST_MAX, filter_models};
 use sparekey_policy::Report;
-use sparekey_upstream::{ErrorKind, Reply, Upgrade, Upstream};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
 
 pub use self::{
     access_log::AccessLog,
@@ -114,7 +108,7 @@ pub enum Decision {
     /// Read the ledger with [`Proxy::usage`].
     Usage(UsageLookup),
     /// Send this response to the client: a rejection, or one that needs no upstream.
-    Respond(Response<Body>),
+    Respond(Box<Response<Body>>),
 }
 
 /// An admitted request and its record.
@@ -142,6 +136,12 @@ pub enum Outcome {
     Response(Response<Body>, Option<Box<Exchange>>),
     /// A response with status 101, then bytes both ways.
     Tunnel(Response<()>, Tunnel),
+}
+
+impl Decision {
+    fn respond(response: Response<Body>) -> Self {
+        Self::Respond(Box::new(response))
+    }
 }
 
 impl Proxy {
@@ -186,14 +186,14 @@ impl Proxy {
             Ok(Admission::Forward(forward)) => {
                 log.key(forward.key());
                 let Some(open) = self.user_requests.start(forward.key().user()) else {
-                    return Decision::Respond(Body::rejection(&forward.reject_too_many_requests(), log));
+                    return Decision::respond(Body::rejection(&forward.reject_too_many_requests(), log));
                 };
                 Decision::Forward(self.admitted(forward, log, Permits { open: Some(open), slot: None }))
             }
             Ok(Admission::Limited(limited)) => self.admit_limited(limited, log),
             Ok(Admission::Usage(request)) => self.admit_usage(request, log),
-            Ok(Admission::Reply(reply)) => Decision::Respond(Body::own(reply, log)),
-            Err(rejection) => Decision::Respond(Body::rejection(&self.user_states.add_rates(rejection), log)),
+            Ok(Admission::Reply(reply)) => Decision::respond(Body::own(reply, log)),
+            Err(rejection) => Decision::respond(Body::rejection(&self.user_states.add_rates(rejection), log)),
         }
     }
 
@@ -262,155 +262,5 @@ impl Admitted {
     #[must_use]
     pub fn key(&self) -> &UserKey {
         self.forward.key()
-    }
-
-    /// Sends the request like [`send`](Self::send), with the upstream of an owner that must stay until the request is settled: a
-    /// metered request goes on when its client leaves.
-    pub async fn send_with_owner<O, B>(mut self, owner: Arc<O>, body: B, deadline: Option<Instant>) -> Outcome
-    where
-        O: AsRef<Upstream> + Send + Sync + 'static,
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-    {
-        let Some(reserved) = &mut self.charge else { return self.send((*owner).as_ref(), body, deadline).await };
-        reserved.set_owner(Arc::clone(&owner) as _);
-        let left = reserved.left();
-        let failed = self.forward.reject(UpstreamFailure::Interrupted);
-        let (mut tx, rx) = oneshot::channel();
-        tokio::spawn(async move {
-            let left = async {
-                tx.closed().await;
-                left.await;
-            };
-            let outcome = tokio::select! {
-                outcome = self.send((*owner).as_ref(), body, deadline) => outcome,
-                () = left => return,
-            };
-            // If the client has left, the body reads on.
-            let _ = tx.send(outcome);
-        });
-        rx.await.unwrap_or_else(|_| Outcome::Response(Body::rejection(&failed, RequestLog::default()), None))
-    }
-
-    /// Sends the request to the upstream and filters the response head. After `deadline`, the error response is that of
-    /// an upstream timeout.
-    pub fn send<B>(
-        self,
-        upstream: &Upstream,
-        body: B,
-        deadline: Option<Instant>,
-    ) -> impl Future<Output = Outcome> + use<'_, B>
-    where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-    {
-        let Self { forward, mut log, permits, mut charge, refused_credentials } = self;
-        let (head, exchange) = forward.into_parts();
-        let deadline = match &mut charge {
-            None => deadline,
-            Some(reserved) => reserved.charge.sending(&head.headers, deadline),
-        };
-        let upgrade = if exchange.is_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
-        // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async
-        // block, which would reserve room for the head.
-        let sending = Box::pin(upstream.send(head, body, upgrade));
-        async move {
-            match receive(sending, &exchange, &mut log, charge.as_deref_mut(), &refused_credentials, deadline).await {
-                Ok(Reply::Response(response)) => {
-                    let (head, body) = response.into_parts();
-                    if exchange.filters_models(&head) {
-                        // Boxed, so that other requests don't reserve room for it.
-                        let response = Box::pin(model_list(&exchange, head, body, log)).await;
-                        return Outcome::Response(response, Some(exchange));
-                    }
-                    log.response(head.status, &head.headers);
-                    let body = match charge {
-                        None => Body::upstream(body, log, permits),
-                        Some(reserved) => reserved.body(&head, body, log, permits),
-                    };
-                    Outcome::Response(Response::from_parts(head, body), Some(exchange))
-                }
-                Ok(Reply::Upgraded(response)) => {
-                    log.response(response.status(), response.headers());
-                    let (head, connection) = response.into_parts();
-                    Outcome::Tunnel(Response::from_parts(head, ()), Tunnel::new(connection, exchange, log, permits))
-                }
-                Err(rejection) => Outcome::Response(Body::rejection(&rejection, log), None),
-            }
-        }
-    }
-}
-
-/// Reads a list of models, and returns those that the user may use.
-async fn model_list(
-    exchange: &Exchange,
-    head: http::response::Parts,
-    body: sparekey_upstream::ResponseBody,
-    log: RequestLog,
-) -> Response<Body> {
-    let mut body = Body::upstream(body, log, Permits::default());
-    let list = body.collect(MODEL_LIST_MAX).await;
-    let list = list.map(|list| filter_models(&list, |model| exchange.allows_model(model)));
-    match list.map_err(|failure| exchange.reject(failure)).and_then(|list| exchange.filtered_models(head, list)) {
-        Ok(response) => body.replace_by(response),
-        Err(rejection) => body.replace(&rejection),
-    }
-}
-
-/// Waits for the reply and filters its head.
-async fn receive(
-    sending: impl Future<Output = Result<Reply, sparekey_upstream::Error>>,
-    exchange: &Exchange,
-    log: &mut RequestLog,
-    mut charge: Option<&mut ReservedCharge>,
-    refused_credentials: &RefusedCredentials,
-    deadline: Option<Instant>,
-) -> Result<Reply, Rejection> {
-    let reply = match deadline {
-        None => sending.await,
-        Some(deadline) => timeout_at(deadline, sending).await.map_err(|_| {
-            let (user, request_id) = (exchange.user(), log.id());
-            tracing::warn!(user, %request_id, "upstream request cancelled: its deadline has passed");
-            if let Some(reserved) = &mut charge {
-                reserved.charge.failed(ErrorKind::Timeout);
-            }
-            exchange.reject(UpstreamFailure::Timeout)
-        })?,
-    };
-    let reply = reply.map_err(|error| {
-        let (user, request_id) = (exchange.user(), log.id());
-        if error.kind() == ErrorKind::RequestBody {
-            tracing::info!(user, %request_id, "{error}");
-        } else {
-            tracing::warn!(user, %request_id, "{error}");
-        }
-        if let Some(reserved) = &mut charge {
-            reserved.charge.failed(error.kind());
-        }
-        exchange.reject(failure(error.kind()))
-    })?;
-    if let (Some(reserved), Reply::Response(response)) = (charge, &reply) {
-        reserved.charge.responded(response.status(), response.headers());
-    }
-    Ok(match reply {
-        Reply::Response(response) => {
-            let (head, mut body) = response.into_parts();
-            if exchange.refuses_credentials(&head) {
-                // Boxed, so that other requests don't reserve room for it.
-                Box::pin(refused_credentials.log(&head, &mut body, exchange, log)).await;
-            }
-            Reply::Response(Response::from_parts(exchange.admit_response(head)?, body))
-        }
-        Reply::Upgraded(response) => {
-            let (head, connection) = response.into_parts();
-            Reply::Upgraded(Response::from_parts(exchange.admit_upgrade(head)?, connection))
-        }
-    })
-}
-
-fn failure(kind: ErrorKind) -> UpstreamFailure {
-    match kind {
-        ErrorKind::Timeout => UpstreamFailure::Timeout,
-        ErrorKind::NotSent => UpstreamFailure::Unreachable,
-        ErrorKind::RequestBody => UpstreamFailure::InvalidBody,
-        ErrorKind::Interrupted | ErrorKind::InvalidResponse => UpstreamFailure::Interrupted,
     }
 }

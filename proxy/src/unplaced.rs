@@ -37,14 +37,14 @@ impl Proxy {
             Ok(placed) => placed,
             // The ledger works, so this user's limits would not hold.
             Err(LedgerError::Busy | LedgerError::Overloaded(_) | LedgerError::State(_)) => {
-                return Decision::Respond(Body::rejection(&check.reject_without_ledger(), log));
+                return Decision::respond(Body::rejection(&check.reject_without_ledger(), log));
             }
             Err(_) => self.user_states.place(check.user(), limits),
         };
         permits.slot = slot;
         match check.reserve(&outcome) {
             Ok(check) => self.next_step(check, log, permits, || arrived),
-            Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
+            Err(rejection) => Decision::respond(Body::rejection(&rejection, log)),
         }
     }
 }

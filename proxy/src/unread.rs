@@ -66,11 +66,11 @@ impl Proxy {
         log.key(limited.key());
         let Some(open) = self.user_requests.start(limited.user()) else {
             let rejection = self.user_states.add_rates(limited.reject_too_many_requests());
-            return Decision::Respond(Body::rejection(&rejection, log));
+            return Decision::respond(Body::rejection(&rejection, log));
         };
         let (check, slot) = match self.user_states.reserve(limited) {
             Ok(reserved) => reserved,
-            Err(rejection) => return Decision::Respond(Body::rejection(&rejection, log)),
+            Err(rejection) => return Decision::respond(Body::rejection(&rejection, log)),
         };
         let permits = Permits { open: Some(open), slot };
         if check.ledger_place().is_some() {
@@ -91,7 +91,7 @@ impl Proxy {
         if check.endpoint().is_some()
             && let Err(rejection) = self.charges.check_failures(&check)
         {
-            return Decision::Respond(Body::rejection(&rejection, log));
+            return Decision::respond(Body::rejection(&rejection, log));
         }
         if check.needs_body() {
             return match check_head(&check, &self.body_memory) {
@@ -99,12 +99,11 @@ impl Proxy {
                     let check = Box::new(check);
                     Decision::Read(Unread { check, log, permits, arrived: arrived(), deadline: None })
                 }
-                Err(rejection) => Decision::Respond(Body::rejection(&rejection, log)),
+                Err(rejection) => Decision::respond(Body::rejection(&rejection, log)),
             };
         }
         let facts = facts(&check, &[]);
-        self.admit_facts(check, facts, log, permits)
-            .map_or_else(|response| Decision::Respond(*response), Decision::Forward)
+        self.admit_facts(check, facts, log, permits).map_or_else(Decision::Respond, Decision::Forward)
     }
 
     /// Reads the body of a request, and decides about it. Send it with [`Admitted::send_with_owner`], if the platform can go on

@@ -41,13 +41,13 @@ impl Proxy {
         log.key(request.key());
         if let Err(wait) = self.usage_rates.pass(request.user(), &LIMITS) {
             let rejection = request.reject_too_often(PER_MINUTE.get(), wait);
-            return Decision::Respond(Body::rejection(&rejection, log));
+            return Decision::respond(Body::rejection(&rejection, log));
         }
         if request.ledger_limits().is_some() {
             return Decision::Usage(UsageLookup { request, log });
         }
         let place = self.user_states.report(request.user(), request.limits());
-        Decision::Respond(Body::own(
+        Decision::respond(Body::own(
             request.reply(&UsageReports { place: place.as_ref(), ..UsageReports::default() }),
             log,
         ))

@@ -50,7 +50,7 @@ use self::{
     deadlines::Deadlines,
     error::BoxError,
     http1::{HeaderCache, Http1Body, SendRequest, connection::Connection},
-    http2::Http2Body,
+    http2::{Http2Body, StreamPermit},
     pool::Pool,
     request_body::{LastWrite, RequestBody},
     response_body::Incoming,
@@ -157,10 +157,9 @@ impl Upstream {
         let turn = loop {
             if !http1_only && let Some(permit) = self.http2.permit() {
                 drop(waited);
-                let copy = copy(&head, &body);
-                match (Box::pin(permit.exchange(head, body)).await, copy) {
-                    (Err(error), Some(copy)) if error.kind() == ErrorKind::Interrupted => (head, body) = copy,
-                    (result, _) => return Ok(result?.into()),
+                match Box::pin(exchange_http2(permit, head, body)).await {
+                    Ok(response) => return Ok(response?.into()),
+                    Err(copy) => (head, body) = copy,
                 }
                 break None;
             }
@@ -250,6 +249,22 @@ impl Upstream {
         } else {
             Exchanged::Response(head, Incoming::Http1(Http1Body::while_sending(connection, decoder, request)))
         })
+    }
+}
+
+/// Sends a request on an open connection; `Err` is a copy to send again.
+async fn exchange_http2<B>(
+    permit: StreamPermit,
+    head: Box<request::Parts>,
+    body: RequestBody<B>,
+) -> Result<Result<Response<Http2Body>, Error>, (Box<request::Parts>, RequestBody<B>)>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    let copy = copy(&head, &body);
+    match (permit.exchange(head, body).await, copy) {
+        (Err(error), Some(copy)) if error.kind() == ErrorKind::Interrupted => Err(copy),
+        (result, _) => Ok(result),
     }
 }
 

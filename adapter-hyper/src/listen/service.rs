@@ -54,7 +54,7 @@ impl Service {
         let failure = self.head_failure(&head, is_chunked, connection);
         // Outside the future, which is stored for as long as the connection is open.
         let mut decision = match failure {
-            Some(failure) => Decision::Respond(self.proxy.refuse(&head, failure, address)),
+            Some(failure) => Decision::Respond(Box::new(self.proxy.refuse(&head, failure, address))),
             None => self.proxy.admit(head, address),
         };
         let (key, open) = match &mut decision {
@@ -75,7 +75,7 @@ impl Service {
         async move {
             let (Some(guard), Some(body)) = (guard, body) else { return Err(Reason::REFUSED_STREAM.into()) };
             let outcome = match decision {
-                Decision::Respond(response) => Outcome::Response(response, None),
+                Decision::Respond(response) => Outcome::Response(*response, None),
                 Decision::Forward(admitted) => admitted.send(&self.upstream, body, None).await,
                 // Boxed, so that other requests don't reserve room for it.
                 decision => Box::pin(Self::serve_limited(&self, decision, body)).await,
@@ -100,7 +100,7 @@ impl Service {
         loop {
             decision = match decision {
                 Decision::Place(unplaced) => service.proxy.place(unplaced).await,
-                Decision::Respond(response) => return Outcome::Response(response, None),
+                Decision::Respond(response) => return Outcome::Response(*response, None),
                 Decision::Forward(admitted) => return admitted.send(&service.upstream, body, None).await,
                 Decision::Read(unread) => {
                     return match service.proxy.read(unread, body).await {

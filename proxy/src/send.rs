@@ -1,0 +1,200 @@
+//! Sends an admitted request, and filters the upstream's reply.
+
+use std::{pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use http::{Response, response};
+use sparekey_core::{Exchange, Rejection, UpstreamFailure};
+use sparekey_metering::{MODEL_LIST_MAX, filter_models};
+use sparekey_upstream::{Error, ErrorKind, Reply, ResponseBody, Upgrade, Upstream};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, error::Elapsed, timeout_at},
+};
+
+use crate::{
+    Admitted, Body, BoxError, Outcome, Permits, Tunnel, charge::ReservedCharge, record::RequestLog,
+    refused_credentials::RefusedCredentials,
+};
+
+impl Admitted {
+    /// Sends the request like [`send`](Self::send), with the upstream of an owner that must stay until the request is settled: a
+    /// metered request goes on when its client leaves.
+    pub async fn send_with_owner<O, B>(mut self, owner: Arc<O>, body: B, deadline: Option<Instant>) -> Outcome
+    where
+        O: AsRef<Upstream> + Send + Sync + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let Some(reserved) = &mut self.charge else { return self.send((*owner).as_ref(), body, deadline).await };
+        reserved.set_owner(Arc::clone(&owner) as _);
+        let left = reserved.left();
+        let failed = self.forward.reject(UpstreamFailure::Interrupted);
+        let (mut tx, rx) = oneshot::channel();
+        tokio::spawn(async move {
+            let left = async {
+                tx.closed().await;
+                left.await;
+            };
+            let outcome = tokio::select! {
+                outcome = self.send((*owner).as_ref(), body, deadline) => outcome,
+                () = left => return,
+            };
+            // If the client has left, the body reads on.
+            let _ = tx.send(outcome);
+        });
+        rx.await.unwrap_or_else(|_| Outcome::Response(Body::rejection(&failed, RequestLog::default()), None))
+    }
+
+    /// Sends the request to the upstream and filters the response head. After `deadline`, the error response is that of
+    /// an upstream timeout.
+    pub fn send<B>(
+        self,
+        upstream: &Upstream,
+        body: B,
+        deadline: Option<Instant>,
+    ) -> impl Future<Output = Outcome> + use<'_, B>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let Self { forward, log, permits, mut charge, refused_credentials } = self;
+        let (head, exchange) = forward.into_parts();
+        let deadline = match &mut charge {
+            None => deadline,
+            Some(reserved) => reserved.charge.sending(&head.headers, deadline),
+        };
+        let upgrade = if exchange.is_websocket() { Upgrade::WebSocket } else { Upgrade::Forbidden };
+        // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async
+        // block, which would reserve room for the head.
+        let sending = Box::pin(upstream.send(head, body, upgrade));
+        let sent = Sent { exchange, log, permits, charge, refused_credentials };
+        async move {
+            let reply = match deadline {
+                None => Ok(sending.await),
+                Some(deadline) => Box::pin(timeout_at(deadline, sending)).await,
+            };
+            match sent.outcome(reply) {
+                Ok(outcome) => outcome,
+                Err(reading) => reading.await,
+            }
+        }
+    }
+}
+
+/// Reads a response body first. Boxed, so that other requests don't reserve room for it.
+type Reading = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A request that was sent, and waits for its reply.
+struct Sent {
+    exchange: Box<Exchange>,
+    log: RequestLog,
+    permits: Permits,
+    charge: Option<Box<ReservedCharge>>,
+    refused_credentials: Arc<RefusedCredentials>,
+}
+
+impl Sent {
+    fn outcome(mut self, reply: Result<Result<Reply, Error>, Elapsed>) -> Result<Outcome, Reading> {
+        match self.received(reply) {
+            Ok(Reply::Response(response)) => {
+                let (head, body) = response.into_parts();
+                if self.exchange.refuses_credentials(&head) {
+                    return Err(Box::pin(self.refused(head, body)));
+                }
+                self.respond(head, body)
+            }
+            Ok(Reply::Upgraded(response)) => {
+                let (head, connection) = response.into_parts();
+                let head = match self.exchange.admit_upgrade(head) {
+                    Ok(head) => head,
+                    Err(rejection) => return Ok(self.reject(&rejection)),
+                };
+                self.log.response(head.status, &head.headers);
+                let tunnel = Tunnel::new(connection, self.exchange, self.log, self.permits);
+                Ok(Outcome::Tunnel(Response::from_parts(head, ()), tunnel))
+            }
+            Err(rejection) => Ok(self.reject(&rejection)),
+        }
+    }
+
+    /// The reply, or the response in place of it.
+    fn received(&mut self, reply: Result<Result<Reply, Error>, Elapsed>) -> Result<Reply, Rejection> {
+        let kind = match reply {
+            Ok(Ok(reply)) => {
+                if let (Some(reserved), Reply::Response(response)) = (&mut self.charge, &reply) {
+                    reserved.charge.responded(response.status(), response.headers());
+                }
+                return Ok(reply);
+            }
+            Ok(Err(error)) => {
+                let (user, request_id) = (self.exchange.user(), self.log.id());
+                if error.kind() == ErrorKind::RequestBody {
+                    tracing::info!(user, %request_id, "{error}");
+                } else {
+                    tracing::warn!(user, %request_id, "{error}");
+                }
+                error.kind()
+            }
+            Err(_) => {
+                let (user, request_id) = (self.exchange.user(), self.log.id());
+                tracing::warn!(user, %request_id, "upstream request cancelled: its deadline has passed");
+                ErrorKind::Timeout
+            }
+        };
+        if let Some(reserved) = &mut self.charge {
+            reserved.charge.failed(kind);
+        }
+        Err(self.exchange.reject(failure(kind)))
+    }
+
+    fn respond(mut self, head: response::Parts, body: ResponseBody) -> Result<Outcome, Reading> {
+        let head = match self.exchange.admit_response(head) {
+            Ok(head) => head,
+            Err(rejection) => return Ok(self.reject(&rejection)),
+        };
+        if self.exchange.filters_models(&head) {
+            return Err(Box::pin(self.model_list(head, body)));
+        }
+        self.log.response(head.status, &head.headers);
+        let body = match self.charge {
+            None => Body::upstream(body, self.log, self.permits),
+            Some(reserved) => reserved.body(&head, body, self.log, self.permits),
+        };
+        Ok(Outcome::Response(Response::from_parts(head, body), Some(self.exchange)))
+    }
+
+    fn reject(self, rejection: &Rejection) -> Outcome {
+        Outcome::Response(Body::rejection(rejection, self.log), None)
+    }
+
+    /// Logs why the upstream refused the owner's credentials.
+    async fn refused(mut self, head: response::Parts, mut body: ResponseBody) -> Outcome {
+        self.refused_credentials.log(&head, &mut body, &self.exchange, &mut self.log).await;
+        match self.respond(head, body) {
+            Ok(outcome) => outcome,
+            Err(reading) => reading.await,
+        }
+    }
+
+    /// Reads a list of models, and returns those that the user may use.
+    async fn model_list(self, head: response::Parts, body: ResponseBody) -> Outcome {
+        let exchange = self.exchange;
+        let mut body = Body::upstream(body, self.log, self.permits);
+        let list = body.collect(MODEL_LIST_MAX).await;
+        let list = list.map(|list| filter_models(&list, |model| exchange.allows_model(model)));
+        let list = list.map_err(|failure| exchange.reject(failure));
+        let response = match list.and_then(|list| exchange.filtered_models(head, list)) {
+            Ok(response) => body.replace_by(response),
+            Err(rejection) => body.replace(&rejection),
+        };
+        Outcome::Response(response, Some(exchange))
+    }
+}
+
+fn failure(kind: ErrorKind) -> UpstreamFailure {
+    match kind {
+        ErrorKind::Timeout => UpstreamFailure::Timeout,
+        ErrorKind::NotSent => UpstreamFailure::Unreachable,
+        ErrorKind::RequestBody => UpstreamFailure::InvalidBody,
+        ErrorKind::Interrupted | ErrorKind::InvalidResponse => UpstreamFailure::Interrupted,
+    }
+}
