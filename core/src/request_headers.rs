@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, header};
 
 use crate::{
-    headers::{self, KEY_HEADERS, ORGANIZATION, PROJECT, is_hop_by_hop},
+    headers::{self, HOP_BY_HOP, KEY_HEADERS, ORGANIZATION, PROJECT},
     list::{self, Position},
 };
 
@@ -218,7 +218,7 @@ fn find_rule(name: &str) -> Option<(Rule, &[u8])> {
 fn is_protected(name: &HeaderName) -> bool {
     let text = name.as_str();
     KEY_HEADERS.contains(name)
-        || is_hop_by_hop(text)
+        || HOP_BY_HOP.contains(name)
         || [header::AUTHORIZATION, header::HOST, header::COOKIE, header::FORWARDED, ORGANIZATION, PROJECT]
             .contains(name)
         || ["x-forwarded-", "cf-"].iter().any(|prefix| text.starts_with(prefix))
