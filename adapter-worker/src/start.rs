@@ -1,8 +1,10 @@
 //! The work at load: the runtime compiles a function at its first call, and would do so during the first request.
 
-use sparekey_core::{Admission, Rehearsal};
+use std::sync::Arc;
+
+use sparekey_core::{Admission, Config, Gate, rehearsal};
 use worker::{
-    Env,
+    Env, console_error,
     wasm_bindgen::{self, JsValue, prelude::wasm_bindgen},
     web_sys::{Headers, Request, RequestInit, Response},
 };
@@ -15,26 +17,30 @@ extern "C" {
     static ENV: Env;
 }
 
-/// Reads the settings, and passes a made-up exchange through the gate. Errors are ignored: each request does the same, and
-/// reports its own.
+/// Reads the settings, and passes a made-up exchange through a gate. Each request reads the settings again that are invalid,
+/// and reports them.
 #[wasm_bindgen(start)]
 pub(crate) fn start() {
     ENV.with(settings::prepare);
-    let _ = rehearse();
+    if let Err(error) = rehearse() {
+        console_error!("the made-up exchange ended early, so the first request will take longer: {error:?}");
+    }
 }
 
 fn rehearse() -> Result<(), JsValue> {
-    let Some(Rehearsal { gate }) = Rehearsal::new() else { return Ok(()) };
-    let request = Request::new_with_str_and_init(Rehearsal::URL, &RequestInit::new())?;
-    append(&request.headers(), &Rehearsal::REQUEST)?;
-    let Ok((head, fields)) = messages::request_head(&request) else { return Ok(()) };
-    let Ok(Admission::Forward(admitted)) = gate.admit(head.into(), crate::client, settings::now) else { return Ok(()) };
+    let gate = Arc::new(Gate::new(Config::from_lookup(rehearsal::setting).map_err(|_| "settings")?));
+    let request = Request::new_with_str_and_init(rehearsal::URL, &RequestInit::new())?;
+    append(&request.headers(), &rehearsal::REQUEST)?;
+    let (head, fields) = messages::request_head(&request).map_err(|_| "URL")?;
+    let Ok(Admission::Forward(admitted)) = gate.admit(head.into(), crate::client, settings::now) else {
+        return Err("request".into());
+    };
     let (head, exchange) = admitted.into_parts();
     messages::outgoing(&head, &request, &fields, None, None)?;
     let upstream = Response::new()?;
-    append(&upstream.headers(), &Rehearsal::RESPONSE)?;
+    append(&upstream.headers(), &rehearsal::RESPONSE)?;
     let (head, fields) = messages::response_head(&upstream)?;
-    let Ok(head) = exchange.admit_response_or_upgrade(head) else { return Ok(()) };
+    let head = exchange.admit_response_or_upgrade(head).map_err(|_| "response")?;
     messages::streamed(&head, &upstream, None, &fields).map(drop)
 }
 

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod bodies;
+mod load;
 mod panics;
 mod read_bodies;
 mod runtime;
@@ -27,7 +28,7 @@ type Test = (&'static str, fn(&Worker));
 #[must_use]
 pub fn trials(worker: &Worker) -> Vec<Trial> {
     let worker = Arc::new(worker.clone());
-    let tests: [Test; 33] = [
+    let tests: [Test; 34] = [
         ("size::is_bounded", size::is_bounded),
         ("size::source_has_no_policy", size::source_has_no_policy),
         ("size::deployed_wasm_is_the_tested_wasm", size::is_deployed),
@@ -35,8 +36,9 @@ pub fn trials(worker: &Worker) -> Vec<Trial> {
         ("bodies::fifty_megabytes_each_way_use_flat_memory", bodies::flat),
         ("bodies::three_hundred_concurrent_streams", bodies::many_streams),
         ("panics::panic_does_not_affect_other_requests", panics::isolated),
+        ("load::settings_are_read", load::read_before),
+        ("load::made_up_exchange_runs_to_its_end", load::rehearsal),
         ("settings::invalid_settings_are_named", settings::invalid),
-        ("settings::are_read_before_the_first_request", settings::read_before),
         ("settings::from_a_secrets_store", settings::from_store),
         ("settings::unavailable_secrets_store", settings::store_unavailable),
         ("users::invalid_value_refuses_each_key", users::invalid),

@@ -46,22 +46,6 @@ fn logged_problem(proxy: &RunningWorker) -> String {
     problem.to_owned()
 }
 
-/// The settings are read when the module is loaded: the first request calls into the wasm nearly as often as the second one.
-pub(super) fn read_before(worker: &Worker) {
-    let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
-    let proxy = super::start(worker, upstream.address());
-    let calls = || {
-        let before = proxy.tally().0;
-        let mut client = RawConnection::connect(proxy.address());
-        client.send(request("GET", "/v1/models", ""));
-        assert_eq!(read_response(&mut client).0.status(), 200);
-        proxy.tally().0 - before
-    };
-    let (first, second) = (calls(), calls());
-    // Reading them takes ten more.
-    assert!(first < second + 5, "{first} calls, then {second}");
-}
-
 pub(super) fn from_store(worker: &Worker) {
     let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
     let mut settings = wire::settings(&format!("http://{}", upstream.address()), &[]);
