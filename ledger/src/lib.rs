@@ -13,7 +13,7 @@
 //!
 //! [`Change::of`] is the same for all engines. An engine reads and stores in one transaction ([`Sqlite`]), or swaps the
 //! state if its version is still the one that was read, and runs the call again if not: a conditional `UPDATE` in a database,
-//! a conditional write in a key-value store. `tests/engines/` is the suite that every engine passes.
+//! a conditional write in a key-value store. `tests/engines/suite/` is the suite that every engine passes.
 //!
 //! ```
 //! use std::sync::Arc;

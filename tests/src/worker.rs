@@ -154,6 +154,12 @@ impl LedgerFolder {
         Self(folder)
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Opens the database of the object for reading.
     ///
     /// # Panics

@@ -1,8 +1,8 @@
 // Loaded before the Worker's own module, so that it counts every call into the wasm, and sets its clock.
 export const tally = { calls: 0, memory: undefined };
 
-// Added to the time, in milliseconds; a timer fires this many times earlier.
-export const clock = { ahead: 0, speed: 1 };
+// Added to the time, in milliseconds, or the time itself; a timer fires this many times earlier.
+export const clock = { ahead: 0, at: undefined, speed: 1 };
 
 const { Instance } = WebAssembly;
 WebAssembly.Instance = function (module, imports) {
@@ -15,7 +15,7 @@ WebAssembly.Instance = function (module, imports) {
 };
 
 const { now } = Date;
-Date.now = () => now() + clock.ahead;
+Date.now = () => clock.at ?? now() + clock.ahead;
 
 const { setTimeout } = globalThis;
 globalThis.setTimeout = (call, delay, ...more) => setTimeout(call, delay / clock.speed, ...more);

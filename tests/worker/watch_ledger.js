@@ -1,7 +1,8 @@
 // Like watch.js, for a Worker with a ledger: `/ledger` returns the calls of its object and the rows that it wrote. `/down/1`
-// lets each call fail.
+// lets each call fail. `/object` calls the object.
 // The first import, because it must replace the runtime's functions before the Worker uses them.
 import { watch as original } from "watch.js";
+import { clock } from "tally.js";
 import { Ledger as Original } from "index.js";
 export { default } from "index.js";
 
@@ -33,9 +34,21 @@ export class Ledger extends Original {
   }
 }
 
+// Calls the object as the Worker does, at this time. Returns its result, bytes as an array of numbers.
+async function object(request, env) {
+  const { at, user, call, row, since } = await request.json();
+  clock.at = at;
+  const ledger = env.LEDGER.getByName("ledger");
+  const called = call
+    ? ledger.run(user, BigInt64Array.from(call, BigInt), row ?? undefined)
+    : ledger.usage(user, since);
+  return Response.json((await called).map((value) => (value instanceof Uint8Array ? [...value] : value)));
+}
+
 export const watch = {
-  fetch(request) {
+  fetch(request, env) {
     const [, name, value] = new URL(request.url).pathname.split("/");
+    if (name === "object") return object(request, env);
     if (name === "ledger") return new Response(`${ledger.calls} ${ledger.rows}`);
     if (name === "down") ledger.down = Number(value);
     return original.fetch(request);

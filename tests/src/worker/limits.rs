@@ -1,6 +1,7 @@
 //! The Worker with a ledger, which is a Durable Object.
 
 mod ends;
+mod engine;
 mod kill;
 mod ledger;
 
@@ -22,7 +23,7 @@ use crate::{
 pub fn trials(worker: &Worker) -> Vec<Trial> {
     let adapter: Arc<dyn Adapter> = Arc::new(worker.clone());
     let shared = [cases::trials, wire::trials, clients::trials].into_iter().flat_map(|trials| trials(&adapter));
-    shared.chain(budgets(worker)).chain(own(worker)).collect()
+    shared.chain(budgets(worker)).chain(own(worker)).chain(engine::trials(worker)).collect()
 }
 
 type Test = (&'static str, fn(&Worker));

@@ -7,7 +7,7 @@ use std::{
 
 use sparekey_policy::{Command, HoldId, Outcome, Period, Reserve, Timestamp, Usd, Zone};
 
-use crate::support::{DAY, Store, User, budget, is_granted, usd};
+use super::support::{DAY, Store, User, budget, is_granted, usd};
 
 /// Runs `count` reservations of 10 cents at once, each on the process of its number, and returns the ids of the granted ones.
 fn reserve_at_once(users: &[User], count: u128, until: Timestamp) -> Vec<u128> {

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, sync::Arc};
 use sparekey_ledger::RowQuery;
 use sparekey_policy::{Command, DeniedBy, HoldId, Limits, Outcome, Period, Reserve, Timestamp, Zone};
 
-use crate::support::{Store, User, budget, is_granted, reserve, usd};
+use super::support::{Store, User, budget, is_granted, reserve, usd};
 
 pub(crate) fn requests_per_minute(store: &Store) {
     let mut limits = budget(Period::Month, 100);

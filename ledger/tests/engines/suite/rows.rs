@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sparekey_ledger::{End, Row, RowQuery};
 use sparekey_policy::{Command, HoldId, Outcome, Period, Tier, Timestamp, Tokens, ToolCalls, Usage, Usd};
 
-use crate::support::{NOON, Store, User, budget, row, usd};
+use super::support::{NOON, Store, User, budget, row, usd};
 
 pub(crate) fn rows_are_as_written(store: &Store) {
     let tom = User::new(&store.open(1), "Tom", budget(Period::Day, 100));

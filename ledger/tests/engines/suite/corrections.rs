@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sparekey_ledger::{End, Row, RowQuery};
 use sparekey_policy::{Command, HoldId, Outcome, Period, Timestamp, Usd};
 
-use crate::support::{DAY, Store, User, budget, is_granted, usd};
+use super::support::{DAY, Store, User, budget, is_granted, usd};
 
 fn void(user: &User, id: u128) -> Outcome {
     user.ledger.void(HoldId(id), Arc::clone(&user.limits)).wait().unwrap()

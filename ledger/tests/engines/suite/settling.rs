@@ -3,7 +3,7 @@
 use sparekey_ledger::{Call, End, RowQuery};
 use sparekey_policy::{Command, HoldId, Outcome, Period, Timestamp, Usd};
 
-use crate::support::{Store, User, budget, is_granted, reserve, settle, usd};
+use super::support::{Store, User, budget, is_granted, reserve, settle, usd};
 
 pub(crate) fn settle_once(store: &Store) {
     let tom = User::new(&store.open(1), "Tom", budget(Period::Day, 100));
