@@ -32,16 +32,15 @@ pub(crate) fn splices(endpoint: Endpoint, places: &Places, edits: &BodyEdits) ->
         changes.include_usage();
     }
     changes.remove_tools(edits.removed_indexes());
-    let Changes { mut splices, new_members, .. } = changes;
-    if !new_members.is_empty() {
-        splices.push(insertion(root, &new_members));
+    if !changes.new_members.is_empty() {
+        changes.add(insertion(root, &changes.new_members));
     }
-    splices.sort_unstable_by_key(|splice| splice.range.start);
-    splices
+    changes.splices
 }
 
 struct Changes<'p> {
     places: &'p Places,
+    /// In the order of their ranges.
     splices: Vec<Splice>,
     /// Members of the body that are put in, separated by commas.
     new_members: String,
@@ -79,7 +78,7 @@ impl Changes<'_> {
         const MEMBER: &str = "\"include_usage\":true";
         match (&self.places.include_usage, self.places.stream_options) {
             (Some(value), _) => self.replace(value.clone(), "true"),
-            (None, Some(members)) => self.splices.push(insertion(members, MEMBER)),
+            (None, Some(members)) => self.add(insertion(members, MEMBER)),
             (None, None) => self.set("stream_options", &format!("{{{MEMBER}}}")),
         }
     }
@@ -111,7 +110,13 @@ impl Changes<'_> {
     }
 
     fn replace(&mut self, range: Range<usize>, text: &str) {
-        self.splices.push(Splice { range, text: text.as_bytes().into() });
+        self.add(Splice { range, text: text.as_bytes().into() });
+    }
+
+    /// Inserts a change in its place: a sort of the few changes would be 1.2 KB of the Worker.
+    fn add(&mut self, splice: Splice) {
+        let place = self.splices.partition_point(|other| other.range.start < splice.range.start);
+        self.splices.insert(place, splice);
     }
 }
 
