@@ -5,8 +5,11 @@
 //! of the rounds, with the minimum and the maximum. workerd loads a module before it listens, so a fresh isolate costs the
 //! load, which contains the start of workerd itself, and the first request.
 
+mod users;
+
 use std::{
     fs,
+    net::SocketAddr,
     path::PathBuf,
     process::Command,
     thread,
@@ -61,6 +64,7 @@ fn main() {
         let [gate, with_limits, plain] = all.map(summary);
         println!("{what:48}{gate:>24}{with_limits:>24}{plain:>24}");
     }
+    users::compare(&with_limits);
 }
 
 fn modules(worker: &Worker) -> String {
@@ -81,11 +85,11 @@ const UNUSED: ([u8; 4], u16) = ([127, 0, 0, 1], 1);
 
 struct Running {
     process: Process,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
 }
 
 /// Starts a Worker with this number of access keys.
-fn start(worker: &Worker, modules: &str, keys: usize, upstream: std::net::SocketAddr) -> Running {
+fn start(worker: &Worker, modules: &str, keys: usize, upstream: SocketAddr) -> Running {
     let others = (1..keys).map(|number| format!("sk-User{number}-abcdefghijklmnopqrstuv,"));
     let keys = others.chain([KEY.to_owned()]).collect::<String>();
     let config = format!(
@@ -127,23 +131,23 @@ fn exchange(client: &mut RawConnection) {
 }
 
 fn load(worker: &Worker, modules: &str) -> Duration {
-    idle_cpu(&start(worker, modules, 1, UNUSED.into()))
+    idle_cpu(start(worker, modules, 1, UNUSED.into()).process.id())
 }
 
 fn first(worker: &Worker, modules: &str, keys: usize) -> Duration {
     let upstream = RespondingUpstream::start(|_| OK.into());
     let running = start(worker, modules, keys, upstream.address());
-    let before = idle_cpu(&running);
+    let before = idle_cpu(running.process.id());
     let mut client = RawConnection::connect(running.address);
     exchange(&mut client);
-    idle_cpu(&running).saturating_sub(before)
+    idle_cpu(running.process.id()).saturating_sub(before)
 }
 
 /// The CPU time when all threads are idle: some compile in the background.
-fn idle_cpu(running: &Running) -> Duration {
+fn idle_cpu(process: u32) -> Duration {
     let mut last = Duration::ZERO;
     loop {
-        let now = procfs::thread_cpu(running.process.id());
+        let now = procfs::thread_cpu(process);
         if now == last {
             return now;
         }
@@ -187,9 +191,22 @@ fn cpu(worker: &Worker, modules: &str) -> Duration {
 fn streamed(worker: &Worker, modules: &str) -> Duration {
     let upstream = Upstream::start();
     let running = start(worker, modules, 1, upstream.address());
-    let open = || {
-        let mut client = RawConnection::connect(running.address);
-        client.send(request("/v1/responses"));
+    let requests = (0..STREAMS).map(|_| request("/v1/responses"));
+    let event = |number| format!("data: {{\"delta\":{number}}}\n\n");
+    stream(running.address, running.process.id(), &upstream, requests, event)
+}
+
+/// Opens a stream per request, and returns the CPU time of the process per event.
+fn stream(
+    proxy: SocketAddr,
+    process: u32,
+    upstream: &Upstream,
+    requests: impl Iterator<Item = String>,
+    event: impl Fn(usize) -> String,
+) -> Duration {
+    let open = |request| {
+        let mut client = RawConnection::connect(proxy);
+        client.send(request);
         let mut upstream_conn = upstream.accept();
         let head = upstream_conn.head();
         upstream_conn.body(&head);
@@ -197,17 +214,18 @@ fn streamed(worker: &Worker, modules: &str) -> Duration {
         client.head();
         (client, upstream_conn)
     };
-    let mut streams: Vec<_> = (0..STREAMS).map(|_| open()).collect();
-    let before = procfs::thread_cpu(running.process.id());
+    let mut streams: Vec<_> = requests.map(open).collect();
+    let before = procfs::thread_cpu(process);
     for number in 0..EVENTS {
-        let event = format!("data: {{\"delta\":{number}}}\n\n");
+        let event = event(number);
         for (_, upstream_conn) in &mut streams {
             upstream_conn.send_chunk(&event);
         }
         for (client, _) in &mut streams {
-            client.until(&event);
+            // The end of the event, of which a field may have been removed.
+            client.until("\n\n");
         }
     }
-    let used = procfs::thread_cpu(running.process.id()).saturating_sub(before);
+    let used = procfs::thread_cpu(process).saturating_sub(before);
     used / u32::try_from(STREAMS * EVENTS).expect("a small number")
 }
