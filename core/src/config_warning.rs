@@ -1,6 +1,6 @@
 //! Settings that are valid, and probably a mistake.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     access_key::AccessKey,
@@ -66,12 +66,23 @@ pub(crate) fn find(api_base: &ApiBase, access_keys: &str, has_users: bool, keys:
     if has_users && keys.limited_users().next().is_none() {
         warnings.push(ConfigWarning::NoUser);
     }
-    warnings.extend(keys.limited_users().flat_map(|listed| {
-        let others = keys.unlimited_users().filter(|user| user.eq_ignore_ascii_case(listed));
-        others.map(|user| ConfigWarning::UserCase { listed: Arc::clone(listed), user: Arc::clone(user) })
-    }));
+    warnings.extend(users_of_other_case(keys));
     warnings.extend(keys.users_without_key().map(|user| ConfigWarning::UserWithoutKey { user: Arc::clone(user) }));
     warnings
+}
+
+/// Finds users without limits whose name differs from one with limits in case only.
+fn users_of_other_case(keys: &Keyring) -> Vec<ConfigWarning> {
+    // By a map: with 100,000 users, comparing all with all takes more than 10 s.
+    let mut unlimited: HashMap<_, Vec<_>> = HashMap::new();
+    for user in keys.unlimited_users() {
+        unlimited.entry(user.to_ascii_lowercase()).or_default().push(user);
+    }
+    let others_of = |listed: &Arc<str>| unlimited.get(&listed.to_ascii_lowercase()).into_iter().flatten();
+    keys.limited_users()
+        .flat_map(|listed| others_of(listed).map(|user| (Arc::clone(listed), Arc::clone(user))))
+        .map(|(listed, user)| ConfigWarning::UserCase { listed, user })
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,6 +141,28 @@ mod tests {
         };
         let error = Config::with_users(setting, &reader).unwrap_err().to_string();
         assert!(error.contains("USERS users has a name that no key can have"), "{error}");
+    }
+
+    #[test]
+    fn users_of_other_case() {
+        let users = r#"{"version":1,"timezone":{"name":"UTC","offset":0,"transitions":[]},"users":[{"name":"Eve"},{"name":"Tom"}]}"#;
+        let setting = |name: &str| match name {
+            "OPENAI_API_KEY" => Some("sk-proj-abcdef".to_owned()),
+            "ACCESS_KEYS" => {
+                Some(["Eve", "Tom", "tom", "Tomas"].map(|user| format!("sk-{user}-0123456789abcdef")).join(","))
+            }
+            "USERS" => Some(users.to_owned()),
+            _ => None,
+        };
+        let reader = CompiledUsers {
+            enforced: &UserField::STATELESS,
+            allows_keyless_users: true,
+            places: Places::Memory,
+            read_key: |_: &KeySource| Err(String::new()),
+        };
+        let config = Config::with_users(setting, &reader).unwrap();
+        let expected = ConfigWarning::UserCase { listed: "Tom".into(), user: "tom".into() };
+        assert_eq!(config.warnings(), [expected]);
     }
 
     #[test]
