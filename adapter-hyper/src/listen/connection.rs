@@ -143,9 +143,12 @@ impl HttpServer {
         let proxy = context.service.proxy.clone();
         let socket = TokioIo::new(ClientSocket::new(stream, Arc::clone(&context.state), proxy));
         let (service, state) = (Arc::clone(&context.service), Arc::clone(&context.state));
-        let service = service_fn(move |request| Arc::clone(&service).serve(request, &state));
+        let serve = move |request| Arc::clone(&service).serve(request, &state);
         match protocol {
             Protocol::Http1 => {
+                // Boxed, because hyper reserves room for it for as long as the connection is open: 2 KiB less for each stream
+                // and each idle connection, for 0.5k more instructions per request.
+                let service = service_fn(move |request| Box::pin(serve(request)));
                 let connection = Box::pin(self.http1.serve_connection(socket, service).with_upgrades());
                 tokio::spawn(context.drive(connection, http1::UpgradeableConnection::graceful_shutdown));
             }
@@ -156,7 +159,7 @@ impl HttpServer {
                 http2.max_header_list_size(u32::try_from(2 * self.max_head).unwrap_or(u32::MAX));
                 http2.max_send_buf_size(SEND_BUFFER_MAX);
                 http2.timer(TokioTimer::new()).keep_alive_interval(PING_INTERVAL).keep_alive_timeout(PING_TIMEOUT);
-                let connection = Box::pin(http2.serve_connection(socket, service));
+                let connection = Box::pin(http2.serve_connection(socket, service_fn(serve)));
                 tokio::spawn(context.drive(connection, http2::Connection::graceful_shutdown));
             }
         }
