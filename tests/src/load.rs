@@ -10,7 +10,7 @@ mod streams;
 use std::{net::SocketAddr, path::Path};
 
 pub use descriptors::exhausted;
-pub use idle::{idle_http1, idle_http2, silent};
+pub use idle::{idle_http1, idle_http2, idle_tls_http1, idle_tls_http2, silent};
 pub use slow::{slow_peers, slow_senders};
 pub use soak::soak;
 pub use streams::open_streams;
