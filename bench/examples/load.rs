@@ -13,6 +13,8 @@ fn main() {
     load::silent(&server, 10_000);
     load::idle_http1(&server, 10_000);
     load::idle_http2(&server, 10_000);
+    load::idle_tls_http1(&server, 2000);
+    load::idle_tls_http2(&server, 2000);
     load::slow_senders(&server, 2000);
     load::open_streams(&server, 1000);
     load::exhausted(&server);

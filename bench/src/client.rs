@@ -29,6 +29,11 @@ impl HttpClient {
         self.socket.write_all(bytes).await
     }
 
+    /// Reads the head of a response and returns its status.
+    pub(crate) async fn start(&mut self) -> io::Result<u16> {
+        Ok(self.read_head().await?.0)
+    }
+
     /// Reads a response, passes its body to `on_data` and returns its status.
     pub(crate) async fn receive(&mut self, mut on_data: impl FnMut(&[u8])) -> io::Result<u16> {
         let (status, framing) = self.read_head().await?;

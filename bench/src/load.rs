@@ -34,7 +34,7 @@ pub(crate) enum Expected {
 
 /// A request, and how often and by how many clients it is sent.
 pub(crate) struct Workload {
-    /// Client n sends message n, modulo their number.
+    /// Client n sends message n, then message n + `clients`, and so on, modulo their number.
     pub(crate) messages: Vec<Vec<u8>>,
     pub(crate) expected: Expected,
     pub(crate) clients: usize,
@@ -85,6 +85,33 @@ impl LoadGenerator {
         Ok(result)
     }
 
+    /// Opens `count` streams, client n with message n modulo their number, and calls `measure` after the heads of their
+    /// responses, while nothing is read from them.
+    pub(crate) fn open_streams<T>(
+        &self,
+        address: SocketAddr,
+        messages: &[Vec<u8>],
+        count: usize,
+        measure: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let clients = self.0.block_on(async {
+            let mut clients = Vec::with_capacity(count);
+            for message in messages.iter().cycle().take(count) {
+                let mut client = HttpClient::connect(address).await?;
+                client.send(message).await?;
+                let status = timeout(RESPONSE_TIMEOUT, client.start()).await??;
+                if status != 200 {
+                    return Err(io::Error::other(format!("stream {}: status {status}", clients.len())));
+                }
+                clients.push(client);
+            }
+            Ok(clients)
+        })?;
+        let result = measure();
+        drop(clients);
+        result
+    }
+
     /// Runs a workload; returns the latencies of all events, or of all other responses, in nanoseconds. Calls `after_ramp_up` when all clients have
     /// started.
     pub(crate) fn run(
@@ -96,20 +123,23 @@ impl LoadGenerator {
         let remaining = Cell::new(workload.requests);
         let latencies = RefCell::new(Vec::new());
         let (remaining, latencies) = (Rc::new(remaining), Rc::new(latencies));
+        let messages: Rc<[_]> = workload.messages.clone().into();
+        let clients = workload.clients;
         let local = LocalSet::new();
         local.block_on(&self.0, async {
             let mut tasks = Vec::new();
             for at in 0..workload.clients {
                 let (remaining, latencies) = (Rc::clone(&remaining), Rc::clone(&latencies));
-                let message = workload.messages[at % workload.messages.len()].clone();
+                let messages = Rc::clone(&messages);
                 let expected = workload.expected.clone();
                 let delay = workload.ramp_up.mul_f64(at as f64 / workload.clients as f64);
                 tasks.push(tokio::task::spawn_local(async move {
                     sleep(delay).await;
                     let mut client = HttpClient::connect(address).await?;
+                    let mut messages = messages.iter().cycle().skip(at % messages.len()).step_by(clients);
                     while let Some(next) = remaining.get().checked_sub(1) {
                         remaining.set(next);
-                        client.send(&message).await?;
+                        client.send(messages.next().expect("at least one message")).await?;
                         timeout(RESPONSE_TIMEOUT, receive_and_check(&mut client, &expected, &latencies)).await??;
                     }
                     io::Result::Ok(client)

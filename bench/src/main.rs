@@ -9,6 +9,7 @@
 mod client;
 mod growth;
 mod load;
+mod many;
 mod metered;
 mod payload;
 mod plot;
@@ -36,10 +37,10 @@ fn main() -> Result<()> {
     let scale = *options.get_one::<f64>("scale").expect("it has a default");
     let rounds = *options.get_one::<usize>("rounds").expect("it has a default");
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let is_budgets_only = options.get_flag("budgets");
+    let (is_budgets_only, is_many_only) = (options.get_flag("budgets"), options.get_flag("many"));
     let names: Vec<_> = NAMES
         .into_iter()
-        .filter(|name| *name == "sparekey" || !(options.get_flag("alone") || is_budgets_only))
+        .filter(|name| *name == "sparekey" || !(options.get_flag("alone") || is_budgets_only || is_many_only))
         .collect();
     if let Some(name) = names.iter().find(|name| **name != "sparekey" && !proxy::is_installed(name)) {
         return Err(format!(
@@ -57,6 +58,10 @@ fn main() -> Result<()> {
 
     if is_budgets_only {
         metered::report(&load, &programs, &upstream, rounds, scale)?;
+        return Ok(fs::remove_dir_all(folder)?);
+    }
+    if is_many_only {
+        many::report(&load, &programs, &upstream, rounds, scale)?;
         return Ok(fs::remove_dir_all(folder)?);
     }
     println!(
@@ -84,6 +89,7 @@ fn main() -> Result<()> {
         println!();
     }
     metered::report(&load, &programs, &upstream, rounds, scale)?;
+    many::report(&load, &programs, &upstream, rounds, scale)?;
     let mut panels = growth::panels();
     for name in &names {
         growth::run(&load, name, &programs, &upstream, scale, &mut panels)?;
@@ -180,6 +186,7 @@ fn parse_options() -> ArgMatches {
         .arg(option("plot", "growth.svg", "File for the plot").value_parser(value_parser!(PathBuf)))
         .arg(Arg::new("alone").long("alone").action(ArgAction::SetTrue).help("Without nginx and haproxy"))
         .arg(Arg::new("budgets").long("budgets").action(ArgAction::SetTrue).help("Only users with a budget"))
+        .arg(Arg::new("many").long("many").action(ArgAction::SetTrue).help("Only many keys, users and connections"))
         .arg(
             Arg::new("ledger")
                 .long("ledger")

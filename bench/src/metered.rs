@@ -7,7 +7,7 @@ use crate::{
     load::{Expected, LoadGenerator, Workload, request},
     median,
     payload::json,
-    proxy::{Programs, ProxyProcess, key, metered_keys},
+    proxy::{Limited, Programs, ProxyProcess, Setup, key, metered_keys},
     scenario::{CHUNK_INTERVAL_MS, CHUNKS, Measurement, checksum, measure, scaled},
     upstream::Upstream,
 };
@@ -86,8 +86,9 @@ pub(crate) fn report(
     let users = [unlimited_keys, metered_keys()];
     println!("| Sparekey | user without limits | user with a budget | × |\n|---|---|---|---|");
     let proxy = {
-        let plain = ProxyProcess::start_sparekey(programs, upstream, false)?;
-        let metered = ProxyProcess::start_sparekey(programs, upstream, true)?;
+        let plain = ProxyProcess::start_sparekey(programs, upstream, Setup::COMMON)?;
+        let metered =
+            ProxyProcess::start_sparekey(programs, upstream, Setup { limited: Limited::Metered, ..Setup::COMMON })?;
         let memory = |proxy: &ProxyProcess| -> io::Result<f64> {
             load.run(proxy.address, &json_requests(&users[1], 16, 16), || {})?;
             Ok(proxy.memory() as f64 / 1e6)
@@ -129,7 +130,7 @@ fn print_row(label: &str, rounds: &[[f64; 2]]) {
 }
 
 /// Chat completions of 1 KiB each way.
-fn json_requests(keys: &[String], clients: usize, requests: usize) -> Workload {
+pub(crate) fn json_requests(keys: &[String], clients: usize, requests: usize) -> Workload {
     let text = "words ".repeat(1024 / 6);
     let body = format!(r#"{{"model":"gpt-5-mini","messages":[{{"role":"user","content":"{text}"}}]}}"#);
     Workload {

@@ -21,6 +21,9 @@ const KEYS: usize = 1000;
 /// Time limit for start and for stop, more than any of the three needs.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The first request, whose user may have limits.
+const CHAT: &[u8] = br#"{"model":"gpt-5-mini","messages":[]}"#;
+
 pub(crate) const NAMES: [&str; 3] = ["sparekey", "nginx", "haproxy"];
 
 /// Paths of a run.
@@ -68,14 +71,44 @@ pub(crate) fn metered_keys() -> Vec<String> {
     METERED.map(key).collect()
 }
 
-/// Returns limits that no load reaches. Users with a budget need a ledger.
-fn users(are_metered: bool) -> String {
-    let metered = METERED.filter(|_| are_metered).map(|number| {
-        format!("[users.user{number}]\nbudgets = [{{ usd = 1000000, per = \"month\" }}]\nconcurrent_requests = 64\n")
-    });
-    let limited = "[users.user0]\nrequests_per_minute = 1000000\nconcurrent_requests = 1000\n\
-                   [users.user1]\nmodels = [\"gpt-5*\", \"text-embedding-3-*\"]\n";
-    metered.fold(limited.to_owned(), |users, user| users + &user)
+/// Sparekey's access keys and users.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    /// Access keys, one per user.
+    pub(crate) keys: usize,
+    pub(crate) limited: Limited,
+}
+
+/// Which users have limits. No load reaches them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Limited {
+    /// Two: [`rates_key`] and [`models_key`].
+    Two,
+    /// These two, and the users of [`metered_keys`]. They need a ledger.
+    Metered,
+    /// All have rates.
+    All,
+}
+
+impl Setup {
+    /// The task that all proxies have.
+    pub(crate) const COMMON: Self = Self { keys: KEYS, limited: Limited::Two };
+
+    /// Returns the users file.
+    fn users(self) -> String {
+        const RATES: &str = "requests_per_minute = 1000000\nconcurrent_requests = 1000\n";
+        let with_rates = |number| format!("[users.user{number}]\n{RATES}");
+        if self.limited == Limited::All {
+            return (0..self.keys).map(with_rates).collect();
+        }
+        let metered = METERED.filter(|_| self.limited == Limited::Metered).map(|number| {
+            format!(
+                "[users.user{number}]\nbudgets = [{{ usd = 1000000, per = \"month\" }}]\nconcurrent_requests = 64\n"
+            )
+        });
+        let models = "[users.user1]\nmodels = [\"gpt-5*\", \"text-embedding-3-*\"]\n";
+        metered.fold(with_rates(0) + models, |users, user| users + &user)
+    }
 }
 
 /// Returns the command of a program: the variable `NGINX` or `HAPROXY`, or its name.
@@ -100,13 +133,13 @@ impl ProxyProcess {
         protocol: UpstreamProtocol,
         cpus: usize,
     ) -> io::Result<Self> {
-        Self::start_with(name, programs, upstream, protocol, cpus, false)
+        Self::start_with(name, programs, upstream, protocol, cpus, Setup::COMMON)
     }
 
-    /// Starts Sparekey, with users with budgets or without.
-    pub(crate) fn start_sparekey(programs: &Programs, upstream: &Upstream, are_metered: bool) -> io::Result<Self> {
+    /// Starts Sparekey with these keys and users.
+    pub(crate) fn start_sparekey(programs: &Programs, upstream: &Upstream, setup: Setup) -> io::Result<Self> {
         let cpus = thread::available_parallelism()?.get();
-        Self::start_with("sparekey", programs, upstream, UpstreamProtocol::Plain, cpus, are_metered)
+        Self::start_with("sparekey", programs, upstream, UpstreamProtocol::Plain, cpus, setup)
     }
 
     fn start_with(
@@ -115,7 +148,7 @@ impl ProxyProcess {
         upstream: &Upstream,
         protocol: UpstreamProtocol,
         cpus: usize,
-        are_metered: bool,
+        setup: Setup,
     ) -> io::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let folder = programs.folder.join(format!("{name}-{}", address.port()));
@@ -124,7 +157,7 @@ impl ProxyProcess {
         command.args(["--cpu-list", &format!("0-{}", cpus - 1)]);
         let config = ProxyConfig { port: address.port(), upstream, protocol, cpus, folder: &folder };
         match name {
-            "sparekey" => config.sparekey(&mut command, programs, are_metered),
+            "sparekey" => config.sparekey(&mut command, programs, setup)?,
             "nginx" => config.nginx(&mut command)?,
             _ => config.haproxy(&mut command)?,
         }
@@ -132,10 +165,10 @@ impl ProxyProcess {
         let log = fs::File::create(folder.join("log"))?;
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         let mut proxy = Self { name, address, startup_time: Duration::ZERO, child };
-        let expected = json(100);
+        let expected = json(1024);
         let load = LoadGenerator::new();
         loop {
-            let request = request("POST", "/v1/json/100", &valid_key(), b"{}");
+            let request = request("POST", "/v1/chat/completions", &key(setup.keys - 1), CHAT);
             match load.once(address, &request) {
                 Ok((200, body)) if body == expected.as_bytes() => break,
                 _ if started.elapsed() < START_TIMEOUT && proxy.child.try_wait()?.is_none() => {
@@ -148,7 +181,7 @@ impl ProxyProcess {
             }
         }
         proxy.startup_time = started.elapsed();
-        match load.once(address, &request("POST", "/v1/json/100", &key(KEYS), b"{}"))? {
+        match load.once(address, &request("POST", "/v1/chat/completions", &key(setup.keys), CHAT))? {
             (401, _) => Ok(proxy),
             (status, _) => Err(io::Error::other(format!("{name} accepts a wrong key: status {status}"))),
         }
@@ -187,25 +220,28 @@ struct ProxyConfig<'a> {
 }
 
 impl ProxyConfig<'_> {
-    fn sparekey(&self, command: &mut Command, programs: &Programs, are_metered: bool) {
+    fn sparekey(&self, command: &mut Command, programs: &Programs, setup: Setup) -> io::Result<()> {
         let scheme = if self.protocol == UpstreamProtocol::Plain { "http" } else { "https" };
-        let keys: Vec<_> = (0..KEYS).map(key).collect();
+        // Files, because the kernel passes at most 128 KiB in a variable.
+        let keys = self.write("keys", &(0..setup.keys).map(|number| key(number) + "\n").collect::<String>())?;
+        let users = self.write("users.toml", &setup.users())?;
         command.arg(&programs.sparekey).env_clear().env("PATH", env::var_os("PATH").unwrap_or_default()).envs([
             ("LISTEN", format!("127.0.0.1:{}", self.port)),
             ("OPENAI_API_KEY", API_KEY.to_owned()),
-            ("ACCESS_KEYS", keys.join(",")),
+            ("ACCESS_KEYS_FILE", keys.display().to_string()),
             ("API_BASE", format!("{scheme}://localhost:{}/v1", self.upstream.port(self.protocol))),
             ("SSL_CERT_FILE", self.upstream.ca_file()),
             ("MAX_CONNECTIONS", "20000".to_owned()),
             ("LOG", "off".to_owned()),
             // The upstream's routes are not those of OpenAI's API.
             ("ROUTES", "all".to_owned()),
-            ("USERS", users(are_metered)),
+            ("USERS_FILE", users.display().to_string()),
             (
                 "LEDGER",
                 programs.ledger.clone().unwrap_or_else(|| self.folder.join("sparekey.db").display().to_string()),
             ),
         ]);
+        Ok(())
     }
 
     fn nginx(&self, command: &mut Command) -> io::Result<()> {

@@ -18,6 +18,10 @@ fn all_scenarios_run() {
         "| up 10 MB, ",
         "| down 10 MB, ",
         "| json, 16 clients, ",
+        "| access keys, CPU ",
+        "| users with rates, CPU ",
+        "| open streams, CPU ",
+        "| idle connection, KiB ",
         "| CPUs: ",
     ] {
         assert!(stdout.contains(line), "{line:?} is missing in:\n{stdout}");
