@@ -14,10 +14,10 @@ pub(super) const TESTS: &[Test] = &[
         load::idle_http2(&binary(), 2000);
     }),
     ("idle_tls_connections_use_little_memory", || {
-        load::idle_tls_http1(&binary(), 500);
+        load::idle_tls_http1(&binary(), 2000);
     }),
     ("idle_tls_http2_connections_use_little_memory", || {
-        load::idle_tls_http2(&binary(), 500);
+        load::idle_tls_http2(&binary(), 2000);
     }),
     ("slow_senders_delay_no_other_client", || load::slow_senders(&binary(), 2000)),
     ("open_streams_are_isolated", || load::open_streams(&binary(), 1000)),
