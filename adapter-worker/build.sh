@@ -23,11 +23,10 @@ out=build
 # module, and are not used.
 # Exports of the crate `worker` whose names begin so belong to classes that are not used (2.1 KB gzipped). Functions of
 # similar names are similar, so that gzip finds more in common (0.7 KB). The first KB of the memory is the end of the stack,
-# so that no valid address is below: offsets can be a part of an instruction (0.5 KB). Rust checks an index, a divisor and a
-# conversion before it uses them, so that no instruction but `unreachable` traps (1.8 KB).
+# so that no valid address is below: offsets can be a part of an instruction (0.5 KB).
 "$WASM_OPT_BIN" --remove-exports='__wbg_*' --remove-exports='intounderlying*' -Oz -ocimfs 0 -aimfs 0 \
-  --low-memory-unused --ignore-implicit-traps --reorder-functions-by-name \
-  --enable-exception-handling --enable-reference-types --strip-debug --strip-producers --strip-target-features \
+  --low-memory-unused --reorder-functions-by-name --enable-exception-handling --enable-reference-types \
+  --strip-debug --strip-producers --strip-target-features \
   "$out/index_bg.wasm" -o "$out/index_bg.wasm"
 
 # With limits: the class of the ledger's object, in the same module.
