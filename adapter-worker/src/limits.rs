@@ -62,7 +62,7 @@ pub(crate) struct Incoming {
 
 /// Responds to a request whose user may have limits in the ledger. It goes on if the client leaves: otherwise a place would
 /// stay taken, and a hold would be charged in full.
-pub(crate) async fn respond(limited: Box<Limited>, incoming: Incoming) -> Result<Response, JsValue> {
+pub(crate) async fn respond(limited: Limited, incoming: Incoming) -> Result<Response, JsValue> {
     let incoming = Rc::new(incoming);
     let request = Rc::clone(&incoming);
     let task = future_to_promise(async move {
@@ -73,7 +73,7 @@ pub(crate) async fn respond(limited: Box<Limited>, incoming: Incoming) -> Result
     JsFuture::from(task).await.map(JsValue::unchecked_into)
 }
 
-async fn forward(limited: Box<Limited>, incoming: &Rc<Incoming>) -> Forwarded {
+async fn forward(limited: Limited, incoming: &Rc<Incoming>) -> Forwarded {
     let Incoming { request, fields, context, .. } = &**incoming;
     let check = limited.reserve(None)?;
     if let Some(endpoint) = check.endpoint() {

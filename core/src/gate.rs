@@ -52,12 +52,11 @@ pub struct Gate {
 
 /// What happens to a request that is not rejected. Exhaustive: an adapter has to handle each.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "most requests are the large variant; on wasm it is smaller")]
 pub enum Admission {
     /// Send this request to the upstream.
     Forward(Forward),
     /// The user has limits: more must be read or asked before the request is admitted.
-    Limited(Box<Limited>),
+    Limited(Limited),
     /// The user asks for its own limits.
     Usage(Box<UsageRequest>),
     /// Send this response to the client: a preflight, the front page, the health check.
@@ -283,7 +282,7 @@ impl Gate {
         }
         let grant = Arc::clone(grant);
         let check = ModelCheck { forward, grant, needs, path, is_responses_websocket, may_have_body };
-        Ok(Admission::Limited(Box::new(Limited::new(check))))
+        Ok(Admission::Limited(Limited::new(check)))
     }
 
     fn find_user(&self, key: &str) -> Result<UserKey, RejectionKind> {

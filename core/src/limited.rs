@@ -80,7 +80,7 @@ impl Limited {
     ///
     /// # Errors
     /// A [`Rejection`]: send nothing of the request anywhere.
-    pub fn reserve(self: Box<Self>, outcome: Option<&Outcome>) -> Result<ModelCheck, Rejection> {
+    pub fn reserve(self, outcome: Option<&Outcome>) -> Result<ModelCheck, Rejection> {
         let limits = self.limits();
         match (outcome, limits) {
             (None, None) => Ok(self.0),

@@ -83,7 +83,7 @@ fn gate_with_places(user: &str, places: Places) -> Arc<Gate> {
     Arc::new(Gate::new(Config::with_users(setting, &reader).unwrap()))
 }
 
-fn admit_limited(gate: &Arc<Gate>, now: Timestamp) -> Result<Box<Limited>, Rejection> {
+fn admit_limited(gate: &Arc<Gate>, now: Timestamp) -> Result<Limited, Rejection> {
     let request = Request::get("/v1/models").header("host", "proxy").header("x-api-key", TOM).body(()).unwrap();
     let admission = gate.admit(request.into_parts().0.into(), |_| None, || now)?;
     let Admission::Limited(limited) = admission else { panic!("{admission:?}") };

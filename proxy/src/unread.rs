@@ -62,7 +62,7 @@ impl Proxy {
     /// Decides about a request of a user with limits. Its place is reserved before its body is read, so that an upload takes
     /// a place too, and a request that is refused later counts.
     #[cold]
-    pub(crate) fn admit_limited(&self, limited: Box<Limited>, mut log: RequestLog) -> Decision {
+    pub(crate) fn admit_limited(&self, limited: Limited, mut log: RequestLog) -> Decision {
         log.key(limited.key());
         let Some(open) = self.user_requests.start(limited.user()) else {
             let rejection = self.user_states.add_rates(limited.reject_too_many_requests());

@@ -31,7 +31,7 @@ struct States {
 
 impl UserStates {
     /// Reserves a place for a request. The slot must be kept until the response has ended.
-    pub(crate) fn reserve(&self, limited: Box<Limited>) -> Result<(ModelCheck, Option<Box<Slot>>), Rejection> {
+    pub(crate) fn reserve(&self, limited: Limited) -> Result<(ModelCheck, Option<Box<Slot>>), Rejection> {
         let Some(limits) = limited.limits() else { return limited.reserve(None).map(|check| (check, None)) };
         let (outcome, slot) = self.place(limited.user(), limits);
         limited.reserve(Some(&outcome)).map(|check| (check, slot))

@@ -183,7 +183,7 @@ impl Upstream {
                     self.connect_turn.set_parallel();
                 }
                 drop(turn);
-                let connection = Connection::new(stream, &self.header_cache);
+                let connection = Box::new(Connection::new(stream, &self.header_cache));
                 self.exchange_http1(connection, false, head, body, upgrade).await
             }
             Negotiated::Http2(stream) => {
@@ -235,7 +235,7 @@ impl Upstream {
             (connection, reused) = match idle {
                 Some(idle) => (idle, true),
                 None => match self.connect(&uri, true).await? {
-                    Negotiated::Http1(stream) => (Connection::new(stream, &self.header_cache), false),
+                    Negotiated::Http1(stream) => (Box::new(Connection::new(stream, &self.header_cache)), false),
                     Negotiated::Http2(_) => return Err(Error::not_sent("it chose HTTP/2, which was not offered")),
                 },
             };

@@ -24,7 +24,7 @@ pub(super) fn client(headers: &HeaderMap) -> Option<IpAddr> {
     headers.get("x-forwarded-for")?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
 }
 
-pub(super) fn admit(limited: Box<Limited>, body: &[u8]) -> Result<Forward, Rejection> {
+pub(super) fn admit(limited: Limited, body: &[u8]) -> Result<Forward, Rejection> {
     let command = Command::Reserve(Reserve::place(HoldId(1), ProcessId(0)));
     let outcome = limited.limits().map(|limits| step(limits, &mut State::default(), now(), &command));
     let check = limited.reserve(outcome.as_ref())?;

@@ -42,10 +42,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Boxed, because it is moved with each response. `header_cache` is shared by all connections to an upstream.
-    pub(crate) fn new(stream: Stream, header_cache: &Arc<Mutex<HeaderCache>>) -> Box<Self> {
+    /// `header_cache` is shared by all connections to an upstream.
+    pub(crate) fn new(stream: Stream, header_cache: &Arc<Mutex<HeaderCache>>) -> Self {
         let (header_cache, opened) = (Arc::clone(header_cache), SuspendMark::now());
-        Box::new(Self { stream, read: BytesMut::new(), read_size: READ_HEAD, header_cache, opened })
+        Self { stream, read: BytesMut::new(), read_size: READ_HEAD, header_cache, opened }
     }
 
     /// Whether it is open and has no unread bytes, so that a request may be sent. A connection that was idle for a

@@ -16,8 +16,8 @@ const FILE_LINES: usize = 190;
 /// Bytes after gzip, as Cloudflare counts them
 /// (<https://developers.cloudflare.com/workers/platform/limits/#worker-size>).
 // 0.3 % above 147,619 and 237,640.
-const WASM: usize = 148_050;
-const WASM_WITH_LIMITS: usize = 238_350;
+const WASM: usize = 148_600;
+const WASM_WITH_LIMITS: usize = 241_800;
 const JAVASCRIPT: usize = 10_000;
 
 pub(super) fn is_bounded(worker: &Worker) {
