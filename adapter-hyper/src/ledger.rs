@@ -9,7 +9,7 @@ use sparekey_ledger::{
 use sparekey_proxy::{LedgerHandle, ledger_events};
 
 use crate::config::{
-    ledger::{Location, NOT_OF_A_SERVER, create_folder},
+    ledger::{ServerLedger, create_folder},
     settings::Settings,
 };
 
@@ -18,15 +18,13 @@ pub(crate) fn handle(settings: &Settings) -> LedgerHandle {
     let (location, retention) = (settings.ledger.clone(), settings.usage_retention);
     LedgerHandle::new(move || {
         let (ledger, is_new) = match &location {
-            Location::File(path) => open_file(path, retention)?,
-            Location::Postgres(address) => {
+            ServerLedger::File(path) => open_file(path, retention)?,
+            ServerLedger::Postgres(address) => {
                 let events = ledger_events();
                 let options = postgres::Options { retention: Some(retention), events, ..postgres::Options::default() };
                 let postgres::Opened { ledger, is_new } = Postgres::open(address.expose(), options)?;
                 (Arc::new(ledger) as Arc<dyn Ledger>, is_new)
             }
-            // The settings refuse it.
-            Location::DynamoDb(_) => return Err(LedgerError::Io(NOT_OF_A_SERVER.to_owned())),
         };
         if is_new {
             tracing::warn!("created the ledger {location}: all budgets start with nothing spent");

@@ -16,8 +16,8 @@ use sparekey_ledger::{
 };
 
 use crate::{
-    commands::{Failure, dynamodb, finish, ledger, money, note},
-    config::ledger::Location,
+    commands::{Failure, finish, money, note, server_ledger},
+    config::ledger::ServerLedger,
 };
 
 const AFTER_HELP: &str = "\
@@ -57,29 +57,26 @@ pub(crate) fn run(flags: &ArgMatches) -> ExitCode {
 fn copy(flags: &ArgMatches) -> Result<(), Failure> {
     let place = |id: &str| {
         let text = flags.get_one::<String>(id).map_or("", String::as_str);
-        match Location::parse(id, text).map_err(Failure::Usage)? {
-            Location::DynamoDb(_) => Err(Failure::Usage(format!("{id}: {}", dynamodb::NOT_COPIED))),
-            location => Ok(location),
-        }
+        ServerLedger::parse(id, text).map_err(Failure::Usage)
     };
     let (from, to) = (place("FROM")?, place("TO")?);
     if from == to {
         return Err(Failure::Usage("FROM and TO are the same ledger".to_owned()));
     }
     let problem = |error: &CopyError| match error {
-        CopyError::Source(error) => ledger::failure(&from, error),
+        CopyError::Source(error) => server_ledger::failure(&from, error),
         CopyError::Target(error) => failure_of_target(&to, error),
         error => Failure::Problem(error.to_string()),
     };
     end_dead_requests(&from)?;
-    let source = ledger::read(&from)?;
-    let contents = source.contents()?;
+    let source = server_ledger::read(&from)?;
+    let contents = source.contents();
     // An empty file would look like a ledger in which nothing was spent, so a new one gets its name at the end.
     let draft = match &to {
-        Location::File(path) if !path.exists() => Some(draft(path)),
+        ServerLedger::File(path) if !path.exists() => Some(draft(path)),
         _ => None,
     };
-    let place = draft.clone().map_or_else(|| to.clone(), Location::File);
+    let place = draft.clone().map_or_else(|| to.clone(), ServerLedger::File);
     if let Some(draft) = &draft {
         remove(draft);
     }
@@ -87,7 +84,7 @@ fn copy(flags: &ArgMatches) -> Result<(), Failure> {
         .map_err(CopyError::Target)
         .and_then(|target| copy::copy(contents, target))
         .map_err(|error| problem(&error));
-    if let (Some(draft), Location::File(path)) = (&draft, &to) {
+    if let (Some(draft), ServerLedger::File(path)) = (&draft, &to) {
         if copied.is_ok() {
             fs::rename(draft, path)
                 .map_err(|error| Failure::Problem(format!("cannot create {}: {error}", path.display())))?;
@@ -103,15 +100,15 @@ fn copy(flags: &ArgMatches) -> Result<(), Failure> {
 }
 
 /// Charges the open requests of servers that have died, as the next server would.
-fn end_dead_requests(from: &Location) -> Result<(), Failure> {
-    let fail = |error| ledger::failure(from, &error);
-    let source = ledger::read(from)?;
-    if source.contents()?.is_in_use().map_err(fail)? || !has_open_requests(from)? {
+fn end_dead_requests(from: &ServerLedger) -> Result<(), Failure> {
+    let fail = |error| server_ledger::failure(from, &error);
+    let source = server_ledger::read(from)?;
+    if source.contents().is_in_use().map_err(fail)? || !has_open_requests(from)? {
         return Ok(());
     }
     drop(source);
     note("waiting for the end of requests whose server has died");
-    let ledger = ledger::write(from)?;
+    let ledger = server_ledger::write(from)?;
     let mut waited = Duration::ZERO;
     while waited < WAIT && has_open_requests(from)? {
         thread::sleep(POLL);
@@ -122,20 +119,20 @@ fn end_dead_requests(from: &Location) -> Result<(), Failure> {
     Ok(())
 }
 
-fn has_open_requests(from: &Location) -> Result<bool, Failure> {
-    let states = ledger::read(from)?.contents()?.states().map_err(|error| ledger::failure(from, &error))?;
+fn has_open_requests(from: &ServerLedger) -> Result<bool, Failure> {
+    let states =
+        server_ledger::read(from)?.contents().states().map_err(|error| server_ledger::failure(from, &error))?;
     Ok(states.iter().any(|(_, state)| !state.holds().is_empty()))
 }
 
-fn begin(to: &Location) -> Result<Box<dyn Target>, LedgerError> {
+fn begin(to: &ServerLedger) -> Result<Box<dyn Target>, LedgerError> {
     Ok(match to {
-        Location::File(path) => Box::new(sparekey_ledger::Import::begin(path)?),
-        Location::Postgres(address) => Box::new(postgres::Import::begin(address.expose())?),
-        Location::DynamoDb(_) => return Err(LedgerError::Io(dynamodb::NOT_COPIED.to_owned())),
+        ServerLedger::File(path) => Box::new(sparekey_ledger::Import::begin(path)?),
+        ServerLedger::Postgres(address) => Box::new(postgres::Import::begin(address.expose())?),
     })
 }
 
-fn failure_of_target(to: &Location, error: &LedgerError) -> Failure {
+fn failure_of_target(to: &ServerLedger, error: &LedgerError) -> Failure {
     Failure::Problem(format!("cannot write the ledger {to}: {error}"))
 }
 

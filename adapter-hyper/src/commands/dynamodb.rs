@@ -18,9 +18,6 @@ use crate::{
 
 pub(crate) type Reader = dynamodb::Reader<Service>;
 
-/// Why `sparekey ledger copy` takes no table.
-pub(crate) const NOT_COPIED: &str = "a DynamoDB table cannot be copied: functions change it at any time";
-
 /// For a step: the owner's machine can be far from the region.
 const DEADLINE: Duration = Duration::from_secs(25);
 

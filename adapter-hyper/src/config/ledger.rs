@@ -24,24 +24,28 @@ const TABLE: &str = "dynamodb:";
 /// The name of the file in the folder of the state.
 const FILE: &str = "sparekey.db";
 
-/// Why a server refuses a table.
-pub(crate) const NOT_OF_A_SERVER: &str = "a server has its ledger in an SQLite file or in PostgreSQL; commands such as `sparekey usage` read a DynamoDB table";
-
 /// The ledger has the users' names, and what they spent.
 const FOLDER_MODE: u32 = 0o700;
 
 /// The folder of the systemd unit, and of the container. It is the default of a process without a home too.
 const SERVICE_FOLDER: &str = "/var/lib/sparekey";
 
-/// Where the ledger is.
+/// Where a ledger is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Location {
+    /// Where servers can have it.
+    Server(ServerLedger),
+    /// The DynamoDB table of a Lambda function, by its name. Commands use it.
+    DynamoDb(String),
+}
+
+/// The ledger of a server, or of several.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum ServerLedger {
     /// An SQLite file.
     File(PathBuf),
     /// A PostgreSQL database.
     Postgres(Address),
-    /// The DynamoDB table of a Lambda function, by its name. Commands use it, and no server.
-    DynamoDb(String),
 }
 
 /// The address of a database, which may contain a password.
@@ -64,15 +68,41 @@ impl fmt::Debug for Address {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Postgres(_) => f.write_str("in PostgreSQL"),
+            Self::Server(ledger) => ledger.fmt(f),
             Self::DynamoDb(name) => write!(f, "{TABLE}{name}"),
         }
     }
 }
 
+impl fmt::Display for ServerLedger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Postgres(_) => f.write_str("in PostgreSQL"),
+        }
+    }
+}
+
+impl From<ServerLedger> for Location {
+    fn from(ledger: ServerLedger) -> Self {
+        Self::Server(ledger)
+    }
+}
+
 impl Location {
     /// Reads the path of a file, the address of a database, or the name of a table. `name` is that of the setting.
+    ///
+    /// # Errors
+    /// A sentence without the value.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let Some(table) = text.strip_prefix(TABLE) else { return ServerLedger::parse(name, text).map(Self::Server) };
+        dynamodb::check_name(table).map_err(|error| format!("{name} must be {TABLE}TABLE: {error}"))?;
+        Ok(Self::DynamoDb(table.to_owned()))
+    }
+}
+
+impl ServerLedger {
+    /// Reads the path of a file or the address of a database. `name` is that of the setting or argument.
     ///
     /// # Errors
     /// A sentence without the value.
@@ -83,36 +113,31 @@ impl Location {
                 .map_err(|error| format!("{name} is not the address of a database: {error}"))?;
             return Ok(Self::Postgres(Address(text.to_owned())));
         }
-        if let Some(table) = text.strip_prefix(TABLE) {
-            dynamodb::check_name(table).map_err(|error| format!("{name} must be {TABLE}TABLE: {error}"))?;
-            return Ok(Self::DynamoDb(table.to_owned()));
+        let forms = || {
+            format!(
+                "{name} must be the path of an SQLite file, such as {SERVICE_FOLDER}/{FILE}, or the address of a PostgreSQL \
+                 database, such as postgres://sparekey@db.internal/sparekey"
+            )
+        };
+        if text.starts_with(TABLE) {
+            return Err(format!(
+                "{}; a DynamoDB table is the ledger of a Lambda function: commands such as `sparekey usage` read it, but it \
+                 cannot be that of a server, and cannot be copied, because functions change it at any time",
+                forms()
+            ));
         }
         // SQLite's names of databases in memory begin with a colon, and a list of libpq's parameters may have a password.
         if text.contains("://") || text.starts_with(':') || text.contains("password=") || text.starts_with("host=") {
-            return Err(format!(
-                "{name} must be the path of an SQLite file, such as {SERVICE_FOLDER}/{FILE}, or the address of a PostgreSQL \
-                 database, such as postgres://sparekey@db.internal/sparekey"
-            ));
+            return Err(forms());
         }
         Ok(Self::File(PathBuf::from(text)))
-    }
-
-    /// Returns the ledger of a server.
-    ///
-    /// # Errors
-    /// A sentence, if servers have no such ledger.
-    pub(crate) fn of_server(self) -> Result<Self, String> {
-        match self {
-            Self::File(_) | Self::Postgres(_) => Ok(self),
-            Self::DynamoDb(_) => Err(format!("{SETTING} is that of a Lambda function: {NOT_OF_A_SERVER}")),
-        }
     }
 
     /// Returns where requests are counted: the servers of a database share its users' limits.
     pub(crate) fn places(&self) -> Places {
         match self {
             Self::File(_) => Places::Memory,
-            Self::Postgres(_) | Self::DynamoDb(_) => Places::Ledger,
+            Self::Postgres(_) => Places::Ledger,
         }
     }
 }
@@ -122,20 +147,32 @@ pub(crate) fn service_file() -> PathBuf {
     Path::new(SERVICE_FOLDER).join(FILE)
 }
 
-/// Returns what `LEDGER` or the file of `LEDGER_FILE` names, or the default.
+/// Returns the ledger of a command: what `LEDGER` or the file of `LEDGER_FILE` names, or the default.
 ///
 /// # Errors
 /// A sentence. It does not have the value: a database's address may contain a password.
 pub(crate) fn location(values: &Values) -> Result<Location, String> {
+    read(values, Location::parse)
+}
+
+/// Returns the ledger of this server, by the same settings.
+///
+/// # Errors
+/// A sentence without the value.
+pub(crate) fn of_server(values: &Values) -> Result<ServerLedger, String> {
+    read(values, ServerLedger::parse)
+}
+
+fn read<T: From<ServerLedger>>(values: &Values, parse: impl Fn(&str, &str) -> Result<T, String>) -> Result<T, String> {
     let file = environment(SETTING_FILE).filter(|path| !path.trim().is_empty());
     match (values.get(SETTING), file) {
         (Some(_), Some(_)) => Err(format!("{SETTING} and {SETTING_FILE} are both set; keep one")),
-        (Some(text), None) => Location::parse(SETTING, text),
+        (Some(text), None) => parse(SETTING, text),
         (None, Some(path)) => {
             let text = fs::read_to_string(&path).map_err(|error| format!("{SETTING_FILE} names {path}: {error}"))?;
-            Location::parse(SETTING_FILE, text.trim())
+            parse(SETTING_FILE, text.trim())
         }
-        (None, None) => Ok(Location::File(default_path(environment))),
+        (None, None) => Ok(ServerLedger::File(default_path(environment)).into()),
     }
 }
 
@@ -204,13 +241,15 @@ mod tests {
 
     #[test]
     fn paths_and_addresses() {
+        let parse = |text: &str| Location::parse(SETTING, text);
         for text in ["ledger.db", "/a b/c.db", "./postgres.db"] {
-            assert_eq!(Location::parse(SETTING, text), Ok(Location::File(PathBuf::from(text))));
+            assert_eq!(parse(text), Ok(ServerLedger::File(PathBuf::from(text)).into()));
         }
-        let address = Location::parse(SETTING, "postgres://me:secret@host/db?sslmode=require").unwrap();
+        let address = parse("postgres://me:secret@host/db?sslmode=require").unwrap();
         assert!(!format!("{address} {address:?}").contains("secret"), "{address:?}");
-        assert!(matches!(address, Location::Postgres(address) if address.expose().contains("secret")));
-        assert_eq!(Location::parse(SETTING, "dynamodb:spare-key"), Ok(Location::DynamoDb("spare-key".to_owned())));
+        let Location::Server(ServerLedger::Postgres(address)) = address else { panic!("{address}") };
+        assert!(address.expose().contains("secret"));
+        assert_eq!(parse("dynamodb:spare-key"), Ok(Location::DynamoDb("spare-key".to_owned())));
         for (text, expected) in [
             ("postgres://me:secret@host/db?sslmode=secret", "is not the address of a database"),
             ("postgres://me:secret@host:secret/db", "is not the address of a database"),
@@ -220,8 +259,21 @@ mod tests {
             ("host=db user=me password=secret", "must be the path of an SQLite file"),
             ("dynamodb://secret", "must be dynamodb:TABLE"),
         ] {
-            let problem = Location::parse(SETTING, text).unwrap_err();
+            let problem = parse(text).unwrap_err();
             assert!(problem.starts_with("LEDGER ") && problem.contains(expected), "{problem}");
+            assert!(!problem.contains("secret"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn no_server_has_a_table() {
+        for (name, text) in [("LEDGER", "dynamodb:secret"), ("LEDGER_FILE", "dynamodb:secret/"), ("FROM", "dynamodb:")]
+        {
+            let problem = ServerLedger::parse(name, text).unwrap_err();
+            let expected =
+                format!("{name} must be the path of an SQLite file, such as /var/lib/sparekey/sparekey.db, or ");
+            assert!(problem.starts_with(&expected), "{problem}");
+            assert!(problem.contains("; a DynamoDB table is the ledger of a Lambda function: "), "{problem}");
             assert!(!problem.contains("secret"), "{problem}");
         }
     }

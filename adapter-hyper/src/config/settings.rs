@@ -13,7 +13,7 @@ use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{
-    ledger::{self, Location},
+    ledger::{self, ServerLedger},
     sources::Values,
     table::SERVER_SETTINGS,
 };
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) max_requests_per_user: Option<usize>,
     pub(crate) bodies: BodySizes,
     /// The ledger, which is opened only if a user is metered.
-    pub(crate) ledger: ledger::Location,
+    pub(crate) ledger: ServerLedger,
     /// How long rows of the ledger are kept.
     pub(crate) usage_retention: Duration,
     pub(crate) trusted_proxies: TrustedProxies,
@@ -102,9 +102,9 @@ impl Settings {
             at_least(body),
             &format!("a number of bytes, {body} or more: MAX_METERED_BODY"),
         );
-        let ledger = ledger::location(values).and_then(Location::of_server).unwrap_or_else(|problem| {
+        let ledger = ledger::of_server(values).unwrap_or_else(|problem| {
             reader.problem::<()>(&problem);
-            Location::File(PathBuf::new())
+            ServerLedger::File(PathBuf::new())
         });
         let days = |text: &str| at_least(1)(text).filter(|days| *days <= RETENTION_DAYS_MAX);
         let days = reader.read("USAGE_RETENTION", days, &format!("a number of days, 1 to {RETENTION_DAYS_MAX}"));

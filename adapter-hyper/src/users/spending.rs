@@ -8,7 +8,7 @@ use crate::{
         Failure,
         ledger::{self, Reader},
     },
-    config::ledger::Location,
+    config::ledger::{Location, ServerLedger},
 };
 
 /// The ledger of some users.
@@ -65,7 +65,7 @@ impl Ledger {
             Ok(location) => location,
             Err(failure) => return Self::Unreadable(message(failure)),
         };
-        let is_missing = matches!(location, Location::File(path) if !path.exists());
+        let is_missing = matches!(location, Location::Server(ServerLedger::File(path)) if !path.exists());
         match ledger::read(location) {
             Ok(reader) => Self::Open(location.clone(), Box::new(reader)),
             Err(failure) if !is_missing => Self::Unreadable(message(failure)),

@@ -126,6 +126,6 @@ fn unreadable() {
         "dynamodb:sparekey: the database of the ledger cannot be reached",
     );
     let desk = Desk::new("copy", table.settings());
-    desk.fails(&["ledger", "copy", "dynamodb:sparekey", "/tmp/other.db"], 2, "FROM: a DynamoDB table cannot be copied");
-    desk.fails(&["check"], 2, "LEDGER is that of a Lambda function");
+    desk.fails(&["ledger", "copy", "dynamodb:sparekey", "/tmp/other.db"], 2, "FROM must be the path of an SQLite file");
+    desk.fails(&["check"], 2, "LEDGER must be the path of an SQLite file");
 }

@@ -1,0 +1,105 @@
+//! The ledger of a server, opened beside it.
+
+use std::{fs::File, io::ErrorKind, path::Path, sync::Arc};
+
+use sparekey_ledger::{
+    Ledger, LedgerError, Options, Sqlite,
+    copy::Source,
+    postgres::{self, Postgres},
+};
+
+use super::Failure;
+use crate::config::ledger::{ServerLedger, service_file};
+
+/// A ledger that is read.
+pub(crate) enum Reader {
+    File(sparekey_ledger::Reader),
+    Postgres(postgres::Reader),
+}
+
+impl Reader {
+    /// Returns all that it contains.
+    pub(crate) fn contents(&self) -> &dyn Source {
+        match self {
+            Self::File(reader) => reader,
+            Self::Postgres(reader) => reader,
+        }
+    }
+}
+
+/// Opens the ledger read-only.
+///
+/// # Errors
+/// [`Failure::Problem`].
+pub(crate) fn read(ledger: &ServerLedger) -> Result<Reader, Failure> {
+    let reader = match ledger {
+        ServerLedger::File(path) => {
+            check_readable(path)?;
+            sparekey_ledger::Reader::open(path).map(Reader::File)
+        }
+        ServerLedger::Postgres(address) => postgres::Reader::open(address.expose()).map(Reader::Postgres),
+    };
+    reader.map_err(|error| failure(ledger, &error))
+}
+
+/// Opens the ledger as a second process beside the server. An empty file or database does not become a ledger.
+///
+/// # Errors
+/// [`Failure::Problem`].
+pub(crate) fn write(ledger: &ServerLedger) -> Result<Arc<dyn Ledger>, Failure> {
+    read(ledger)?;
+    let opened: Result<Arc<dyn Ledger>, _> = match ledger {
+        ServerLedger::File(path) => {
+            let options = Options { create: false, ..Options::default() };
+            Sqlite::open(path, options).map(|opened| Arc::new(opened.ledger) as _)
+        }
+        ServerLedger::Postgres(address) => {
+            let options = postgres::Options { connections: 1, ..postgres::Options::default() };
+            Postgres::open(address.expose(), options).map(|opened| Arc::new(opened.ledger) as _)
+        }
+    };
+    opened.map_err(|error| failure(ledger, &error))
+}
+
+/// SQLite calls every file that it cannot open by one name.
+fn check_readable(path: &Path) -> Result<(), Failure> {
+    match File::open(path).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(Failure::Problem(format!("the ledger {} is not a file", path.display()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let ledger = ServerLedger::File(path.to_owned());
+            Err(failure(&ledger, &LedgerError::Missing(path.to_owned())))
+        }
+        Err(error) => Err(Failure::Problem(format!("cannot open the ledger {}: {error}", path.display()))),
+    }
+}
+
+/// Returns the failure of a command.
+pub(crate) fn failure(ledger: &ServerLedger, error: &LedgerError) -> Failure {
+    Failure::Problem(match error {
+        LedgerError::Missing(missing) => {
+            let service = service_file();
+            let other = if service.exists() && service != *missing {
+                format!("; that of the service is {}", service.display())
+            } else {
+                String::new()
+            };
+            format!(
+                "there is no ledger {ledger}: the server creates it for users with budgets; set LEDGER or --ledger as for \
+                 the server{other}"
+            )
+        }
+        LedgerError::ReadOnly => {
+            format!(
+                "cannot write the ledger {ledger} or its folder, which reading needs too while no server runs; run this as the \
+                 user of the server, or as root"
+            )
+        }
+        LedgerError::NotALedger(_) => error.to_string(),
+        error => match ledger {
+            ServerLedger::File(path) => format!("{}: {error}", path.display()),
+            // The error names the database.
+            ServerLedger::Postgres(_) => error.to_string(),
+        },
+    })
+}
