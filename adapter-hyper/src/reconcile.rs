@@ -142,7 +142,7 @@ fn read_rows(
     // A row is written at the end of its request, so after its start.
     let since = Timestamp::from_seconds(i64::from(first) * 86_400);
     let mut count = 0;
-    for rows in ledger.rows_since(since) {
+    for rows in ledger.rows_since(since)? {
         let rows = rows?;
         count += rows.len();
         progress.show(&format!("{count} requests of the ledger"));

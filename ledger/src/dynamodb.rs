@@ -22,6 +22,7 @@ mod breaker;
 mod client;
 mod failure;
 mod item;
+mod pages;
 mod query;
 mod reader;
 mod sign;
@@ -29,6 +30,7 @@ mod step;
 mod store;
 mod table;
 mod transport;
+mod tries;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 

@@ -2,7 +2,6 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    iter,
     sync::Arc,
 };
 
@@ -20,6 +19,9 @@ pub(crate) enum Reader {
     Server(Box<server_ledger::Reader>),
     DynamoDb(Box<dynamodb::Reader>),
 }
+
+/// Rows, some at a time.
+type Pages<'a> = Box<dyn Iterator<Item = Result<Vec<LedgerRow>, LedgerError>> + 'a>;
 
 /// Each engine's reader has the same queries.
 macro_rules! of_reader {
@@ -44,21 +46,18 @@ impl Reader {
         report(user: &str, limits: &Limits, now: Timestamp) -> Option<Report>;
     }
 
-    /// Returns the rows that were written at an instant or later, some at a time.
-    pub(crate) fn rows_since(
-        &self,
-        since: Timestamp,
-    ) -> Box<dyn Iterator<Item = Result<Vec<LedgerRow>, LedgerError>> + '_> {
+    /// Returns the rows that were written at an instant or later, some at a time, in any order. Stop at the first error.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the ledger cannot be read.
+    pub(crate) fn rows_since(&self, since: Timestamp) -> Result<Pages<'_>, LedgerError> {
         let source = match self {
             Self::Server(reader) => reader.contents(),
-            Self::DynamoDb(reader) => {
-                let query = RowQuery { since: Some(since), ..RowQuery::default() };
-                return Box::new(iter::once_with(move || reader.rows(&query)));
-            }
+            Self::DynamoDb(reader) => return Ok(Box::new(reader.rows_since(since)?)),
         };
         let before = (since.as_micros() - 1, i64::MAX);
         let rows = |page: Vec<(Position, LedgerRow)>| page.into_iter().map(|(_, row)| row).collect();
-        Box::new(pages(source, Some(before)).map(move |page| page.map(rows)))
+        Ok(Box::new(pages(source, Some(before)).map(move |page| page.map(rows))))
     }
 }
 

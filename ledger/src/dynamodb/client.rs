@@ -40,6 +40,13 @@ pub(super) struct Range<'a> {
     pub(super) ended: Option<&'a str>,
 }
 
+/// Items of a range.
+pub(super) struct Page {
+    pub(super) items: Vec<Value>,
+    /// The key after which the rest begins; null after the last item.
+    pub(super) next: Value,
+}
+
 /// The first sort key that a program uses; an empty one is invalid.
 pub(super) const FIRST: &str = " ";
 
@@ -85,38 +92,43 @@ impl<T: Transport> Client<T> {
 
     /// Returns the items of a range, in the order of their sort keys or the reverse.
     pub(super) async fn query(&self, range: &Range<'_>) -> Result<Vec<Value>, Failure> {
-        let mut items = Vec::new();
-        let mut start = Value::Null;
+        let (mut items, mut start) = (Vec::new(), Value::Null);
         loop {
-            let mut body = json!({
-                "TableName": self.table(),
-                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :from AND :to",
-                "ExpressionAttributeValues": {
-                    ":pk": { "S": range.partition }, ":from": { "S": range.from }, ":to": { "S": range.to },
-                },
-                "ConsistentRead": true,
-                "ScanIndexForward": !range.is_newest_first,
-            });
-            let left = range.limit.saturating_sub(items.len());
-            if left < 1_000_000 {
-                body["Limit"] = json!(left);
-            }
-            if let Some(ended) = range.ended {
-                body["FilterExpression"] = json!("ended = :ended");
-                body["ExpressionAttributeValues"][":ended"] = json!({ "S": ended });
-            }
-            if !start.is_null() {
-                body["ExclusiveStartKey"] = start;
-            }
-            let mut page = self.send("Query", &body).await?.map_err(Exception::into_failure)?;
-            let Some(Value::Array(found)) = page.get_mut("Items").map(Value::take) else {
-                return Err(Failure::Known(invalid("response")));
-            };
+            let left = Range { limit: range.limit.saturating_sub(items.len()), ..*range };
+            let Page { items: found, next } = self.page(&left, &start).await?;
             items.extend(found);
-            start = page.get_mut("LastEvaluatedKey").map(Value::take).unwrap_or_default();
+            start = next;
             if start.is_null() || items.len() >= range.limit {
                 return Ok(items);
             }
         }
+    }
+
+    /// Returns the items of a range after a key, from the first one on if it is null: at most 1 MB of them.
+    pub(super) async fn page(&self, range: &Range<'_>, start: &Value) -> Result<Page, Failure> {
+        let mut body = json!({
+            "TableName": self.table(),
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :from AND :to",
+            "ExpressionAttributeValues": {
+                ":pk": { "S": range.partition }, ":from": { "S": range.from }, ":to": { "S": range.to },
+            },
+            "ConsistentRead": true,
+            "ScanIndexForward": !range.is_newest_first,
+        });
+        if range.limit < 1_000_000 {
+            body["Limit"] = json!(range.limit);
+        }
+        if let Some(ended) = range.ended {
+            body["FilterExpression"] = json!("ended = :ended");
+            body["ExpressionAttributeValues"][":ended"] = json!({ "S": ended });
+        }
+        if !start.is_null() {
+            body["ExclusiveStartKey"] = start.clone();
+        }
+        let mut page = self.send("Query", &body).await?.map_err(Exception::into_failure)?;
+        let Some(Value::Array(items)) = page.get_mut("Items").map(Value::take) else {
+            return Err(Failure::Known(invalid("response")));
+        };
+        Ok(Page { items, next: page.get_mut("LastEvaluatedKey").map(Value::take).unwrap_or_default() })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use sparekey_policy::{CalendarPeriod, HoldId, Period, Timestamp, Zone};
+use sparekey_policy::{CalendarPeriod, Period, Timestamp, Zone};
 
 use super::{
     client::{Client, FIRST, LAST, Range},
@@ -42,7 +42,7 @@ pub(super) struct Key {
 }
 
 /// A user with a state.
-struct User {
+pub(super) struct User {
     name: Arc<str>,
     /// In UTC.
     first_day: i32,
@@ -72,6 +72,15 @@ impl Read {
 impl Key {
     pub(super) fn to_json(&self) -> Value {
         item::key(&self.partition, &self.sort)
+    }
+}
+
+impl User {
+    /// Returns the partitions of this user's rows since an instant, the newest first.
+    pub(super) fn partitions(self, since: Option<Timestamp>, now: Timestamp) -> impl Iterator<Item = String> {
+        let first = since.map_or(i32::MIN, |since| Period::Day.at(since, &Zone::utc()).number());
+        let Self { name, first_day } = self;
+        months(first.max(first_day), now).map(move |month| item::row_partition(&name, &month))
     }
 }
 
@@ -116,7 +125,7 @@ pub(super) async fn rows<T: Transport>(
     let limit = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut found = Vec::new();
     for user in users(client, query.user.as_deref()).await? {
-        found.extend(newest(client, &user, &Newest { since: query.since, limit, ended: None }, now).await?);
+        found.extend(newest(client, user, &Newest { since: query.since, limit, ended: None }, now).await?);
     }
     found.sort_by(|(a, _), (b, _)| b.sort.cmp(&a.sort));
     found.truncate(limit);
@@ -132,23 +141,8 @@ pub(super) async fn response<T: Transport>(
 ) -> Result<Option<LedgerRow>, Failure> {
     let since = now.plus(-30 * 24 * Timestamp::HOUR);
     let user = User { name: Arc::from(user), first_day: i32::MIN };
-    let rows = newest(client, &user, &Newest { since: Some(since), limit: RESPONSES, ended: None }, now).await?;
+    let rows = newest(client, user, &Newest { since: Some(since), limit: RESPONSES, ended: None }, now).await?;
     Ok(rows.into_iter().map(|(_, row)| row).find(|row| row.row.response_id.as_deref() == Some(response_id)))
-}
-
-/// Finds a row by its request. It reads the rows of all users: only the owner's commands need it.
-pub(super) async fn find<T: Transport>(
-    client: &Client<T>,
-    id: HoldId,
-    now: Timestamp,
-) -> Result<Option<(Key, LedgerRow)>, Failure> {
-    for user in users(client, None).await? {
-        let rows = newest(client, &user, &Newest { since: None, limit: usize::MAX, ended: None }, now).await?;
-        if let Some(found) = rows.into_iter().find(|(_, row)| row.id == id) {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
 }
 
 /// Finds the rows of expired holds that a step replaces.
@@ -159,7 +153,7 @@ pub(super) async fn expired<T: Transport>(
     let user = User { name: Arc::from(swap.user), first_day: i32::MIN };
     let since = Some(swap.now.plus(-EXPIRED));
     let query = Newest { since, limit: usize::MAX, ended: Some(End::Expired.name()) };
-    let mut rows = newest(client, &user, &query, swap.now).await?;
+    let mut rows = newest(client, user, &query, swap.now).await?;
     rows.retain(|(_, row)| swap.removed.contains(&row.id));
     Ok(rows)
 }
@@ -167,16 +161,14 @@ pub(super) async fn expired<T: Transport>(
 /// Returns rows of a user, the newest first.
 async fn newest<T: Transport>(
     client: &Client<T>,
-    user: &User,
+    user: User,
     query: &Newest,
     now: Timestamp,
 ) -> Result<Vec<(Key, LedgerRow)>, Failure> {
     let Newest { since, limit, .. } = *query;
-    let first = since.map_or(i32::MIN, |since| Period::Day.at(since, &Zone::utc()).number());
     let from = since.map_or_else(|| FIRST.to_owned(), item::row_key);
     let mut rows = Vec::new();
-    for month in months(first.max(user.first_day), now) {
-        let partition = item::row_partition(&user.name, &month);
+    for partition in user.partitions(since, now) {
         let left = limit.saturating_sub(rows.len());
         let range = Range {
             partition: &partition,
@@ -187,14 +179,19 @@ async fn newest<T: Transport>(
             ended: query.ended,
         };
         for item in client.query(&range).await? {
-            let sort = Item(&item).text("sk").to_owned();
-            rows.push((Key { partition: partition.clone(), sort }, item::read_row(&item)?));
+            rows.push(row(&partition, &item)?);
         }
         if rows.len() >= limit {
             break;
         }
     }
     Ok(rows)
+}
+
+/// Reads a row of a partition.
+pub(super) fn row(partition: &str, item: &Value) -> Result<(Key, LedgerRow), Failure> {
+    let key = Key { partition: partition.to_owned(), sort: Item(item).text("sk").to_owned() };
+    Ok((key, item::read_row(item)?))
 }
 
 /// Whether a request of a metered user was ever stored.
@@ -204,7 +201,7 @@ pub(super) async fn has_users<T: Transport>(client: &Client<T>) -> Result<bool, 
 }
 
 /// Returns the user of this name, or all.
-async fn users<T: Transport>(client: &Client<T>, name: Option<&str>) -> Result<Vec<User>, Failure> {
+pub(super) async fn users<T: Transport>(client: &Client<T>, name: Option<&str>) -> Result<Vec<User>, Failure> {
     let items = if let Some(name) = name {
         client.get(USERS, name).await?.into_iter().collect()
     } else {

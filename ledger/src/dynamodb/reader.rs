@@ -13,6 +13,7 @@ use super::{
     client::Client,
     failure::Failure,
     item::{self, STATE},
+    pages::{self, Pages},
     query,
     table::Table,
     transport::Transport,
@@ -62,12 +63,28 @@ impl<T: Transport> Reader<T> {
         self.run(query::rows(&self.client, rows, self.clock.now()))
     }
 
-    /// Returns the row of a request. It reads all rows.
+    /// Returns the rows that were written at an instant or later, at most a thousand at a time: those of one user after those of
+    /// another, the newest first. A page is tried again if its failure may pass. Stop at the first error.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the table cannot be read.
+    pub fn rows_since(
+        &self,
+        since: Timestamp,
+    ) -> Result<impl Iterator<Item = Result<Vec<LedgerRow>, LedgerError>>, LedgerError> {
+        let mut pages = self.run(Pages::open(&self.client, Some(since), self.clock.now()))?;
+        Ok(std::iter::from_fn(move || {
+            let page = self.run(pages.next()).transpose()?;
+            Some(page.map(|rows| rows.into_iter().map(|(_, row)| row).collect()))
+        }))
+    }
+
+    /// Returns the row of a request. It reads the rows as [`rows_since`](Self::rows_since).
     ///
     /// # Errors
     /// [`LedgerError`], if the table cannot be read.
     pub fn row(&self, id: HoldId) -> Result<Option<LedgerRow>, LedgerError> {
-        Ok(self.run(query::find(&self.client, id, self.clock.now()))?.map(|(_, row)| row))
+        Ok(self.run(pages::find(&self.client, id, self.clock.now()))?.map(|(_, row)| row))
     }
 
     /// Returns the use of a user's limits; `None` if the clock shows a period whose counters are no longer kept.

@@ -18,6 +18,7 @@ use super::{
     client::Client,
     failure::{Failure, reason_code},
     item::{self, STATE, USERS},
+    pages,
     query::{self, Key, Read},
     step,
     transport::Transport,
@@ -95,7 +96,7 @@ impl<T: Transport> Store for DynamoStore<T> {
     }
 
     async fn find(&self, id: HoldId) -> Result<Option<(Key, Arc<str>)>, LedgerError> {
-        let row = query::find(&self.client, id, self.options.clock.now()).await;
+        let row = pages::find(&self.client, id, self.options.clock.now()).await;
         row.map(|row| row.map(|(key, row)| (key, row.user))).map_err(|failure| failure.error())
     }
 }

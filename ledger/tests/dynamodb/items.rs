@@ -108,7 +108,7 @@ fn text<'a>(item: &'a Value, name: &str) -> &'a str {
 }
 
 /// All items, by their keys.
-fn scan(table: &Table) -> Vec<Value> {
+pub(crate) fn scan(table: &Table) -> Vec<Value> {
     let body = json!({ "TableName": table.name() }).to_string().into_bytes();
     let response = Moto::shared().unwrap().send("Scan", body);
     let mut response: Value = serde_json::from_slice(&response.body).unwrap();

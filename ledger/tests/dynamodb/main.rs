@@ -5,6 +5,7 @@
 mod contention;
 mod failures;
 mod items;
+mod pages;
 mod reader;
 #[path = "../support/mod.rs"]
 mod support;
@@ -36,6 +37,10 @@ const TESTS: &[Test] = &[
     ("failures::flush_waits_for_settles", failures::flush_waits_for_settles),
     ("items::layout", items::layout),
     ("items::write_units", items::write_units),
+    ("pages::each_row_once", pages::each_row_once),
+    ("pages::failures_that_pass", pages::failures_that_pass),
+    ("pages::failures_that_stay", pages::failures_that_stay),
+    ("pages::first_request_is_not_repeated", pages::first_request_is_not_repeated),
     ("reader::reads_as_the_engine", reader::reads_as_the_engine),
     ("reader::missing_table", reader::missing_table),
 ];
