@@ -1,5 +1,7 @@
 //! `sparekey users list`: a table of at most 80 columns.
 
+use std::mem;
+
 use clap::ArgMatches;
 use sparekey_policy::{Report, Timestamp, User, Zone};
 
@@ -21,10 +23,15 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
     let users = users.map_err(|problems| edit::invalid("is invalid", context, &problems))?;
     let (all, zone, now) = (Overview::all(context, &users), users.zone(), sparekey_proxy::now());
     let spending = Spending::open(context, &all, &users);
-    if let Some(reason) = spending.problem() {
-        note(&format!("warning: what users spent is unknown: {reason}"));
-    }
-    let with_spent = |user: &Overview<'_>| spending.of(user.name, now).ok().flatten();
+    let mut is_silent = spending.is_missing();
+    let with_spent = |user: &Overview<'_>| {
+        spending.of(user.name, now).unwrap_or_else(|reason| {
+            if !mem::replace(&mut is_silent, true) {
+                note(&format!("warning: what users spent is unknown: {reason}"));
+            }
+            None
+        })
+    };
     let reports: Vec<_> = all.iter().map(with_spent).collect();
     if flags.get_flag("json") {
         let users = all.iter().zip(&reports).map(|(user, report)| json::user(user, report.as_deref(), zone, now));

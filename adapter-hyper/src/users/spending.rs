@@ -50,9 +50,9 @@ impl<'a> Spending<'a> {
         report.map(|report| Some(Box::new(report))).ok_or_else(|| BEHIND.to_owned())
     }
 
-    /// Why nothing is known of any user, unless there is no ledger.
-    pub(super) fn problem(&self) -> Option<&str> {
-        if let Ledger::Unreadable(reason) = &self.ledger { Some(reason) } else { None }
+    /// Whether there is no ledger here, so that no use is known.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self.ledger, Ledger::Missing(_))
     }
 }
 

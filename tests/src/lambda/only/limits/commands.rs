@@ -9,8 +9,12 @@ use std::{
 use super::*;
 use crate::{lambda::table, server::binary};
 
-pub(crate) const TESTS: &[Test] =
-    &[("usage_is_read_and_corrected", corrected), ("table_that_cannot_be_read_is_named", unreadable)];
+pub(crate) const TESTS: &[Test] = &[
+    ("usage_is_read_and_corrected", corrected),
+    ("users_are_listed_with_what_they_spent", listed),
+    ("users_are_listed_without_the_table", listed_without_table),
+    ("table_that_cannot_be_read_is_named", unreadable),
+];
 
 /// The owner's machine: a users file, and the variables of the table.
 struct Desk {
@@ -24,6 +28,14 @@ impl Desk {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("users.toml"), BUDGET).unwrap();
         Self { folder, table }
+    }
+
+    /// With another value of a variable of the table.
+    fn with(table: &Table, name: &'static str, value: &str) -> Self {
+        let mut settings = table.settings();
+        settings.retain(|(other, _)| *other != name);
+        settings.push((name, value.to_owned()));
+        Self::new(name, settings)
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -101,14 +113,55 @@ fn corrected() {
     assert_eq!(function.spent(), (each.plus(each).minus(chat::usd("0.00001")), Usd::ZERO));
 }
 
+/// The table is that of an option, and no variable.
+fn listed() {
+    let upstream = RespondingUpstream::start(|_| completion(12, 30));
+    let table = Moto::shared().create_table();
+    let (ledger, variables): (Vec<_>, _) = table.settings().into_iter().partition(|(name, _)| *name == "LEDGER");
+    let (desk, ledger) = (Desk::new("listed", variables), &*ledger[0].1);
+    let list = |more: &[&str]| desk.prints(&[&["users", "list", "--ledger", ledger], more].concat());
+    let month = || {
+        let (json, warnings) = list(&["--json"]);
+        assert_eq!(warnings, "");
+        let users: Value = serde_json::from_str(&json).unwrap();
+        users[0]["spending"].as_array().unwrap().iter().find(|of| of["per"] == "month").unwrap().clone()
+    };
+    assert_eq!(chat::amount(&month()["spent"]), Usd::ZERO, "a table without users");
+
+    let function = Limited::start(upstream.address(), BUDGET, &table);
+    assert_eq!(function.send(&chat(false)).0.status(), 200);
+    let spent = cost(12, 30);
+    assert_eq!(function.spent(), (spent, Usd::ZERO));
+    let found = month();
+    let [of, held, left] = ["spent", "held", "left"].map(|name| chat::amount(&found[name]));
+    assert_eq!((of, held, left), (spent, Usd::ZERO, chat::usd("1").minus(spent)));
+    let (text, warnings) = list(&[]);
+    assert!(text.contains(&format!("${spent} of $1.00/month")), "{text}");
+    assert_eq!(warnings, "");
+}
+
+/// The rest of the users is shown, and why the table is not, once.
+fn listed_without_table() {
+    let table = Moto::shared().create_table();
+    for (name, value, reason) in [
+        ("LEDGER", "dynamodb:elsewhere", "ResourceNotFoundException"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1", "the database of the ledger cannot be reached"),
+        ("AWS_REGION", "", "AWS_REGION is not set"),
+    ] {
+        let desk = Desk::with(&table, name, value);
+        let ann = format!("[users.Ann]\nkeys = [\"sha256:{}\"]\nmetered = true", "5f".repeat(32));
+        fs::write(desk.folder.join("users.toml"), format!("{BUDGET}\n{ann}")).unwrap();
+        let (text, warnings) = desk.prints(&["users", "list"]);
+        assert!(text.contains("$1.00/month") && text.contains("metered"), "{text}");
+        assert!(!text.contains(" of $1.00"), "{text}");
+        assert!(warnings.contains("warning: what users spent is unknown: ") && warnings.contains(reason), "{warnings}");
+        assert_eq!(warnings.matches("unknown: ").count(), 1, "{warnings}");
+    }
+}
+
 fn unreadable() {
     let table = Moto::shared().create_table();
-    let with = |name: &'static str, value: &str| {
-        let mut settings = table.settings();
-        settings.retain(|(other, _)| *other != name);
-        settings.push((name, value.to_owned()));
-        Desk::new(name, settings)
-    };
+    let with = |name: &'static str, value: &str| Desk::with(&table, name, value);
     for arguments in [&["usage"][..], &["usage", "rows"], &["users", "credit", "Tom", "1"]] {
         with("LEDGER", "dynamodb:elsewhere").fails(arguments, 1, "ResourceNotFoundException");
         with("LEDGER", "dynamodb:a/b").fails(
