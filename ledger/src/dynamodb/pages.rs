@@ -1,5 +1,7 @@
 //! The rows of all users, some at a time: those of one user after those of another, the newest first.
 
+use std::iter;
+
 use serde_json::Value;
 use sparekey_policy::{HoldId, Timestamp};
 
@@ -43,6 +45,14 @@ impl<'a, T: Transport> Pages<'a, T> {
     /// # Errors
     /// [`Failure`], if it does not pass within the client's deadline.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<(Key, LedgerRow)>>, Failure> {
+        let rows = self.next_rows().await;
+        if rows.is_err() {
+            self.partitions = Box::new(iter::empty());
+        }
+        rows
+    }
+
+    async fn next_rows(&mut self) -> Result<Option<Vec<(Key, LedgerRow)>>, Failure> {
         loop {
             let next = self.rest.take().or_else(|| Some((self.partitions.next()?, Value::Null)));
             let Some((partition, start)) = next else { return Ok(None) };
