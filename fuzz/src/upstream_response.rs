@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use http::{
-    HeaderMap, HeaderName, Method, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use sparekey_upstream::{
@@ -15,6 +15,8 @@ use sparekey_upstream::{
 struct Parsed {
     /// Interim heads first.
     heads: Vec<(StatusCode, HeaderMap)>,
+    /// Whether the connection can carry another request after the final head's response.
+    keep_alive: bool,
     data: Vec<u8>,
     /// Whether the body is complete, and the bytes after it; or the error.
     end: Result<(bool, Vec<u8>), String>,
@@ -65,15 +67,19 @@ fn check_dropped_headers(bytes: &[u8], whole: &Parsed, method: &Method, upgrade:
     let mut cache = HeaderCache::without(is_dropped);
     parse(&[&with_other_digits(bytes)], &mut cache, method, upgrade);
     let without = parse(&[bytes], &mut cache, method, upgrade);
+    assert_eq!(without, parse(&bytes.chunks(1).collect::<Vec<_>>(), &mut cache, method, upgrade));
     // Of several errors, another one may be found first.
     assert_eq!(without.end.as_ref().ok(), whole.end.as_ref().ok());
-    assert_eq!((without.heads.len(), &without.data), (whole.heads.len(), &whole.data));
+    assert_eq!(
+        (without.heads.len(), without.keep_alive, &without.data),
+        (whole.heads.len(), whole.keep_alive, &whole.data)
+    );
     for ((status, actual), (_, headers)) in without.heads.iter().zip(&whole.heads) {
         let mut expected = headers.clone();
         if *status != StatusCode::SWITCHING_PROTOCOLS {
-            let listed = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-            let listed = listed.flat_map(|value| value.split(',')).map(|name| name.trim_matches([' ', '\t']));
-            let listed = listed.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
+            let values = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+            let listed = values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+            let listed = listed.filter_map(|name| HeaderName::from_bytes(name).ok());
             let dropped = listed.chain(headers.keys().filter(|name| is_dropped(name)).cloned());
             for name in dropped.filter(|name| *name != CONTENT_LENGTH) {
                 expected.remove(name);
@@ -119,7 +125,7 @@ fn expected_length(parsed: &Parsed, method: &Method) -> Option<u64> {
 }
 
 fn parse(pieces: &[&[u8]], cache: &mut HeaderCache, method: &Method, upgrade: Upgrade) -> Parsed {
-    let mut parsed = Parsed { heads: Vec::new(), data: Vec::new(), end: Ok((false, Vec::new())) };
+    let mut parsed = Parsed { heads: Vec::new(), keep_alive: false, data: Vec::new(), end: Ok((false, Vec::new())) };
     let (mut buffer, mut body) = (BytesMut::new(), None);
     for piece in pieces {
         buffer.extend_from_slice(piece);
@@ -127,6 +133,7 @@ fn parse(pieces: &[&[u8]], cache: &mut HeaderCache, method: &Method, upgrade: Up
             match head::parse(&mut buffer, cache, method, upgrade) {
                 Ok(None) => break,
                 Ok(Some(head)) => {
+                    parsed.keep_alive = head.keep_alive;
                     body = (!head.is_interim()).then_some(head.body);
                     parsed.heads.push((head.parts.status, head.parts.headers));
                 }

@@ -72,18 +72,23 @@ impl Admitted {
                 None => Ok(sending.await),
                 Some(deadline) => Box::pin(timeout_at(deadline, sending)).await,
             };
-            match sent.outcome(reply) {
-                Ok(outcome) => outcome,
-                Err(reading) => reading.await,
+            match sent.step(reply) {
+                Step::Done(outcome) => outcome,
+                Step::Read(reading) => reading.await,
             }
         }
     }
 }
 
-/// Reads a response body first. Boxed, so that other requests don't reserve room for it.
-type Reading = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// What follows a reply.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large variant")]
+enum Step {
+    Done(Outcome),
+    /// The response's body is read first. Boxed, so that other requests don't reserve room for it.
+    Read(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+}
 
-/// A request that was sent, and waits for its reply.
+/// What the reply to a request needs, once it is there.
 struct Sent {
     exchange: Box<Exchange>,
     log: RequestLog,
@@ -93,12 +98,12 @@ struct Sent {
 }
 
 impl Sent {
-    fn outcome(mut self, reply: Result<Result<Reply, Error>, Elapsed>) -> Result<Outcome, Reading> {
+    fn step(mut self, reply: Result<Result<Reply, Error>, Elapsed>) -> Step {
         match self.received(reply) {
             Ok(Reply::Response(response)) => {
                 let (head, body) = response.into_parts();
                 if self.exchange.refuses_credentials(&head) {
-                    return Err(Box::pin(self.refused(head, body)));
+                    return Step::Read(Box::pin(self.refused(head, body)));
                 }
                 self.respond(head, body)
             }
@@ -106,17 +111,17 @@ impl Sent {
                 let (head, connection) = response.into_parts();
                 let head = match self.exchange.admit_upgrade(head) {
                     Ok(head) => head,
-                    Err(rejection) => return Ok(self.reject(&rejection)),
+                    Err(rejection) => return Step::Done(self.reject(&rejection)),
                 };
                 self.log.response(head.status, &head.headers);
                 let tunnel = Tunnel::new(connection, self.exchange, self.log, self.permits);
-                Ok(Outcome::Tunnel(Response::from_parts(head, ()), tunnel))
+                Step::Done(Outcome::Tunnel(Response::from_parts(head, ()), tunnel))
             }
-            Err(rejection) => Ok(self.reject(&rejection)),
+            Err(rejection) => Step::Done(self.reject(&rejection)),
         }
     }
 
-    /// The reply, or the response in place of it.
+    /// The reply, or the rejection in place of it.
     fn received(&mut self, reply: Result<Result<Reply, Error>, Elapsed>) -> Result<Reply, Rejection> {
         let kind = match reply {
             Ok(Ok(reply)) => {
@@ -146,20 +151,20 @@ impl Sent {
         Err(self.exchange.reject(failure(kind)))
     }
 
-    fn respond(mut self, head: response::Parts, body: ResponseBody) -> Result<Outcome, Reading> {
+    fn respond(mut self, head: response::Parts, body: ResponseBody) -> Step {
         let head = match self.exchange.admit_response(head) {
             Ok(head) => head,
-            Err(rejection) => return Ok(self.reject(&rejection)),
+            Err(rejection) => return Step::Done(self.reject(&rejection)),
         };
         if self.exchange.filters_models(&head) {
-            return Err(Box::pin(self.model_list(head, body)));
+            return Step::Read(Box::pin(self.model_list(head, body)));
         }
         self.log.response(head.status, &head.headers);
         let body = match self.charge {
             None => Body::upstream(body, self.log, self.permits),
             Some(reserved) => reserved.body(&head, body, self.log, self.permits),
         };
-        Ok(Outcome::Response(Response::from_parts(head, body), Some(self.exchange)))
+        Step::Done(Outcome::Response(Response::from_parts(head, body), Some(self.exchange)))
     }
 
     fn reject(self, rejection: &Rejection) -> Outcome {
@@ -170,8 +175,8 @@ impl Sent {
     async fn refused(mut self, head: response::Parts, mut body: ResponseBody) -> Outcome {
         self.refused_credentials.log(&head, &mut body, &self.exchange, &mut self.log).await;
         match self.respond(head, body) {
-            Ok(outcome) => outcome,
-            Err(reading) => reading.await,
+            Step::Done(outcome) => outcome,
+            Step::Read(reading) => reading.await,
         }
     }
 

@@ -30,7 +30,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, Response, StatusCode, Uri, request};
+use http::{HeaderName, Response, StatusCode, Uri, request, uri::PathAndQuery};
 use http_body::Body;
 use rustls::ClientConfig;
 use tokio::time::Instant;
@@ -98,8 +98,9 @@ impl Upstream {
         }
     }
 
-    /// Removes the headers for which `is_dropped` returns true from responses over HTTP/1.1, with status 101 excepted. For
-    /// headers that the caller never passes on: dropping them once costs less than in each response.
+    /// Makes responses over HTTP/1.1 lack the headers for which `is_dropped` returns true, as
+    /// [`HeaderCache::without`](http1::head::HeaderCache::without) says: it costs less than removing them from each. Responses
+    /// over HTTP/2 and with status 101 have them, so the caller still has to remove what it must not pass on.
     #[must_use]
     pub fn without_headers(mut self, is_dropped: fn(&HeaderName) -> bool) -> Self {
         self.header_cache = Arc::new(Mutex::new(HeaderCache::without(is_dropped)));
@@ -213,8 +214,7 @@ impl Upstream {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let mut request = SendRequest::new(&head, body, upgrade);
-        // The headers are written; waiting for a response takes no memory for them.
-        let request::Parts { uri, .. } = *head;
+        let origin = origin(*head);
         let response = loop {
             let error = match http1::exchange(&mut connection, &mut request).await {
                 Ok(response) => break response,
@@ -234,7 +234,7 @@ impl Upstream {
             request.restart();
             (connection, reused) = match idle {
                 Some(idle) => (idle, true),
-                None => match self.connect(&uri, true).await? {
+                None => match self.connect(&origin, true).await? {
                     Negotiated::Http1(stream) => (Box::new(Connection::new(stream, &self.header_cache)), false),
                     Negotiated::Http2(_) => return Err(Error::not_sent("it chose HTTP/2, which was not offered")),
                 },
@@ -250,6 +250,14 @@ impl Upstream {
             Exchanged::Response(head, Incoming::Http1(Http1Body::while_sending(connection, decoder, request)))
         })
     }
+}
+
+/// The scheme and the host of a request that is written. So waiting for its response takes no memory for its headers, nor
+/// for the client's head, of which its path may be a part.
+fn origin(head: request::Parts) -> Uri {
+    let mut parts = head.uri.into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static("/"));
+    Uri::from_parts(parts).unwrap_or_default()
 }
 
 /// Sends a request on an open connection; `Err` is a copy to send again.

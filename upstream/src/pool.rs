@@ -25,7 +25,8 @@ pub(crate) struct Pool(Mutex<PoolState>);
 
 #[derive(Debug, Default)]
 struct PoolState {
-    /// Boxed, because they are moved with each response. Each with the sweep after which it was returned. Counting sweeps saves two clock reads per request.
+    /// Each with the sweep after which it was returned: counting sweeps saves two clock reads per request. Boxed, because each
+    /// is moved with its response.
     idle: Vec<(Box<Connection>, u64)>,
     sweep: u64,
     is_sweeping: bool,

@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-/// The empty line after a head, and the line break before it. Without that one's `\r`, each pair of bytes occurs in the
-/// end only, which takes 350 instructions less to find.
+/// The end of a head, without the `\r` of its last line: `\n\r` occurs nowhere else, while a search that begins with `\r\n`
+/// would stop at each line (350 instructions more).
 const END: &[u8] = b"\n\r\n";
 /// Made once: it takes 510 instructions.
 static FIND_END: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(END));
 
-/// The length of a head without its end. Bytes after it do not count.
+/// The length of a head to the last `\r` before its end. Bytes after it do not count.
 pub(crate) fn length(head: &[u8]) -> usize {
     FIND_END.find(head).unwrap_or(head.len())
 }

@@ -2,11 +2,11 @@
 //! ([RFC 9112 §6, §9.3](https://www.rfc-editor.org/rfc/rfc9112#section-6)).
 
 use http::{
-    HeaderMap, HeaderName, Version,
+    HeaderMap, HeaderName, HeaderValue, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 
-use super::head_error::HeadError;
+use super::{head_error::HeadError, lines::trim};
 
 /// What `Connection` and `Transfer-Encoding` say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,24 +28,25 @@ enum Coding {
 
 impl Framing {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut codings = tokens(headers, TRANSFER_ENCODING);
+        let mut codings = items(headers, TRANSFER_ENCODING);
         let coding = match (codings.next(), codings.next()) {
             (None, _) => Coding::None,
-            (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => Coding::Chunked,
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
             _ => Coding::Other,
         };
-        let closes = tokens(headers, CONNECTION).any(|token| token.eq_ignore_ascii_case("close"));
+        let closes = items(headers, CONNECTION).any(|item| item.eq_ignore_ascii_case(b"close"));
         Self { closes, coding }
     }
 
-    /// Whether it may be another one if this header has another value.
+    /// Whether it is computed from this header.
     pub(super) fn depends_on(name: &HeaderName) -> bool {
         [CONNECTION, TRANSFER_ENCODING].contains(name)
     }
 
     /// The headers of the connection that `Connection` lists.
     pub(super) fn listed(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
-        tokens(headers, CONNECTION).filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        let names = items(headers, CONNECTION).filter_map(|item| HeaderName::from_bytes(item).ok());
+        names.filter(|name| headers.contains_key(name))
     }
 
     /// Whether the body is chunked.
@@ -61,9 +62,9 @@ impl Framing {
 /// Repeated lengths must be equal ([RFC 9110 §8.6](https://www.rfc-editor.org/rfc/rfc9110#section-8.6)).
 pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, HeadError> {
     let mut length = None;
-    for text in tokens(headers, CONTENT_LENGTH) {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let this = text.parse().ok().filter(|_| digits).ok_or(HeadError::Framing)?;
+    for item in items(headers, CONTENT_LENGTH) {
+        let digits = str::from_utf8(item).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let this = digits.and_then(|digits| digits.parse().ok()).ok_or(HeadError::Framing)?;
         if *length.get_or_insert(this) != this {
             return Err(HeadError::Framing);
         }
@@ -71,8 +72,8 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, HeadErr
     Ok(length)
 }
 
-/// The items of a list header. A value that is not ASCII is one item that matches nothing.
-fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("?"));
-    values.flat_map(|value| value.split(',').map(|token| token.trim_matches([' ', '\t'])))
+/// The items of a list header ([RFC 9110 §5.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.1)).
+fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+    values.flat_map(|value| value.split(|byte| *byte == b',').map(trim))
 }

@@ -247,10 +247,11 @@ mod tests {
 
     /// The headers of these lines without `x-site`, and without those of one connection.
     #[track_caller]
-    fn is_read_without(cache: &mut HeaderCache, lines: &str, names: &[&str], body: Decoder, keep_alive: bool) {
+    fn is_read_without(cache: &mut HeaderCache, lines: &str, rest: &[&str], body: Decoder, keep_alive: bool) {
         let mut head = BytesMut::from(&*format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
         let head = parse(&mut head, cache, &Method::GET, Upgrade::Forbidden).unwrap().unwrap();
-        assert_eq!(head.parts.headers.keys().collect::<Vec<_>>(), names, "{lines}");
+        let headers = head.parts.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        assert_eq!(headers.collect::<Vec<_>>(), rest, "{lines}");
         assert_eq!((head.body, head.keep_alive), (body, keep_alive), "{lines}");
     }
 
@@ -260,33 +261,40 @@ mod tests {
         let mut cache = HeaderCache::without(is_dropped);
         for _ in 0..2 {
             let cache = &mut cache;
-            is_read_without(cache, "x-site: 1\r\na: 1\r\nX-Site: 2\r\n", &["a"], Decoder::UntilClose, false);
-            is_read_without(cache, "x-site: 3\r\na: 2\r\nX-Site: 4\r\n", &["a"], Decoder::UntilClose, false);
+            is_read_without(cache, "x-site: 1\r\na: 1\r\nX-Site: 2\r\n", &["a: 1"], Decoder::UntilClose, false);
+            is_read_without(cache, "x-site: 3\r\na: 2\r\nX-Site: 4\r\n", &["a: 2"], Decoder::UntilClose, false);
             is_read_without(
                 cache,
                 "x-site: 3\r\na: 2\r\nX-Sites: 4\r\n",
-                &["a", "x-sites"],
+                &["a: 2", "x-sites: 4"],
                 Decoder::UntilClose,
                 false,
             );
             let chunked = "a: 1\r\ntransfer-encoding: chunked\r\nconnection: ";
-            is_read_without(cache, &format!("{chunked}keep-alive\r\n"), &["a"], Decoder::chunked(), true);
-            is_read_without(cache, &format!("{chunked}close\r\n"), &["a"], Decoder::chunked(), false);
+            is_read_without(cache, &format!("{chunked}keep-alive\r\n"), &["a: 1"], Decoder::chunked(), true);
+            is_read_without(cache, &format!("{chunked}close\r\n"), &["a: 1"], Decoder::chunked(), false);
             is_read_without(cache, &format!("{chunked}keep-alive, A\r\n"), &[], Decoder::chunked(), true);
             is_read_without(cache, &format!("{chunked}a, close\r\n"), &[], Decoder::chunked(), false);
+            // Not ASCII.
+            is_read_without(cache, &format!("{chunked}a, \u{e9}, close\r\n"), &[], Decoder::chunked(), false);
             let length = "connection: content-length\r\ncontent-length: ";
-            is_read_without(cache, &format!("{length}5\r\n"), &["content-length"], Decoder::Length(5), true);
-            is_read_without(cache, &format!("{length}6\r\n"), &["content-length"], Decoder::Length(6), true);
+            is_read_without(cache, &format!("{length}5\r\n"), &["content-length: 5"], Decoder::Length(5), true);
+            is_read_without(cache, &format!("{length}6\r\n"), &["content-length: 6"], Decoder::Length(6), true);
         }
         for (lines, error) in [
             ("x-site: 1\r\na: 1\r\nX-Site: \u{7}\r\n", HeadError::Value),
             ("x-site: 1\r\na: 1\r\nX-Site\r\n", HeadError::Name),
             ("a: 1\r\ntransfer-encoding: gzip\r\nconnection: close\r\n", HeadError::Framing),
         ] {
-            is_read_without(&mut cache, "x-site: 1\r\na: 1\r\nX-Site: 2\r\n", &["a"], Decoder::UntilClose, false);
+            is_read_without(&mut cache, "x-site: 1\r\na: 1\r\nX-Site: 2\r\n", &["a: 1"], Decoder::UntilClose, false);
             let mut head = BytesMut::from(&*format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
             assert_eq!(parse(&mut head, &mut cache, &Method::GET, Upgrade::Forbidden).unwrap_err(), error, "{lines}");
         }
+        let chunked = "transfer-encoding: chunked\r\n";
+        is_read_without(&mut cache, chunked, &[], Decoder::chunked(), true);
+        let mut head = BytesMut::from(&*format!("HTTP/1.0 200 OK\r\n{chunked}\r\n"));
+        let of_1_0 = parse(&mut head, &mut cache, &Method::GET, Upgrade::Forbidden);
+        assert_eq!(of_1_0.unwrap_err(), HeadError::Framing);
     }
 
     #[test]

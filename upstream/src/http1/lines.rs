@@ -26,8 +26,8 @@ impl Line {
 }
 
 /// Finds the lines of a head ([RFC 9112 §2.2](https://www.rfc-editor.org/rfc/rfc9112#section-2.2): a lone LF ends a
-/// line too); returns their count and the head's length. `None` if its empty last line has not arrived. `expected` has
-/// the lines after the first one as they may be: comparing one takes less than finding its end.
+/// line too); returns their count and the head's length. `None` if its empty last line has not arrived. `expected` are
+/// the header lines of the last head: comparing one takes less than finding its end.
 pub(super) fn find(
     bytes: &[u8],
     expected: &[Box<[u8]>],
@@ -59,4 +59,12 @@ pub(super) fn find(
 
 fn to_u16(position: usize) -> Result<u16, HeadError> {
     u16::try_from(position).map_err(|_| HeadError::TooLong)
+}
+
+/// Trims optional whitespace ([RFC 9110 §5.6.3](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3)).
+pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
