@@ -21,8 +21,8 @@ const ENVIRONMENTS: u128 = 16;
 
 /// Each gets a decision, and none is refused because others were faster.
 pub(crate) fn burst_of_environments(table: &Table) {
-    // moto has one request at a time, and DynamoDB any number.
-    let deadline = Duration::from_secs(20);
+    // moto has one request at a time, those of other tests too, and DynamoDB any number.
+    let deadline = Duration::from_secs(120);
     let open = |_| -> Arc<dyn Ledger> {
         Arc::new(moto::open(table.clone(), Plain, Options { deadline, ..Options::default() }))
     };
