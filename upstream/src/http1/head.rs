@@ -6,7 +6,7 @@ use http::{Method, StatusCode, Version, response};
 use super::{
     decode::Decoder,
     framing::{Framing, content_length},
-    lines::{self, HEADERS_MAX, Line},
+    lines::{self, HEADERS_MAX, Line, is_text},
 };
 pub use super::{head_error::HeadError, header_cache::HeaderCache};
 use crate::upgrade::Upgrade;
@@ -82,8 +82,7 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode)> {
         _ => return None,
     };
     let (status, reason) = rest.split_at_checked(3)?;
-    let is_text = !reason.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
-    let is_reason = is_text && (reason.is_empty() || reason[0] == b' ');
+    let is_reason = is_text(reason) && (reason.is_empty() || reason[0] == b' ');
     StatusCode::from_bytes(status).ok().filter(|_| is_reason).map(|status| (version, status))
 }
 

@@ -10,7 +10,7 @@ use memchr::memchr;
 use super::{
     framing::Framing,
     head_error::HeadError,
-    lines::{Line, trim},
+    lines::{Line, is_text, trim},
 };
 
 /// The headers of the last response head. An upstream sends the same names in the same order, and most values are the
@@ -79,7 +79,7 @@ impl HeaderCache {
         }
         for cached in &self.dropped {
             let line = lines[cached.index];
-            if !line.is_expected && !cached.new_value(&self.texts, line.of(head)).is_some_and(is_value) {
+            if !line.is_expected && !cached.new_value(&self.texts, line.of(head)).is_some_and(is_text) {
                 return self.replace(head, lines);
             }
         }
@@ -142,11 +142,6 @@ impl CachedLine {
     }
 }
 
-/// Whether it may be the value of a header, as [`HeaderValue::from_bytes`] decides, which copies.
-fn is_value(value: &[u8]) -> bool {
-    value.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +149,7 @@ mod tests {
     #[test]
     fn values_are_those_of_the_library() {
         for byte in 0..=u8::MAX {
-            assert_eq!(is_value(&[b'a', byte]), HeaderValue::from_bytes(&[b'a', byte]).is_ok(), "{byte}");
+            assert_eq!(is_text(&[b'a', byte]), HeaderValue::from_bytes(&[b'a', byte]).is_ok(), "{byte}");
         }
     }
 }

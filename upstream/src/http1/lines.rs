@@ -68,3 +68,9 @@ pub(super) fn trim(mut value: &[u8]) -> &[u8] {
     }
     value
 }
+
+/// Whether it has no control character but tabs, as the value of a header and a reason phrase must
+/// ([RFC 9110 §5.5](https://www.rfc-editor.org/rfc/rfc9110#section-5.5)).
+pub(super) fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
+}
