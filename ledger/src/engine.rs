@@ -34,7 +34,7 @@ pub trait Ledger: Send + Sync {
     /// Returns the rows of a query, in the order in which they were written.
     fn rows(&self, query: RowQuery) -> Pending<Vec<LedgerRow>>;
 
-    /// Returns the row of a response of this user, by the id in the response.
+    /// Returns the row of a request to `/responses` of this user, by the id in the response.
     fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>>;
 
     /// Stores all calls that wait, charges the open holds of this process, and stops. It blocks. Later calls fail.

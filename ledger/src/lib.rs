@@ -52,6 +52,8 @@ mod error;
 mod event;
 mod memory;
 mod pending;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+mod plan;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -7,7 +7,6 @@
 //! ```
 
 mod jobs;
-mod plan;
 mod step;
 mod worker;
 

@@ -40,6 +40,8 @@ impl BodyForm {
         let mut content_types = content_types.into_iter();
         match (content_types.next(), content_types.next()) {
             (None, _) => Ok(Self::Absent),
+            // As nearly all clients write it.
+            (Some(b"application/json"), None) => Ok(Self::Json),
             (Some(content_type), None) => Self::parse(content_type),
             (Some(_), Some(_)) => Err(BodyError::RepeatedContentType),
         }

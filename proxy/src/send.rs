@@ -30,7 +30,8 @@ impl Admitted {
         let left = reserved.left();
         let failed = self.forward.reject(UpstreamFailure::Interrupted);
         let (mut tx, rx) = oneshot::channel();
-        tokio::spawn(async move {
+        // Boxed, so that it is not copied from place to place until its task has it.
+        tokio::spawn(Box::pin(async move {
             let left = async {
                 tx.closed().await;
                 left.await;
@@ -41,7 +42,7 @@ impl Admitted {
             };
             // If the client has left, the body reads on.
             let _ = tx.send(outcome);
-        });
+        }));
         rx.await.unwrap_or_else(|_| Outcome::Response(Body::rejection(&failed, RequestLog::default()), None))
     }
 

@@ -169,11 +169,11 @@ impl Proxy {
         read: &MeteredBody,
         times: (Timestamp, Option<Deadline>),
     ) -> Result<(Funded, Charge), Rejection> {
-        let model = read.facts.model.as_deref();
-        let price_name = model.and_then(|model| check.price_name(model));
-        let hidden = match (read.demand.previous_response_id(), price_name) {
-            (Some(id), Some(model)) => self.charges.response_tokens(check.key(), id, model).await,
-            _ => None,
+        let price_name = || check.price_name(read.facts.model.as_deref()?);
+        let history = read.demand.previous_response_id().and_then(|id| Some((id, price_name()?)));
+        let hidden = match history {
+            Some((id, model)) => self.charges.response_tokens(check.key(), id, model).await,
+            None => None,
         };
         let quote = check.quote(&read.facts, &read.demand, hidden)?;
         self.charges.reserve(quote, read.demand.is_streamed(), times, endpoint.path()).await

@@ -83,7 +83,7 @@ COMMENT ON COLUMN sparekey.usage.head_us IS 'Microseconds to the response head';
 COMMENT ON COLUMN sparekey.usage.total_us IS 'Microseconds to the end';
 
 -- The end of an id is random, and an index of all of it would be as large as the other columns together.
-CREATE INDEX usage_response ON sparekey.usage ("right"(response_id, 12)) WHERE response_id IS NOT NULL;
+CREATE INDEX usage_response ON sparekey.usage ("right"(response_id, 12)) WHERE route = '/responses';
 
 CREATE INDEX usage_expired ON sparekey.usage (id) WHERE ended = 'expired';
 

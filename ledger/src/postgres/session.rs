@@ -79,8 +79,8 @@ const SWAP_WITH_ROWS: &str = concat!(
 const RESPONSE: &str = concat!(
     "SELECT ",
     columns!(),
-    ", seq FROM sparekey.usage WHERE \"right\"(response_id, 12) = \"right\"($1, 12) AND response_id = $1 AND user_name = $2 \
-     ORDER BY at DESC, seq DESC LIMIT 1"
+    ", seq FROM sparekey.usage WHERE route = '/responses' AND \"right\"(response_id, 12) = \"right\"($1, 12) \
+     AND response_id = $1 AND user_name = $2 ORDER BY at DESC, seq DESC LIMIT 1"
 );
 
 const ROW: &str = concat!("SELECT ", columns!(), ", seq FROM sparekey.usage WHERE at = $1 AND seq = $2");

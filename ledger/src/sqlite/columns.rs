@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rusqlite::{ToSql, params, types::Type};
+use rusqlite::{CachedStatement, Connection, ToSql, params, types::Type};
 use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usage, Usd};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     usage_columns,
 };
 
-/// The columns, in the order of [`insert`] and [`read`].
+/// The columns, in the order of [`Insert`] and [`read`].
 macro_rules! columns {
     () => {
         "at, id, day, user, started, key, route, model, tier, input, cached, cache_write, cache_write_12h, input_audio, \
@@ -30,8 +30,30 @@ const INSERT: &str = concat!(
     ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 );
 
-/// Inserts a row. `at` must be larger than that of all other rows.
-pub(super) fn insert(connection: &rusqlite::Connection, at: i64, row: &LedgerRow) -> rusqlite::Result<()> {
+/// Inserts rows in one transaction.
+pub(super) struct Insert<'connection> {
+    statement: CachedStatement<'connection>,
+    /// The key of the next row, at least: keys are unique and in order.
+    next: i64,
+}
+
+impl<'connection> Insert<'connection> {
+    pub(super) fn new(connection: &'connection Connection) -> rusqlite::Result<Self> {
+        let mut select = connection.prepare_cached("SELECT max(at) FROM usage")?;
+        let last: Option<i64> = select.query_row([], |row| row.get(0))?;
+        let next = last.map_or(i64::MIN, |last| last.saturating_add(1));
+        Ok(Self { statement: connection.prepare_cached(INSERT)?, next })
+    }
+
+    /// Inserts a row that is written at a time, in microseconds.
+    pub(super) fn insert(&mut self, at: i64, row: &LedgerRow) -> rusqlite::Result<()> {
+        let at = at.max(self.next);
+        self.next = at.saturating_add(1);
+        execute(&mut self.statement, at, row)
+    }
+}
+
+fn execute(insert: &mut CachedStatement<'_>, at: i64, row: &LedgerRow) -> rusqlite::Result<()> {
     let LedgerRow { id, user, day, cost, voided, row } = row;
     let Usage { tokens, tools, audio_milliseconds, characters } = &row.usage;
     let head = row.head.map(micros);
@@ -75,8 +97,7 @@ pub(super) fn insert(connection: &rusqlite::Connection, at: i64, row: &LedgerRow
         head,
         micros(row.total),
     ];
-    connection.prepare_cached(INSERT)?.execute(values)?;
-    Ok(())
+    insert.execute(values).map(|_| ())
 }
 
 /// Reads a row of [`SELECT`], with its `at`.

@@ -75,12 +75,9 @@ impl Target for Import {
 
     fn add_rows(&mut self, rows: &[(Position, LedgerRow)]) -> Result<(), LedgerError> {
         self.run(|connection| {
-            for ((at, _), row) in rows {
-                // Rows of several servers can have the same instant.
-                let at = store::free_at(connection, *at)?;
-                columns::insert(connection, at, row)?;
-            }
-            Ok(())
+            // Rows of several servers can have the same instant.
+            let mut insert = columns::Insert::new(connection)?;
+            Ok(rows.iter().try_for_each(|((at, _), row)| insert.insert(*at, row))?)
         })
     }
 

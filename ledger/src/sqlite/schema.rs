@@ -73,8 +73,9 @@ CREATE TABLE usage (
   total_us INTEGER NOT NULL
 ) STRICT;
 
--- The end of an id is random, and an index of all of it would be as large as the other columns together.
-CREATE INDEX usage_response ON usage (substr(response_id, -12)) WHERE response_id IS NOT NULL;
+-- Only responses can be named by a later request. The end of an id is random, and an index of all of it would be as large as
+-- the other columns together.
+CREATE INDEX usage_response ON usage (substr(response_id, -12)) WHERE route = '/responses';
 
 CREATE INDEX usage_expired ON usage (id) WHERE ended = 'expired';
 

@@ -1,10 +1,15 @@
 //! The statements of a transaction.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sparekey_policy::{CalendarPeriod, HoldId, State, StateError, Timestamp, Usd};
 
-use super::{columns, failure::Failure};
-use crate::{change::Change, day::Sums, row::LedgerRow};
+use super::{
+    columns::{self, Insert},
+    failure::Failure,
+};
+use crate::{day::Sums, plan::Plan, row::LedgerRow};
 
 /// Reads a user's state. A user without one is new.
 pub(super) fn load(connection: &Connection, user: &str) -> Result<Result<State, StateError>, Failure> {
@@ -20,17 +25,25 @@ pub(super) fn save(connection: &Connection, user: &str, state: &State) -> Result
     Ok(())
 }
 
-/// Stores the rows of a change, and their sums.
-pub(super) fn save_rows(connection: &Connection, change: &Change, now: Timestamp) -> Result<(), Failure> {
-    if let Some(id) = change.removed {
-        remove_expired(connection, id)?;
+/// Stores the rows of plans, and adds them to the sums of their days. Each sum is written once.
+pub(super) fn save_rows<'a>(
+    connection: &Connection,
+    plans: impl Iterator<Item = &'a Plan> + Clone,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    plans.clone().flat_map(|plan| &plan.removed).try_for_each(|id| remove_expired(connection, *id))?;
+    let mut rows = plans.flat_map(|plan| &plan.rows).peekable();
+    if rows.peek().is_none() {
+        return Ok(());
     }
-    for row in &change.rows {
-        let at = free_at(connection, now.as_micros())?;
-        columns::insert(connection, at, row)?;
-        add_to_day(connection, row, Sums::of(row))?;
+    let mut insert = Insert::new(connection)?;
+    let mut days = HashMap::<_, Sums>::new();
+    for row in rows {
+        insert.insert(now.as_micros(), row)?;
+        let sums = days.entry((row.day, &*row.user, &*row.row.model)).or_default();
+        *sums = sums.plus(Sums::of(row));
     }
-    Ok(())
+    days.into_iter().try_for_each(|((day, user, model), sums)| add_sums(connection, day, user, model, sums))
 }
 
 /// Finds a row by its request. It reads all rows, in 0.3 s if there are 2 million: only the owner's commands need it.
@@ -57,12 +70,6 @@ fn remove_expired(connection: &Connection, id: HoldId) -> Result<(), Failure> {
     let Some((at, row)) = found else { return Ok(()) };
     connection.prepare_cached("DELETE FROM usage WHERE at = ?1")?.execute([at])?;
     add_to_day(connection, &row, Sums::of(&row).negated())
-}
-
-/// Returns the key of the next row: the time, or one more than the last key, so that keys are unique and in order.
-pub(super) fn free_at(connection: &Connection, at: i64) -> Result<i64, Failure> {
-    let last: Option<i64> = connection.prepare_cached("SELECT max(at) FROM usage")?.query_row([], |row| row.get(0))?;
-    Ok(last.map_or(at, |last| at.max(last.saturating_add(1))))
 }
 
 fn add_to_day(connection: &Connection, row: &LedgerRow, sums: Sums) -> Result<(), Failure> {

@@ -1,16 +1,20 @@
 //! One transaction for many calls.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use sparekey_policy::{Command, HoldId, Limits, Outcome, ProcessId, State, StateError, Zone};
 
 use super::{connection::Writable, failure::Failure, process::Process, store};
 use crate::{
     call::Call,
-    change::{self, Change},
+    change,
     clock::Clock,
     error::LedgerError,
     event::{Event, Events},
+    plan::Plan,
 };
 
 /// Why a transaction failed.
@@ -27,10 +31,10 @@ impl From<Failure> for Failed {
     }
 }
 
-/// The states of a transaction: each is read and written once.
-type States = HashMap<Arc<str>, (Result<State, StateError>, bool)>;
+/// What the calls of a user change: the state, and the rows.
+type Planned = (Result<State, StateError>, Plan);
 
-/// Runs calls in their order, each on what the ones before it left.
+/// Runs calls in their order, each on what the ones before it left. A user's state is read and written once.
 pub(super) fn run(
     writable: &mut Writable,
     calls: &[&Call],
@@ -39,32 +43,26 @@ pub(super) fn run(
 ) -> Result<Vec<Result<Outcome, LedgerError>>, Failed> {
     let is_synchronous = calls.iter().any(|call| call.must_be_durable());
     in_transaction(writable, is_synchronous, |writable| {
+        let connection = &writable.connection;
         // After the wait for the lock: the time of another process that wrote before is not later.
         let now = clock.now();
-        let mut states = States::new();
+        let mut users = HashMap::<&Arc<str>, Planned>::new();
         let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
-            if !states.contains_key(&call.user) {
-                let loaded = store::load(&writable.connection, &call.user)?;
-                states.insert(Arc::clone(&call.user), (loaded, false));
-            }
-            let Some((state, is_changed)) = states.get_mut(&call.user) else { continue };
-            outcomes.push(match state {
-                Ok(state) => {
-                    let change = Change::of(call, state, now);
-                    store::save_rows(&writable.connection, &change, now)?;
-                    *is_changed |= change.is_changed;
-                    if change.is_clock_back {
-                        events.send(Event::ClockBack { user: Arc::clone(&call.user) });
-                    }
-                    Ok(change.outcome)
-                }
-                Err(error) => Err(LedgerError::State(*error)),
-            });
+            let (state, plan) = match users.entry(&call.user) {
+                Entry::Occupied(planned) => planned.into_mut(),
+                Entry::Vacant(new) => new.insert((store::load(connection, &call.user)?, Plan::default())),
+            };
+            let decided = state.as_mut().map(|state| plan.add(call, state, now));
+            outcomes.push(decided.map_err(|error| LedgerError::State(*error)));
         }
-        for (user, (state, is_changed)) in states {
-            if let (Ok(state), true) = (state, is_changed) {
-                store::save(&writable.connection, &user, &state)?;
+        store::save_rows(connection, users.values().map(|(_, plan)| plan), now)?;
+        for (user, (state, plan)) in users {
+            if let (Ok(state), true) = (state, plan.is_changed) {
+                store::save(connection, user, &state)?;
+            }
+            if plan.is_clock_back {
+                events.send(Event::ClockBack { user: Arc::clone(user) });
             }
         }
         Ok(outcomes)
@@ -90,15 +88,16 @@ pub(super) fn void(
             Ok(state) => state,
             Err(error) => return Ok(Err(LedgerError::State(error))),
         };
-        let change = Change::of(&change::void(&row, Arc::clone(limits), now), &mut state, now);
-        store::save_rows(connection, &change, now)?;
-        if change.outcome == Outcome::Adjusted {
+        let mut plan = Plan::default();
+        let outcome = plan.add(&change::void(&row, Arc::clone(limits), now), &mut state, now);
+        store::save_rows(connection, [&plan].into_iter(), now)?;
+        if outcome == Outcome::Adjusted {
             store::void(connection, at, &row)?;
         }
-        if change.is_changed {
+        if plan.is_changed {
             store::save(connection, &row.user, &state)?;
         }
-        Ok(Ok(change.outcome))
+        Ok(Ok(outcome))
     })
 }
 
@@ -112,12 +111,12 @@ pub(super) fn end_process(writable: &mut Writable, process: ProcessId, clock: &C
         let mut count = 0;
         for (user, mut state) in users_of(connection, process)? {
             let call = Call::new(Arc::clone(&user), Arc::clone(&limits), Command::ProcessEnded(process));
-            let change = Change::of(&call, &mut state, now);
-            store::save_rows(connection, &change, now)?;
-            store::save(connection, &user, &state)?;
-            if let Outcome::Expired { count: expired } = change.outcome {
+            let mut plan = Plan::default();
+            if let Outcome::Expired { count: expired } = plan.add(&call, &mut state, now) {
                 count += expired;
             }
+            store::save_rows(connection, [&plan].into_iter(), now)?;
+            store::save(connection, &user, &state)?;
         }
         Process::remove(connection, process)?;
         Ok(count)

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use sparekey_policy::{HoldId, Limits, Outcome, State, StateError, Timestamp};
+use sparekey_policy::{HoldId, Limits, Outcome, State, StateError};
 
-use super::{Session, Stored, Swap, plan::Plan};
-use crate::{call::Call, change, clock::Clock, error::LedgerError};
+use super::{Session, Stored, Swap};
+use crate::{call::Call, change, clock::Clock, error::LedgerError, plan::Plan};
 
 /// Swaps that another process was faster than. Before the last ones the store made room, so more is not contention.
 const LOST_MAX: u32 = 10;
@@ -109,24 +109,26 @@ impl<'a, K: Clone> Step<'a, K> {
             Some(Err(error)) => return Ok(Tried::Done(self.refuse(*error), Stored::default())),
         };
         let now = self.clock.now();
-        let (plan, void) = match self.batch {
-            Batch::Calls(calls) => (decide(calls, &mut state, now), None),
+        let mut plan = Plan::default();
+        let (outcomes, void) = match self.batch {
+            Batch::Calls(calls) => (calls.iter().map(|call| plan.add(call, &mut state, now)).collect(), None),
             Batch::Void { key, id, limits } => {
                 // After the state: if the swap succeeds, nothing changed between the two.
                 let found = session.row(key).await?.filter(|found| found.id == *id);
                 match found {
-                    None => (Plan::of(Outcome::Unknown), None),
-                    Some(found) if found.voided.is_some() => (Plan::of(Outcome::AlreadyDone), None),
+                    None => (vec![Outcome::Unknown], None),
+                    Some(found) if found.voided.is_some() => (vec![Outcome::AlreadyDone], None),
                     Some(found) => {
-                        let plan = decide(&[&change::void(&found, Arc::clone(limits), now)], &mut state, now);
-                        let is_void = plan.outcomes.first() == Some(&Outcome::Adjusted);
-                        (plan, is_void.then(|| (K::clone(key), found)))
+                        let outcome = plan.add(&change::void(&found, Arc::clone(limits), now), &mut state, now);
+                        let is_void = outcome == Outcome::Adjusted;
+                        (vec![outcome], is_void.then(|| (K::clone(key), found)))
                     }
                 }
             }
         };
+        let done = Done { outcomes: outcomes.into_iter().map(Ok).collect(), is_clock_back: plan.is_clock_back };
         if !plan.is_changed && !self.is_fence {
-            return Ok(if is_fresh { Tried::Done(plan.done(), stored) } else { Tried::Unsure });
+            return Ok(if is_fresh { Tried::Done(done, stored) } else { Tried::Unsure });
         }
         let version = session.new_version(stored.version, now, plan.rows.len());
         let swap = Swap {
@@ -140,7 +142,7 @@ impl<'a, K: Clone> Step<'a, K> {
             void,
         };
         Ok(match session.swap(&swap).await? {
-            None => Tried::Done(plan.done(), Stored { version, state: Some(Ok(state)) }),
+            None => Tried::Done(done, Stored { version, state: Some(Ok(state)) }),
             Some(other) => Tried::Lost { is_new: other.version != stored.version, other },
         })
     }
@@ -149,22 +151,4 @@ impl<'a, K: Clone> Step<'a, K> {
         let count = if let Batch::Calls(calls) = self.batch { calls.len() } else { 1 };
         Done { outcomes: vec![Err(LedgerError::State(error)); count], is_clock_back: false }
     }
-}
-
-impl Plan {
-    fn of(outcome: Outcome) -> Self {
-        Self { outcomes: vec![outcome], ..Self::default() }
-    }
-
-    fn done(self) -> Done {
-        Done { outcomes: self.outcomes.into_iter().map(Ok).collect(), is_clock_back: self.is_clock_back }
-    }
-}
-
-fn decide(calls: &[&Call], state: &mut State, now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
-    for call in calls {
-        plan.add(call, state, now);
-    }
-    plan
 }

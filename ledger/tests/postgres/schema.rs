@@ -68,7 +68,8 @@ pub(crate) fn row_with_a_nul(server: &mut Server) {
     reserve(&user, 1, 30).unwrap();
     let id: Arc<str> = Arc::from("resp_\0\"\u{1}é");
     let command = Command::Settle { id: HoldId(1), amount: usd(20), tokens: 0 };
-    ledger.run(user.call(command).with_row(Row { response_id: Some(Arc::clone(&id)), ..row(0) })).wait().unwrap();
+    let with_id = Row { route: Arc::from("/responses"), response_id: Some(Arc::clone(&id)), ..row(0) };
+    ledger.run(user.call(command).with_row(with_id)).wait().unwrap();
     let found = ledger.response(Arc::from("Tom"), id).wait().unwrap().unwrap();
     assert_eq!(found.row.response_id.as_deref(), Some("resp_\u{fffd}\"\u{1}é"));
 }

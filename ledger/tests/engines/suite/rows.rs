@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sparekey_ledger::{End, Row, RowQuery};
-use sparekey_policy::{Command, HoldId, Outcome, Period, Tier, Timestamp, Tokens, ToolCalls, Usage, Usd};
+use sparekey_policy::{Command, Endpoint, HoldId, Outcome, Period, Tier, Timestamp, Tokens, ToolCalls, Usage, Usd};
 
 use super::support::{NOON, Store, User, budget, row, usd};
 
@@ -87,7 +87,8 @@ pub(crate) fn response_by_id(store: &Store) {
     for (id, name) in [(1, "resp_a123456789abc"), (2, "resp_b123456789abc")] {
         tom.reserve(id, 1, store.hour_later());
         let command = Command::Settle { id: HoldId(id), amount: usd(1), tokens: 0 };
-        let with_row = tom.call(command).with_row(Row { response_id: Some(Arc::from(name)), ..row(id) });
+        let route = Arc::from(Endpoint::Responses.path());
+        let with_row = tom.call(command).with_row(Row { route, response_id: Some(Arc::from(name)), ..row(id) });
         // Not awaited: the query comes after it all the same.
         drop(ledger.run(with_row));
         let found = ledger.response(Arc::from("Tom"), Arc::from(name)).wait().unwrap().unwrap();

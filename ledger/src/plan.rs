@@ -9,7 +9,6 @@ use crate::{call::Call, change::Change, row::LedgerRow};
 /// The changes of calls that are decided one after the other, and stored together.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    pub(crate) outcomes: Vec<Outcome>,
     pub(crate) is_changed: bool,
     pub(crate) is_clock_back: bool,
     pub(crate) rows: Vec<LedgerRow>,
@@ -18,8 +17,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Decides a call on what the ones before it left.
-    pub(crate) fn add(&mut self, call: &Call, state: &mut State, now: Timestamp) {
+    /// Decides a call on what the ones before it left, and returns the outcome for its caller.
+    pub(crate) fn add(&mut self, call: &Call, state: &mut State, now: Timestamp) -> Outcome {
         let Change { outcome, is_clock_back, is_changed, removed, rows } = Change::of(call, state, now);
         self.is_changed |= is_changed;
         self.is_clock_back |= is_clock_back;
@@ -32,7 +31,7 @@ impl Plan {
             }
         }
         self.rows.extend(rows);
-        self.outcomes.push(outcome);
+        outcome
     }
 }
 
