@@ -54,9 +54,10 @@ use crate::{
     engine::{Ledger, RowQuery},
     error::LedgerError,
     event::Events,
+    ids,
     pending::Pending,
     row::LedgerRow,
-    swap::{self, Jobs, Worker},
+    swap::{Jobs, Worker},
 };
 
 /// How a ledger is used.
@@ -86,7 +87,7 @@ pub struct DynamoDb {
 impl Default for Options {
     fn default() -> Self {
         let deadline = Duration::from_secs(1);
-        let process = swap::new_process();
+        let process = ids::new_process();
         Self { deadline, retention: None, clock: Clock::default(), events: Events::default(), process }
     }
 }

@@ -50,6 +50,7 @@ pub mod dynamodb;
 mod engine;
 mod error;
 mod event;
+mod ids;
 mod memory;
 mod pending;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
@@ -77,6 +78,7 @@ pub use self::{
     engine::{Ledger, RowQuery},
     error::LedgerError,
     event::{Event, Events},
+    ids::new_hold_id,
     memory::Memory,
     pending::{Pending, Reply},
     row::{End, LedgerRow, Row},

@@ -47,10 +47,11 @@ use crate::{
     engine::{Ledger, RowQuery},
     error::LedgerError,
     event::Events,
+    ids,
     pending::Pending,
     reader_thread::ReaderThread,
     row::LedgerRow,
-    swap::{self, Jobs},
+    swap::Jobs,
 };
 
 /// For opening: connecting, and creating the tables.
@@ -113,7 +114,7 @@ impl Postgres {
     /// [`LedgerError`], if the database cannot be reached, or its tables are those of a newer version.
     pub fn open(url: &str, options: Options) -> Result<Opened, LedgerError> {
         let target = Target::parse(url)?;
-        let process = swap::new_process();
+        let process = ids::new_process();
         let (jobs, received) = Jobs::new();
         let (opened_tx, opened) = mpsc::channel();
         let of_thread = target.clone();

@@ -10,14 +10,9 @@ mod jobs;
 mod step;
 mod worker;
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher as _, RandomState},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{collections::HashSet, rc::Rc, sync::Arc};
 
-use sparekey_policy::{HoldId, ProcessId, State, StateError, Timestamp};
+use sparekey_policy::{HoldId, State, StateError, Timestamp};
 
 #[cfg(feature = "postgres")]
 pub(crate) use self::jobs::Received;
@@ -115,10 +110,4 @@ pub(crate) struct Failed {
     pub(crate) is_of_one_user: bool,
     /// Whether it may be caused by one call of the batch: data that the database does not take.
     pub(crate) is_of_one_call: bool,
-}
-
-/// Returns the name of a process: random, so that it is never used again.
-pub(crate) fn new_process() -> ProcessId {
-    // Keyed at random by the standard library.
-    ProcessId(RandomState::new().hash_one(()))
 }

@@ -18,10 +18,9 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use http::response;
-use rand::{TryRng as _, rngs::SysRng};
 use sparekey_core::{Funded, Gate, ModelCheck, Quote, Rejection, UserKey};
-use sparekey_ledger::{self as ledger, Call, Day, DayQuery, Ledger, LedgerError};
-use sparekey_policy::{Command, HoldId, Limits, Outcome, Period, Report, Reserve, Timestamp};
+use sparekey_ledger::{self as ledger, Call, Day, DayQuery, Ledger, LedgerError, new_hold_id};
+use sparekey_policy::{Command, Limits, Outcome, Period, Report, Reserve, Timestamp};
 use sparekey_upstream::ResponseBody;
 use tokio::{
     sync::watch,
@@ -150,10 +149,11 @@ impl Charges {
         (started, deadline): (Timestamp, Option<Deadline>),
         route: &'static str,
     ) -> Result<(Funded, Charge), Rejection> {
-        let (Ok(ledger), Some(id)) = (self.ledger().await, new_id()) else { return Err(quote.reject_without_ledger()) };
+        let Ok(ledger) = self.ledger().await else { return Err(quote.reject_without_ledger()) };
         let key = quote.key().clone();
         let limits = Arc::clone(quote.limits());
         let deadline = deadline.unwrap_or_else(|| Deadline { at: Instant::now() + LONGEST, margin: Duration::ZERO });
+        let id = new_hold_id();
         let reserve = quote.reserve(id, deadline.charged_at(), ledger.process());
         let call = Call::new(Arc::clone(key.user()), Arc::clone(&limits), Command::Reserve(reserve));
         let Ok(outcome) = self.call(ledger.run(call)).await else { return Err(quote.reject_without_ledger()) };
@@ -188,9 +188,8 @@ impl Charges {
         deadline: Option<Deadline>,
     ) -> Result<(Outcome, Option<Box<Slot>>), LedgerError> {
         let ledger = self.ledger().await?;
-        let id = new_id().ok_or(LedgerError::Closed)?;
         let until = deadline.map_or(Timestamp::MAX, Deadline::charged_at);
-        let reserve = Reserve { until, ..Reserve::place(id, ledger.process()) };
+        let reserve = Reserve { until, ..Reserve::place(new_hold_id(), ledger.process()) };
         let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Reserve(reserve));
         let end = call.undo();
         let outcome = self.call(ledger.run(call)).await?;
@@ -305,11 +304,4 @@ impl Charges {
             () = late => {}
         }
     }
-}
-
-/// From the system's source, because processes that share a ledger must not use an id twice.
-fn new_id() -> Option<HoldId> {
-    let mut bytes = [0; 16];
-    SysRng.try_fill_bytes(&mut bytes).ok()?;
-    Some(HoldId(u128::from_le_bytes(bytes)))
 }

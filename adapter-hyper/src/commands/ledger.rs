@@ -1,9 +1,6 @@
 //! Opens the ledger beside a running server or function.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use sparekey_ledger::{
     Day, DayQuery, Ledger, LedgerError, LedgerRow, RowQuery,
@@ -96,25 +93,5 @@ pub(crate) fn failure(location: &Location, error: &LedgerError) -> Failure {
     match location {
         Location::Server(ledger) => server_ledger::failure(ledger, error),
         Location::DynamoDb(_) => Failure::Problem(format!("{location}: {error}")),
-    }
-}
-
-/// Returns an id that is not in use: 128 random bits, from the keys of the standard library's hashes.
-pub(crate) fn new_id() -> HoldId {
-    let half = || u128::from(RandomState::new().hash_one(()));
-    HoldId((half() << 64) | half())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn ids_are_distinct() {
-        let halves = |HoldId(id)| [id >> 64, id & u128::from(u64::MAX)];
-        let ids: HashSet<_> = (0..1_000).flat_map(|_| halves(new_id())).collect();
-        assert_eq!(ids.len(), 2_000);
     }
 }

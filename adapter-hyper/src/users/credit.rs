@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::ArgMatches;
-use sparekey_ledger::{Call, End, Ledger, LedgerError, Row};
+use sparekey_ledger::{Call, End, Ledger, LedgerError, Row, new_hold_id};
 use sparekey_policy::{Command, Limits, Outcome, Usd};
 
 use super::{check::Context, edit, file, show, spending::BEHIND};
@@ -42,7 +42,7 @@ fn credit(
     let now = sparekey_proxy::now();
     let call = |command| Call::new(Arc::from(name), Arc::clone(limits), command);
     let run = |call: Call| ledger.run(call).wait().map_err(|error: LedgerError| ledger::failure(location, &error));
-    let adjust = Command::Adjust { id: ledger::new_id(), at: now, amount: Usd::ZERO.minus(amount) };
+    let adjust = Command::Adjust { id: new_hold_id(), at: now, amount: Usd::ZERO.minus(amount) };
     let credited = ledger.run(call(adjust).with_row(Row::bare(now, End::Credit))).wait();
     let credited = credited.map_err(|error| match ledger::failure(location, &error) {
         // The response may be lost after the ledger has stored the credit.

@@ -1,12 +1,6 @@
 //! The table as the worker uses it.
 
-use std::{
-    collections::BTreeMap,
-    hash::{BuildHasher as _, RandomState},
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use sparekey_policy::{HoldId, Period, Timestamp, Usd, Zone};
@@ -28,6 +22,7 @@ use crate::{
     day::Sums,
     error::LedgerError,
     event::{Event, Events},
+    ids,
     row::LedgerRow,
     swap::{self, Done, Failed, Step, Store, Stored, Swap},
 };
@@ -153,9 +148,9 @@ impl<T: Transport> swap::Session for Session<'_, T> {
     }
 }
 
-/// A part of the time, by a number of the standard library, whose hashes are keyed at random.
+/// A part of the time, by a random number.
 fn random_below(time: Duration) -> Duration {
-    let part = RandomState::new().hash_one(()) % 1_000;
+    let part = ids::random() % 1_000;
     time.mul_f64(f64::from(u16::try_from(part).unwrap_or(0)) / 1_000.0)
 }
 

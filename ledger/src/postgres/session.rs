@@ -1,9 +1,6 @@
 //! A connection for steps, with its prepared statements.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 use sparekey_policy::State;
 use tokio_postgres::Statement;
@@ -15,6 +12,7 @@ use super::{
     target::{Connection, Target},
 };
 use crate::{
+    ids,
     row::LedgerRow,
     swap::{Stored, Swap},
 };
@@ -172,8 +170,8 @@ impl Session {
 
 /// Random, because a number that rises could be that of another state after a failover to a database that lost the last steps.
 pub(super) fn new_version() -> i64 {
-    // Keyed at random by the standard library; without input the hash depends on the keys alone. 0 is "no state".
-    RandomState::new().hash_one(()).cast_signed().max(i64::MIN + 1) | 1
+    // 0 is "no state".
+    ids::random().cast_signed().max(i64::MIN + 1) | 1
 }
 
 /// A user without a row has no state.

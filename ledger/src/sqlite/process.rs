@@ -5,7 +5,6 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +12,7 @@ use rusqlite::Connection;
 use sparekey_policy::ProcessId;
 
 use super::failure::{self, Failure};
+use crate::ids;
 
 /// This process.
 #[derive(Debug)]
@@ -23,10 +23,9 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Names this process. The number is random, so that it is never used again.
+    /// Names this process.
     pub(super) fn new(ledger: &Path) -> Self {
-        // Keyed at random by the standard library; without input the hash depends on the keys alone.
-        Self { id: ProcessId(RandomState::new().hash_one(())), ledger: ledger.to_owned(), lock: None }
+        Self { id: ids::new_process(), ledger: ledger.to_owned(), lock: None }
     }
 
     pub(super) fn id(&self) -> ProcessId {
