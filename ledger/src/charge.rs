@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sparekey_metering::ResponseUsage;
+use sparekey_metering::{ResponseIdentity, ResponseUsage};
 use sparekey_policy::{Bound, Command, HoldId, Limits, Tier, Timestamp, Usage, Usd, is_snapshot_of};
 
 use crate::{
@@ -76,6 +76,8 @@ pub struct Settled {
     pub granted: Usd,
     /// Whether the cost is above the amount that was reserved.
     pub is_over: bool,
+    /// The names in a response whose usage has no price.
+    pub unpriced: Option<ResponseIdentity>,
     /// Whether the upstream failed and the cost is an estimate. A response that reports no usage is no failure, and neither
     /// is a client that left.
     pub is_failure: bool,
@@ -131,15 +133,17 @@ impl Charge {
         let mut call = Call::new(Arc::clone(&self.user), Arc::clone(&self.limits), command);
         let is_failure = cost.is_estimated && self.is_failure(end);
         let granted = self.granted;
+        let mut identity = match reported {
+            Reported::Response(response) => Some(response.identity),
+            Reported::Free | Reported::Nothing => None,
+        };
         // Of a request that was not sent, nothing is worth a row.
         if sent_for.is_some() {
-            let response_id = match reported {
-                Reported::Response(response) => response.identity.id,
-                Reported::Free | Reported::Nothing => None,
-            };
+            let response_id = identity.as_mut().and_then(|identity| identity.id.take());
             call = call.with_row(self.row(end, &cost, is_over, response_id, now));
         }
-        Settled { call, cost: Cost { amount, ..cost }, end, granted, is_over, is_failure }
+        let unpriced = identity.filter(|_| cost.is_unpriced);
+        Settled { call, cost: Cost { amount, ..cost }, end, granted, is_over, unpriced, is_failure }
     }
 
     fn cost_of(&self, response: &ResponseUsage) -> Cost {

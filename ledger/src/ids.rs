@@ -2,7 +2,9 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use sparekey_policy::{HoldId, ProcessId};
+use sparekey_policy::HoldId;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+use sparekey_policy::ProcessId;
 
 /// Returns an id that no other hold or row has.
 #[must_use]

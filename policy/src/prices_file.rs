@@ -8,7 +8,7 @@ mod model;
 use std::collections::BTreeMap;
 
 use crate::{
-    prices::{Factors, Field, PriceTable, ToolPrices},
+    prices::{Factors, Field, ModelPrices, PriceTable, RowName, ToolPrices, without_date},
     timestamp::Timestamp,
     toml_file::{
         Problem,
@@ -66,7 +66,7 @@ impl PriceTable {
     }
 
     /// Adds the owner's prices. A model that has prices in them loses its other prices; its sizes stay unless they are
-    /// set.
+    /// set. Its snapshots that were listed with the same prices get the new ones.
     ///
     /// # Errors
     /// All problems, with their lines. A text that is not TOML has one.
@@ -105,13 +105,33 @@ impl PriceTable {
         if !matches!(models.value, Value::Table(_)) {
             problems.add(models, "must be a table");
         }
+        let before = self.models.clone();
         for (name, node) in models.entries() {
             let listed = self.models.get(name).cloned().unwrap_or_default();
             let mut model = model::read(name, node, listed, problems);
             model.is_shipped |= scope == Scope::Shipped;
             self.models.insert(name.clone(), model);
         }
+        let replaced: Vec<_> = self.models.keys().filter(|name| self.is_replaced(name, &before)).cloned().collect();
+        for name in replaced {
+            self.models.remove(&name);
+        }
     }
+
+    /// Whether a snapshot had the prices of its model, and only the model has new ones now: they are the snapshot's too.
+    fn is_replaced(&self, snapshot: &str, before: &BTreeMap<String, ModelPrices>) -> bool {
+        let Some(model) = without_date(snapshot) else { return false };
+        let had_same = has_same_prices(before.get(snapshot), before.get(model));
+        let is_new = |name| !has_same_prices(before.get(name), self.models.get(name));
+        had_same && is_new(model) && !is_new(snapshot)
+    }
+}
+
+/// Whether both are listed, with the same prices of most requests.
+fn has_same_prices(one: Option<&ModelPrices>, other: Option<&ModelPrices>) -> bool {
+    let prices =
+        |model: &ModelPrices| (model.row(RowName::STANDARD).cloned(), model.per_minute_audio, model.per_character);
+    one.is_some() && one.map(prices) == other.map(prices)
 }
 
 /// Reads a table whose fields have values of one type.

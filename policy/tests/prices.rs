@@ -343,12 +343,21 @@ proptest! {
 }
 
 #[test]
-fn snapshots_have_a_date() {
+fn snapshots_have_a_date_or_version() {
     for (name, model, expected) in [
         ("gpt-5", "gpt-5", true),
         ("gpt-5-2025-08-07", "gpt-5", true),
+        ("gpt-4-0613", "gpt-4", true),
+        ("gpt-3.5-turbo-instruct:20230824-v2", "gpt-3.5-turbo-instruct", true),
+        ("claude-sonnet-4@20250514", "claude-sonnet-4", true),
         ("gpt-5-pro", "gpt-5", false),
         ("gpt-5-pro-2025-10-06", "gpt-5", false),
+        ("gpt-5-2025-08-07-pro", "gpt-5", false),
+        ("gpt-4-32k-0613", "gpt-4", false),
+        ("gpt-40613", "gpt-4", false),
+        ("gpt-5.1-2025-11-13", "gpt-5", false),
+        ("llama-3-70", "llama-3", false),
+        ("m-v", "m", false),
         ("gpt-5", "gpt-5-2025-08-07", false),
         ("-2025-08-07", "", false),
     ] {

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use sparekey_policy::{PriceTable, PricesFileError, RowName, Tier, Tokens, Usage, Usd};
+use sparekey_policy::{PriceTable, PricesFileError, RowName, Tier, Tokens, Usage, Usd, is_snapshot_of};
 
 static SHIPPED: LazyLock<PriceTable> = LazyLock::new(|| PriceTable::shipped().unwrap());
 
@@ -73,6 +73,32 @@ fn prices_of_a_listed_model_are_replaced_together() {
     let gpt_5 = table.find("gpt-5").unwrap();
     assert_eq!((gpt_5.max_output, gpt_5.has_regional_factor, gpt_5.rows().count()), (Some(9), true, 4));
     assert_eq!(gpt_5.row(RowName::STANDARD), SHIPPED.find("gpt-5").unwrap().row(RowName::STANDARD));
+}
+
+/// OpenAI's responses name the snapshot that was used.
+#[test]
+fn snapshots_have_the_new_prices_of_their_model() {
+    for (name, prices) in SHIPPED.models() {
+        let alias = name.get(..name.len().saturating_sub("-2026-01-01".len())).unwrap_or_default();
+        if SHIPPED.find_entry(alias).is_none_or(|(found, _)| found != alias) || !is_snapshot_of(name, alias) {
+            continue;
+        }
+        let Some(standard) = prices.row(RowName::STANDARD) else { continue };
+        let table = read(&format!("[models.\"{alias}\"]\nstandard = {{ input = 1, output = 2 }}")).unwrap();
+        let has_same = SHIPPED.find(alias).unwrap().row(RowName::STANDARD) == Some(standard);
+        let expected = if has_same { "3.00".to_owned() } else { cost(&SHIPPED, name, Tier::Standard).unwrap() };
+        assert_eq!(cost(&table, name, Tier::Standard), Some(expected), "{name}");
+    }
+
+    let standard = |input| format!("standard = {{ input = {input}, output = 2 }}");
+    let (alias, dated) = ("gpt-5.4-mini", "gpt-5.4-mini-2026-03-17");
+    for models in [[(alias, 1), (dated, 5)], [(dated, 5), (alias, 1)]] {
+        let text = models.map(|(name, input)| format!("[models.\"{name}\"]\n{}\n", standard(input))).concat();
+        let costs = [alias, dated].map(|name| cost(&read(&text).unwrap(), name, Tier::Standard).unwrap());
+        assert_eq!(costs, ["3.00", "7.00"], "{text}");
+    }
+    let sizes = read("[models.\"gpt-5.4-mini\"]\nmax_output = 9").unwrap();
+    assert_eq!(sizes.models().count(), SHIPPED.models().count());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a response used.
 
-use sparekey_policy::{PriceTable, Tier, Tokens, Usage, Usd};
+use sparekey_policy::{ModelPrices, PriceTable, Tier, Tokens, Usage, Usd, is_snapshot_of};
 
 /// What a response used, as the upstream reports it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -51,14 +51,17 @@ pub struct PictureTool {
 }
 
 impl ResponseUsage {
-    /// Returns the cost by the tier and the model of the response; by those of the request where it names none. `None`:
-    /// something that was used has no price.
+    /// Returns the cost by the tier and the model of the response; by those of the request where it names none, or an
+    /// unlisted snapshot of the requested model. `None`: something that was used has no price.
     #[must_use]
     pub fn cost(&self, prices: &PriceTable, requested_model: Option<&str>, requested_tier: Tier) -> Option<Usd> {
-        let identity = &self.identity;
-        let tier = identity.service_tier.as_deref();
-        let tier = tier.map_or(Some(requested_tier), Tier::from_service_tier)?;
-        let main = prices.cost(identity.model.as_deref().or(requested_model)?, tier, &self.usage)?;
+        let (name, model) = self.model(prices, requested_model)?;
+        let tier = match self.identity.service_tier.as_deref() {
+            None => requested_tier,
+            // Other services have tiers of their own, such as Groq's `on_demand`.
+            Some(tier) => Tier::from_service_tier(tier).or((!model.is_shipped).then_some(requested_tier))?,
+        };
+        let main = prices.cost(name, tier, &self.usage)?;
         let pictures = match &self.picture_tool {
             None => Usd::ZERO,
             Some(tool) => prices.picture_tool_cost(tool.model.as_deref(), tool.tokens?)?,
@@ -68,6 +71,14 @@ impl ResponseUsage {
             Some(svg) => prices.cost(svg.model.as_deref()?, Tier::Standard, &svg.tokens.into())?,
         };
         Some(main.plus(pictures).plus(svg))
+    }
+
+    /// Returns the model whose prices apply.
+    fn model<'a>(&'a self, prices: &'a PriceTable, requested: Option<&'a str>) -> Option<(&'a str, &'a ModelPrices)> {
+        let named = self.identity.model.as_deref();
+        let requested = requested.filter(|requested| named.is_none_or(|named| is_snapshot_of(named, requested)));
+        let find = |name: Option<&'a str>| name.and_then(|name| Some((name, prices.find(name)?)));
+        find(named).or_else(|| find(requested))
     }
 
     /// Adds what an earlier event of the same stream used.

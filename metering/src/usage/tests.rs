@@ -334,7 +334,8 @@ fn prices() -> sparekey_policy::PriceTable {
         r#"{{"version":"1","date":0,"long_context_above":1000000,
             "factors":{{"batch":500,"flex":500,"priority":2000,"ultrafast":6000,"regional":1100}},
             "tools":{{"web_search":1000,"file_search":100,"container":10}},
-            "models":{{"m":{},"pictures":{}}}}}"#,
+            "models":{{"m":{},"other-service":{},"pictures":{}}}}}"#,
+        model("chat").replace("{\"mode", "{\"shipped\":true,\"mode"),
         model("chat"),
         model("image_generation"),
     );
@@ -357,6 +358,10 @@ fn costs() {
         (format!(r#"{{"model":"m","service_tier":"default",{usage}}}"#), None, Tier::Flex, Some(46)),
         (format!(r#"{{"model":"m",{usage}}}"#), None, Tier::Flex, Some(25)),
         (format!(r#"{{"model":"m","service_tier":"new",{usage}}}"#), None, Tier::Standard, None),
+        (format!(r#"{{"model":"other-service","service_tier":"on_demand",{usage}}}"#), None, Tier::Standard, Some(46)),
+        (format!(r#"{{"model":"other-service","service_tier":"flex",{usage}}}"#), None, Tier::Standard, Some(25)),
+        (format!(r#"{{"model":"m-0709",{usage}}}"#), Some("m"), Tier::Standard, Some(46)),
+        (format!(r#"{{"model":"m-large",{usage}}}"#), Some("m"), Tier::Standard, None),
         (
             format!(r#"{{"model":"m","tool_usage":{{"web_search":{{"num_requests":2}}}},{usage}}}"#),
             None,

@@ -27,13 +27,26 @@ impl PriceTable {
     }
 }
 
-/// Whether a model is another, or a dated snapshot of it: `gpt-5-2025-08-07` of `gpt-5`.
+/// Digits of the shortest date or version: `0613`.
+const VERSION_DIGITS: usize = 4;
+
+/// Whether a model is another, or a snapshot of it: `gpt-5-2025-08-07` of `gpt-5`, `grok-4-0709` of `grok-4`,
+/// `gpt-3.5-turbo-instruct:20230824-v2` of `gpt-3.5-turbo-instruct`.
 #[must_use]
 pub fn is_snapshot_of(name: &str, model: &str) -> bool {
-    name == model || without_date(name) == Some(model)
+    let Some(version) = name.strip_prefix(model).filter(|_| !model.is_empty()) else { return false };
+    let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'v');
+    match version.as_bytes() {
+        [] => true,
+        [b'-' | b':' | b'@', parts @ ..] => {
+            parts.iter().all(|byte| is_part(*byte))
+                && parts.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() >= VERSION_DIGITS)
+        }
+        _ => false,
+    }
 }
 
-fn without_date(name: &str) -> Option<&str> {
+pub(crate) fn without_date(name: &str) -> Option<&str> {
     let (base, date) = name.split_at_checked(name.len().checked_sub(DATE.len())?)?;
     let is_like = |(form, byte): (&u8, u8)| if *form == b'0' { byte.is_ascii_digit() } else { *form == byte };
     (!base.is_empty() && DATE.iter().zip(date.bytes()).all(is_like)).then_some(base)

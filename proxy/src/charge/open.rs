@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, thread};
 use http::{HeaderMap, StatusCode};
 use sparekey_core::{Exchange, UserKey};
 use sparekey_ledger::{self as ledger, End, Ledger, Reported, ResponseHead, Settled};
-use sparekey_metering::ResponseUsage;
+use sparekey_metering::{ResponseIdentity, ResponseUsage};
 use sparekey_policy::Timestamp;
 use sparekey_upstream::ErrorKind;
 use tokio::time::Instant;
@@ -136,11 +136,16 @@ impl OpenCharge {
         let Self { charges, ledger, key, charge, slot, sent, .. } = *self;
         // The first clock stands still while the machine is suspended, and the second one may be set.
         let sent_for = sent.map(|(sent, at)| sent.elapsed().max(at.until(crate::now())));
-        let Settled { call, cost, end, granted, is_over, is_failure } =
+        let Settled { call, cost, end, granted, is_over, unpriced, is_failure } =
             charge.settle(end, reported, sent_for, crate::now());
         let user = key.user();
         if is_over {
             tracing::error!(%user, model = &*cost.model, cost = %cost.amount, reserved = %granted, "a request cost more than was reserved: the price table or a bound is wrong");
+        }
+        if let Some(ResponseIdentity { model, service_tier, .. }) = unpriced
+            && charges.0.logged.is_due("unpriced")
+        {
+            tracing::warn!(%user, model, service_tier, charged = %cost.amount, "a response has a model or a service tier without a price, so all that was reserved is charged: PRICES_FILE can list the model");
         }
         if is_failure {
             charges.0.failures.add(user);

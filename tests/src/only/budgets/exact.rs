@@ -26,6 +26,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("row_has_the_details", row),
     ("stream_is_settled_at_its_last_event", last_event),
     ("answer_of_another_model_is_charged_by_its_price", other_model),
+    ("answer_of_an_unlisted_version_is_charged_by_the_price_of_its_model", unlisted_version),
+    ("model_without_a_price_is_logged", unpriced_model_is_logged),
 ];
 
 fn whole(start: Start<'_>) {
@@ -306,6 +308,23 @@ fn doubtful(start: Start<'_>) {
             requests += 1;
         }
     }
+}
+
+/// A response names the version of the model.
+fn unlisted_version() {
+    let upstream = RespondingUpstream::start(|_| chat::completion("model-0709", "Hi", 12, 30));
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    assert_eq!(server.send(&chat()).0.status(), 200);
+    assert_eq!(server.settled(), cost(12, 30));
+}
+
+/// The owner reads which model needs a price.
+fn unpriced_model_is_logged() {
+    let upstream = RespondingUpstream::start(|_| chat::completion("new", "Hi", 12, 30));
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    assert_eq!(server.send(&super::chat()).0.status(), 200);
+    let has_all = |line: &str| line.contains("without a price") && line.contains(" model=\"new\"");
+    server.proxy.process.wait_for(|line| has_all(line).then_some(()));
 }
 
 /// The names in the row are those whose prices apply.
