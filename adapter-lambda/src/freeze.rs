@@ -32,6 +32,19 @@ impl FreezeAwareUpstream {
         self.get_at(SystemTime::now())
     }
 
+    /// Makes the next request start without connections, if `failed` is the client that it would get. Requests that it sends
+    /// at the moment go on.
+    pub(crate) fn replace(&self, failed: &Arc<Upstream>) {
+        let current = &mut self.current.borrow_mut().0;
+        if Arc::ptr_eq(current, failed) {
+            *current = self.start();
+        }
+    }
+
+    fn start(&self) -> Arc<Upstream> {
+        Arc::new(Upstream::new(Some(&self.tls), None, self.timeouts))
+    }
+
     #[cfg(test)]
     pub(crate) fn last_used(&self) -> SystemTime {
         self.current.borrow().1
@@ -41,7 +54,7 @@ impl FreezeAwareUpstream {
         let mut current = self.current.borrow_mut();
         // An error means that the clock was set back, which is no sign of a freeze.
         if now.duration_since(current.1).is_ok_and(|idle| idle > IDLE_TIMEOUT) {
-            current.0 = Arc::new(Upstream::new(Some(&self.tls), None, self.timeouts));
+            current.0 = self.start();
         }
         current.1 = now;
         Arc::clone(&current.0)
@@ -63,5 +76,17 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &upstream.get_at(now + IDLE_TIMEOUT * 3)));
         let second = upstream.get_at(now + IDLE_TIMEOUT * 3);
         assert!(Arc::ptr_eq(&second, &upstream.get_at(now)), "the clock was set back");
+    }
+
+    #[test]
+    fn failed_client_is_replaced_once() {
+        let timeouts = Timeouts { response_head: IDLE_TIMEOUT, body_idle: IDLE_TIMEOUT };
+        let upstream = FreezeAwareUpstream::new(sparekey_upstream::client_tls().unwrap(), timeouts);
+        let first = upstream.get();
+        upstream.replace(&first);
+        let second = upstream.get();
+        assert!(!Arc::ptr_eq(&first, &second));
+        upstream.replace(&first);
+        assert!(Arc::ptr_eq(&second, &upstream.get()), "another request has replaced it");
     }
 }

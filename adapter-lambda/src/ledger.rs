@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use rustls::ClientConfig;
 use sparekey_ledger::dynamodb::{DynamoDb, Options, Request, Response, Table, Transport, TransportError};
 use sparekey_proxy::{LedgerHandle, ledger_events};
-use sparekey_upstream::{ErrorKind, Reply, Timeouts, Upgrade};
+use sparekey_upstream::{ErrorKind, Reply, Timeouts, Upgrade, Upstream};
 use tokio::task::{spawn_local, yield_now};
 
 use crate::freeze::FreezeAwareUpstream;
@@ -24,8 +24,16 @@ const RESPONSE_MAX: usize = 4 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger(DynamoDb);
 
-/// Connections to DynamoDB, which are replaced after a freeze.
+/// Connections to DynamoDB, which are replaced after a freeze, and after a request without a response: a freeze that ended one
+/// ended the others, and the engine waits for a second try only.
 struct Connections(FreezeAwareUpstream);
+
+/// A request, until it has a response. Its future is dropped if that takes too long.
+struct Unanswered<'a> {
+    connections: &'a FreezeAwareUpstream,
+    upstream: Arc<Upstream>,
+    has_response: bool,
+}
 
 impl Ledger {
     /// Starts the engine, which sends nothing before the first call. It must be called in the `LocalSet`.
@@ -54,10 +62,11 @@ impl Transport for Connections {
         let not_sent = |error: http::Error| TransportError::NotSent(error.to_string());
         let interrupted = |error: &dyn std::fmt::Display| TransportError::Interrupted(format!("DynamoDB: {error}"));
         let head = head(&request).map_err(not_sent)?;
-        let upstream = self.0.get();
+        let mut unanswered = Unanswered { connections: &self.0, upstream: self.0.get(), has_response: false };
         // An idle connection may have closed during a freeze; its task must run before the connection is used.
         yield_now().await;
-        let reply = upstream.send(Box::new(head), Full::new(Bytes::from(request.body)), Upgrade::Forbidden).await;
+        let body = Full::new(Bytes::from(request.body));
+        let reply = unanswered.upstream.send(Box::new(head), body, Upgrade::Forbidden).await;
         let reply = reply.map_err(|error| match error.kind() {
             ErrorKind::NotSent => TransportError::NotSent(format!("DynamoDB: {error}")),
             _ => interrupted(&error),
@@ -66,7 +75,16 @@ impl Transport for Connections {
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), RESPONSE_MAX).collect().await;
         let body = body.map_err(|error| interrupted(&error))?;
+        unanswered.has_response = true;
         Ok(Response { status, body: body.to_bytes().into() })
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.has_response {
+            self.connections.replace(&self.upstream);
+        }
     }
 }
 

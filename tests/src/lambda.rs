@@ -31,6 +31,8 @@ use crate::{
     adapter::{Adapter, Feature, Running, Settings},
     cases, clients,
     process::{self, Process, Profile},
+    procfs,
+    raw_connection::wait_until,
     wire,
 };
 
@@ -156,6 +158,17 @@ pub struct RunningFunction {
 }
 
 impl RunningFunction {
+    /// Stops the process, as Lambda does between two events, until [`resume`](Self::resume).
+    pub fn freeze(&self) {
+        self.process.signal("STOP");
+        wait_until("the process is stopped", || procfs::is_stopped(self.process.id()));
+    }
+
+    /// Ends a freeze.
+    pub fn resume(&self) {
+        self.process.signal("CONT");
+    }
+
     /// Invokes the function with this event; returns what a client receives.
     #[must_use]
     pub fn invoke(&self, event: &str) -> Vec<u8> {

@@ -23,10 +23,14 @@ pub fn proportional(process: u32) -> u64 {
 /// User and system time so far, in steps of the kernel's clock tick of 10 ms.
 #[must_use]
 pub fn cpu(process: u32) -> Duration {
-    let stat = read(process, "stat");
-    let fields: Vec<_> = stat.rsplit(')').next().expect("a stat").split_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().expect("a number")).sum();
-    Duration::from_millis(ticks * 10)
+    let ticks = [11, 12].map(|at| stat(process, at).parse::<u64>().expect("a number"));
+    Duration::from_millis(ticks.iter().sum::<u64>() * 10)
+}
+
+/// Whether a signal has stopped it.
+#[must_use]
+pub fn is_stopped(process: u32) -> bool {
+    stat(process, 0) == "T"
 }
 
 /// User and system time of the threads that exist, in nanoseconds. That of a thread that has ended is not included.
@@ -56,6 +60,13 @@ pub fn limits(process: u32, name: &str) -> [String; 2] {
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the field exists");
     let mut words = line.split_whitespace().map(str::to_owned);
     [(); 2].map(|()| words.next().expect("two limits"))
+}
+
+/// A field of `/proc/PID/stat`, counted from the one after the name.
+fn stat(process: u32, at: usize) -> String {
+    let stat = read(process, "stat");
+    let mut fields = stat.rsplit(')').next().expect("a stat").split_whitespace();
+    fields.nth(at).expect("the field exists").to_owned()
 }
 
 fn kibibytes(process: u32, file: &str, field: &str) -> u64 {

@@ -3,7 +3,7 @@
 use std::{
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, PoisonError, Weak, mpsc},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak, mpsc},
     thread,
 };
 
@@ -102,7 +102,23 @@ pub struct RespondingUpstream {
     address: SocketAddr,
     received: Arc<Mutex<Vec<ReceivedRequest>>>,
     /// Its connections, including closed ones; `None` once it has stopped.
-    open: Arc<Mutex<Option<Vec<Weak<TcpStream>>>>>,
+    open: Arc<Mutex<Option<Vec<Open>>>>,
+}
+
+/// A connection that may be closed by now.
+struct Open {
+    stream: Weak<TcpStream>,
+    lost: Arc<OnceLock<Lost>>,
+}
+
+/// What becomes of requests on a connection that was lost without a packet to the client: they never arrive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lost {
+    /// Their bytes are acknowledged, and get no response.
+    Silent,
+    /// They get a reset, as from a host that no longer has the connection
+    /// ([RFC 9293 §3.5.2](https://www.rfc-editor.org/rfc/rfc9293#section-3.5.2)).
+    Reset,
 }
 
 impl RespondingUpstream {
@@ -146,13 +162,14 @@ impl RespondingUpstream {
         let shared = Arc::new((Arc::clone(&received), respond, keep_open));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let stream = Arc::new(stream);
+                let (stream, lost) = (Arc::new(stream), Arc::default());
                 match &mut *all.lock().unwrap_or_else(PoisonError::into_inner) {
-                    Some(open) => open.push(Arc::downgrade(&stream)),
+                    Some(open) => open.push(Open { stream: Arc::downgrade(&stream), lost: Arc::clone(&lost) }),
                     None => return,
                 }
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || serve(RawConnection::over(Shared(stream)), &shared.0, &shared.1, &shared.2));
+                let connection = RawConnection::over(Shared(stream));
+                thread::spawn(move || serve(connection, &lost, &shared.0, &shared.1, &shared.2));
             }
         });
         Self { address, received, open }
@@ -171,12 +188,38 @@ impl RespondingUpstream {
     #[must_use]
     pub fn stop(&self) -> Vec<ReceivedRequest> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for stream in open.into_iter().flatten().filter_map(|stream| stream.upgrade()) {
+        for stream in open.into_iter().flatten().filter_map(|open| open.stream.upgrade()) {
             let _ = stream.shutdown(Shutdown::Both);
         }
         // The listener stops at the next connection.
         while TcpStream::connect(self.address).is_ok() {}
         self.take()
+    }
+
+    /// Closes its connections, as [`RawConnection::close`]; accepts others. Returns how many there were.
+    #[must_use]
+    pub fn close_connections(&self) -> usize {
+        let close = |(stream, _)| RawConnection::over(Shared(stream)).close();
+        self.open().into_iter().map(close).count()
+    }
+
+    /// Loses its connections; accepts others. Returns how many there were.
+    #[must_use]
+    pub fn lose_connections(&self, how: Lost) -> usize {
+        self.open().iter().filter(|(_, lost)| lost.set(how).is_ok()).count()
+    }
+
+    /// The number of open connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.open().len()
+    }
+
+    /// The open connections, but for lost ones.
+    fn open(&self) -> Vec<(Arc<TcpStream>, Arc<OnceLock<Lost>>)> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = open.iter().flatten().filter(|open| open.lost.get().is_none());
+        open.filter_map(|open| Some((open.stream.upgrade()?, Arc::clone(&open.lost)))).collect()
     }
 
     /// The address it listens on.
@@ -194,11 +237,17 @@ impl RespondingUpstream {
 
 fn serve(
     mut connection: RawConnection,
+    lost: &OnceLock<Lost>,
     received: &Mutex<Vec<ReceivedRequest>>,
     respond: &dyn Fn(&ReceivedRequest) -> Vec<u8>,
     keep_open: &dyn Fn() -> bool,
 ) {
     while connection.has_more() {
+        match lost.get() {
+            Some(Lost::Silent) => return drop(connection.rest()),
+            Some(Lost::Reset) => return connection.reset(),
+            None => {}
+        }
         let head = connection.head();
         let body = connection.body(&head);
         let request = ReceivedRequest { head, body };

@@ -25,7 +25,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const TOPICS: [(&str, &[Test]); 13] = [
+const TOPICS: [(&str, &[Test]); 14] = [
     ("binary", binary::TESTS),
     ("buffering", buffering::TESTS),
     ("concurrency", concurrency::TESTS),
@@ -35,6 +35,7 @@ const TOPICS: [(&str, &[Test]); 13] = [
     ("budgets", limits::BUDGETS),
     ("budgets_commands", limits::COMMANDS),
     ("budgets_failures", limits::FAILURES),
+    ("budgets_freezes", limits::FREEZES),
     ("rates", limits::RATES),
     ("secrets", secrets::TESTS),
     ("streaming", streaming::TESTS),

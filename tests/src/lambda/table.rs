@@ -12,7 +12,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{adapter::Settings, clients, process::Process, raw_connection::RawConnection};
+use crate::{
+    adapter::Settings, chat, clients, process::Process, raw_connection::RawConnection, upstream::ReceivedRequest,
+};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ledger/tests/dynamodb");
 
@@ -73,6 +75,21 @@ impl Table {
     /// The settings of a function that uses the table.
     pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
         settings(self.address, &self.name)
+    }
+
+    /// The settings of a function that uses the table over another address.
+    pub(super) fn settings_over(&self, address: SocketAddr) -> Vec<(&'static str, String)> {
+        settings(address, &self.name)
+    }
+
+    /// Sends a request on; returns the response. moto closes a connection after it, which DynamoDB does not.
+    pub(super) fn forward(&self, request: &ReceivedRequest) -> Vec<u8> {
+        let mut connection = RawConnection::connect(self.address);
+        connection.send([&*request.head.raw, &*request.body].concat());
+        let head = connection.head();
+        let body = connection.body(&head);
+        let status = head.line.split_once(' ').expect("a status line").1;
+        chat::response(status, &String::from_utf8(body).expect("JSON"))
     }
 
     /// The rows of requests.

@@ -3,6 +3,7 @@
 mod budgets;
 mod commands;
 mod failures;
+mod freezes;
 mod rates;
 
 use std::{net::SocketAddr, thread, time::Duration};
@@ -19,11 +20,12 @@ use crate::{
         table::{Moto, Table},
     },
     raw_connection::{Head, RawConnection, wait_until},
-    upstream::{RespondingUpstream, Upstream},
+    upstream::{ReceivedRequest, RespondingUpstream, Upstream},
 };
 
 pub(super) use self::{
-    budgets::TESTS as BUDGETS, commands::TESTS as COMMANDS, failures::TESTS as FAILURES, rates::TESTS as RATES,
+    budgets::TESTS as BUDGETS, commands::TESTS as COMMANDS, failures::TESTS as FAILURES, freezes::TESTS as FREEZES,
+    rates::TESTS as RATES,
 };
 
 const MODEL: &str = "gpt-5-mini";
@@ -68,15 +70,18 @@ impl Limited {
     }
 
     fn usage(&self) -> Value {
-        loop {
+        let mut usage = None;
+        wait_until("the usage is read", || {
             let (head, body) = self.send(&get("/v1/usage"));
             match head.status() {
-                200 => return serde_json::from_slice(&body).expect("JSON"),
-                // It has a rate of its own.
-                429 => thread::sleep(Duration::from_millis(100)),
+                200 => usage = Some(serde_json::from_slice(&body).expect("JSON")),
+                // It has a rate of its own. The emulation may be too slow for the deadline of a step.
+                429 | 503 => thread::sleep(Duration::from_millis(100)),
                 status => panic!("{status}: {}", String::from_utf8_lossy(&body)),
             }
-        }
+            usage.is_some()
+        });
+        usage.expect("it was read")
     }
 
     /// An amount of the first budget.
@@ -101,6 +106,12 @@ fn cost(input: u64, output: u64) -> Usd {
 /// A request for a chat completion of at most 100 tokens.
 fn chat(stream: bool) -> String {
     chat::post("/v1/chat/completions", &chat::body(MODEL, 100, stream))
+}
+
+/// Whether a request to the table changes it.
+fn is_write(request: &ReceivedRequest) -> bool {
+    let target = request.head.header("x-amz-target");
+    target.is_some_and(|target| target.ends_with(".PutItem") || target.ends_with(".TransactWriteItems"))
 }
 
 fn completion(input: i64, output: i64) -> Vec<u8> {
