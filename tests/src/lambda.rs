@@ -158,6 +158,12 @@ pub struct RunningFunction {
 }
 
 impl RunningFunction {
+    /// Kills the process. Its invocations fail.
+    pub fn kill(&self) {
+        self.process.signal("KILL");
+        self.api.fail_waiting();
+    }
+
     /// Stops the process, as Lambda does between two events, until [`resume`](Self::resume).
     pub fn freeze(&self) {
         self.process.signal("STOP");

@@ -25,7 +25,7 @@ use crate::{
 
 type Test = (&'static str, fn());
 
-const TOPICS: [(&str, &[Test]); 14] = [
+const TOPICS: [(&str, &[Test]); 15] = [
     ("binary", binary::TESTS),
     ("buffering", buffering::TESTS),
     ("concurrency", concurrency::TESTS),
@@ -36,6 +36,7 @@ const TOPICS: [(&str, &[Test]); 14] = [
     ("budgets_commands", limits::COMMANDS),
     ("budgets_failures", limits::FAILURES),
     ("budgets_freezes", limits::FREEZES),
+    ("budgets_kills", limits::KILLS),
     ("rates", limits::RATES),
     ("secrets", secrets::TESTS),
     ("streaming", streaming::TESTS),

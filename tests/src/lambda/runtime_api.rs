@@ -52,6 +52,7 @@ pub struct RuntimeApi {
     queue: Queue,
     reports: Arc<Mutex<Vec<Report>>>,
     polls: Mutex<Receiver<Instant>>,
+    shared: Arc<Shared>,
 }
 
 /// How a response arrived.
@@ -96,13 +97,20 @@ impl RuntimeApi {
             reports: Arc::clone(&reports),
             polled,
         });
+        let serving = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let shared = Arc::clone(&shared);
+                let shared = Arc::clone(&serving);
                 thread::spawn(move || shared.serve(RawConnection::over(stream)));
             }
         });
-        Self { address, queue: Queue(queue), reports, polls: Mutex::new(polls) }
+        Self { address, queue: Queue(queue), reports, polls: Mutex::new(polls), shared }
+    }
+
+    /// Fails the events that wait, and later ones: the function has ended.
+    pub fn fail_waiting(&self) {
+        let shared = Arc::clone(&self.shared);
+        thread::spawn(move || lock(&shared.waiting).iter().for_each(|invocation| shared.exited(invocation)));
     }
 
     /// Its address.
@@ -149,6 +157,7 @@ impl RuntimeApi {
 
 impl Shared {
     fn serve(&self, mut function: RawConnection) {
+        let mut last = None;
         while function.has_more() {
             let head = function.head();
             let path = head.word(1).to_owned();
@@ -163,7 +172,9 @@ impl Shared {
                     deadline.as_millis(),
                     event.len()
                 );
-                function.send(head + &event);
+                last = Some(id);
+                // A function that has ended does not take it.
+                let _ = function.try_send(head + &event);
                 continue;
             }
             let id = path.split('/').nth(4).expect("a response has its event's id");
@@ -173,6 +184,16 @@ impl Shared {
             // After a truncated response the connection may be closed.
             let _ = function.try_send("HTTP/1.1 202 Accepted\r\ncontent-length: 16\r\n\r\n{\"status\":\"OK\"}\n");
         }
+        if let Some(invocation) = last.and_then(|id| lock(&self.running).remove(&id)) {
+            self.exited(invocation);
+        }
+    }
+
+    /// Ends an invocation without a response, as [Lambda
+    /// does](https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html) if the process has ended.
+    fn exited(&self, invocation: Invocation) {
+        lock(&self.reports).push(Report::Failed("Runtime.ExitError".to_owned()));
+        let _ = invocation.back.send(invocation.reply.failed());
     }
 
     /// Forwards a response. The report is stored before the client sees the end.

@@ -4,6 +4,7 @@ mod budgets;
 mod commands;
 mod failures;
 mod freezes;
+mod kills;
 mod rates;
 
 use std::{net::SocketAddr, thread, time::Duration};
@@ -25,7 +26,7 @@ use crate::{
 
 pub(super) use self::{
     budgets::TESTS as BUDGETS, commands::TESTS as COMMANDS, failures::TESTS as FAILURES, freezes::TESTS as FREEZES,
-    rates::TESTS as RATES,
+    kills::TESTS as KILLS, rates::TESTS as RATES,
 };
 
 const MODEL: &str = "gpt-5-mini";
