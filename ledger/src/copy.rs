@@ -1,4 +1,4 @@
-//! Copies a ledger into an empty one of another engine: states, rows and sums per day.
+//! Copies a ledger into an empty one of another engine: states, rows and sums per day. Reads its rows some at a time.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use sparekey_policy::{Period, State, Usd};
 
 use crate::{
     day::{Day, Sums},
+    engine::RowQuery,
     error::LedgerError,
     row::LedgerRow,
 };
@@ -41,6 +42,12 @@ pub trait Source {
     /// # Errors
     /// [`LedgerError`].
     fn rows_after(&self, position: Option<Position>) -> Result<Vec<(Position, LedgerRow)>, LedgerError>;
+
+    /// Returns the position after which the rows of a query begin.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn position_before(&self, query: &RowQuery) -> Result<Position, LedgerError>;
 
     /// Returns the sums of all days.
     ///
@@ -188,6 +195,26 @@ pub fn pages(
         }
         Err(error) => Some(Err(error)),
     })
+}
+
+/// Returns the rows of a query in the order in which they were written, some thousands at a time. Stop at the first error.
+///
+/// # Errors
+/// [`LedgerError`].
+pub fn pages_of<'a>(
+    source: &'a dyn Source,
+    query: &'a RowQuery,
+) -> Result<impl Iterator<Item = Result<Vec<LedgerRow>, LedgerError>> + 'a, LedgerError> {
+    let before = source.position_before(query)?;
+    // Rows that are written meanwhile are the newest ones.
+    let mut left = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let page = move |page: Result<Vec<(Position, LedgerRow)>, LedgerError>| {
+        let is_asked_for = |row: &LedgerRow| query.user.as_ref().is_none_or(|user| *user == row.user);
+        let page = page.map(|rows| rows.into_iter().map(|(_, row)| row).filter(is_asked_for).take(left).collect());
+        left -= page.as_ref().map_or(0, Vec::len);
+        page
+    };
+    Ok(pages(source, Some(before)).map(page))
 }
 
 impl Totals {

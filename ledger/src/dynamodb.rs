@@ -22,6 +22,7 @@ mod breaker;
 mod client;
 mod failure;
 mod item;
+mod merge;
 mod pages;
 mod query;
 mod reader;

@@ -1,4 +1,4 @@
-//! The rows of all users, some at a time: those of one user after those of another, the newest first.
+//! Rows of partitions, some at a time: those of all users, one user after the other and the newest first, or those of others.
 
 use std::iter;
 
@@ -16,13 +16,16 @@ use super::{
 use crate::row::LedgerRow;
 
 /// Rows that are read at a time. Each takes some 15 KB while it is parsed, and 1 KB of the 1 MB that a response has at most.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// Rows that are not read yet.
 pub(super) struct Pages<'a, T> {
     client: &'a Client<T>,
     /// The first sort key.
     from: String,
+    is_newest_first: bool,
+    /// Rows that are read at a time.
+    limit: usize,
     partitions: Box<dyn Iterator<Item = String> + 'a>,
     /// The rest of a partition, from a key on.
     rest: Option<(String, Value)>,
@@ -36,8 +39,19 @@ impl<'a, T: Transport> Pages<'a, T> {
     pub(super) async fn open(client: &'a Client<T>, since: Option<Timestamp>, now: Timestamp) -> Result<Self, Failure> {
         let users = query::users(client, None).await?;
         let from = since.map_or_else(|| FIRST.to_owned(), item::row_key);
-        let partitions = Box::new(users.into_iter().flat_map(move |user| user.partitions(since, now)));
-        Ok(Self { client, from, partitions, rest: None })
+        let partitions = users.into_iter().flat_map(move |user| user.partitions(since, now));
+        Ok(Self::of(client, partitions, from, true, PAGE))
+    }
+
+    /// Reads these partitions, one after the other: their rows from a sort key on.
+    pub(super) fn of(
+        client: &'a Client<T>,
+        partitions: impl Iterator<Item = String> + 'a,
+        from: String,
+        is_newest_first: bool,
+        limit: usize,
+    ) -> Self {
+        Self { client, from, is_newest_first, limit, partitions: Box::new(partitions), rest: None }
     }
 
     /// Returns the next rows; `None` after the last one. It ends with the first error.
@@ -60,8 +74,8 @@ impl<'a, T: Transport> Pages<'a, T> {
                 partition: &partition,
                 from: &self.from,
                 to: LAST,
-                is_newest_first: true,
-                limit: PAGE,
+                is_newest_first: self.is_newest_first,
+                limit: self.limit,
                 ended: None,
             };
             let Page { items, next } = self.read(&range, &start).await?;

@@ -126,9 +126,9 @@ pub(super) async fn rows<T: Transport>(
     let mut found = Vec::new();
     for user in users(client, query.user.as_deref()).await? {
         found.extend(newest(client, user, &Newest { since: query.since, limit, ended: None }, now).await?);
+        found.sort_by(|(a, _), (b, _)| b.sort.cmp(&a.sort));
+        found.truncate(limit);
     }
-    found.sort_by(|(a, _), (b, _)| b.sort.cmp(&a.sort));
-    found.truncate(limit);
     Ok(found.into_iter().rev().map(|(_, row)| row).collect())
 }
 

@@ -13,6 +13,7 @@ use super::{
     client::Client,
     failure::Failure,
     item::{self, STATE},
+    merge::Merge,
     pages::{self, Pages},
     query,
     table::Table,
@@ -77,6 +78,20 @@ impl<T: Transport> Reader<T> {
             let page = self.run(pages.next()).transpose()?;
             Some(page.map(|rows| rows.into_iter().map(|(_, row)| row).collect()))
         }))
+    }
+
+    /// Returns the rows of a query in the order in which they were written, at most a thousand at a time. With a limit it reads
+    /// them twice, because the first one is found from the last one. A page is tried again if its failure may pass. Stop at the
+    /// first error.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the table cannot be read.
+    pub fn pages_of(
+        &self,
+        rows: &RowQuery,
+    ) -> Result<impl Iterator<Item = Result<Vec<LedgerRow>, LedgerError>>, LedgerError> {
+        let mut merged = self.run(Merge::open(&self.client, rows, self.clock.now()))?;
+        Ok(std::iter::from_fn(move || self.run(merged.next()).transpose()))
     }
 
     /// Returns the row of a request. It reads the rows as [`rows_since`](Self::rows_since).

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     copy::{PAGE, Position, Source, Target},
     day::{Day, DayQuery},
+    engine::RowQuery,
     error::LedgerError,
     row::LedgerRow,
 };
@@ -82,6 +83,19 @@ async fn rows_after(
     rows.iter().map(columns::read).collect()
 }
 
+async fn position_before(connection: &Connection, query: &RowQuery) -> Result<Position, Failure> {
+    let since = query.since.map_or(i64::MIN, Timestamp::as_micros);
+    // All rows, if there are fewer.
+    let all = (since.saturating_sub(1), i64::MAX);
+    let Some(limit) = query.limit else { return Ok(all) };
+    let select = "SELECT at, seq FROM sparekey.usage WHERE at >= $1 AND ($2::text IS NULL OR user_name = $2) \
+                  ORDER BY at DESC, seq DESC LIMIT 1 OFFSET $3";
+    let skipped = i64::from(limit.saturating_sub(1));
+    let first = connection.query_opt(select, &[&since, &query.user.as_deref(), &skipped]).await?;
+    let Some(first) = first else { return Ok(all) };
+    Ok((first.try_get(0)?, first.try_get::<_, i64>(1)?.saturating_sub(1)))
+}
+
 impl Source for Reader {
     fn is_in_use(&self) -> Result<bool, LedgerError> {
         self.run(process::is_any_alive(self.connection()))
@@ -97,6 +111,10 @@ impl Source for Reader {
 
     fn rows_after(&self, position: Option<Position>) -> Result<Vec<(Position, LedgerRow)>, LedgerError> {
         self.run(rows_after(self.connection(), position))
+    }
+
+    fn position_before(&self, query: &RowQuery) -> Result<Position, LedgerError> {
+        self.run(position_before(self.connection(), query))
     }
 
     fn all_days(&self) -> Result<Vec<Day>, LedgerError> {

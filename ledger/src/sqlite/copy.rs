@@ -3,12 +3,13 @@
 use std::{path::Path, sync::Arc};
 
 use rusqlite::params;
-use sparekey_policy::State;
+use sparekey_policy::{State, Timestamp};
 
 use super::{Options, Reader, columns, connection::Writable, failure::Failure, process, store};
 use crate::{
     copy::{PAGE, Position, Source, Target},
     day::{Day, DayQuery},
+    engine::RowQuery,
     error::LedgerError,
     row::LedgerRow,
 };
@@ -57,6 +58,20 @@ impl Source for Reader {
         let select = format!("{} WHERE at > ?1 ORDER BY at LIMIT ?2", columns::SELECT);
         let at = position.map_or(i64::MIN, |(at, _)| at);
         self.query(&select, params![at, PAGE], |row| columns::read(row).map(|(at, row)| ((at, 0), row)))
+    }
+
+    fn position_before(&self, query: &RowQuery) -> Result<Position, LedgerError> {
+        let select =
+            "SELECT at FROM usage WHERE at >= ?1 AND (?2 IS NULL OR user = ?2) ORDER BY at DESC LIMIT 1 OFFSET ?3";
+        let since = query.since.map_or(i64::MIN, Timestamp::as_micros);
+        let first = match query.limit {
+            Some(limit) => {
+                self.query(select, params![since, query.user, limit.saturating_sub(1)], |row| row.get(0))?.pop()
+            }
+            None => None,
+        };
+        // All rows, if there are fewer.
+        Ok((first.unwrap_or(since).saturating_sub(1), i64::MAX))
     }
 
     fn all_days(&self) -> Result<Vec<Day>, LedgerError> {

@@ -38,6 +38,7 @@ const TESTS: &[Test] = &[
     ("items::layout", items::layout),
     ("items::write_units", items::write_units),
     ("pages::each_row_once", pages::each_row_once),
+    ("pages::rows_of_a_query", pages::rows_of_a_query),
     ("pages::failures_that_pass", pages::failures_that_pass),
     ("pages::failures_that_stay", pages::failures_that_stay),
     ("pages::first_request_is_not_repeated", pages::first_request_is_not_repeated),

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use sparekey_ledger::{
-    Clock, Ledger, LedgerError, LedgerRow,
+    Clock, Ledger, LedgerError, LedgerRow, RowQuery,
     dynamodb::{Options, Reader, Table},
 };
 use sparekey_policy::{HoldId, Limits, Outcome, Period, Timestamp};
@@ -42,10 +42,11 @@ fn store(table: &Table, user: &str, id: u128, now: Timestamp) {
     user.settle(id, 1);
 }
 
-/// Stores copies of the only row of October with the ids `10..`, one per microsecond of the next day.
-fn store_copies(table: &Table) {
-    let row = items::scan(table).into_iter().find(|item| item["pk"]["S"] == "l#Tom#2026-10").unwrap();
-    let copies: Vec<_> = (10..10 + COPIES)
+/// Stores copies of a user's only row of October with these ids, each at its microsecond of the next day.
+fn store_copies(table: &Table, user: &str, ids: impl Iterator<Item = u128>) {
+    let partition = format!("l#{user}#2026-10");
+    let row = items::scan(table).into_iter().find(|item| item["pk"]["S"] == *partition).unwrap();
+    let copies: Vec<_> = ids
         .map(|id| {
             let mut item = row.clone();
             item["id"]["S"] = json!(format!("{id:032x}"));
@@ -70,7 +71,7 @@ pub(crate) fn each_row_once(table: &Table) {
     store(table, "Tom", 1, october);
     store(table, "Ann", 2, october);
     store(table, "Tom", 3, NOON);
-    store_copies(table);
+    store_copies(table, "Tom", 10..10 + COPIES);
     let reader = Reader::new(table.clone(), Plain, &options(NOON)).unwrap();
     let newest_first: Vec<_> = (10..10 + COPIES).rev().collect();
     for (since, expected) in [
@@ -90,6 +91,32 @@ pub(crate) fn each_row_once(table: &Table) {
     assert_eq!(ledger.void(id, limits).wait(), Ok(Outcome::Adjusted));
     assert_eq!(reader.row(id).unwrap().unwrap().voided, Some(support::usd(1)));
     assert_eq!(reader.row(HoldId(9)), Ok(None));
+}
+
+pub(crate) fn rows_of_a_query(table: &Table) {
+    let october = NOON.plus(-31 * DAY);
+    for (user, id) in [("Tom", 1), ("Ann", 2), ("Eve", 3)] {
+        store(table, user, id, october);
+        store(table, user, id + 3, NOON);
+    }
+    // Eve's have the instants of Tom's.
+    store_copies(table, "Tom", (10..10 + COPIES).step_by(2));
+    store_copies(table, "Eve", (10..10 + COPIES).step_by(20));
+    store_copies(table, "Ann", 700..1_300);
+    let reader = Reader::new(table.clone(), Plain, &options(NOON)).unwrap();
+    for (user, since, limit) in [
+        (None, None, None),
+        (None, None, Some(10_000)),
+        (None, Some(october.plus(DAY).plus(900)), Some(100)),
+        (Some("Tom"), Some(october.plus(DAY)), Some(300)),
+        (Some("Bob"), None, Some(5)),
+    ] {
+        let query = RowQuery { user: user.map(Arc::from), since, limit };
+        let pages: Vec<_> = reader.pages_of(&query).unwrap().collect::<Result<_, _>>().unwrap();
+        assert!(pages.iter().all(|page| (1..=1_000).contains(&page.len())), "{query:?}");
+        let (found, expected) = (pages.concat(), reader.rows(&query).unwrap());
+        assert!(found == expected, "{query:?}: {:?} instead of {:?}", ids(&found), ids(&expected));
+    }
 }
 
 /// A reader of one row whose requests fail, with the deadline of a function.
