@@ -62,14 +62,17 @@ pub(crate) fn check_name(argument: &str, name: &str) -> Result<(), Failure> {
 
 /// Prints to standard output.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_more(text).map(drop)
+}
+
+/// Prints to standard output; returns whether more can be printed.
+pub(crate) fn print_more(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
-    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    match printed {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
         // `sparekey users list | head` has read all it wanted.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Problem(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Problem(format!("cannot write to standard output: {error}"))),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Opens the ledger beside a running server or function.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use sparekey_ledger::{
     Day, DayQuery, Ledger, LedgerError, LedgerRow, RowQuery,
-    copy::{Position, pages},
+    copy::{Position, pages, pages_of},
 };
 use sparekey_policy::{HoldId, Limits, Report, Timestamp};
 
@@ -16,6 +16,9 @@ pub(crate) enum Reader {
     Server(Box<server_ledger::Reader>),
     DynamoDb(Box<dynamodb::Reader>),
 }
+
+/// Up to so many rows are one page.
+const PAGE: u32 = 1_000;
 
 /// Rows, some at a time.
 type Pages<'a> = Box<dyn Iterator<Item = Result<Vec<LedgerRow>, LedgerError>> + 'a>;
@@ -43,6 +46,20 @@ impl Reader {
         report(user: &str, limits: &Limits, now: Timestamp) -> Option<Report>;
     }
 
+    /// Returns the rows of a query in the order in which they were written, some at a time. Stop at the first error.
+    ///
+    /// # Errors
+    /// [`LedgerError`], if the ledger cannot be read.
+    pub(crate) fn pages_of<'a>(&'a self, query: &'a RowQuery) -> Result<Pages<'a>, LedgerError> {
+        if is_one_page(query) {
+            return Ok(Box::new(iter::once(self.rows(query))));
+        }
+        match self {
+            Self::Server(reader) => Ok(Box::new(pages_of(reader.contents(), query)?)),
+            Self::DynamoDb(reader) => Ok(Box::new(reader.pages_of(query)?)),
+        }
+    }
+
     /// Returns the rows that were written at an instant or later, some at a time, in any order. Stop at the first error.
     ///
     /// # Errors
@@ -56,6 +73,11 @@ impl Reader {
         let rows = |page: Vec<(Position, LedgerRow)>| page.into_iter().map(|(_, row)| row).collect();
         Ok(Box::new(pages(source, Some(before)).map(move |page| page.map(rows))))
     }
+}
+
+/// Whether [`Reader::pages_of`] returns all rows at once.
+pub(crate) fn is_one_page(query: &RowQuery) -> bool {
+    query.limit.is_some_and(|limit| limit <= PAGE)
 }
 
 /// Opens the ledger read-only.

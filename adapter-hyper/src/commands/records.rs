@@ -37,6 +37,30 @@ pub(crate) struct Records {
     pub(crate) total: Option<Vec<Cell>>,
 }
 
+/// How records are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    /// With aligned columns.
+    Table,
+    /// [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180), but with `\n`.
+    Csv,
+    /// An array of objects. Amounts are strings, because a float could round them.
+    Json,
+}
+
+/// Writes records of the same columns, some at a time.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    columns: Vec<Column>,
+    form: Form,
+    /// Of each column of the table.
+    widths: Vec<usize>,
+    /// Whether the titles, or the start of the array, were written.
+    has_begun: bool,
+    /// Whether an object of the array was written.
+    has_object: bool,
+}
+
 impl Column {
     /// A column of texts.
     pub(crate) const fn text(name: &'static str, title: &'static str) -> Self {
@@ -58,52 +82,118 @@ pub(crate) fn arguments() -> [Arg; 2] {
 impl Records {
     /// Writes the form that the flags ask for.
     pub(crate) fn write(&self, flags: &ArgMatches) -> String {
+        self.write_as(Form::of(flags))
+    }
+
+    pub(crate) fn table(&self) -> String {
+        self.write_as(Form::Table)
+    }
+
+    pub(crate) fn csv(&self) -> String {
+        self.write_as(Form::Csv)
+    }
+
+    fn write_as(&self, form: Form) -> String {
+        let mut writer = Writer::new(self.columns.clone(), form);
+        let total = self.total.as_slice();
+        writer.measure(&self.rows);
+        if form != Form::Table {
+            return writer.write(&self.rows) + &writer.end();
+        }
+        writer.measure(total);
+        writer.write(&self.rows) + &writer.write(total) + &writer.end()
+    }
+}
+
+impl Form {
+    fn of(flags: &ArgMatches) -> Self {
         if flags.get_flag("json") {
-            self.json()
+            Self::Json
         } else if flags.get_flag("csv") {
-            self.csv()
+            Self::Csv
         } else {
-            self.table()
+            Self::Table
+        }
+    }
+}
+
+impl Writer {
+    /// Writes the form that the flags ask for.
+    pub(crate) fn of(columns: Vec<Column>, flags: &ArgMatches) -> Self {
+        Self::new(columns, Form::of(flags))
+    }
+
+    fn new(columns: Vec<Column>, form: Form) -> Self {
+        let widths = columns.iter().map(|column| column.title.chars().count()).collect();
+        Self { columns, form, widths, has_begun: false, has_object: false }
+    }
+
+    /// Whether rows must be [measured](Self::measure) before the first one is written.
+    pub(crate) fn is_aligned(&self) -> bool {
+        self.form == Form::Table
+    }
+
+    /// Makes columns as wide as these rows need.
+    pub(crate) fn measure(&mut self, rows: &[Vec<Cell>]) {
+        if self.is_aligned() {
+            for row in rows {
+                for (width, cell) in self.widths.iter_mut().zip(row) {
+                    *width = cell.shown().chars().count().max(*width);
+                }
+            }
         }
     }
 
-    /// A table with aligned columns.
-    pub(crate) fn table(&self) -> String {
-        let shown: Vec<_> = self.columns.iter().enumerate().filter(|(_, column)| !column.title.is_empty()).collect();
-        let title = shown.iter().map(|(_, column)| column.title.to_owned()).collect();
-        let texts = |row: &Vec<Cell>| shown.iter().map(|(index, _)| row[*index].shown()).collect();
-        let lines: Vec<Vec<String>> =
-            [title].into_iter().chain(self.rows.iter().chain(&self.total).map(texts)).collect();
-        let width = |place: usize| lines.iter().map(|line| line[place].chars().count()).max().unwrap_or(0);
-        let widths: Vec<_> = (0..shown.len()).map(width).collect();
-        let mut text = String::new();
-        for line in &lines {
-            let cells = line.iter().zip(&widths).zip(&shown).map(|((cell, width), (_, column))| {
-                if column.is_number { format!("{cell:>width$}") } else { format!("{cell:width$}") }
-            });
-            text += cells.collect::<Vec<_>>().join(GAP).trim_end();
-            text.push('\n');
+    /// Writes the next rows.
+    pub(crate) fn write(&mut self, rows: &[Vec<Cell>]) -> String {
+        let mut text = self.begin();
+        for row in rows {
+            if self.form == Form::Json && std::mem::replace(&mut self.has_object, true) {
+                text.push(',');
+            }
+            text += &match self.form {
+                Form::Table => self.line(|index| row[index].shown()),
+                Form::Csv => self.record(|index| row[index].csv()),
+                Form::Json => self.object(row),
+            };
         }
         text
     }
 
-    /// CSV ([RFC 4180](https://www.rfc-editor.org/rfc/rfc4180)), but with `\n`.
-    pub(crate) fn csv(&self) -> String {
-        let names = self.named().map(|(_, column)| column.name.to_owned()).collect();
-        let field =
-            |cell: &Cell| quoted(if matches!(cell, Cell::Text(_)) { inert(cell.exact()) } else { cell.exact() });
-        let fields = |row: &Vec<Cell>| self.named().map(|(index, _)| field(&row[index])).collect();
-        let lines = [names].into_iter().chain(self.rows.iter().map(fields));
-        lines.map(|fields: Vec<String>| fields.join(",") + "\n").collect()
+    /// Writes what follows the last row.
+    pub(crate) fn end(&mut self) -> String {
+        self.begin() + if self.form == Form::Json { "]\n" } else { "" }
     }
 
-    /// An array of objects. Amounts are strings, because a float could round them.
-    fn json(&self) -> String {
-        let object = |row: &Vec<Cell>| {
-            let members = self.named().filter(|(index, _)| !matches!(row[*index], Cell::Empty));
-            json::object(&members.map(|(index, column)| (column.name, row[index].json())).collect::<Vec<_>>())
-        };
-        json::array(self.rows.iter().map(object)) + "\n"
+    /// Writes what precedes the first row.
+    fn begin(&mut self) -> String {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return String::new();
+        }
+        match self.form {
+            Form::Table => self.line(|index| self.columns[index].title.to_owned()),
+            Form::Csv => self.record(|index| quoted(self.columns[index].name.to_owned())),
+            Form::Json => "[".to_owned(),
+        }
+    }
+
+    fn line(&self, text: impl Fn(usize) -> String) -> String {
+        let shown = self.columns.iter().zip(&self.widths).enumerate();
+        let shown = shown.filter(|(_, (column, _))| !column.title.is_empty());
+        let cells = shown.map(|(index, (column, &width))| {
+            let text = text(index);
+            if column.is_number { format!("{text:>width$}") } else { format!("{text:width$}") }
+        });
+        cells.collect::<Vec<_>>().join(GAP).trim_end().to_owned() + "\n"
+    }
+
+    fn record(&self, field: impl Fn(usize) -> String) -> String {
+        self.named().map(|(index, _)| field(index)).collect::<Vec<_>>().join(",") + "\n"
+    }
+
+    fn object(&self, row: &[Cell]) -> String {
+        let members = self.named().filter(|(index, _)| !matches!(row[*index], Cell::Empty));
+        json::object(&members.map(|(index, column)| (column.name, row[index].json())).collect::<Vec<_>>())
     }
 
     fn named(&self) -> impl Iterator<Item = (usize, &Column)> {
@@ -130,6 +220,10 @@ impl Cell {
             Self::Usd(usd) => usd.to_string(),
             Self::Flag(flag) => flag.to_string(),
         }
+    }
+
+    fn csv(&self) -> String {
+        quoted(if matches!(self, Self::Text(_)) { inert(self.exact()) } else { self.exact() })
     }
 
     fn json(&self) -> String {
@@ -206,9 +300,23 @@ total        19  1.234568  x
     }
 
     #[test]
+    fn pages_are_written_as_one() {
+        for form in [Form::Table, Form::Csv, Form::Json] {
+            let mut records = records();
+            let mut writer = Writer::new(records.columns.clone(), form);
+            writer.measure(&records.rows);
+            let pages: Vec<_> = records.rows.chunks(1).chain([&[][..]]).map(|page| writer.write(page)).collect();
+            records.total = None;
+            assert_eq!(pages.concat() + &writer.end(), records.write_as(form), "{form:?}");
+            records.rows.clear();
+            assert_eq!(Writer::new(records.columns.clone(), form).end(), records.write_as(form), "{form:?}");
+        }
+    }
+
+    #[test]
     fn json_leaves_out_what_is_empty() {
         let expected = "[{\"model\":\"a,\\\"b\\\"\",\"requests\":7,\"usd\":\"1.234567890123\",\"id\":\"1\"},\
                         {\"model\":\"é\",\"requests\":12,\"usd\":\"-0.000000000001\"}]\n";
-        assert_eq!(records().json(), expected);
+        assert_eq!(records().write_as(Form::Json), expected);
     }
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use clap::ArgMatches;
-use sparekey_ledger::{LedgerRow, RowQuery};
+use sparekey_ledger::{LedgerError, LedgerRow, RowQuery};
 use sparekey_policy::Zone;
 
 use super::{Context, since, user};
 use crate::commands::{
     Failure,
     json::rfc3339,
-    ledger, local_second, print,
-    records::{Cell, Column, Records},
+    ledger, local_second, print, print_more,
+    records::{Cell, Column, Writer},
 };
 
 /// The value of a row in a column.
@@ -53,11 +53,27 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
     let (user, zone) = (user(flags)?, context.zone()?);
     let since = flags.get_one::<String>("since").map(|text| since::read(text, sparekey_proxy::now(), &zone));
     let query = RowQuery { user, since: since.transpose()?, limit: flags.get_one("limit").copied() };
-    let found = ledger::read(&context.ledger)?.rows(&query);
-    let found = found.map_err(|error| ledger::failure(&context.ledger, &error))?;
-    let cells = |row| COLUMNS.iter().map(|(_, value)| value(row, &zone)).collect();
-    let columns = COLUMNS.iter().map(|(column, _)| *column).collect();
-    print(&Records { columns, rows: found.iter().map(cells).collect(), total: None }.write(flags))
+    let reader = ledger::read(&context.ledger)?;
+    let fail = |error: LedgerError| ledger::failure(&context.ledger, &error);
+    let cells = |row: &LedgerRow| COLUMNS.iter().map(|(_, value)| value(row, &zone)).collect();
+    let pages = || -> Result<_, Failure> {
+        let pages = reader.pages_of(&query).map_err(fail)?;
+        Ok(pages.map(|page| Ok(page.map_err(fail)?.iter().map(cells).collect::<Vec<Vec<Cell>>>())))
+    };
+    let mut writer = Writer::of(COLUMNS.iter().map(|(column, _)| *column).collect(), flags);
+    if writer.is_aligned() && !ledger::is_one_page(&query) {
+        for page in pages()? {
+            writer.measure(&page?);
+        }
+    }
+    for page in pages()? {
+        let page = page?;
+        writer.measure(&page);
+        if !print_more(&writer.write(&page))? {
+            return Ok(());
+        }
+    }
+    print(&writer.end())
 }
 
 fn note(row: &LedgerRow) -> String {

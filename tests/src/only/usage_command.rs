@@ -20,6 +20,7 @@ pub(super) const TESTS: &[Test] = &[
     ("sums_by_user_model_and_day", sums),
     ("since_is_in_the_time_zone_of_the_users", since),
     ("rows_have_the_ids_for_void", rows),
+    ("many_rows_are_read_and_printed_in_pages", many_rows),
     ("void_gives_back_once", void),
     ("credit_lowers_what_is_spent", credit),
     ("show_and_list_have_what_is_spent", show),
@@ -125,6 +126,37 @@ ID                                TIME                 USER  MODEL         INPUT
     let csv = folder.prints(&["usage", "rows", "--since=2026-11-25", "--csv"]);
     assert!(csv.starts_with("id,time,day,user,key,route,model,"), "{csv}");
     assert_eq!(csv.lines().count(), 3, "{csv}");
+}
+
+/// Several pages, the last of which has the widest model.
+fn many_rows() {
+    const COPIES: usize = 11_000;
+    let folder = with_usage();
+    let mut connection = Connection::open(folder.ledger()).unwrap();
+    let filling = connection.transaction().unwrap();
+    filling.execute_batch("CREATE TEMP TABLE copy AS SELECT * FROM usage WHERE user = 'Ann'").unwrap();
+    for _ in 0..COPIES {
+        filling.execute_batch("UPDATE copy SET at = at + 1; INSERT INTO usage SELECT * FROM copy").unwrap();
+    }
+    filling.execute_batch("UPDATE usage SET model = 'gpt-5.4-with-a-longer-name' WHERE model = 'gpt-5.4'").unwrap();
+    filling.commit().unwrap();
+    drop(connection);
+    let id = |number: u32| format!("{number:032x}");
+    for (limit, rows, first) in [(COPIES + 3, COPIES + 3, id(2)), (1_000_000, COPIES + 4, id(1))] {
+        let limit = format!("--limit={limit}");
+        let csv = folder.prints(&["usage", "rows", &limit, "--csv"]);
+        let ids: Vec<_> = csv.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect();
+        assert_eq!((ids.len(), &ids[0], &ids[rows - 3..]), (rows, &first, &[id(2), id(3), id(4)][..]), "{limit}");
+        let json: serde_json::Value =
+            serde_json::from_str(&folder.prints(&["usage", "rows", &limit, "--json"])).unwrap();
+        let json: Vec<_> = json.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+        assert!(json == ids, "{limit}");
+        let table = folder.prints(&["usage", "rows", &limit]);
+        let ends: Vec<_> = table.lines().skip(1).map(|line| line.find("complete").unwrap()).collect();
+        assert_eq!(ends, vec![table.find("END").unwrap(); rows]);
+    }
+    let one_user = folder.prints(&["usage", "rows", "--limit=2000", "--user=Tom", "--csv"]);
+    assert_eq!(one_user.lines().count(), 4);
 }
 
 fn void() {

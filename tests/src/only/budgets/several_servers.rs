@@ -253,6 +253,7 @@ fn commands() {
     assert_eq!(usage.lines().nth(1), Some("Tom,1,0,100,0,10,0.0002"));
     assert!(pair.prints(&["users", "show", "Tom"]).contains("0.0002"));
     let rows = pair.prints(&["usage", "rows", "--csv"]);
+    assert_eq!(pair.prints(&["usage", "rows", "--csv", "--limit=1000000"]), rows, "in pages");
     let id = rows.lines().nth(1).and_then(|row| row.split(',').find(|cell| cell.len() == 32)).expect("a row's id");
     pair.prints(&["usage", "void", id]);
     assert_eq!(pair.first.settled(), usd("0"));

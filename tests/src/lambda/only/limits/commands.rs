@@ -91,6 +91,7 @@ fn corrected() {
     assert_eq!(chat::amount(&sums["usd"]), each.plus(each));
     let rows = json(&["usage", "rows", "--user", "Tom", "--json"]);
     assert_eq!(rows.as_array().unwrap().len(), 2);
+    assert_eq!(json(&["usage", "rows", "--limit", "1000000", "--json"]), rows, "in pages");
     let id = rows[0]["id"].as_str().unwrap();
     // OpenAI has no costs yet, so the difference is all of the ledger.
     let costs = RespondingUpstream::start(|_| {
