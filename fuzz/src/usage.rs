@@ -231,12 +231,14 @@ fn events_as_sent(body: &[u8]) -> Vec<&[u8]> {
     events
 }
 
+fn data_lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    event.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:"))
+}
+
 fn check_event(event: &[u8], out: &[u8]) {
-    let data = event.strip_prefix(b"data:").and_then(|line| {
-        let end = line.iter().position(|byte| *byte == b'\n')?;
-        matches!(&line[end..], b"\n\n" | b"\n\r\n").then_some(&line[..end])
-    });
-    let Some(data) = data.filter(|_| event.len() <= EVENT_MAX) else {
+    let is_complete = event.ends_with(b"\n\n") || event.ends_with(b"\n\r\n");
+    let mut data = data_lines(event);
+    let (Some(data), None) = (data.next().filter(|_| is_complete && event.len() <= EVENT_MAX), data.next()) else {
         assert_eq!(out, event, "{}", event.escape_ascii());
         return;
     };
@@ -256,9 +258,13 @@ fn check_event(event: &[u8], out: &[u8]) {
         Some((_, Json::Object(_))) if !is_without => assert!(out.is_empty(), "{}", event.escape_ascii()),
         Some((at, Json::Null)) => {
             members.remove(at);
-            let text = out.strip_prefix(b"data:").expect("a line of data");
+            let text = data_lines(out).next().expect("a line of data");
             let tree: Json = serde_json::from_slice(text).expect("JSON");
             assert_eq!(tree, Json::Object(members), "{}", event.escape_ascii());
+            let others = |event: &[u8], data: &[u8]| {
+                event.escape_ascii().to_string().replace(&data.escape_ascii().to_string(), "")
+            };
+            assert_eq!(others(out, text), others(event, data), "{}", event.escape_ascii());
         }
         _ => assert_eq!(out, event, "{}", event.escape_ascii()),
     }

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Every other byte passes: an event whose `choices` has an item keeps its `usage`, because a service that sends it there does so
-//! without being asked. An event passes unchanged that is not JSON, that has another line than one of data, or that is larger
-//! than [`EVENT_MAX`].
+//! without being asked. An event passes unchanged that is not JSON, that has several lines of data, or that is larger than
+//! [`EVENT_MAX`]. Lines of other fields, such as `event` and `id`, stay with their event.
 
 use memchr::memchr_iter;
 
@@ -63,7 +63,7 @@ impl UsageEventFilter {
             {
                 let found = Found::search(event.data);
                 stream.event(event.data, found.has_usage);
-                found.edit.apply(event.bytes, out);
+                found.edit.apply(event.bytes, DATA.len(), out);
                 bytes = rest;
             }
         }
@@ -130,11 +130,24 @@ impl Line {
 
 /// Appends the event, changed or not.
 fn filter_event(event: &[u8], out: &mut Vec<u8>) {
-    let edit = match DataEvent::split(event) {
-        Some((event, [])) => Found::search(event.data).edit,
-        _ => Edit::Pass,
-    };
-    edit.apply(event, out);
+    match only_data(event) {
+        Some((at, data)) => Found::search(data).edit.apply(event, at, out),
+        None => out.extend_from_slice(event),
+    }
+}
+
+/// Returns the data of an event that has one line of data, and where it begins.
+fn only_data(event: &[u8]) -> Option<(usize, &[u8])> {
+    let (mut found, mut start) = (None, 0_usize);
+    for line in event.split(|byte| *byte == b'\n') {
+        if let Some(data) = line.strip_prefix(DATA)
+            && found.replace((start.saturating_add(DATA.len()), data)).is_some()
+        {
+            return None;
+        }
+        start = start.saturating_add(line.len()).saturating_add(1);
+    }
+    found
 }
 
 /// What happens to an event.
@@ -149,13 +162,13 @@ enum Edit {
 }
 
 impl Edit {
-    /// Appends what passes of an event.
-    fn apply(self, event: &[u8], out: &mut Vec<u8>) {
+    /// Appends what passes of an event whose data begins at `data`.
+    fn apply(self, event: &[u8], data: usize, out: &mut Vec<u8>) {
         match self {
             Self::Pass => out.extend_from_slice(event),
             Self::Drop => {}
             Self::Remove { start, end } => {
-                let [start, end] = [start, end].map(|at| at.saturating_add(DATA.len()));
+                let [start, end] = [start, end].map(|at| at.saturating_add(data));
                 out.extend_from_slice(event.get(..start).unwrap_or_default());
                 out.extend_from_slice(event.get(end..).unwrap_or_default());
             }

@@ -62,8 +62,17 @@ fn cases() -> Vec<(String, String)> {
         same(data(r#"{"choices":null,"usage":{"prompt_tokens":1}}"#)),
         (data(r#"{"choices":[],"usage":null}"#), data(r#"{"choices":[]}"#)),
         same(data(r#"{"choices":[],"usage":5}"#)),
+        // Lines of other fields.
+        (": comment\n\n\n\nid: 1\ndata: {\"choices\":[],\"usage\":{}}\n\n".to_owned(), ": comment\n\n\n\n".to_owned()),
+        (
+            "event: message\r\ndata: {\"choices\":[1],\"usage\":null}\r\nid: 7\r\n\r\n".to_owned(),
+            "event: message\r\ndata: {\"choices\":[1]}\r\nid: 7\r\n\r\n".to_owned(),
+        ),
+        (
+            "data: {\"choices\":[1],\"usage\":null}\n: comment\n\n".to_owned(),
+            "data: {\"choices\":[1]}\n: comment\n\n".to_owned(),
+        ),
         // Not a chunk.
-        same(": comment\n\n\n\nid: 1\ndata: {\"choices\":[],\"usage\":{}}\n\n".to_owned()),
         same("data: {\"choices\":[],\ndata: \"usage\":{}}\n\n".to_owned()),
         same(data(r#"{"choices":[],"usage":{}"#)),
         same(data(r#"{"choices":[1],"usage":null"#)),
