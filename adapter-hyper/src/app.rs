@@ -5,6 +5,7 @@ use std::{error::Error, mem, net::TcpListener, pin::pin, sync::Arc, time::System
 use crate::{
     admin::{Access, Admin},
     alerts::{self, Alerts, Watch},
+    commands::{Failure, server_ledger},
     config::{
         ledger::state_file,
         loaded::{Loaded, Unvalidated},
@@ -70,6 +71,15 @@ impl App {
     /// The ledger, which must be closed after the runtime.
     pub(crate) fn ledger(&self) -> LedgerHandle {
         self.ledger.clone()
+    }
+
+    /// Checks the ledger, if a user needs it, for `sparekey check`.
+    ///
+    /// # Errors
+    /// Why metered users would be refused.
+    pub(crate) fn check_ledger(&self, is_online: bool) -> Result<(), Failure> {
+        let is_needed = self.loaded.config.keys().metered_users().next().is_some();
+        if is_needed { server_ledger::check(&self.loaded.settings.ledger, is_online) } else { Ok(()) }
     }
 
     /// The warnings and what is in force, for `sparekey check`.

@@ -64,6 +64,9 @@ fn main() -> ExitCode {
     };
     if is_check {
         println!("{}", app.summary());
+        if let Err(failure) = app.check_ledger(is_online) {
+            return commands::finish(Err(failure));
+        }
         return if is_online { report(runtime.block_on(app.check_online())) } else { ExitCode::SUCCESS };
     }
     let ledger = app.ledger();

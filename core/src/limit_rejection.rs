@@ -181,15 +181,14 @@ fn overloaded(message: &'static str) -> Spec {
 impl Spec {
     /// An error that a repetition after this time may not have.
     pub(crate) fn with_retry(self, after: Duration) -> Self {
-        let header = Some((header::RETRY_AFTER, HeaderValue::from(seconds(after))));
+        let header = Some((header::RETRY_AFTER, HeaderValue::from(seconds(after).min(RETRY_AFTER_MAX))));
         Self { header, retry: true, ..self }
     }
 }
 
 /// Whole seconds, rounded up.
 pub(crate) fn seconds(duration: Duration) -> u64 {
-    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
-    seconds.clamp(1, RETRY_AFTER_MAX)
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
 struct Address(Option<IpAddr>);
@@ -209,10 +208,19 @@ mod tests {
 
     #[test]
     fn retry_after_is_rounded_up_and_bounded() {
-        for (milliseconds, expected) in
-            [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_001, 60), (60_001, 60), (u64::MAX, 60)]
-        {
-            assert_eq!(seconds(Duration::from_millis(milliseconds)), expected, "{milliseconds} ms");
+        for (milliseconds, expected, header) in [
+            (0, 1, 1_u64),
+            (1, 1, 1),
+            (1000, 1, 1),
+            (1001, 2, 2),
+            (59_001, 60, 60),
+            (60_001, 61, 60),
+            (3_600_000, 3600, 60),
+        ] {
+            let wait = Duration::from_millis(milliseconds);
+            assert_eq!(seconds(wait), expected, "{milliseconds} ms");
+            let spec = rate_limit("tokens", String::new(), wait);
+            assert_eq!(spec.header, Some((header::RETRY_AFTER, HeaderValue::from(header))), "{milliseconds} ms");
         }
     }
 }

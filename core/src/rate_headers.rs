@@ -38,16 +38,17 @@ fn lines(names: &Names, rate: Rate) -> impl Iterator<Item = (HeaderName, HeaderV
     [(limit, HeaderValue::from(rate.limit)), (remaining, HeaderValue::from(rate.remaining))].into_iter().chain(reset)
 }
 
-/// Writes a duration as Go does: `6m0s`, `1.5s`, `120ms`.
+/// Writes a duration as Go does: `1h0m35s`, `6m0s`, `1.5s`, `120ms`.
 fn duration(duration: Duration) -> String {
     let (minutes, seconds, millis) = (duration.as_secs() / 60, duration.as_secs() % 60, duration.subsec_millis());
-    match (minutes, seconds) {
-        (0, 0) => format!("{millis}ms"),
-        (0, _) => {
+    match (minutes / 60, minutes % 60, seconds) {
+        (0, 0, 0) => format!("{millis}ms"),
+        (0, 0, _) => {
             let seconds = format!("{seconds}.{millis:03}");
             format!("{}s", seconds.trim_end_matches('0').trim_end_matches('.'))
         }
-        _ => format!("{minutes}m{seconds}s"),
+        (0, minutes, _) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, _) => format!("{hours}h{minutes}m{seconds}s"),
     }
 }
 
@@ -65,6 +66,8 @@ mod tests {
             (10_050, "10.05s"),
             (60_000, "1m0s"),
             (361_900, "6m1s"),
+            (3_635_000, "1h0m35s"),
+            (90_061_000, "25h1m1s"),
         ] {
             assert_eq!(duration(Duration::from_millis(millis)), text);
         }

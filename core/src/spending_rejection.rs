@@ -18,6 +18,7 @@ pub(crate) fn denied(denial: &Denial, limits: &Limits, least: Usd) -> LimitRejec
     match denial.which {
         DeniedBy::Tokens => {
             let per_minute = limits.tokens_per_minute.map_or(0, std::num::NonZeroU32::get);
+            // A debt of tokens can last longer than the longest `retry-after`.
             let wait = seconds(retry_after);
             let message = format!("You may use {per_minute} tokens per minute. Try again in {wait} s.");
             rate_limit("tokens", message, retry_after).into()
@@ -45,7 +46,7 @@ fn budget(report: &PeriodReport, least: Usd) -> Spec {
     } else {
         format!(
             "This request needs at least {least} USD, and {left} USD of your budget {per} of {budget} USD is left. Send a \
-             shorter request, or use another model."
+             shorter request, allow fewer output tokens, or use another model."
         )
     };
     let again = report.ends.map_or(String::new(), |ends| format!(" It starts again on {ends}."));

@@ -9,7 +9,7 @@ use sparekey_ledger::{
 };
 
 use super::Failure;
-use crate::config::ledger::{ServerLedger, service_file};
+use crate::config::ledger::{ServerLedger, is_default, service_file};
 
 /// A ledger that is read.
 pub(crate) enum Reader {
@@ -59,6 +59,32 @@ pub(crate) fn write(ledger: &ServerLedger) -> Result<Arc<dyn Ledger>, Failure> {
         }
     };
     opened.map_err(|error| failure(ledger, &error))
+}
+
+/// Checks that the server can open or create its ledger. A database is asked only if the network may be used.
+///
+/// # Errors
+/// [`Failure::Problem`].
+pub(crate) fn check(ledger: &ServerLedger, is_online: bool) -> Result<(), Failure> {
+    match ledger {
+        ServerLedger::Postgres(_) if !is_online => Ok(()),
+        ServerLedger::File(path) if !path.exists() => check_creatable(path),
+        // The server makes an empty file a ledger.
+        ServerLedger::File(path) if path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0) => Ok(()),
+        _ => read(ledger).map(drop),
+    }
+}
+
+fn check_creatable(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if folder.is_dir() || is_default(path) {
+        return Ok(());
+    }
+    Err(Failure::Problem(format!(
+        "the ledger {} cannot be created, so users with budgets would be refused: {} is not a folder; create it, or set LEDGER",
+        path.display(),
+        folder.display()
+    )))
 }
 
 /// SQLite calls every file that it cannot open by one name.

@@ -189,6 +189,11 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     create_default_folder(path, environment)
 }
 
+/// Whether it is the default file, whose folder the server creates.
+pub(crate) fn is_default(path: &Path) -> bool {
+    path == default_path(environment)
+}
+
 fn create_default_folder(path: &Path, environment: impl Fn(&str) -> Option<String>) -> io::Result<()> {
     match path.parent() {
         Some(folder) if path == default_path(environment) => {

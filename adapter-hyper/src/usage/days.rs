@@ -8,7 +8,7 @@ use sparekey_policy::Period;
 
 use super::{Context, since, user};
 use crate::commands::{
-    Failure, ledger, print,
+    Failure, ledger, note, print,
     records::{Cell, Records},
     sums::{self, DIMENSIONS},
 };
@@ -18,7 +18,12 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
     let since = flags.get_one::<String>("since").map(|text| {
         let zone = context.zone()?;
         let since = since::read(text, sparekey_proxy::now(), &zone)?;
-        Ok(Period::Day.at(since, &zone))
+        let day = Period::Day.at(since, &zone);
+        // The rollup has no part of a day.
+        if Period::Day.at(since.plus(-1), &zone) == day {
+            note(&format!("sums are of whole days: these begin with {day}; `sparekey usage rows` takes any time"));
+        }
+        Ok(day)
     });
     let since = since.transpose()?;
     let reader = ledger::read(&context.ledger)?;

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use super::Test;
+use super::{Test, files::Files};
 use crate::{
     adapter::Settings,
     case_files::{API_KEY, KEY},
@@ -28,6 +28,7 @@ pub(super) const TESTS: &[Test] = &[
     ("empty_key_files_are_rejected", empty_key_files),
     ("check_online_names_the_problem", check_online),
     ("check_reports_and_exits", check),
+    ("check_looks_at_the_ledger", check_ledger),
     ("flags_override_the_environment", flags),
     ("port_in_use_is_reported", port_in_use),
     ("help_lists_every_setting", help),
@@ -172,6 +173,33 @@ fn check() {
         output.contains("OPENAI_API_KEY") && output.contains("ACCESS_KEYS item 1") && output.contains("LISTEN"),
         "{output}"
     );
+}
+
+/// Users with a budget would be refused.
+fn check_ledger() {
+    let files = Files::new();
+    let [folder, text] = ["", "text"].map(|name| files.path(name).display().to_string());
+    files.write(
+        "text",
+        "this is not a ledger, but a text that is as long as the head of one: one hundred bytes and some more",
+    );
+    let users = "[users.Tom]\nbudgets = [{ usd = 1, per = \"day\" }]";
+    for (ledger, expected) in [
+        (format!("{folder}/no/folder/sparekey.db"), Some("is not a folder")),
+        (folder.clone(), Some("is not a file")),
+        ("/dev/null".to_owned(), Some("is not a file")),
+        (text, Some("is not a ledger")),
+        (format!("{folder}/new.db"), None),
+    ] {
+        let mut settings = vec![("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("LEDGER", ledger.as_str())];
+        let (code, output) = run(&["check"], &settings);
+        assert_eq!(code, Some(0), "it is not needed: {output}");
+        settings.push(("USERS", users));
+        let (code, output) = run(&["check"], &settings);
+        assert_eq!(code, Some(i32::from(expected.is_some())), "{ledger}: {output}");
+        assert!(expected.is_none_or(|expected| output.contains(expected)), "{ledger}: {output}");
+    }
+    assert!(!files.path("new.db").exists());
 }
 
 /// The upstream's response, and what `check --online` says of it.

@@ -96,6 +96,11 @@ fn since() {
     // In Berlin it is the next day.
     assert_eq!(days("2026-11-25T23:00:00Z"), ["2026-11-26"]);
     assert_eq!(days("2026-11").len(), 3);
+    // A part of a day is none of the rollup's.
+    for (since, is_noted) in [("2026-11-25", false), ("2026-11-25T23:00:00Z", false), ("2026-11-25 18:00", true)] {
+        let noted = stderr(&output(&mut folder.sparekey(&["usage", "--since", since])));
+        assert_eq!(noted.contains("these begin with 2026-11-25;"), is_noted, "{since}: {noted}");
+    }
     assert_eq!(days("2100-01-01"), [""; 0]);
     assert_eq!(folder.prints(&["usage", "--user", "Bob", "--since=7d"]).lines().count(), 2, "a title and a total");
     folder.refuses(&["usage", "--since", "yesterday"], 2, "--since must be 2026-11-27,");
