@@ -1,13 +1,13 @@
 //! A user as JSON. The members have the names of the users file; a limit that is not set is left out.
 
 use sparekey_core::json_string;
-use sparekey_policy::{ListedKey, PeriodReport, Report, Timestamp, Usd, User, UserField, Zone};
+use sparekey_policy::{ListedKey, PeriodReport, Timestamp, Usd, User, UserField, Zone};
 
-use super::overview::Overview;
+use super::{overview::Overview, spending::Spent};
 use crate::commands::json::{array, instant, object};
 
 /// Writes a user, with what a metered one spent.
-pub(super) fn user(user: &Overview<'_>, spent: Option<&Report>, zone: &Zone, now: Timestamp) -> String {
+pub(super) fn user(user: &Overview<'_>, spent: Option<&Spent>, zone: &Zone, now: Timestamp) -> String {
     let mut members = vec![
         ("name", json_string(user.name)),
         ("state", json_string(user.state(now))),
@@ -17,7 +17,10 @@ pub(super) fn user(user: &Overview<'_>, spent: Option<&Report>, zone: &Zone, now
     for field in UserField::ALL {
         members.extend(user.entry.and_then(|entry| value(entry, field, zone)).map(|value| (field.name(), value)));
     }
-    members.extend(spent.map(|report| ("spending", array(report.periods.iter().map(|period| spending(period, zone))))));
+    if let Some(Spent { report, last_day }) = spent {
+        members.extend(last_day.map(|day| ("last_day", json_string(&day.to_string()))));
+        members.push(("spending", array(report.periods.iter().map(|period| spending(period, zone)))));
+    }
     object(&members)
 }
 

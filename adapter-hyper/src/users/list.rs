@@ -5,7 +5,12 @@ use std::mem;
 use clap::ArgMatches;
 use sparekey_policy::{Report, Timestamp, User, Zone};
 
-use super::{check::Context, edit, file, json, overview::Overview, spending::Spending};
+use super::{
+    check::Context,
+    edit, file, json,
+    overview::Overview,
+    spending::{Spending, Spent},
+};
 use crate::commands::{Failure, json::array, local_time, money, note, print};
 
 /// Columns of the table.
@@ -14,6 +19,8 @@ const WIDTH: usize = 80;
 const NAME_MAX: usize = 20;
 /// `2027-01-31 18:00`.
 const EXPIRES_WIDTH: usize = 16;
+/// `2027-01-31`. Without a ledger the last day of use is not known, and its column is left out.
+const DAY_WIDTH: usize = 10;
 const STATE_WIDTH: usize = "disabled".len();
 const KEYS_WIDTH: usize = "KEYS".len();
 const GAP: &str = "  ";
@@ -32,38 +39,43 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
             None
         })
     };
-    let reports: Vec<_> = all.iter().map(with_spent).collect();
+    let spent: Vec<_> = all.iter().map(with_spent).collect();
     if flags.get_flag("json") {
-        let users = all.iter().zip(&reports).map(|(user, report)| json::user(user, report.as_deref(), zone, now));
+        let users = all.iter().zip(&spent).map(|(user, spent)| json::user(user, spent.as_deref(), zone, now));
         return print(&format!("{}\n", array(users)));
     }
-    let users: Vec<_> = all.iter().copied().zip(reports.iter().map(Option::as_deref)).collect();
+    let users: Vec<_> = all.iter().copied().zip(spent.iter().map(Option::as_deref)).collect();
     print(&table(&users, zone, now))
 }
 
-fn table(users: &[(Overview<'_>, Option<&Report>)], zone: &Zone, now: Timestamp) -> String {
+fn table(users: &[(Overview<'_>, Option<&Spent>)], zone: &Zone, now: Timestamp) -> String {
+    let last_day = |spent: Option<&Spent>| Some(spent?.last_day?.to_string());
+    let last_width = if users.iter().any(|(_, spent)| last_day(*spent).is_some()) { DAY_WIDTH } else { 0 };
     let names = users.iter().map(|(user, _)| user.name.len()).filter(|length| *length <= NAME_MAX);
     let name_width = names.max().unwrap_or(0).max("USER".len());
-    let used = name_width + KEYS_WIDTH + EXPIRES_WIDTH + STATE_WIDTH + 4 * GAP.len();
+    let last_gap = if last_width == 0 { "" } else { GAP };
+    let used = name_width + KEYS_WIDTH + EXPIRES_WIDTH + last_width + STATE_WIDTH + 4 * GAP.len() + last_gap.len();
     let mut lines = Vec::new();
-    let mut row = |name: &str, keys: &str, expires: &str, state: &str, limits: &str| {
+    let mut row = |[name, keys, expires, last, state, limits]: [&str; 6]| {
         let line = format!(
-            "{name:name_width$}{GAP}{keys:>KEYS_WIDTH$}{GAP}{expires:EXPIRES_WIDTH$}{GAP}{state:STATE_WIDTH$}{GAP}{limits}"
+            "{name:name_width$}{GAP}{keys:>KEYS_WIDTH$}{GAP}{expires:EXPIRES_WIDTH$}{GAP}{last:last_width$}{last_gap}\
+             {state:STATE_WIDTH$}{GAP}{limits}"
         );
         lines.push(line.trim_end().to_owned());
     };
-    row("USER", "KEYS", "EXPIRES", "STATE", "LIMITS");
-    for (user, report) in users {
+    row(["USER", "KEYS", "EXPIRES", if last_width == 0 { "" } else { "LAST USED" }, "STATE", "LIMITS"]);
+    for (user, spent) in users {
         let expires = user.expires().map_or_else(|| "never".to_owned(), |at| local_time(at, zone));
-        let mut limits = wrapped(&short_limits(user.entry, *report), WIDTH - used).into_iter();
+        let mut limits = wrapped(&short_limits(user.entry, spent.map(|spent| &spent.report)), WIDTH - used).into_iter();
         let first = limits.next().unwrap_or_default();
         let mut name = user.name;
         if name.len() > NAME_MAX {
-            row(name, "", "", "", "");
+            row([name, "", "", "", "", ""]);
             name = "";
         }
-        row(name, &user.keys().to_string(), &expires, user.state(now), &first);
-        limits.for_each(|rest| row("", "", "", "", &rest));
+        let last = last_day(*spent).unwrap_or_default();
+        row([name, &user.keys().to_string(), &expires, &last, user.state(now), &first]);
+        limits.for_each(|rest| row(["", "", "", "", "", &rest]));
     }
     lines.join("\n") + "\n"
 }

@@ -27,7 +27,12 @@ pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(
     let document = UsersDocument::parse(&text).map_err(|error| Failure::Problem(error.to_string()))?;
     let mut lines = lines(user, &document, zone, now);
     let spent = match spent {
-        Ok(report) => report.map(|report| self::spent(&report)).unwrap_or_default(),
+        Ok(None) => Vec::new(),
+        Ok(Some(spent)) => {
+            let last_day = spent.last_day.map_or_else(|| "not in the last year".to_owned(), |day| day.to_string());
+            lines.push(("last used", last_day));
+            self::spent(&spent.report)
+        }
         Err(reason) => vec![format!("unknown: {reason}")],
     };
     lines.extend(spent.into_iter().enumerate().map(|(index, line)| (if index == 0 { "spent" } else { "" }, line)));

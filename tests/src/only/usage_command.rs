@@ -254,6 +254,12 @@ fn show() {
     assert!(month["ends"].as_str().unwrap().contains("-01T00:00:00+0") && json[2]["spending"][3]["ends"].is_null());
     let list = folder.prints(&["users", "list"]);
     assert!(list.contains("$1.25 of $5.00/month,"), "{list}");
+    // Settled today, which may become yesterday meanwhile.
+    let last_day = json[2]["last_day"].as_str().unwrap();
+    assert!(list.contains("EXPIRES           LAST USED   STATE     LIMITS\n") && list.contains(last_day), "{list}");
+    assert!(last_day.starts_with("20") && json[0]["last_day"].is_null(), "{json}");
+    let text = folder.prints(&["users", "show", "Tom"]);
+    assert!(text.contains(&format!("\n  last used           {last_day}\n")), "{text}");
     fs::write(folder.ledger(), "x").unwrap();
     let list = output(&mut folder.command(&["list"]));
     assert!(list.status.success() && stderr(&list).contains("warning: what users spent is unknown: "), "{list:?}");
