@@ -64,8 +64,13 @@ impl Context {
             return Err(Failure::Usage(problems.join("; ")));
         }
         let Some(text) = self.values.get("USERS") else { return Ok(None) };
-        let checks =
-            Checks { user_name: &|_| Ok(()), route: &|_| Ok(()), has_key: &|_| true, enforced: &UserField::ALL };
+        let checks = Checks {
+            user_name: &|_| Ok(()),
+            route: &|_| Ok(()),
+            has_key: &|_| true,
+            api_key: &|_| Ok(()),
+            enforced: &UserField::ALL,
+        };
         let users = Users::from_toml(text, sparekey_proxy::now(), &checks);
         users.map(Some).map_err(|error| {
             let problems = error.problems().iter().map(|problem| self.values.with_file(&format!("USERS {problem}")));

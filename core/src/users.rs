@@ -36,6 +36,7 @@ pub trait ReadUsers {
 #[derive(Clone, Copy, Debug)]
 pub struct UserChecks<'a> {
     keys: &'a Keyring,
+    owner_keys: &'a [&'a str],
 }
 
 /// Reads the compiled form of users, for a platform that cannot read the users file.
@@ -73,6 +74,14 @@ impl UserChecks<'_> {
         let forms = "must be inference, data, compatible, ephemeral, all, or a path that begins with '/', such as \
                      /v1/custom/*";
         if is_valid { Ok(()) } else { Err(forms.to_owned()) }
+    }
+
+    /// Whether an upstream key can be read and used.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn api_key(&self, source: &KeySource, reader: &dyn ReadUsers) -> Result<(), String> {
+        read_key(source, reader, self.owner_keys).map(drop)
     }
 
     /// Whether `ACCESS_KEYS` has a key of this user.
@@ -141,7 +150,7 @@ impl ReadUsers for NoUsers {
 
 /// Reads users and adds them to the keys of `ACCESS_KEYS`. Returns all problems.
 pub(crate) fn add(text: &str, reader: &dyn ReadUsers, owner_keys: &[&str], keys: &mut Keyring) -> Vec<String> {
-    let users = match reader.read(text, &UserChecks { keys }) {
+    let users = match reader.read(text, &UserChecks { keys, owner_keys }) {
         Ok(users) => users,
         Err(problems) => return problems,
     };
@@ -153,6 +162,7 @@ pub(crate) fn add(text: &str, reader: &dyn ReadUsers, owner_keys: &[&str], keys:
             problems.push(format!("users.{name}.keys has the API key itself; give users keys made with `keygen NAME`"));
         }
         let api_key = user.api_key.as_ref().map(|source| read_key(source, reader, owner_keys)).transpose();
+        let api_key = api_key.map_err(|problem| format!("openai_api_key {problem}"));
         let grant = api_key.and_then(|api_key| Grant::new(user, api_key, reader.places()));
         match grant {
             Ok(grant) => keys.add_user(&name, grant),
@@ -163,14 +173,13 @@ pub(crate) fn add(text: &str, reader: &dyn ReadUsers, owner_keys: &[&str], keys:
 }
 
 fn read_key(source: &KeySource, reader: &dyn ReadUsers, owner_keys: &[&str]) -> Result<Secret, String> {
-    let key = reader.read_key(source).map_err(|problem| format!("openai_api_key {problem}"))?;
-    let key = Secret::parse(key.trim());
-    let key = key.ok_or("openai_api_key must consist of visible ASCII characters, without spaces")?;
+    let key = Secret::parse(reader.read_key(source)?.trim());
+    let key = key.ok_or("names a key that does not consist of visible ASCII characters without spaces")?;
     if owner_keys.contains(&key.expose()) {
-        return Err("openai_api_key is OPENAI_API_KEY itself; remove it, or set a key of another project".to_owned());
+        return Err("is OPENAI_API_KEY itself; remove it, or set a key of another project".to_owned());
     }
     if key.expose().starts_with(ADMIN_KEY) {
-        return Err("openai_api_key is an admin key, which no model accepts; set a key of a project".to_owned());
+        return Err("is an admin key, which no model accepts; set a key of a project".to_owned());
     }
     Ok(key)
 }

@@ -17,6 +17,7 @@ pub(crate) fn users_file(input: &[u8]) {
         user_name: &|name| AccessKey::check_user(name).map_err(|error| error.to_string()),
         route: &|_| Ok(()),
         has_key: &|name| name == "Tom",
+        api_key: &|_| Ok(()),
         enforced: &UserField::ALL,
     };
     match Users::from_toml(&text, Timestamp::from_seconds(1_795_780_800), &checks) {

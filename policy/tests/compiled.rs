@@ -8,7 +8,13 @@ use sparekey_policy::{Checks, CompiledError, Timestamp, UserField, Users};
 const NOW: Timestamp = Timestamp::from_seconds(1_795_780_800);
 
 fn users(text: &str) -> Users {
-    let checks = Checks { user_name: &|_| Ok(()), route: &|_| Ok(()), has_key: &|_| true, enforced: &UserField::ALL };
+    let checks = Checks {
+        user_name: &|_| Ok(()),
+        route: &|_| Ok(()),
+        has_key: &|_| true,
+        api_key: &|_| Ok(()),
+        enforced: &UserField::ALL,
+    };
     Users::from_toml(text, NOW, &checks).unwrap()
 }
 

@@ -107,6 +107,7 @@ proptest! {
             user_name: &|_| Ok(()),
             route: &|_| Ok(()),
             has_key: &|_| true,
+            api_key: &|_| Ok(()),
             enforced: &UserField::ALL,
         };
         if let Err(error) = Users::from_toml(&after, NOW, &checks) {

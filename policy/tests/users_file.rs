@@ -24,13 +24,25 @@ fn check_route(route: &str) -> Result<(), String> {
     if route.starts_with('/') || route == "inference" { Ok(()) } else { Err("must be a family or a path".to_owned()) }
 }
 
+fn check_api_key(source: &KeySource) -> Result<(), String> {
+    if *source == KeySource::Env("NOT_SET".to_owned()) {
+        Err("names a variable that is not set".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
 fn read(text: &str) -> Result<Users, UsersFileError> {
     read_enforcing(text, &UserField::ALL)
 }
 
 fn read_enforcing(text: &str, enforced: &[UserField]) -> Result<Users, UsersFileError> {
     let has_key = |name: &str| name == "Tom" || name == "Ann";
-    Users::from_toml(text, NOW, &Checks { user_name: &check_name, route: &check_route, has_key: &has_key, enforced })
+    Users::from_toml(
+        text,
+        NOW,
+        &Checks { user_name: &check_name, route: &check_route, has_key: &has_key, api_key: &check_api_key, enforced },
+    )
 }
 
 fn tom(text: &str) -> User {
@@ -240,6 +252,7 @@ fn wrong_values() {
             "openai_api_key = \"sk-proj-abcdefgh\"",
             "openai_api_key must say where the key is stored: \"file:{path}\" or \"env:{variable}\"",
         ),
+        ("openai_api_key = \"env:NOT_SET\"", "openai_api_key names a variable that is not set"),
         (
             "openai_api_key = \"env:A-B\"",
             "openai_api_key must say where the key is stored: \"file:{path}\" or \"env:{variable}\"",

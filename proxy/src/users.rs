@@ -25,6 +25,7 @@ impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for TomlUsers<K> {
             user_name: &|name| checks.user_name(name),
             route: &|route| checks.route(route),
             has_key: &|name| self.allows_keyless_users || checks.has_key(name),
+            api_key: &|source| checks.api_key(source, self),
             enforced: self.enforced,
         };
         let users = Users::from_toml(text, now(), &checks);

@@ -241,7 +241,13 @@ impl Running for RunningWorker {
 /// If it is invalid.
 #[must_use]
 pub fn compiled(users: &str) -> String {
-    let checks = Checks { user_name: &|_| Ok(()), route: &|_| Ok(()), has_key: &|_| true, enforced: &UserField::ALL };
+    let checks = Checks {
+        user_name: &|_| Ok(()),
+        route: &|_| Ok(()),
+        has_key: &|_| true,
+        api_key: &|_| Ok(()),
+        enforced: &UserField::ALL,
+    };
     let users = Users::from_toml(users, Timestamp::default(), &checks);
     users.expect("the users file is valid").to_json()
 }

@@ -1,6 +1,6 @@
 //! What a users file is checked against.
 
-use crate::user_field::UserField;
+use crate::{user_field::UserField, users::KeySource};
 
 /// What the file is checked against, besides its own rules.
 pub struct Checks<'a> {
@@ -10,6 +10,8 @@ pub struct Checks<'a> {
     pub route: &'a dyn Fn(&str) -> Result<(), String>,
     /// Whether `ACCESS_KEYS` has a key of this user.
     pub has_key: &'a dyn Fn(&str) -> bool,
+    /// Whether an upstream key can be read and used; if not, why.
+    pub api_key: &'a dyn Fn(&KeySource) -> Result<(), String>,
     /// The fields that the platform enforces. A file that sets another one is refused, because a limit is never ignored.
     pub enforced: &'a [UserField],
 }

@@ -130,8 +130,9 @@ impl<'a> Fields<'a> {
             UserField::Metered => self.metered = value::boolean(node, problems),
             UserField::OpenAiApiKey => {
                 self.api_key = node.text().and_then(KeySource::parse);
-                if self.api_key.is_none() {
-                    problems.add(node, "must say where the key is stored: \"file:{path}\" or \"env:{variable}\"");
+                let form = "must say where the key is stored: \"file:{path}\" or \"env:{variable}\"";
+                if let Err(problem) = self.api_key.as_ref().ok_or(form.to_owned()).and_then(checks.api_key) {
+                    problems.add(node, &problem);
                 }
             }
             UserField::OpenAiProject => {

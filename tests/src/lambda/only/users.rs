@@ -35,11 +35,11 @@ fn invalid() {
         ("[users.Eve]", "USERS line 1"),
         (
             "[users.Tom]\nopenai_api_key = \"file:tom.key\"",
-            "USERS users.Tom.openai_api_key names a file, and this platform has none; use env:VARIABLE",
+            "USERS line 2: users.Tom.openai_api_key names a file, and this platform has none; use env:VARIABLE",
         ),
         (
             "[users.Tom]\nopenai_api_key = \"env:NOT_SET\"",
-            "USERS users.Tom.openai_api_key names the variable NOT_SET, which is not set",
+            "USERS line 2: users.Tom.openai_api_key names the variable NOT_SET, which is not set",
         ),
     ] {
         let function = start(STREAMING, ([127, 0, 0, 1], 1).into(), &[("USERS", users)]);
