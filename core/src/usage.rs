@@ -147,7 +147,9 @@ fn rates(reports: &UsageReports<'_>) -> Rates {
 /// The members of the object.
 fn limits(grant: &Grant, reports: &UsageReports<'_>) -> String {
     let Rates { requests, tokens } = rates(reports);
-    let concurrency = reports.of_requests().and_then(|report| Some((report.concurrency?, report.open)));
+    // Two processes share a ledger during an upgrade, and each counts its own requests.
+    let open = [reports.place, reports.ledger].into_iter().flatten().map(|report| report.open).max();
+    let concurrency = reports.of_requests().and_then(|report| report.concurrency).zip(open);
     let limits = [
         ("requests_per_minute", requests.map(rate)),
         ("tokens_per_minute", tokens.map(rate)),

@@ -12,8 +12,11 @@ use crate::upstream::RespondingUpstream;
 pub(super) const SHARED: &[SharedTest] = &[("first_requests_of_a_new_user", first_requests)];
 
 /// On the server.
-pub(crate) const TESTS: &[Test] =
-    &[("four_at_once_with_a_dear_model", four_at_once), ("two_processes_on_one_ledger", two_processes)];
+pub(crate) const TESTS: &[Test] = &[
+    ("four_at_once_with_a_dear_model", four_at_once),
+    ("two_processes_on_one_ledger", two_processes),
+    ("two_processes_show_all_open_requests", usage_of_both_processes),
+];
 
 /// An upstream that holds its responses back, each of which costs the most that the request may.
 pub(super) struct Gate(Arc<(Mutex<bool>, Condvar)>);
@@ -124,6 +127,22 @@ fn two_processes() {
         let other = RunningServer::start(&server.settings);
         (server, other)
     });
+}
+
+/// A user sees the requests that its limit counts.
+fn usage_of_both_processes() {
+    let upstream = Upstream::start();
+    let server = Budgeted::start(upstream.address(), BUDGET);
+    let other = RunningServer::start(&server.settings);
+    let open = |address| {
+        let mut client = RawConnection::connect(address);
+        client.send(get("/v1/usage"));
+        let head = client.head();
+        let usage: Value = serde_json::from_slice(&client.body(&head)).expect("JSON");
+        usage["limits"]["concurrent_requests"]["open"].clone()
+    };
+    let (_client, _upstream_conn) = server.sent(&upstream, &chat());
+    assert_eq!([server.address(), other.address()].map(open), [1, 1]);
 }
 
 /// Fifty requests on a budget for ten, to two servers by turns.
