@@ -58,7 +58,7 @@ impl App {
             sources.fix("ACCESS_KEYS", key.expose().to_owned());
             read.values.set("ACCESS_KEYS", key.expose().to_owned());
         }
-        let mut loaded = read.validate(false)?;
+        let mut loaded = read.validate(None)?;
         for (setting, value) in mem::take(&mut loaded.unrepeatable) {
             sources.fix(setting, value);
         }

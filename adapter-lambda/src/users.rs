@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sparekey_core::{Config, ConfigError, Gate, Places, Problem, read_env_key};
+use sparekey_core::{Config, ConfigError, Gate, Keyring, Places, Problem, read_env_key};
 use sparekey_policy::{KeySource, PriceTable, UserField};
 use sparekey_proxy::users::TomlUsers;
 
@@ -56,7 +56,7 @@ impl ReloadedUsers {
         let value = fetch(get, secrets::START_TIMEOUT).await;
         let has_users = !matches!(value, Ok(None));
         let read =
-            value.and_then(|value| Ok((config(get, &secrets, prices.as_ref(), value.as_ref(), false)?, Some(value))));
+            value.and_then(|value| Ok((config(get, &secrets, prices.as_ref(), value.as_ref(), None)?, Some(value))));
         let (config, current) = match read {
             Ok(read) => read,
             Err(error) if !has_users => return Err(error),
@@ -93,7 +93,8 @@ impl ReloadedUsers {
     fn reload(&self, value: Result<Value, ConfigError>) -> Result<(), ConfigError> {
         let value = value?;
         if self.current.borrow().as_ref() != Some(&value) {
-            let config = config(self.get, &self.secrets, self.prices.as_ref(), value.as_ref(), true)?;
+            let config =
+                config(self.get, &self.secrets, self.prices.as_ref(), value.as_ref(), Some(self.gate.load().keys()))?;
             self.gate.store(Arc::new(gate(config)));
             self.current.replace(Some(value));
         }
@@ -121,12 +122,12 @@ fn config(
     secrets: &HashMap<&'static str, String>,
     prices: Option<&PriceTable>,
     users: Option<&String>,
-    allows_keyless_users: bool,
+    before: Option<&Keyring>,
 ) -> Result<Config, ConfigError> {
     let has_ledger = settings::has_ledger(get);
     let reader = TomlUsers {
         enforced: if has_ledger { &UserField::ALL } else { &UserField::STATELESS },
-        allows_keyless_users,
+        before,
         places: if has_ledger { Places::Ledger } else { Places::Memory },
         read_key: |source: &KeySource| read_env_key(source, get),
     };

@@ -7,7 +7,7 @@ use std::{
     task::{self, Poll, Waker},
 };
 
-use sparekey_core::{CompiledUsers, Config, ConfigError, Gate, Places, read_env_key};
+use sparekey_core::{CompiledUsers, Config, ConfigError, Gate, Keyring, Places, read_env_key};
 use sparekey_policy::{Timestamp, UserField};
 use worker::{
     Env, console_error, console_warn,
@@ -48,7 +48,7 @@ pub(crate) fn prepare(env: &Env) {
     if bindings::are_texts(env)
         && let Poll::Ready((values, None)) =
             pin!(bindings::read(env)).poll(&mut task::Context::from_waker(Waker::noop()))
-        && let Ok(config) = config(env, &values, false)
+        && let Ok(config) = config(env, &values, None)
     {
         PREPARED.set(Some((values, config)));
     }
@@ -86,25 +86,29 @@ pub(crate) async fn gate(env: &Env, context: &Context) -> Option<Arc<Gate>> {
 /// Reads the settings again. After an error, the last ones stay.
 async fn load(env: &Env, now: f64) {
     let (values, failure) = bindings::read(env).await;
-    let (is_unchanged, has_last) = LOADED
-        .with_borrow(|loaded| (failure.is_none() && loaded.values.as_ref() == Some(&values), loaded.values.is_some()));
+    let (last, is_unchanged) = LOADED.with_borrow(|loaded| {
+        // Without values the gate is one of unknown users.
+        let last = loaded.gate.clone().filter(|_| loaded.values.is_some());
+        (last, failure.is_none() && loaded.values.as_ref() == Some(&values))
+    });
     if is_unchanged {
         return;
     }
     let has_users = failure.is_some() || get(&values, "USERS").is_some();
-    let (config, values) = match failure.map_or_else(|| config(env, &values, has_last), Err) {
-        Ok(config) => (config, Some(values)),
-        Err(error) => {
-            // For the owner, in the Worker's logs.
-            console_error!("invalid settings: {}", error.to_string().replace('\n', "; "));
-            LOADED.with_borrow_mut(|loaded| loaded.read_at = now);
-            if has_last || !has_users {
-                return;
+    let (config, values) =
+        match failure.map_or_else(|| config(env, &values, last.as_ref().map(|gate| gate.keys())), Err) {
+            Ok(config) => (config, Some(values)),
+            Err(error) => {
+                // For the owner, in the Worker's logs.
+                console_error!("invalid settings: {}", error.to_string().replace('\n', "; "));
+                LOADED.with_borrow_mut(|loaded| loaded.read_at = now);
+                if last.is_some() || !has_users {
+                    return;
+                }
+                let Ok(config) = Config::with_unknown_users(|name| get(&values, name)) else { return };
+                (config, None)
             }
-            let Ok(config) = Config::with_unknown_users(|name| get(&values, name)) else { return };
-            (config, None)
-        }
-    };
+        };
     keep(config, values, now);
 }
 
@@ -115,11 +119,11 @@ fn keep(config: Config, values: Option<Values>, read_at: f64) {
     LOADED.set(Loaded { gate: Some(Arc::new(Gate::new(config))), values, read_at });
 }
 
-fn config(env: &Env, values: &Values, allows_keyless_users: bool) -> Result<Config, ConfigError> {
+fn config(env: &Env, values: &Values, before: Option<&Keyring>) -> Result<Config, ConfigError> {
     let has_ledger = limits::is_bound(env);
     let users = CompiledUsers {
         enforced: if has_ledger { &UserField::ALL } else { &UserField::STATELESS },
-        allows_keyless_users,
+        before,
         places: if has_ledger { Places::Ledger } else { Places::Memory },
         read_key: |source: &_| read_env_key(source, |name| bindings::get(env, name).as_string()),
     };

@@ -133,12 +133,7 @@ mod tests {
             _ => None,
         };
         let read_key = |_: &KeySource| Err(String::new());
-        let reader = CompiledUsers {
-            enforced: &UserField::STATELESS,
-            allows_keyless_users: true,
-            places: Places::Memory,
-            read_key,
-        };
+        let reader = CompiledUsers { enforced: &UserField::STATELESS, before: None, places: Places::Memory, read_key };
         let error = Config::with_users(setting, &reader).unwrap_err().to_string();
         assert!(error.contains("USERS users has a name that no key can have"), "{error}");
     }
@@ -156,7 +151,7 @@ mod tests {
         };
         let reader = CompiledUsers {
             enforced: &UserField::STATELESS,
-            allows_keyless_users: true,
+            before: None,
             places: Places::Memory,
             read_key: |_: &KeySource| Err(String::new()),
         };
@@ -174,20 +169,16 @@ mod tests {
             "USERS" => Some(users.to_owned()),
             _ => None,
         };
-        let read = |allows_keyless_users| {
+        let before = Keyring::parse("sk-Eve-0123456789abcdef", &[]).unwrap();
+        let read = |before| {
             let read_key = |_: &KeySource| Err(String::new());
             Config::with_users(
                 setting,
-                &CompiledUsers {
-                    enforced: &UserField::STATELESS,
-                    allows_keyless_users,
-                    places: Places::Memory,
-                    read_key,
-                },
+                &CompiledUsers { enforced: &UserField::STATELESS, before, places: Places::Memory, read_key },
             )
         };
-        let warnings: Vec<_> = read(true).unwrap().warnings().iter().map(ToString::to_string).collect();
+        let warnings: Vec<_> = read(Some(&before)).unwrap().warnings().iter().map(ToString::to_string).collect();
         assert_eq!(warnings, ["USERS user Eve has no key: remove its entry, or add a key"]);
-        assert_eq!(read(false).unwrap_err().to_string(), "USERS users.Eve has no key, here or in ACCESS_KEYS");
+        assert_eq!(read(None).unwrap_err().to_string(), "USERS users.Eve has no key, here or in ACCESS_KEYS");
     }
 }

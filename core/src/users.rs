@@ -40,11 +40,11 @@ pub struct UserChecks<'a> {
 }
 
 /// Reads the compiled form of users, for a platform that cannot read the users file.
-pub struct CompiledUsers<K> {
+pub struct CompiledUsers<'a, K> {
     /// The fields that the platform enforces.
     pub enforced: &'static [UserField],
-    /// Whether a user may have no key: a value that is read again, and removes the last key of a user, must not fail.
-    pub allows_keyless_users: bool,
+    /// The keys until now, of a value that is read again: a user that they contain may have lost its last key.
+    pub before: Option<&'a Keyring>,
     /// Where requests are counted.
     pub places: Places,
     /// Reads the upstream key of a user; an error is the end of a sentence.
@@ -84,24 +84,23 @@ impl UserChecks<'_> {
         read_key(source, reader, self.owner_keys).map(drop)
     }
 
-    /// Whether `ACCESS_KEYS` has a key of this user.
+    /// Whether `ACCESS_KEYS` has a key of this user, or the keys before contained the user.
     #[must_use]
-    pub fn has_key(&self, name: &str) -> bool {
-        self.keys.has_user(name)
+    pub fn has_key(&self, name: &str, before: Option<&Keyring>) -> bool {
+        self.keys.has_user(name) || before.is_some_and(|before| before.has_user(name))
     }
 }
 
-impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for CompiledUsers<K> {
+impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for CompiledUsers<'_, K> {
     fn read(&self, text: &str, checks: &UserChecks<'_>) -> Result<Users, Vec<String>> {
         let users = Users::from_json(text, self.enforced).map_err(|error| vec![error.to_string()])?;
         // The other checks are those of the users file.
-        let has_key = |name: &str| self.allows_keyless_users || checks.has_key(name);
         let mut problems = Vec::new();
         for (name, user) in users.iter() {
             // It becomes a part of a header's value.
             if let Err(problem) = checks.user_name(name) {
                 problems.push(format!("users has a name that no key can have: {problem}"));
-            } else if user.keys.is_empty() && !has_key(name) {
+            } else if user.keys.is_empty() && !checks.has_key(name, self.before) {
                 problems.push(format!("users.{name} has no key, here or in ACCESS_KEYS"));
             }
         }
@@ -117,7 +116,7 @@ impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for CompiledUsers<K>
     }
 }
 
-impl<K> fmt::Debug for CompiledUsers<K> {
+impl<K> fmt::Debug for CompiledUsers<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompiledUsers").field("enforced", &self.enforced).finish_non_exhaustive()
     }

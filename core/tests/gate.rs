@@ -79,7 +79,7 @@ fn gate_with_places(user: &str, places: Places) -> Arc<Gate> {
     let users = format!(r#"{{"version":1,"timezone":{{"name":"UTC","offset":0,"transitions":[]}},"users":[{user}]}}"#);
     let setting = |name: &str| if name == "USERS" { Some(users.clone()) } else { setting(name) };
     let read_key = |source: &KeySource| read_env_key(source, |name| Some(format!("sk-of-{name}-abcdefgh")));
-    let reader = CompiledUsers { enforced: &UserField::ALL, allows_keyless_users: false, places, read_key };
+    let reader = CompiledUsers { enforced: &UserField::ALL, before: None, places, read_key };
     Arc::new(Gate::new(Config::with_users(setting, &reader).unwrap()))
 }
 

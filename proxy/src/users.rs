@@ -2,29 +2,29 @@
 
 use std::fmt;
 
-use sparekey_core::{Places, ReadUsers, UserChecks};
+use sparekey_core::{Keyring, Places, ReadUsers, UserChecks};
 use sparekey_policy::{Checks, KeySource, UserField, Users};
 
 use crate::now;
 
 /// Reads users in TOML.
-pub struct TomlUsers<K> {
+pub struct TomlUsers<'a, K> {
     /// The fields that the platform enforces.
     pub enforced: &'static [UserField],
-    /// Whether a user may have no key: a value that is read again, and removes the last key of a user, must not fail.
-    pub allows_keyless_users: bool,
+    /// The keys until now, of a value that is read again: a user that they contain may have lost its last key.
+    pub before: Option<&'a Keyring>,
     /// Where requests are counted.
     pub places: Places,
     /// Reads the upstream key of a user; an error is the end of a sentence.
     pub read_key: K,
 }
 
-impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for TomlUsers<K> {
+impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for TomlUsers<'_, K> {
     fn read(&self, text: &str, checks: &UserChecks<'_>) -> Result<Users, Vec<String>> {
         let checks = Checks {
             user_name: &|name| checks.user_name(name),
             route: &|route| checks.route(route),
-            has_key: &|name| self.allows_keyless_users || checks.has_key(name),
+            has_key: &|name| checks.has_key(name, self.before),
             api_key: &|source| checks.api_key(source, self),
             enforced: self.enforced,
         };
@@ -41,7 +41,7 @@ impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for TomlUsers<K> {
     }
 }
 
-impl<K> fmt::Debug for TomlUsers<K> {
+impl<K> fmt::Debug for TomlUsers<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TomlUsers").field("enforced", &self.enforced).finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sparekey_core::Config;
+use sparekey_core::{Config, Keyring};
 use sparekey_proxy::users::TomlUsers;
 use sparekey_upstream::OutboundProxy;
 
@@ -51,17 +51,17 @@ impl Unvalidated {
         Self { values, settings, problems }
     }
 
-    /// Validates all settings together.
+    /// Validates all settings together. `before` are the keys that a reload replaces.
     ///
     /// # Errors
     /// All problems, one sentence each.
-    pub(crate) fn validate(self, is_reload: bool) -> Result<Loaded, Vec<String>> {
+    pub(crate) fn validate(self, before: Option<&Keyring>) -> Result<Loaded, Vec<String>> {
         let Self { values, settings, mut problems } = self;
         let users_file = values.secret_file("USERS");
         let key_files = RefCell::new(Vec::new());
         let reader = Recorder::new(TomlUsers {
             enforced: &users::ENFORCED,
-            allows_keyless_users: is_reload,
+            before,
             places: settings.ledger.places(),
             read_key: |source: &_| {
                 key_files.borrow_mut().extend(users::key_file(source, users_file));

@@ -14,13 +14,13 @@ use sparekey_proxy::users::TomlUsers;
 pub(crate) const ENFORCED: [UserField; 14] = UserField::ALL;
 
 /// Keeps the users that were read.
-pub(crate) struct Recorder<K> {
-    inner: TomlUsers<K>,
+pub(crate) struct Recorder<'a, K> {
+    inner: TomlUsers<'a, K>,
     users: RefCell<Option<Users>>,
 }
 
-impl<K> Recorder<K> {
-    pub(crate) fn new(inner: TomlUsers<K>) -> Self {
+impl<'a, K> Recorder<'a, K> {
+    pub(crate) fn new(inner: TomlUsers<'a, K>) -> Self {
         Self { inner, users: RefCell::new(None) }
     }
 
@@ -30,7 +30,7 @@ impl<K> Recorder<K> {
     }
 }
 
-impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for Recorder<K> {
+impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for Recorder<'_, K> {
     fn read(&self, text: &str, checks: &UserChecks<'_>) -> Result<Users, Vec<String>> {
         let users = self.inner.read(text, checks)?;
         *self.users.borrow_mut() = Some(users.clone());

@@ -96,8 +96,7 @@ impl Context {
         if text.trim().is_empty() {
             return Err(vec!["the file is empty".to_owned()]);
         }
-        let reader =
-            Recorder::new(TomlUsers { enforced, allows_keyless_users: false, places: Places::default(), read_key });
+        let reader = Recorder::new(TomlUsers { enforced, before: None, places: Places::default(), read_key });
         let config = Config::with_users(
             |name| match name {
                 "USERS" => Some(text.to_owned()),

@@ -31,7 +31,7 @@ async fn open() -> Open {
         _ => None,
     };
     let read_key = |_: &KeySource| Err("is not needed".to_owned());
-    let users = TomlUsers { enforced: &UserField::ALL, allows_keyless_users: false, places: Places::Memory, read_key };
+    let users = TomlUsers { enforced: &UserField::ALL, before: None, places: Places::Memory, read_key };
     let config = Config::with_users(settings, &users).unwrap().with_prices(PriceTable::shipped().unwrap());
     let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
     let ledger = Memory::new(Clock::default(), ProcessId(1));

@@ -16,7 +16,7 @@ pub(super) fn reader(settings: &BTreeMap<String, String>) -> impl ReadUsers + us
         KeySource::Env(name) => settings.get(name).cloned().ok_or_else(|| format!("names {name}, which is not set")),
         KeySource::File(path) => Err(format!("names {path}, which cannot be read")),
     };
-    TomlUsers { enforced: &UserField::UNMETERED, allows_keyless_users: false, places: Places::Memory, read_key }
+    TomlUsers { enforced: &UserField::UNMETERED, before: None, places: Places::Memory, read_key }
 }
 
 /// The last address of `x-forwarded-for`.

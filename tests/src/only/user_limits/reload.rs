@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("file_of_an_upstream_key_is_read_again", upstream_key_file),
     ("missing_file_of_an_upstream_key_is_waited_for", late_key_file),
     ("removed_key_stops_although_its_entry_stays", removed_key),
+    ("misspelled_name_leaves_the_old_limits", misspelled_name),
 ];
 
 const EVENTS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -147,6 +148,16 @@ fn late_key_file() {
     client.send(get("/v1/models"));
     assert_eq!(upstream.accept().head().header("authorization"), Some("Bearer sk-proj-late-of-tom"));
     assert_eq!(proxy.process.output().matches("reload failed").count(), 1, "the same failure is logged once");
+}
+
+/// It is a new user without a key, and the user that was meant would have no limits.
+fn misspelled_name() {
+    let upstream = Upstream::start();
+    let (files, proxy) = with_users(&upstream, "[users.Tom]\nmodels = [\"gpt-5\"]");
+    files.write("users", "[users.tom]\nmodels = [\"gpt-5\"]");
+    let line = proxy.process.wait_for(|line| line.contains("reload failed").then(|| line.to_owned()));
+    assert!(line.contains("line 1: users.tom has no key"), "{line}");
+    assert_eq!(send(&proxy, &get("/v1/models/o3")).0.status(), 403);
 }
 
 fn removed_key() {
