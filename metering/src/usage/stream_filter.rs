@@ -58,19 +58,25 @@ impl UsageEventFilter {
     /// Reads the next piece for a scanner too. It does the same as a `push` of each, but splits and searches most events once: 640
     /// instructions less per chunk (`usage_instructions`).
     pub fn push_scanned(&mut self, scanner: &mut UsageScanner, mut bytes: &[u8], out: &mut Vec<u8>) {
-        if let Some(stream) = scanner.stream_at_event().filter(|_| self.is_at_event()) {
-            while let Some((event, rest)) = DataEvent::split(bytes).filter(|(event, _)| event.bytes.len() <= EVENT_MAX)
-            {
-                let found = Found::search(event.data);
-                stream.event(event.data, found.has_usage);
-                found.edit.apply(event.bytes, DATA.len(), out);
-                bytes = rest;
+        loop {
+            if let Some(stream) = scanner.stream_at_event().filter(|_| self.is_at_event()) {
+                while let Some((event, rest)) =
+                    DataEvent::split(bytes).filter(|(event, _)| event.bytes.len() <= EVENT_MAX)
+                {
+                    let found = Found::search(event.data);
+                    stream.event(event.data, found.has_usage);
+                    found.edit.apply(event.bytes, DATA.len(), out);
+                    bytes = rest;
+                }
             }
+            // An event of another form, or the rest of one that began in an earlier piece.
+            let Some((end, rest)) = self.split_event(bytes) else { break };
+            scanner.push(end);
+            self.end_event(end, out);
+            bytes = rest;
         }
-        if !bytes.is_empty() {
-            scanner.push(bytes);
-            self.push(bytes, out);
-        }
+        scanner.push(bytes);
+        self.add(bytes, out);
     }
 
     fn is_at_event(&self) -> bool {
@@ -139,13 +145,13 @@ fn filter_event(event: &[u8], out: &mut Vec<u8>) {
 /// Returns the data of an event that has one line of data, and where it begins.
 fn only_data(event: &[u8]) -> Option<(usize, &[u8])> {
     let (mut found, mut start) = (None, 0_usize);
-    for line in event.split(|byte| *byte == b'\n') {
-        if let Some(data) = line.strip_prefix(DATA)
+    for end in memchr_iter(b'\n', event) {
+        if let Some(data) = event.get(start..end)?.strip_prefix(DATA)
             && found.replace((start.saturating_add(DATA.len()), data)).is_some()
         {
             return None;
         }
-        start = start.saturating_add(line.len()).saturating_add(1);
+        start = end.saturating_add(1);
     }
     found
 }
