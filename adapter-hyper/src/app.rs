@@ -96,7 +96,7 @@ impl App {
         }
         let limited = config.keys().limited_users().count();
         let limits = if limited == 0 { "no limits".to_owned() } else { format!("limits for {limited} of them") };
-        lines.push(format!("  users           {users}, with {keys} access keys; {limits}"));
+        lines.push(format!("  users           {users}, access keys: {keys}; {limits}"));
         lines.push(format!("  listening on    {}", join(&listen)));
         if let Some(tls) = server_tls {
             let expires =

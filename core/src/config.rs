@@ -296,7 +296,7 @@ mod tests {
                 "OPENAI_API_KEY must consist of visible ASCII characters, without spaces",
                 "OPENAI_PROJECT must consist of visible ASCII characters, without spaces",
                 "ACCESS_KEYS item 1: the random part has 8 to 128 characters, this one 3",
-                "ACCESS_KEYS item 2 is the API key itself; give users keys made with `keygen NAME`",
+                "ACCESS_KEYS item 2 is the API key itself; give users keys made with `sparekey keygen NAME`",
                 "API_BASE must not contain a user or password (the part before @); the key belongs in OPENAI_API_KEY",
                 "ALLOWED_ORIGINS item 2 is not an origin such as https://chat.example.com",
             ]
@@ -309,7 +309,7 @@ mod tests {
             problems(&[("ACCESS_KEYS", " , ")]),
             [
                 "OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set; set the API key",
-                "ACCESS_KEYS contains no key; make one with `keygen NAME`",
+                "ACCESS_KEYS contains no key; make one with `sparekey keygen NAME`",
             ]
         );
         assert_eq!(
@@ -335,7 +335,7 @@ mod tests {
             (
                 "ACCESS_KEYS",
                 "sk-svcacct-abcdefgh",
-                "ACCESS_KEYS item 1 is an API key of OpenAI; give users keys made with `keygen NAME`",
+                "ACCESS_KEYS item 1 is an API key of OpenAI; give users keys made with `sparekey keygen NAME`",
             ),
             (
                 "API_BASE",

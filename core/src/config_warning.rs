@@ -17,7 +17,9 @@ const RANDOM_MIN: usize = 16;
 #[non_exhaustive]
 pub enum ConfigWarning {
     /// A random part that can be guessed.
-    #[error("ACCESS_KEYS {position}: its random part has fewer than 16 characters; make keys with `keygen NAME`")]
+    #[error(
+        "ACCESS_KEYS {position}: its random part has fewer than 16 characters; make keys with `sparekey keygen NAME`"
+    )]
     ShortKey {
         /// The item's position.
         position: Position,

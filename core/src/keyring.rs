@@ -52,7 +52,7 @@ pub struct UserKey {
 #[non_exhaustive]
 pub enum KeyringError {
     /// No item at all.
-    #[error("contains no key; make one with `keygen NAME`")]
+    #[error("contains no key; make one with `sparekey keygen NAME`")]
     Empty,
     /// An item that is neither a key nor a digest item.
     #[error("{position}: {cause}")]
@@ -63,7 +63,7 @@ pub enum KeyringError {
         cause: ItemError,
     },
     /// Another API key of OpenAI: its user may spend without this proxy.
-    #[error("{position} is an API key of OpenAI; give users keys made with `keygen NAME`")]
+    #[error("{position} is an API key of OpenAI; give users keys made with `sparekey keygen NAME`")]
     OpenAiKey {
         /// The item's position.
         position: Position,
@@ -75,7 +75,7 @@ pub enum KeyringError {
         position: Position,
     },
     /// The owner's API key or gateway token, which must stay secret.
-    #[error("{position} is the API key itself; give users keys made with `keygen NAME`")]
+    #[error("{position} is the API key itself; give users keys made with `sparekey keygen NAME`")]
     ApiKey {
         /// The item's position.
         position: Position,
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn empty_list_is_rejected() {
         for list in ["", " ", ",", ",,\n , \t"] {
-            is_rejected(list, &["contains no key; make one with `keygen NAME`"]);
+            is_rejected(list, &["contains no key; make one with `sparekey keygen NAME`"]);
         }
     }
 
@@ -371,15 +371,15 @@ mod tests {
             &[
                 "item 2 (line 1): the random part has 8 to 128 characters, this one 5",
                 "item 3 (line 1) repeats an earlier item",
-                "item 4 (line 2) is the API key itself; give users keys made with `keygen NAME`",
+                "item 4 (line 2) is the API key itself; give users keys made with `sparekey keygen NAME`",
                 "item 5 (line 2): a digest item is sha256:{user}:{64 hexadecimal digits}",
                 "item 6 (line 2) repeats an earlier item",
-                "item 7 (line 2) is the API key itself; give users keys made with `keygen NAME`",
+                "item 7 (line 2) is the API key itself; give users keys made with `sparekey keygen NAME`",
             ],
         );
         for key in ["sk-real-realreal", "sk-re_al"] {
             let list = format!("sha256:Tom:{}", KeyDigest::of(key));
-            is_rejected(&list, &["item 1 is the API key itself; give users keys made with `keygen NAME`"]);
+            is_rejected(&list, &["item 1 is the API key itself; give users keys made with `sparekey keygen NAME`"]);
         }
         for list in ["sk-Tom-abcdefgh sk-Ann-abcdefgh", "sk-Tom-abcdefgh;sk-Ann-abcdefgh"] {
             is_rejected(list, &["item 1: keys are separated by commas or newlines"]);

@@ -158,7 +158,9 @@ pub(crate) fn add(text: &str, reader: &dyn ReadUsers, owner_keys: &[&str], keys:
     for (name, user) in users {
         let is_owner_key = |digest| owner_digests.iter().any(|owner| owner.ct_eq(&KeyDigest::from(digest)).into());
         if user.keys.iter().any(|listed| is_owner_key(listed.digest)) {
-            problems.push(format!("users.{name}.keys has the API key itself; give users keys made with `keygen NAME`"));
+            problems.push(format!(
+                "users.{name}.keys has the API key itself; give users keys made with `sparekey keygen NAME`"
+            ));
         }
         let api_key = user.api_key.as_ref().map(|source| read_key(source, reader, owner_keys)).transpose();
         let api_key = api_key.map_err(|problem| format!("openai_api_key {problem}"));

@@ -14,14 +14,19 @@ use crate::{DEFAULT_LENGTH, LENGTHS, access_key, digest_item};
 /// Bytes of standard input that `--digest-of` reads: thousands of keys.
 const INPUT_MAX: u64 = 1024 * 1024;
 
-/// Returns the command; `name` is how it is called.
+/// Returns the command. `called` is how a shell calls it, which its examples show.
 #[must_use]
-pub fn command(name: &'static str) -> Command {
-    let examples = EXAMPLES.replace("  keygen", &format!("  {name}"));
-    Command::new(name)
+pub fn command(called: &str) -> Command {
+    // In two columns, as long as the longest of them.
+    let example = |(arguments, meaning): &(&str, &str)| {
+        let line = format!("{called} {arguments}");
+        format!("  {line:width$}  {meaning}\n", width = called.len() + 24)
+    };
+    let examples: String = EXAMPLES.iter().map(example).collect();
+    Command::new("keygen")
         .about("Generate access keys, sk-{user}-{random}, from the system's random source")
         .version(env!("CARGO_PKG_VERSION"))
-        .after_help(examples)
+        .after_help(format!("Examples:\n{examples}\n{NOTES}"))
         .arg(
             Arg::new("name")
                 .value_name("NAME")
@@ -62,16 +67,18 @@ pub fn command(name: &'static str) -> Command {
         )
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  keygen Tom                       one key for Tom: sk-Tom-{32 random characters}
-  keygen Tom Anna                  one key for each, one per line
-  keygen --count 3 Tom             three keys for Tom
-  keygen --digest Tom              the key, a tab, and the item sha256:Tom:{hex}
-  keygen --digest Tom | cut -f2    only the item
-  keygen --digest-of < keys        the items of keys that exist
-  keygen -- -Tom                   a name that starts with a dash
+/// Arguments, and what they print.
+const EXAMPLES: [(&str, &str); 7] = [
+    ("Tom", "one key for Tom: sk-Tom-{32 random characters}"),
+    ("Tom Anna", "one key for each, one per line"),
+    ("--count 3 Tom", "three keys for Tom"),
+    ("--digest Tom", "the key, a tab, and the item sha256:Tom:{hex}"),
+    ("--digest Tom | cut -f2", "only the item"),
+    ("--digest-of < keys", "the items of keys that exist"),
+    ("-- -Tom", "a name that starts with a dash"),
+];
 
+const NOTES: &str = "\
 Give the key to its user, and add the key or its item to ACCESS_KEYS, or the item to the users
 file. The item contains a digest of the key, so a reader of the setting cannot use it.
 

@@ -152,7 +152,7 @@ fn check_keys<'a>(
     if fields.keys.is_empty() && !fields.has_invalid_keys && !(checks.has_key)(name) {
         problems.add(
             node,
-            "has no key: neither keys here nor an item in ACCESS_KEYS; make one with `keygen --digest NAME`",
+            "has no key: neither keys here nor an item in ACCESS_KEYS; make one with `sparekey keygen --digest NAME`",
         );
     }
 }

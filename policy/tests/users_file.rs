@@ -265,7 +265,7 @@ fn wrong_values() {
 
 #[test]
 fn wrong_keys() {
-    let form = "must be \"sha256:{64 hexadecimal digits}\", as `keygen --digest NAME` prints it, or \
+    let form = "must be \"sha256:{64 hexadecimal digits}\", as `sparekey keygen --digest NAME` prints it, or \
                 { digest = \"sha256:…\", expires = 2027-01-01, label = \"laptop\" }";
     for item in [A, "sha256:00", &format!("sha256:{A}0"), &format!("md5:{A}"), ""] {
         is_refused_line(&format!("keys = [\"{item}\"]"), &format!("keys item 1 {form}"));
@@ -274,7 +274,7 @@ fn wrong_keys() {
     is_refused_line(
         "keys = [\"sk-Tom-abcdefgh\"]",
         "keys item 1 is a key in plain text, which must not be stored; write its digest: \"sha256:\" and the output of \
-         `printf %s KEY | sha256sum`, or make a new key with `keygen --digest NAME`",
+         `printf %s KEY | sha256sum`, or make a new key with `sparekey keygen --digest NAME`",
     );
     is_refused_line(
         &format!("keys = [\"sha256:Ann:{A}\"]"),
@@ -325,9 +325,9 @@ fn all_problems_at_once_in_the_order_of_lines() {
              openai_api_key, openai_project",
             "line 8: users.Tom.disabled must be true or false",
             "line 9: users.Eve has no key: neither keys here nor an item in ACCESS_KEYS; make one with \
-             `keygen --digest NAME`",
+             `sparekey keygen --digest NAME`",
             "line 11: users.\"T m\" cannot be the name of a user: it has a space",
-            "line 12: users.\"T m\".keys item 1 must be \"sha256:{64 hexadecimal digits}\", as `keygen --digest NAME` \
+            "line 12: users.\"T m\".keys item 1 must be \"sha256:{64 hexadecimal digits}\", as `sparekey keygen --digest NAME` \
              prints it, or { digest = \"sha256:…\", expires = 2027-01-01, label = \"laptop\" }",
             "line 14: users.Ann must be a table",
         ],
@@ -354,7 +354,7 @@ fn names_that_are_keys_are_refused_and_not_shown() {
         ),
         &[
             "line 1: users.… must be the name of a user, not a key; its keys belong in keys",
-            "line 5: users.… has no key: neither keys here nor an item in ACCESS_KEYS; make one with `keygen --digest NAME`",
+            "line 5: users.… has no key: neither keys here nor an item in ACCESS_KEYS; make one with `sparekey keygen --digest NAME`",
             "line 6: users.….x is not a field here; the fields are keys, expires, disabled, networks, routes, models, \
              requests_per_minute, concurrent_requests, budgets, tokens_per_minute, max_output_tokens, metered, \
              openai_api_key, openai_project",

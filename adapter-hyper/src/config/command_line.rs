@@ -63,7 +63,7 @@ pub(crate) fn command() -> Command {
                 .help("Serve a stand-in for OpenAI from this process: no account, no network, no settings needed"),
         )
         .args(settings.clone())
-        .subcommand(keygen::command_line::command("keygen"))
+        .subcommand(keygen::command_line::command("sparekey keygen"))
         .subcommand(users::command(settings.clone()))
         .subcommand(usage::command(settings.clone()))
         .subcommand(prices::command(settings.clone()))

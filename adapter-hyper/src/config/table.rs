@@ -188,7 +188,7 @@ pub(crate) const SERVER_SETTINGS: [ServerSetting; 27] = [
     secret(
         Heading::Logs,
         "OPERATIONS_PASSWORD",
-        "The password of the owner's page, which it needs where METRICS_LISTEN is no loopback address",
+        "The password of the owner's page, which it needs where METRICS_LISTEN is not a loopback address",
     ),
     secret(
         Heading::Logs,

@@ -10,11 +10,11 @@ use crate::{
     zone::Zone,
 };
 
-const FORM: &str = "must be \"sha256:{64 hexadecimal digits}\", as `keygen --digest NAME` prints it, or \
+const FORM: &str = "must be \"sha256:{64 hexadecimal digits}\", as `sparekey keygen --digest NAME` prints it, or \
                     { digest = \"sha256:…\", expires = 2027-01-01, label = \"laptop\" }";
 
 const PLAIN_KEY: &str = "is a key in plain text, which must not be stored; write its digest: \"sha256:\" and the output of \
-                         `printf %s KEY | sha256sum`, or make a new key with `keygen --digest NAME`";
+                         `printf %s KEY | sha256sum`, or make a new key with `sparekey keygen --digest NAME`";
 
 /// A key and where it stands.
 #[derive(Debug)]

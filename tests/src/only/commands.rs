@@ -33,6 +33,8 @@ fn keygen() {
     assert_eq!(item.replace("sha256:Tom:", "sha256:"), digest(key));
     let output = run(&["keygen", "T m"], &[]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let help = String::from_utf8(run(&["keygen", "--help"], &[]).stdout).expect("UTF-8");
+    assert!(help.contains("\n  sparekey keygen --digest Tom | cut -f2  "), "{help}");
 }
 
 /// The exit code, and the reason.

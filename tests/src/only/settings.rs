@@ -164,7 +164,7 @@ fn check() {
     assert!(
         code == Some(0)
             && output.contains("listening on    http://127.0.0.1:8080")
-            && output.contains("users           1, with 1"),
+            && output.contains("users           1, access keys: 1;"),
         "{output}"
     );
     let (code, output) = run(&["check"], &[("ACCESS_KEYS", "x"), ("LISTEN", "y")]);
