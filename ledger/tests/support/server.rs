@@ -230,12 +230,14 @@ fn is_root(path: &Path) -> bool {
     fs::metadata(path).unwrap().uid() == 0
 }
 
-/// The folder of `postgres`: `PGBIN`, Debian's, or one of `PATH`.
+/// The folder of `postgres`: `PGBIN` if it is set, else Debian's, or one of `PATH`.
 fn programs() -> Option<PathBuf> {
+    let is_complete = |folder: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| folder.join(name).is_file());
+    if let Some(folder) = env::var_os("PGBIN") {
+        return Some(PathBuf::from(folder)).filter(is_complete);
+    }
     let debian =
         fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::var_os("PGBIN").map(PathBuf::from).into_iter().chain(debian).chain(env::split_paths(&path));
-    let is_complete = |folder: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| folder.join(name).is_file());
-    folders.into_iter().find(is_complete)
+    debian.chain(env::split_paths(&path)).find(is_complete)
 }
