@@ -106,17 +106,26 @@ impl Context {
             &reader,
         );
         let mut problems = Vec::new();
+        let mut key_problems = Vec::new();
         for problem in config.err().iter().flat_map(sparekey_core::ConfigError::problems) {
-            if let Problem::Users(_) | Problem::Quoted { name: "USERS" } = problem {
-                let sentence = problem.to_string();
-                problems.push(sentence.strip_prefix("USERS ").unwrap_or(&sentence).to_owned());
+            let sentence = problem.to_string();
+            match problem {
+                Problem::Users(_) | Problem::Quoted { name: "USERS" } => {
+                    problems.push(sentence.strip_prefix("USERS ").unwrap_or(&sentence).to_owned());
+                }
+                Problem::AccessKeys(_) if self.has_access_keys => key_problems.push(self.values.with_file(&sentence)),
+                _ => {}
             }
         }
         match reader.into_users() {
             Some(users) if problems.is_empty() => Ok(users),
             _ => {
-                if !self.has_access_keys && problems.iter().any(|problem| problem.contains("has no key")) {
-                    problems.push("ACCESS_KEYS is not set here; if the server has it, set it here too".to_owned());
+                if problems.iter().any(|problem| problem.contains("has no key")) {
+                    if !self.has_access_keys {
+                        problems.push("ACCESS_KEYS is not set here; if the server has it, set it here too".to_owned());
+                    }
+                    // An invalid list counts as empty.
+                    problems.append(&mut key_problems);
                 }
                 Err(problems)
             }

@@ -174,6 +174,10 @@ fn invalid() {
     fs::write(folder.file(), &text).unwrap();
     folder.done(&["set", "Tom", "--networks", "10.0.0.0/8"]);
     assert_eq!(folder.text(), text.replace("\"x\"", "\"10.0.0.0/8\""));
+    // In the shell of an owner who uses an access key.
+    let folder = Folder::with_access_keys(Some("[users.Tom]\nmodels = [\"o3\"]\n"), KEY);
+    let output = folder.command(&["list"]).env("OPENAI_API_KEY", KEY).output().unwrap();
+    assert!(stderr(&output).contains("  ACCESS_KEYS item 1 is the API key itself"), "{}", stderr(&output));
 }
 
 fn comments() {
