@@ -5,7 +5,7 @@
 mod comparison;
 mod costs;
 
-use std::{env, fs, io::IsTerminal as _, process::ExitCode};
+use std::{env, fs, process::ExitCode};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use http::HeaderValue;
@@ -22,6 +22,7 @@ use crate::{
         self, Failure, finish,
         ledger::{self, Reader},
         money, note, print,
+        progress::Progress,
         records::{self, Cell, Column, Records},
     },
     config::{self, prices, sources::Sources},
@@ -216,27 +217,4 @@ fn admin_key() -> Result<HeaderValue, Failure> {
         .map_err(|_| Failure::Usage(format!("{KEY} must consist of visible ASCII characters")))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// A line on the terminal that is written again and again; nothing elsewhere.
-struct Progress {
-    is_terminal: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { is_terminal: std::io::stderr().is_terminal() }
-    }
-
-    fn show(&self, text: &str) {
-        if self.is_terminal {
-            eprint!("\r\x1b[K{text}");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.show("");
-    }
 }

@@ -11,6 +11,7 @@ use crate::commands::{
     Failure,
     json::rfc3339,
     ledger, local_second, print, print_more,
+    progress::Progress,
     records::{Cell, Column, Writer},
 };
 
@@ -60,15 +61,23 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
         let pages = reader.pages_of(&query).map_err(fail)?;
         Ok(pages.map(|page| Ok(page.map_err(fail)?.iter().map(cells).collect::<Vec<Vec<Cell>>>())))
     };
+    let progress = Progress::beside_output();
+    let mut read = 0;
     let mut writer = Writer::of(COLUMNS.iter().map(|(column, _)| *column).collect(), flags);
     if writer.is_aligned() && !ledger::is_one_page(&query) {
         for page in pages()? {
-            writer.measure(&page?);
+            let page = page?;
+            writer.measure(&page);
+            read += page.len();
+            progress.show(&format!("{read} requests of the ledger, read for the width of the columns"));
         }
+        read = 0;
     }
     for page in pages()? {
         let page = page?;
         writer.measure(&page);
+        read += page.len();
+        progress.show(&format!("{read} requests of the ledger"));
         if !print_more(&writer.write(&page))? {
             return Ok(());
         }

@@ -217,7 +217,7 @@ fn contents(chromium: &Path) {
         for text in [
             "Requests per minute\t60\t60",
             "Tokens per minute\t200,000\t200,000",
-            "Requests at once\t8\t8",
+            "Requests at once\t8\t7",
             "Output tokens per request\t8,192\t–",
             "gpt-5*, text-embedding-3-*",
             "127.0.0.0/8",
