@@ -101,9 +101,15 @@ fn users_are_read_again_and_the_last_valid_ones_stay() {
         }
 
         // A user may have lost the last key.
-        EXTENSION.set(Some("[users.Tom]\n[users.Eve]"));
-        users.refresh(after(305)).await;
-        assert_eq!((status(&users), EXTENSION.lookups()), (200, 1));
+        let with_key = format!("[users.Tom]\n[users.Eve]\nkeys = [\"sha256:{}\"]", "ab".repeat(32));
+        for (seconds, value) in [(305, with_key.leak() as &str), (365, "[users.Tom]\n[users.Eve]")] {
+            EXTENSION.set(Some(value));
+            users.refresh(after(seconds)).await;
+            assert_eq!((status(&users), EXTENSION.lookups()), (200, 1), "{value}");
+        }
+        EXTENSION.set(Some("[users.Tom]\ndisabled = true\n[users.Bob]"));
+        users.refresh(after(425)).await;
+        assert_eq!((status(&users), EXTENSION.lookups()), (200, 1), "a new user needs a key");
 
         // The clock was set back.
         EXTENSION.set(Some(VALID));
