@@ -64,10 +64,9 @@ fn main() -> ExitCode {
     };
     if is_check {
         println!("{}", app.summary());
-        if let Err(failure) = app.check_ledger(is_online) {
-            return commands::finish(Err(failure));
-        }
-        return if is_online { report(runtime.block_on(app.check_online())) } else { ExitCode::SUCCESS };
+        let ledger = commands::finish(app.check_ledger(is_online));
+        let online = if is_online { report(runtime.block_on(app.check_online())) } else { ExitCode::SUCCESS };
+        return if online == ExitCode::SUCCESS { ledger } else { online };
     }
     let ledger = app.ledger();
     let result = runtime.block_on(app.run());

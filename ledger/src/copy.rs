@@ -1,6 +1,6 @@
 //! Copies a ledger into an empty one of another engine: states, rows and sums per day. Reads its rows some at a time.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use sparekey_policy::{Period, State, Usd};
 
@@ -197,7 +197,8 @@ pub fn pages(
     })
 }
 
-/// Returns the rows of a query in the order in which they were written, some thousands at a time. Stop at the first error.
+/// Returns the rows of a query in the order in which they were written, some thousands at a time. A page may be empty. Stop at
+/// the first error.
 ///
 /// # Errors
 /// [`LedgerError`].
@@ -208,13 +209,15 @@ pub fn pages_of<'a>(
     let before = source.position_before(query)?;
     // Rows that are written meanwhile are the newest ones.
     let mut left = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let page = move |page: Result<Vec<(Position, LedgerRow)>, LedgerError>| {
+    let mut pages = pages(source, Some(before));
+    let next = move || {
+        let rows = if left > 0 { pages.next()? } else { return None };
         let is_asked_for = |row: &LedgerRow| query.user.as_ref().is_none_or(|user| *user == row.user);
-        let page = page.map(|rows| rows.into_iter().map(|(_, row)| row).filter(is_asked_for).take(left).collect());
+        let page = rows.map(|rows| rows.into_iter().map(|(_, row)| row).filter(is_asked_for).take(left).collect());
         left -= page.as_ref().map_or(0, Vec::len);
-        page
+        Some(page)
     };
-    Ok(pages(source, Some(before)).map(page))
+    Ok(iter::from_fn(next))
 }
 
 impl Totals {

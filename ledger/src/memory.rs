@@ -129,7 +129,7 @@ impl Ledger for Memory {
 
     fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>> {
         let stored = self.lock();
-        let is_it = |row: &&LedgerRow| row.user == user && row.row.response_id.as_ref() == Some(&response_id);
+        let is_it = |row: &&LedgerRow| row.user == user && row.row.is_response(&response_id);
         Pending::ready(Ok(stored.rows.iter().map(|(_, row)| row).rfind(is_it).cloned()))
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sparekey_policy::{CalendarPeriod, HoldId, Tier, Timestamp, Usage, Usd};
+use sparekey_policy::{CalendarPeriod, Endpoint, HoldId, Tier, Timestamp, Usage, Usd};
 
 /// What the caller notes of a request. It has no key, no body, and no text that a client chose: a model name that is not in
 /// the price table is stored as `other`.
@@ -122,6 +122,11 @@ impl End {
 }
 
 impl Row {
+    /// Whether it is of a request to `/responses` whose response has this id.
+    pub(crate) fn is_response(&self, id: &str) -> bool {
+        *self.route == *Endpoint::Responses.path() && self.response_id.as_deref() == Some(id)
+    }
+
     /// Returns a row without details.
     #[must_use]
     pub fn bare(started: Timestamp, end: End) -> Self {

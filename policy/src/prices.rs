@@ -21,8 +21,6 @@ pub use factors::{Factors, ToolPrices};
 pub(crate) use field::Field;
 pub use model::{ModelMode, ModelPrices};
 pub use name::is_snapshot_of;
-#[cfg(feature = "users-file")]
-pub(crate) use name::without_date;
 pub use row::{RowName, TokenKind, TokenPrices};
 
 use std::collections::BTreeMap;

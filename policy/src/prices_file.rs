@@ -8,7 +8,7 @@ mod model;
 use std::collections::BTreeMap;
 
 use crate::{
-    prices::{Factors, Field, ModelPrices, PriceTable, RowName, ToolPrices, without_date},
+    prices::{Factors, Field, ModelPrices, PriceTable, RowName, ToolPrices, is_snapshot_of},
     timestamp::Timestamp,
     toml_file::{
         Problem,
@@ -66,7 +66,7 @@ impl PriceTable {
     }
 
     /// Adds the owner's prices. A model that has prices in them loses its other prices; its sizes stay unless they are
-    /// set. Its snapshots that were listed with the same prices get the new ones.
+    /// set. Snapshots that are listed with the same prices, and are not in the text, get the new ones too.
     ///
     /// # Errors
     /// All problems, with their lines. A text that is not TOML has one.
@@ -112,26 +112,30 @@ impl PriceTable {
             model.is_shipped |= scope == Scope::Shipped;
             self.models.insert(name.clone(), model);
         }
-        let replaced: Vec<_> = self.models.keys().filter(|name| self.is_replaced(name, &before)).cloned().collect();
-        for name in replaced {
-            self.models.remove(&name);
+        let with_prices = models.entries().iter().filter(|(_, node)| model::has_prices(node));
+        for (name, _) in with_prices {
+            let (Some(listed), Some(new)) = (before.get(name), self.models.get(name).cloned()) else { continue };
+            let is_own = |snapshot: &str| models.entries().iter().any(|(own, _)| own == snapshot);
+            for (snapshot, prices) in self.models.iter_mut().filter(|(snapshot, _)| is_snapshot_of(snapshot, name)) {
+                if !is_own(snapshot) && before.get(snapshot).is_some_and(|snapshot| has_prices_of(snapshot, listed)) {
+                    take_prices(prices, &new);
+                }
+            }
         }
-    }
-
-    /// Whether a snapshot had the prices of its model, and only the model has new ones now: they are the snapshot's too.
-    fn is_replaced(&self, snapshot: &str, before: &BTreeMap<String, ModelPrices>) -> bool {
-        let Some(model) = without_date(snapshot) else { return false };
-        let had_same = has_same_prices(before.get(snapshot), before.get(model));
-        let is_new = |name| !has_same_prices(before.get(name), self.models.get(name));
-        had_same && is_new(model) && !is_new(snapshot)
     }
 }
 
-/// Whether both are listed, with the same prices of most requests.
-fn has_same_prices(one: Option<&ModelPrices>, other: Option<&ModelPrices>) -> bool {
+/// Whether most requests have the same prices.
+fn has_prices_of(model: &ModelPrices, other: &ModelPrices) -> bool {
     let prices =
         |model: &ModelPrices| (model.row(RowName::STANDARD).cloned(), model.per_minute_audio, model.per_character);
-    one.is_some() && one.map(prices) == other.map(prices)
+    prices(model) == prices(other)
+}
+
+fn take_prices(model: &mut ModelPrices, other: &ModelPrices) {
+    model.rows.clone_from(&other.rows);
+    (model.per_minute_audio, model.per_character) = (other.per_minute_audio, other.per_character);
+    model.web_search_call = other.web_search_call;
 }
 
 /// Reads a table whose fields have values of one type.

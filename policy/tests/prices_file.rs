@@ -78,17 +78,22 @@ fn prices_of_a_listed_model_are_replaced_together() {
 /// OpenAI's responses name the snapshot that was used.
 #[test]
 fn snapshots_have_the_new_prices_of_their_model() {
-    for (name, prices) in SHIPPED.models() {
-        let alias = name.get(..name.len().saturating_sub("-2026-01-01".len())).unwrap_or_default();
-        if SHIPPED.find_entry(alias).is_none_or(|(found, _)| found != alias) || !is_snapshot_of(name, alias) {
-            continue;
-        }
-        let Some(standard) = prices.row(RowName::STANDARD) else { continue };
+    let is_other = |name: &str, alias: &str| name != alias && is_snapshot_of(name, alias);
+    let models = || SHIPPED.models().map(|(name, _)| name);
+    let snapshots =
+        models().flat_map(|name| models().filter(move |alias| is_other(name, alias)).map(move |alias| (name, alias)));
+    let mut count = 0;
+    for (name, alias) in snapshots {
+        let [of_name, of_alias] = [name, alias].map(|model| SHIPPED.find(model).unwrap());
+        let Some(standard) = of_name.row(RowName::STANDARD) else { continue };
         let table = read(&format!("[models.\"{alias}\"]\nstandard = {{ input = 1, output = 2 }}")).unwrap();
-        let has_same = SHIPPED.find(alias).unwrap().row(RowName::STANDARD) == Some(standard);
+        let has_same = of_alias.row(RowName::STANDARD) == Some(standard);
         let expected = if has_same { "3.00".to_owned() } else { cost(&SHIPPED, name, Tier::Standard).unwrap() };
         assert_eq!(cost(&table, name, Tier::Standard), Some(expected), "{name}");
+        assert_eq!(table.find(name).unwrap().max_output, of_name.max_output, "sizes stay");
+        count += 1;
     }
+    assert!(count > 40 && is_other("gpt-4-0613", "gpt-4"), "{count}");
 
     let standard = |input| format!("standard = {{ input = {input}, output = 2 }}");
     let (alias, dated) = ("gpt-5.4-mini", "gpt-5.4-mini-2026-03-17");
@@ -97,8 +102,19 @@ fn snapshots_have_the_new_prices_of_their_model() {
         let costs = [alias, dated].map(|name| cost(&read(&text).unwrap(), name, Tier::Standard).unwrap());
         assert_eq!(costs, ["3.00", "7.00"], "{text}");
     }
-    let sizes = read("[models.\"gpt-5.4-mini\"]\nmax_output = 9").unwrap();
-    assert_eq!(sizes.models().count(), SHIPPED.models().count());
+    // Another row than `standard`, and a snapshot whose own prices are those of before.
+    let before = SHIPPED.find(dated).unwrap().row(RowName::STANDARD).unwrap();
+    assert_eq!(SHIPPED.find(alias).unwrap().row(RowName::STANDARD), Some(before));
+    let row = "standard = { input = \"0.75\", cached = \"0.075\", output = \"4.5\" }";
+    let own =
+        read(&format!("[models.\"{alias}\"]\n{row}\nflex = {{ input = 1, output = 2 }}\n[models.\"{dated}\"]\n{row}"))
+            .unwrap();
+    assert_eq!(own.find(dated).unwrap().row(RowName::STANDARD), Some(before), "as listed");
+    assert_eq!(own.find(dated).unwrap().rows().count(), 1);
+    let flex = read(&format!("[models.\"{alias}\"]\n{row}\nflex = {{ input = 1, output = 2 }}")).unwrap();
+    assert_eq!(cost(&flex, dated, Tier::Flex).as_deref(), Some("3.00"));
+    let sizes = read(&format!("[models.\"{alias}\"]\nmax_output = 9")).unwrap();
+    assert_eq!(sizes.find(dated), SHIPPED.find(dated));
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(crate) fn write(ledger: &ServerLedger) -> Result<Arc<dyn Ledger>, Failure> {
     opened.map_err(|error| failure(ledger, &error))
 }
 
-/// Checks that the server can open or create its ledger. A database is asked only if the network may be used.
+/// Checks that the ledger can be read, or that a new one has a folder. A database is asked only if the network may be used.
 ///
 /// # Errors
 /// [`Failure::Problem`].

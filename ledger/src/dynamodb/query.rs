@@ -142,7 +142,7 @@ pub(super) async fn response<T: Transport>(
     let since = now.plus(-30 * 24 * Timestamp::HOUR);
     let user = User { name: Arc::from(user), first_day: i32::MIN };
     let rows = newest(client, user, &Newest { since: Some(since), limit: RESPONSES, ended: None }, now).await?;
-    Ok(rows.into_iter().map(|(_, row)| row).find(|row| row.row.response_id.as_deref() == Some(response_id)))
+    Ok(rows.into_iter().map(|(_, row)| row).find(|row| row.row.is_response(response_id)))
 }
 
 /// Finds the rows of expired holds that a step replaces.

@@ -33,8 +33,8 @@ pub enum TransportError {
     Interrupted(String),
 }
 
-/// Sends requests. The future of a request that takes too long is dropped; then its connection must not be used again. The next
-/// try is the last one for which there is time, so it needs a connection that was not idle.
+/// Sends requests. The future of a request that takes too long is dropped; then its connection must not be used again. There
+/// is time for two tries of full length, so the second one needs a connection that was not idle.
 pub trait Transport: 'static {
     /// Sends a request once, and reads the response.
     fn send(&self, request: Request) -> impl Future<Output = Result<Response, TransportError>>;

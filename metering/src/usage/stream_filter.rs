@@ -7,7 +7,7 @@
 //!
 //! Every other byte passes: an event whose `choices` has an item keeps its `usage`, because a service that sends it there does so
 //! without being asked. An event passes unchanged that is not JSON, that has several lines of data, or that is larger than
-//! [`EVENT_MAX`]. Lines of other fields, such as `event` and `id`, stay with their event.
+//! [`EVENT_MAX`]. Lines of other fields, such as `event` and `id`, pass or are dropped with their event.
 
 use memchr::memchr_iter;
 

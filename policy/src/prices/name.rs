@@ -46,7 +46,7 @@ pub fn is_snapshot_of(name: &str, model: &str) -> bool {
     }
 }
 
-pub(crate) fn without_date(name: &str) -> Option<&str> {
+fn without_date(name: &str) -> Option<&str> {
     let (base, date) = name.split_at_checked(name.len().checked_sub(DATE.len())?)?;
     let is_like = |(form, byte): (&u8, u8)| if *form == b'0' { byte.is_ascii_digit() } else { *form == byte };
     (!base.is_empty() && DATE.iter().zip(date.bytes()).all(is_like)).then_some(base)

@@ -48,6 +48,11 @@ pub(super) fn read(name: &str, node: &Node, mut model: ModelPrices, problems: &m
     model
 }
 
+/// Whether the table of a model changes what a response costs.
+pub(super) fn has_prices(node: &Node) -> bool {
+    node.entries().iter().any(|(field, _)| is_price(field) || field == "web_search_call")
+}
+
 /// Whether a field is a price of what a response uses.
 fn is_price(field: &str) -> bool {
     RowName::parse(field).is_some() || ["per_minute_audio", "per_million_characters"].contains(&field)

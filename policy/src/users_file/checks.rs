@@ -8,7 +8,7 @@ pub struct Checks<'a> {
     pub user_name: &'a dyn Fn(&str) -> Result<(), String>,
     /// Whether this names routes; if not, why.
     pub route: &'a dyn Fn(&str) -> Result<(), String>,
-    /// Whether `ACCESS_KEYS` has a key of this user.
+    /// Whether a user may be listed without keys: `ACCESS_KEYS` has one, or the user had one before.
     pub has_key: &'a dyn Fn(&str) -> bool,
     /// Whether an upstream key can be read and used; if not, why.
     pub api_key: &'a dyn Fn(&KeySource) -> Result<(), String>,

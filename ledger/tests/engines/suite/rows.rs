@@ -96,6 +96,11 @@ pub(crate) fn response_by_id(store: &Store) {
         assert_eq!(ledger.response(Arc::from("Ann"), Arc::from(name)).wait().unwrap(), None);
     }
     assert_eq!(ledger.response(Arc::from("Tom"), Arc::from("resp_c")).wait().unwrap(), None);
+    // The id of another route's response.
+    tom.reserve(3, 1, store.hour_later());
+    let command = Command::Settle { id: HoldId(3), amount: usd(1), tokens: 0 };
+    drop(ledger.run(tom.call(command).with_row(Row { response_id: Some(Arc::from("resp_d")), ..row(3) })));
+    assert_eq!(ledger.response(Arc::from("Tom"), Arc::from("resp_d")).wait().unwrap(), None);
 }
 
 pub(crate) fn no_row_for_a_refused_request(store: &Store) {

@@ -323,7 +323,7 @@ fn unpriced_model_is_logged() {
     let upstream = RespondingUpstream::start(|_| chat::completion("new", "Hi", 12, 30));
     let server = Budgeted::start(upstream.address(), BUDGET);
     assert_eq!(server.send(&super::chat()).0.status(), 200);
-    let has_all = |line: &str| line.contains("without a price") && line.contains(" model=\"new\"");
+    let has_all = |line: &str| line.contains("has no price") && line.contains(" model=\"new\"");
     server.proxy.process.wait_for(|line| has_all(line).then_some(()));
 }
 
