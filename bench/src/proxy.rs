@@ -96,7 +96,7 @@ impl Setup {
 
     /// Returns the users file.
     fn users(self) -> String {
-        const RATES: &str = "requests_per_minute = 1000000\nconcurrent_requests = 1000\n";
+        const RATES: &str = "requests_per_minute = 1000000\nconcurrent_requests = 64\n";
         let with_rates = |number| format!("[users.user{number}]\n{RATES}");
         if self.limited == Limited::All {
             return (0..self.keys).map(with_rates).collect();
