@@ -13,7 +13,7 @@ pub(crate) use command_line::command;
 use std::{process::ExitCode, sync::Arc};
 
 use clap::{ArgMatches, parser::ValueSource};
-use sparekey_policy::{Checks, UserField, Users, Zone};
+use sparekey_policy::{Checks, Users, Zone};
 
 use crate::{
     commands::{Failure, check_name, finish},
@@ -64,14 +64,7 @@ impl Context {
             return Err(Failure::Usage(problems.join("; ")));
         }
         let Some(text) = self.values.get("USERS") else { return Ok(None) };
-        let checks = Checks {
-            user_name: &|_| Ok(()),
-            route: &|_| Ok(()),
-            has_key: &|_| true,
-            api_key: &|_| Ok(()),
-            enforced: &UserField::ALL,
-        };
-        let users = Users::from_toml(text, sparekey_proxy::now(), &checks);
+        let users = Users::from_toml(text, sparekey_proxy::now(), &Checks::OWN_RULES);
         users.map(Some).map_err(|error| {
             let problems = error.problems().iter().map(|problem| self.values.with_file(&format!("USERS {problem}")));
             Failure::Problem(problems.collect::<Vec<_>>().join("\n  "))

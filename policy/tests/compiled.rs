@@ -8,14 +8,7 @@ use sparekey_policy::{Checks, CompiledError, Timestamp, UserField, Users};
 const NOW: Timestamp = Timestamp::from_seconds(1_795_780_800);
 
 fn users(text: &str) -> Users {
-    let checks = Checks {
-        user_name: &|_| Ok(()),
-        route: &|_| Ok(()),
-        has_key: &|_| true,
-        api_key: &|_| Ok(()),
-        enforced: &UserField::ALL,
-    };
-    Users::from_toml(text, NOW, &checks).unwrap()
+    Users::from_toml(text, NOW, &Checks::OWN_RULES).unwrap()
 }
 
 /// One field of a user, as a line of TOML.

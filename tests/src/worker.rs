@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use sparekey_policy::{Checks, Timestamp, UserField, Users};
+use sparekey_policy::{Checks, Timestamp, Users};
 
 use crate::{
     adapter::{Adapter, Feature, Running, Settings},
@@ -241,14 +241,7 @@ impl Running for RunningWorker {
 /// If it is invalid.
 #[must_use]
 pub fn compiled(users: &str) -> String {
-    let checks = Checks {
-        user_name: &|_| Ok(()),
-        route: &|_| Ok(()),
-        has_key: &|_| true,
-        api_key: &|_| Ok(()),
-        enforced: &UserField::ALL,
-    };
-    let users = Users::from_toml(users, Timestamp::default(), &checks);
+    let users = Users::from_toml(users, Timestamp::default(), &Checks::OWN_RULES);
     users.expect("the users file is valid").to_json()
 }
 

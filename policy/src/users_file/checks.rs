@@ -15,3 +15,14 @@ pub struct Checks<'a> {
     /// The fields that the platform enforces. A file that sets another one is refused, because a limit is never ignored.
     pub enforced: &'a [UserField],
 }
+
+impl Checks<'_> {
+    /// Only the rules of the file itself, without those that need other settings.
+    pub const OWN_RULES: Self = Self {
+        user_name: &|_| Ok(()),
+        route: &|_| Ok(()),
+        has_key: &|_| true,
+        api_key: &|_| Ok(()),
+        enforced: &UserField::ALL,
+    };
+}
