@@ -95,20 +95,20 @@ async fn load(env: &Env, now: f64) {
         return;
     }
     let has_users = failure.is_some() || get(&values, "USERS").is_some();
-    let (config, values) =
-        match failure.map_or_else(|| config(env, &values, last.as_ref().map(|gate| gate.keys())), Err) {
-            Ok(config) => (config, Some(values)),
-            Err(error) => {
-                // For the owner, in the Worker's logs.
-                console_error!("invalid settings: {}", error.to_string().replace('\n', "; "));
-                LOADED.with_borrow_mut(|loaded| loaded.read_at = now);
-                if last.is_some() || !has_users {
-                    return;
-                }
-                let Ok(config) = Config::with_unknown_users(|name| get(&values, name)) else { return };
-                (config, None)
+    let before = last.as_ref().map(|gate| gate.keys());
+    let (config, values) = match failure.map_or_else(|| config(env, &values, before), Err) {
+        Ok(config) => (config, Some(values)),
+        Err(error) => {
+            // For the owner, in the Worker's logs.
+            console_error!("invalid settings: {}", error.to_string().replace('\n', "; "));
+            LOADED.with_borrow_mut(|loaded| loaded.read_at = now);
+            if last.is_some() || !has_users {
+                return;
             }
-        };
+            let Ok(config) = Config::with_unknown_users(|name| get(&values, name)) else { return };
+            (config, None)
+        }
+    };
     keep(config, values, now);
 }
 
