@@ -163,7 +163,7 @@ impl Charge {
             model: other.map_or(requested, |(name, _)| name).into(),
             tier: tier.unwrap_or(self.bound.tier()),
             usage: response.usage,
-            is_estimated: is_unpriced && has_budget,
+            is_estimated: is_unpriced,
             is_unpriced,
         }
     }

@@ -142,10 +142,10 @@ impl OpenCharge {
         if is_over {
             tracing::error!(%user, model = &*cost.model, cost = %cost.amount, reserved = %granted, "a request cost more than was reserved: the price table or a bound is wrong");
         }
-        if let Some(ResponseIdentity { model, service_tier, .. }) = unpriced.filter(|_| cost.is_estimated)
+        if let Some(ResponseIdentity { model, service_tier, .. }) = unpriced
             && charges.0.logged.is_due("unpriced")
         {
-            tracing::warn!(%user, model, service_tier, charged = %cost.amount, "something in a response has no price, so all that was reserved is charged: PRICES_FILE can list its model");
+            tracing::warn!(%user, model, service_tier, charged = %cost.amount, "something in a response has no price, so all that was reserved is charged, which is nothing without a budget: PRICES_FILE can list its model");
         }
         if is_failure {
             charges.0.failures.add(user);

@@ -318,13 +318,20 @@ fn unlisted_version() {
     assert_eq!(server.settled(), cost(12, 30));
 }
 
-/// The owner reads which model needs a price.
+/// The owner reads which model needs a price, also if nothing could be charged.
 fn unpriced_model_is_logged() {
-    let upstream = RespondingUpstream::start(|_| chat::completion("new", "Hi", 12, 30));
-    let server = Budgeted::start(upstream.address(), BUDGET);
-    assert_eq!(server.send(&super::chat()).0.status(), 200);
-    let has_all = |line: &str| line.contains("has no price") && line.contains(" model=\"new\"");
-    server.proxy.process.wait_for(|line| has_all(line).then_some(()));
+    for users in [BUDGET, "[users.Tom]\nmetered = true"] {
+        let upstream = RespondingUpstream::start(|_| chat::completion("new", "Hi", 12, 30));
+        let server = Budgeted::start(upstream.address(), users);
+        assert_eq!(server.send(&super::chat()).0.status(), 200);
+        let has_all = |line: &str| line.contains("has no price") && line.contains(" model=\"new\"");
+        server.proxy.process.wait_for(|line| has_all(line).then_some(()));
+        wait_until("the request is stored as an estimate", || {
+            let ledger = rusqlite::Connection::open(server.ledger()).expect("open the ledger");
+            let estimated = ledger.query_row("SELECT count(*) FROM usage WHERE estimated", [], |row| row.get(0));
+            estimated == Ok(1_i64)
+        });
+    }
 }
 
 /// The names in the row are those whose prices apply.
