@@ -1,14 +1,17 @@
 //! Events of an engine, in the log.
 
-use sparekey_ledger::{Event, Events, LedgerError};
+use sparekey_ledger::{Event, Events};
+
+use crate::throttle::Throttle;
 
 /// Logs the events of an engine.
 #[must_use]
 pub fn ledger_events() -> Events {
-    Events::new(log)
+    let logged = Throttle::default();
+    Events::new(move |event| log(event, &logged))
 }
 
-fn log(event: Event) {
+fn log(event: Event, logged: &Throttle) {
     match event {
         Event::ClockBack { user } => {
             tracing::warn!(%user, "the clock is more than an hour behind the last request: older periods count again");
@@ -17,14 +20,16 @@ fn log(event: Event) {
             let process = process.0;
             tracing::warn!("{count} requests of the ended process {process:016x} are charged in full");
         }
-        Event::Failed(error) => log_failure(&error),
+        // An engine tries again at short intervals.
+        Event::Failed(error) => {
+            let error = error.to_string();
+            if logged.is_due(&error) {
+                tracing::error!("{error}; costs wait until they can be stored");
+            }
+        }
         Event::SettleLost { user, id } => {
             tracing::error!(%user, "the cost of request {:032x} cannot be stored: it will be charged in full", id.0);
         }
         _ => {}
     }
-}
-
-fn log_failure(error: &LedgerError) {
-    tracing::error!("{error}; costs wait until they can be stored");
 }
