@@ -192,7 +192,7 @@ fn has_spent(spent: Usd, budget: Usd, percent: i64) -> bool {
 
 async fn post(webhook: &Uri, json: String) -> Result<(), String> {
     let request = Request::post(webhook.clone()).header(CONTENT_TYPE, "application/json").body(Bytes::from(json));
-    let (status, _) = outbound::exchange(request.map_err(|error| error.to_string())?).await?;
+    let status = outbound::exchange(request.map_err(|error| error.to_string())?).await?.status();
     if status.is_success() { Ok(()) } else { Err(format!("ALERT_WEBHOOK responded with status {}", status.as_u16())) }
 }
 

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri};
+use http::{Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::Full;
 use sparekey_upstream::{ErrorKind, OutboundProxy, Reply, Timeouts, Upgrade, Upstream};
@@ -33,7 +33,7 @@ pub(crate) enum Failure {
 ///
 /// # Errors
 /// A sentence: nothing, or something else than a whole response arrived. It has no part of the request.
-pub(crate) async fn exchange(request: Request<Bytes>) -> Result<(StatusCode, Bytes), String> {
+pub(crate) async fn exchange(request: Request<Bytes>) -> Result<Response<Bytes>, String> {
     let service = Service::new(request.uri())?;
     let response = timeout(TIMEOUT, service.send(request)).await;
     let response = response.map_err(|_| format!("no response within {} s", TIMEOUT.as_secs()))?;
@@ -60,7 +60,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Failure`]
-    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<(StatusCode, Bytes), Failure> {
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Failure> {
         let (head, body) = request.into_parts();
         let reply = self.0.send(Box::new(head), Full::new(body), Upgrade::Forbidden).await.map_err(|error| {
             let failure = if error.kind() == ErrorKind::NotSent { Failure::NotSent } else { Failure::Interrupted };
@@ -79,6 +79,6 @@ impl Service {
             }
             read.extend_from_slice(&data);
         }
-        Ok((head.status, read.into()))
+        Ok(Response::from_parts(head, read.into()))
     }
 }

@@ -213,6 +213,9 @@ fn admin_key() -> Result<HeaderValue, Failure> {
             )));
         }
     };
+    if key.trim().is_empty() {
+        return Err(Failure::Usage(format!("the file that {KEY_FILE} names is empty; write the admin key into it")));
+    }
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.trim()))
         .map_err(|_| Failure::Usage(format!("{KEY} must consist of visible ASCII characters")))?;
     value.set_sensitive(true);

@@ -88,11 +88,11 @@ impl Transport for Service {
         }
         let request = builder.body(Bytes::from(request.body));
         let request = request.map_err(|error| TransportError::NotSent(format!("DynamoDB: {error}")))?;
-        let (status, body) = self.send(request).await.map_err(|failure| match failure {
+        let response = self.send(request).await.map_err(|failure| match failure {
             outbound::Failure::NotSent(reason) => TransportError::NotSent(format!("DynamoDB: {reason}")),
             outbound::Failure::Interrupted(reason) => TransportError::Interrupted(format!("DynamoDB: {reason}")),
         })?;
-        Ok(Response { status: status.as_u16(), body: body.into() })
+        Ok(Response { status: response.status().as_u16(), body: response.into_body().into() })
     }
 }
 

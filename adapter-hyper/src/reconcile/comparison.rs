@@ -63,11 +63,12 @@ impl Comparison {
         }
     }
 
-    /// Returns the model whose amounts differ most, of those that both have and that are not within the tolerance: differences
-    /// of several models can cancel each other in the total.
+    /// Returns the model whose amounts differ most, of those of the ledger that are not within the tolerance: differences of
+    /// several models can cancel each other in the total. What only OpenAI has may be no model, such as its calls of tools; it
+    /// is in the total.
     pub(super) fn worst_model(&self, percent: u32, least: Usd) -> Option<(&str, Pair)> {
-        let both = self.models.iter().filter(|(_, pair)| pair.ledger != Usd::ZERO && pair.openai != Usd::ZERO);
-        let beyond = both.filter(|(_, pair)| !pair.is_within(percent, least));
+        let of_ledger = self.models.iter().filter(|(_, pair)| pair.ledger != Usd::ZERO);
+        let beyond = of_ledger.filter(|(_, pair)| !pair.is_within(percent, least));
         beyond.map(|(name, pair)| (&**name, *pair)).max_by_key(|(_, pair)| pair.difference().as_pico().unsigned_abs())
     }
 
@@ -142,6 +143,16 @@ mod tests {
         let worst = comparison.worst_model(5, usd("0.01")).map(|(model, _)| model);
         assert!(matches!(worst, Some("gpt-5" | "gpt-5-mini")), "{worst:?}");
         assert_eq!(comparison.worst_model(100, usd("0.01")), None);
+    }
+
+    #[test]
+    fn billed_as_another_model() {
+        let mut comparison = Comparison::of_days(0..1);
+        comparison.add_request(0, "gpt-5", usd("0.55"));
+        let costs = [((0, "gpt-5-mini, input".into()), usd("0.55"))].into();
+        comparison.add_costs(&costs, &PriceTable::shipped().unwrap());
+        assert!(comparison.total().is_within(0, usd("0")));
+        assert_eq!(comparison.worst_model(5, usd("0.01")).map(|(model, _)| model), Some("gpt-5"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sparekey_core::ApiBase;
@@ -21,6 +21,9 @@ const PAGES_MAX: usize = 200;
 /// Tries of a page, and the pause before the next one. The API refuses many requests in a short time.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause that the API may ask for.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Characters of an error of the API that are shown.
 const MESSAGE_MAX: usize = 300;
@@ -60,8 +63,9 @@ struct Bucket<'a> {
 
 #[derive(Deserialize)]
 struct Cost<'a> {
+    /// `None`: nothing is billed.
     #[serde(borrow)]
-    amount: Amount<'a>,
+    amount: Option<Amount<'a>>,
     line_item: Option<Box<str>>,
 }
 
@@ -69,7 +73,8 @@ struct Cost<'a> {
 struct Amount<'a> {
     /// A number, or a text with one.
     #[serde(borrow)]
-    value: &'a RawValue,
+    value: Option<&'a RawValue>,
+    #[serde(default)]
     currency: Box<str>,
 }
 
@@ -86,7 +91,10 @@ pub(super) async fn read(query: &CostsQuery<'_>, mut progress: impl FnMut(usize)
         for Bucket { start_time, results } in page.data {
             let day = i32::try_from(start_time.div_euclid(SECONDS_PER_DAY)).unwrap_or(i32::MAX);
             for Cost { amount, line_item } in results {
-                let usd = dollars(&amount)?;
+                let usd = amount.as_ref().map_or(Ok(Usd::ZERO), dollars)?;
+                if usd == Usd::ZERO {
+                    continue;
+                }
                 let sum = costs.entry((day, line_item.unwrap_or_default())).or_default();
                 *sum = sum.plus(usd);
             }
@@ -103,6 +111,7 @@ pub(super) async fn read(query: &CostsQuery<'_>, mut progress: impl FnMut(usize)
 const SECONDS_PER_DAY: i64 = 86_400;
 
 fn dollars(Amount { value, currency }: &Amount<'_>) -> Result<Usd, String> {
+    let Some(value) = value else { return Ok(Usd::ZERO) };
     if !currency.eq_ignore_ascii_case("usd") {
         return Err(format!("a cost in {currency}, which cannot be compared"));
     }
@@ -133,22 +142,30 @@ async fn page(query: &CostsQuery<'_>, cursor: Option<&str>) -> Result<Bytes, Str
         let request = request.body(Bytes::new()).map_err(|error| error.to_string())?;
         let response = outbound::exchange(request).await;
         tried += 1;
+        let mut pause = PAUSE * 2_u32.pow(tried - 1);
         let failure = match response {
-            Ok((StatusCode::OK, body)) => return Ok(body),
-            Ok((status, body)) => {
-                let failure = refusal(status, &body);
+            Ok(response) if response.status() == StatusCode::OK => return Ok(response.into_body()),
+            Ok(response) => {
+                let status = response.status();
+                let failure = refusal(status, response.body());
                 if status != StatusCode::TOO_MANY_REQUESTS && !status.is_server_error() {
                     return Err(failure);
                 }
+                pause = pause.max(retry_after(response.headers()));
                 failure
             }
             Err(failure) => failure,
         };
-        if tried == TRIES {
+        if tried == TRIES || pause > PAUSE_MAX {
             return Err(failure);
         }
-        sleep(PAUSE * 2_u32.pow(tried - 1)).await;
+        sleep(pause).await;
     }
+}
+
+fn retry_after(headers: &HeaderMap) -> Duration {
+    let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> String {
@@ -158,6 +175,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             "; OPENAI_ADMIN_KEY must be an admin key with the scope api.usage.read"
         }
+        StatusCode::TOO_MANY_REQUESTS => "; run this again in some minutes",
         _ => "",
     };
     // An error of OpenAI contains the ends of the key.
@@ -196,6 +214,7 @@ mod tests {
         ] {
             assert_eq!(read(value, "usd").as_deref(), Ok(expected), "{value}");
         }
+        assert_eq!(read("null", "usd").as_deref(), Ok("0.00"));
         assert!(read("1", "eur").unwrap_err().contains("eur"));
         assert!(read("\"one\"", "usd").is_err());
     }

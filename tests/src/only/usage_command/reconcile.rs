@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("compares_day_by_day_and_by_model", compared),
     ("fails_above_the_tolerance", different),
     ("repeats_what_the_api_refuses_for_a_moment", repeated),
+    ("does_not_wait_for_an_hour", refused_for_long),
     ("names_a_wrong_key_without_it", wrong_key),
     ("needs_a_key_and_days", usage),
 ];
@@ -47,7 +48,9 @@ fn costs(request: &ReceivedRequest, of_mini: &Value) -> Vec<u8> {
             "line_item": line_item, "project_id": "proj_abc"})
     };
     let (data, next) = if target.ends_with("&page=page_2%3D") {
-        (vec![bucket(1, json!([cost("web search tool calls", &json!("0.002"))]))], Value::Null)
+        let free = [json!({"line_item": "free"}), cost("free", &Value::Null), json!({"amount": null})];
+        let results: Vec<_> = [cost("web search tool calls", &json!("0.002"))].into_iter().chain(free).collect();
+        (vec![bucket(1, json!(results))], Value::Null)
     } else {
         let items = [
             cost("gpt-5.4-2026-03-05, input", &json!(0.004)),
@@ -112,6 +115,15 @@ fn repeated() {
     assert_eq!(api.take().len(), 3, "a refused page, and two pages");
 }
 
+fn refused_for_long() {
+    let folder = with_usage();
+    let body = json!({"error": {"message": "Slow down"}});
+    let api = RespondingUpstream::start(move |_| response("429 Too Many Requests\r\nretry-after: 3600", &body));
+    let done = output(&mut reconcile(&folder, &api, &[]));
+    assert_eq!((done.status.code(), api.take().len()), (Some(1), 1));
+    assert!(stderr(&done).contains("Slow down; run this again in some minutes"), "{}", stderr(&done));
+}
+
 fn wrong_key() {
     let folder = with_usage();
     let error =
@@ -134,6 +146,11 @@ fn usage() {
     };
     fails(reconcile(&folder, &api, &[]).env_remove("OPENAI_ADMIN_KEY"), "set OPENAI_ADMIN_KEY to an admin key");
     fails(reconcile(&folder, &api, &[]).env("OPENAI_ADMIN_KEY_FILE", "key"), "both set");
+    let key = folder.path.join("admin_key");
+    std::fs::write(&key, "\n").expect("write into the folder");
+    let mut empty = reconcile(&folder, &api, &[]);
+    empty.env_remove("OPENAI_ADMIN_KEY").env("OPENAI_ADMIN_KEY_FILE", &key);
+    fails(&mut empty, "is empty");
     fails(&mut reconcile(&folder, &api, &["--project", "a&b"]), "not the id of a project");
     fails(
         folder.sparekey(&["reconcile", "--since", "2100-01-01"]).env("OPENAI_ADMIN_KEY", ADMIN_KEY),
