@@ -8,12 +8,15 @@ use crate::{
     median,
     payload::json,
     proxy::{Limited, Programs, ProxyProcess, Setup, key, metered_keys},
-    scenario::{CHUNK_INTERVAL_MS, CHUNKS, Measurement, checksum, measure, scaled},
+    scenario::{CHUNK_INTERVAL_MS, Measurement, checksum, measure, scaled},
     upstream::Upstream,
 };
 
 /// Events of a stream that are sent at once.
 const BURST: usize = 100;
+
+/// Events of a stream at the model's pace: enough that the figure is the cost of a chunk, and not that of the request.
+const LIVE: usize = 250;
 
 /// The last chunk of a stream, and `[DONE]`. Its usage is removed again.
 const LAST_EVENTS: usize = 2;
@@ -63,9 +66,9 @@ const COMPARISONS: [Comparison; 4] = [
         workload: |keys, scale| Workload {
             clients: scaled(1000, scale),
             requests: scaled(1000, scale),
-            ..streams(keys, CHUNKS, CHUNK_INTERVAL_MS, Duration::from_secs(1))
+            ..streams(keys, LIVE, CHUNK_INTERVAL_MS, Duration::from_secs(1))
         },
-        units_per_request: CHUNKS,
+        units_per_request: LIVE,
         figures: &[
             ("CPU µs per chunk", |result| result.cpu_us),
             ("chunk latency p50, µs", |result| result.latency_us(50)),
