@@ -15,8 +15,10 @@ pub(super) fn write(table: &PriceTable, models: &[Named<'_>]) -> String {
     columns.push(Column::text("", "ALSO"));
     let rows = models.iter().flat_map(|(name, model)| lines(name, model)).collect();
     let date = table.date().to_string();
+    // A version with owner's prices has a checksum of them.
+    let own = if table.version().contains('+') { ", changed by PRICES_FILE" } else { "" };
     format!(
-        "{}\nUS dollars per million tokens. Built-in prices of {}; version {}\n",
+        "{}\nUS dollars per million tokens. Built-in prices of {}{own}; version {}\n",
         Records { columns, rows, total: None }.table(),
         date.split(' ').next().unwrap_or_default(),
         table.version(),

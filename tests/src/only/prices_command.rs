@@ -32,6 +32,7 @@ fn overrides() {
     fs::write(&file, format!("{mine}[models.\"gpt-5.4\"]\nstandard = {{ input = 1 }}\n")).unwrap();
     let file = file.to_str().unwrap();
     let text = folder.prints(&["prices", "my model", "--prices-file", file]);
+    assert!(text.contains(", changed by PRICES_FILE; version "), "{text}");
     assert!(text.starts_with(
         "\
 MODEL     ROW          INPUT  CACHED  OUTPUT  ALSO
