@@ -17,6 +17,7 @@ pub(super) const SHARED: &[SharedTest] = &[
     ("all_periods_are_charged", periods),
     ("usage_has_a_rate_of_its_own", usage_rate),
     ("doubtful_usage_is_charged_as_the_hold", doubtful),
+    ("usage_of_zero_costs_nothing", zero),
 ];
 
 /// On the server.
@@ -267,6 +268,15 @@ fn last_event() {
 }
 
 /// A 200 whose usage cannot be used.
+/// It is a value, and no reason for an estimate.
+fn zero(start: Start<'_>) {
+    let upstream = RespondingUpstream::start(|_| completion(0, 0));
+    let server = start(upstream.address(), BUDGET);
+    assert_eq!(server.send(&chat()).0.status(), 200);
+    assert_eq!(server.settled(), Usd::ZERO);
+    assert_eq!(server.usage()["days"][0]["requests"], 1);
+}
+
 fn doubtful(start: Start<'_>) {
     let chat = |usage: &str| format!(r#"{{"id":"x","model":"model","choices":[{{}}],"usage":{usage}}}"#);
     let stream = |data: &str| format!("data: {data}\n\ndata: [DONE]\n\n");
