@@ -130,7 +130,7 @@ impl Adapter for Lambda {
             | Feature::Users
             | Feature::Rates
             | Feature::PrivateAuthority => true,
-            // The tests of budgets that this adapter passes are its own: they need a table.
+            // Budgets need a table: `only/limits` runs their tests.
             Feature::WebSocket
             | Feature::Budgets
             | Feature::Http2

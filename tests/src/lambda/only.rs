@@ -53,7 +53,7 @@ pub(super) fn trials() -> Vec<Trial> {
             Ok(())
         })
     };
-    tests.map(trial).collect()
+    tests.map(trial).chain(limits::trials()).collect()
 }
 
 const STREAMING: Lambda = Lambda::new("lambda", EventSource::FunctionUrl, "stream");

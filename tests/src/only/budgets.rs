@@ -88,8 +88,9 @@ impl Metered for Budgeted {
         self.proxy.address()
     }
 
-    fn wait_for_log(&self, text: &str) {
-        self.proxy.process.wait_for(|line| line.contains(text).then_some(()));
+    fn wait_for_field(&self, name: &str, value: u32) {
+        let text = format!(" {name}={value} ");
+        self.proxy.process.wait_for(|line| line.contains(&text).then_some(()));
     }
 }
 
@@ -97,8 +98,8 @@ impl Metered for Budgeted {
 pub(crate) trait Metered: Sync {
     fn address(&self) -> SocketAddr;
 
-    /// Waits until the log of requests has a line with this text, where there is one.
-    fn wait_for_log(&self, _text: &str) {}
+    /// Waits until the log of requests has a line with this field, where there is one.
+    fn wait_for_field(&self, _name: &str, _value: u32) {}
 
     /// Sends a request on a new connection.
     fn send(&self, request: &str) -> (Head, Vec<u8>) {

@@ -6,6 +6,7 @@ mod failures;
 mod freezes;
 mod kills;
 mod rates;
+mod shared;
 
 use std::{net::SocketAddr, thread, time::Duration};
 
@@ -20,13 +21,14 @@ use crate::{
         RunningFunction,
         table::{Moto, Table},
     },
-    raw_connection::{Head, RawConnection, wait_until},
+    only::budgets::Metered,
+    raw_connection::{RawConnection, wait_until},
     upstream::{ReceivedRequest, RespondingUpstream, Upstream},
 };
 
 pub(super) use self::{
     budgets::TESTS as BUDGETS, commands::TESTS as COMMANDS, failures::TESTS as FAILURES, freezes::TESTS as FREEZES,
-    kills::TESTS as KILLS, rates::TESTS as RATES,
+    kills::TESTS as KILLS, rates::TESTS as RATES, shared::trials,
 };
 
 const MODEL: &str = "gpt-5-mini";
@@ -54,20 +56,22 @@ impl Limited {
         Self(start(lambda, upstream, &all))
     }
 
+    /// What is spent, and what is reserved.
+    fn spent(&self) -> (Usd, Usd) {
+        let usage = self.usage();
+        let [spent, held] = ["spent_usd", "held_usd"].map(|name| chat::amount(&usage["budgets"][0][name]));
+        (spent, held)
+    }
+}
+
+impl Metered for Limited {
     fn address(&self) -> SocketAddr {
         self.0.address()
     }
 
-    /// A connection that has sent a request.
-    fn client(&self, request: &str) -> RawConnection {
-        let mut client = RawConnection::connect(self.address());
-        client.send(request);
-        client
-    }
-
-    /// Sends a request on a new connection.
-    fn send(&self, request: &str) -> (Head, Vec<u8>) {
-        read_response(&mut self.client(request))
+    fn wait_for_field(&self, name: &str, value: u32) {
+        let text = format!("\"{name}\":{value},");
+        self.0.process.wait_for(|line| line.contains(&text).then_some(()));
     }
 
     fn usage(&self) -> Value {
@@ -83,18 +87,6 @@ impl Limited {
             usage.is_some()
         });
         usage.expect("it was read")
-    }
-
-    /// An amount of the first budget.
-    fn amount(&self, name: &str) -> Usd {
-        chat::amount(&self.usage()["budgets"][0][name])
-    }
-
-    /// What is spent, and what is reserved.
-    fn spent(&self) -> (Usd, Usd) {
-        let usage = self.usage();
-        let [spent, held] = ["spent_usd", "held_usd"].map(|name| chat::amount(&usage["budgets"][0][name]));
-        (spent, held)
     }
 }
 

@@ -104,7 +104,7 @@ fn clamped(start: Start<'_>) {
     assert!((1_024..4_000).contains(&clamped), "{clamped}");
     let received: Value = serde_json::from_slice(&upstream.take()[0].body).expect("JSON");
     assert_eq!(received["max_completion_tokens"], clamped);
-    server.wait_for_log(&format!(" clamped={clamped} "));
+    server.wait_for_field("clamped", clamped);
     assert_eq!(server.settled(), cost(12, 3_000));
 }
 
