@@ -16,6 +16,7 @@ mod columns;
 mod copy;
 mod database;
 mod failure;
+mod host;
 mod passfile;
 mod pool;
 mod process;

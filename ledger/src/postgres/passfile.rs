@@ -10,13 +10,13 @@ use std::{
 
 use tokio_postgres::{Config, config::Host};
 
+use super::host::port;
+
 /// The name of the file in the user's home.
 const NAME: &str = ".pgpass";
 
 /// In a line, it matches any value.
 const ANY: &str = "*";
-
-const DEFAULT_PORT: u16 = 5432;
 
 /// What a line is compared with.
 struct Wanted {
@@ -26,8 +26,8 @@ struct Wanted {
     user: String,
 }
 
-/// Returns the password of an address that has none, if a line of the file matches. It is read for each connection, so that a
-/// new password needs no restart.
+/// Returns the password of an address with one host, if it has none and a line of the file matches. It is read for each
+/// connection, so that a new password needs no restart.
 ///
 /// # Errors
 /// A sentence, if the file can be read by others, or cannot be read.
@@ -45,20 +45,7 @@ pub(super) fn password(config: &Config) -> Result<Option<String>, String> {
     if !is_named && !path.exists() {
         return Ok(None);
     }
-    of_all_hosts(&read(&path)?, config)
-}
-
-/// A connection has one password for all hosts, and no host must get that of another one.
-fn of_all_hosts(text: &str, config: &Config) -> Result<Option<String>, String> {
-    let wanted = wanted(config);
-    let mut found = wanted.iter().filter_map(|wanted| find(text, wanted));
-    let first = found.next();
-    if found.any(|other| first.as_ref() != Some(&other)) {
-        return Err(
-            "PGPASSFILE has different passwords for the hosts of the address: give them the same one".to_owned()
-        );
-    }
-    Ok(first)
+    Ok(find(&read(&path)?, &wanted(config)))
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -70,20 +57,16 @@ fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(failed)
 }
 
-/// Each host of the address. A folder of sockets is `localhost`.
-fn wanted(config: &Config) -> Vec<Wanted> {
-    let user = config.get_user().unwrap_or_default();
-    let ports = config.get_ports();
-    let host = |(index, host): (usize, &Host)| {
-        let host = match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(_) => "localhost".to_owned(),
-        };
-        let port = ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
-        let database = config.get_dbname().unwrap_or(user).to_owned();
-        Wanted { host, port: port.to_string(), database, user: user.to_owned() }
+/// A folder of sockets is `localhost`.
+fn wanted(config: &Config) -> Wanted {
+    let user = config.get_user().unwrap_or_default().to_owned();
+    let host = match (config.get_hosts().first(), config.get_hostaddrs().first()) {
+        (Some(Host::Tcp(name)), _) => name.clone(),
+        (Some(Host::Unix(_)), _) => "localhost".to_owned(),
+        (None, address) => address.map(ToString::to_string).unwrap_or_default(),
     };
-    config.get_hosts().iter().enumerate().map(host).collect()
+    let database = config.get_dbname().unwrap_or(&user).to_owned();
+    Wanted { host, port: port(config).to_string(), database, user }
 }
 
 fn find(text: &str, wanted: &Wanted) -> Option<String> {
@@ -121,15 +104,7 @@ mod tests {
     use super::*;
 
     fn passwords(address: &str, text: &str) -> Option<String> {
-        of_all_hosts(text, &address.parse().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn no_host_gets_the_password_of_another() {
-        let text = "a:*:*:*:one\nb:*:*:*:two\nc:*:*:*:two";
-        let of = |hosts: &str| of_all_hosts(text, &format!("postgres://sparekey@{hosts}/sparekey").parse().unwrap());
-        assert!(of("a,b").unwrap_err().contains("different passwords"));
-        assert_eq!(of("b,c"), Ok(Some("two".to_owned())));
+        find(text, &wanted(&address.parse().unwrap()))
     }
 
     #[test]
@@ -148,7 +123,6 @@ mod tests {
             ("postgres://spare%3Akey@db:5999/sparekey", Some("th:r\\ee")),
             ("postgres://sparekey@%2Frun%2Fpostgresql/sparekey", Some("four")),
             ("postgres://Tom@anywhere", Some("five")),
-            ("postgres://sparekey@gone,other/sparekey", Some("one")),
         ] {
             assert_eq!(passwords(address, text).as_deref(), password, "{address}");
         }

@@ -1,9 +1,10 @@
 //! The address of the database, and connections to it.
 
-use std::{fmt, ops::Deref, path::PathBuf, time::Duration};
+use std::{fmt, io, ops::Deref, path::PathBuf, time::Duration};
 
 use tokio::{
-    task::{self, AbortHandle},
+    net::lookup_host,
+    task::{self, AbortHandle, JoinSet},
     time::timeout,
 };
 use tokio_postgres::{
@@ -12,7 +13,12 @@ use tokio_postgres::{
     tls::MakeTlsConnect,
 };
 
-use super::{failure::Failure, passfile, tls::Tls};
+use super::{
+    failure::Failure,
+    host::{self, port},
+    passfile,
+    tls::Tls,
+};
 use crate::error::LedgerError;
 
 /// A server that is gone is noticed in this time while a statement waits for it.
@@ -21,10 +27,14 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is kept open through firewalls, and one that is dead is noticed before a call needs it.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// From one host or address to the next. All of them fit into the deadline of a step, also if those before it hang.
+const STAGGER: Duration = Duration::from_millis(50);
+
 /// Where the database is.
 #[derive(Clone)]
 pub(super) struct Target {
-    config: Config,
+    /// One for each host of the address.
+    hosts: Vec<Config>,
     tls: Option<Tls>,
 }
 
@@ -50,31 +60,30 @@ impl Target {
         }
         // The error names a parameter, and never its value.
         let invalid = |error: &dyn fmt::Display| LedgerError::Io(format!("the address of the database: {error}"));
-        let config: Config = format!("{base}?{}", kept.join("&")).parse().map_err(|error| invalid(&error))?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(invalid(&"it has no host"));
-        }
-        let is_local = config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(is_socket_folder);
-        let has_tls = config.get_ssl_mode() != SslMode::Disable && !is_local;
-        let tls = if has_tls { Some(Tls::new(root_file.as_deref())?) } else { None };
-        Ok(Self { config, tls })
-    }
-
-    /// Connects, and runs the settings of the session.
-    pub(super) async fn connect(&self, settings: &str, deadline: Duration) -> Result<Connection, Failure> {
-        let mut config = self.config.clone();
+        let mut config: Config = format!("{base}?{}", kept.join("&")).parse().map_err(|error| invalid(&error))?;
         config.tcp_user_timeout(TCP_USER_TIMEOUT).keepalives_idle(KEEPALIVE);
         if config.get_application_name().is_none() {
             config.application_name("sparekey");
         }
-        if let Some(password) = passfile::password(&config).map_err(LedgerError::Io)? {
-            config.password(password);
+        let hosts = host::each(&config).map_err(|error| invalid(&error))?;
+        let is_local = config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(is_socket_folder);
+        let has_tls = config.get_ssl_mode() != SslMode::Disable && !is_local;
+        let tls = if has_tls { Some(Tls::new(root_file.as_deref())?) } else { None };
+        Ok(Self { hosts, tls })
+    }
+
+    /// Connects to the first host that takes a connection, and runs the settings of the session.
+    pub(super) async fn connect(&self, settings: &str, deadline: Duration) -> Result<Connection, Failure> {
+        let mut tries = Vec::with_capacity(self.hosts.len());
+        for host in &self.hosts {
+            let mut config = host.clone();
+            if let Some(password) = passfile::password(host).map_err(LedgerError::Io)? {
+                config.password(password);
+            }
+            tries.push(to_host(config, self.tls.clone()));
         }
         let connect = async {
-            let connection = match &self.tls {
-                Some(tls) => start(&config, tls.clone()).await?,
-                None => start(&config, NoTls).await?,
-            };
+            let connection = first(tries).await?;
             connection.batch_execute(settings).await?;
             Ok(connection)
         };
@@ -94,6 +103,53 @@ impl Connection {
 /// [`LedgerError`]. It has no part of the address.
 pub fn check_address(url: &str) -> Result<(), LedgerError> {
     Target::parse(url).map(drop)
+}
+
+/// Runs tries in their order, and returns the first connection. One that hangs delays the next one for a moment only: after a
+/// failover the machine of the old primary may be gone.
+async fn first<F>(tries: impl IntoIterator<Item = F>) -> Result<Connection, Failure>
+where
+    F: Future<Output = Result<Connection, Failure>> + 'static,
+{
+    let (mut running, mut failure) = (JoinSet::new(), None);
+    let mut tries = tries.into_iter();
+    loop {
+        let next = tries.next();
+        let is_last = next.is_none();
+        if let Some(next) = next {
+            running.spawn_local(next);
+        }
+        let ended = if is_last { Ok(running.join_next().await) } else { timeout(STAGGER, running.join_next()).await };
+        match ended {
+            Ok(Some(Ok(Ok(connection)))) => return Ok(connection),
+            Ok(Some(Ok(Err(error)))) => failure = Some(error),
+            Ok(None) => return Err(failure.unwrap_or(Failure::Deadline)),
+            // The next one starts.
+            Ok(Some(Err(_))) | Err(_) => {}
+        }
+    }
+}
+
+/// Connects to one host, by each address of its name.
+async fn to_host(config: Config, tls: Option<Tls>) -> Result<Connection, Failure> {
+    let (Some(Host::Tcp(name)), []) = (config.get_hosts().first(), config.get_hostaddrs()) else {
+        return to_address(config, tls).await;
+    };
+    let failed = |error: io::Error| LedgerError::Unreachable(format!("the address of {name} cannot be found: {error}"));
+    let addresses = lookup_host((&**name, port(&config))).await.map_err(failed)?;
+    let tries = addresses.map(|address| {
+        let mut config = config.clone();
+        config.hostaddr(address.ip());
+        to_address(config, tls.clone())
+    });
+    first(tries).await
+}
+
+async fn to_address(config: Config, tls: Option<Tls>) -> Result<Connection, Failure> {
+    match tls {
+        Some(tls) => start(&config, tls).await,
+        None => start(&config, NoTls).await,
+    }
 }
 
 async fn start<T>(config: &Config, tls: T) -> Result<Connection, Failure>

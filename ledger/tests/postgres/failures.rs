@@ -9,7 +9,7 @@ use sparekey_ledger::{Event, LedgerError};
 use sparekey_policy::{Outcome, Period, Usd};
 
 use crate::{
-    DATABASE, eventually, open, reserve,
+    DATABASE, eventually, open, open_at, reserve,
     support::{Server, User, budget, is_granted, settle, usd},
     tom,
 };
@@ -122,6 +122,42 @@ pub(crate) fn ended_sessions(server: &mut Server) {
         end_sessions(server);
     }
     assert_eq!(tom.held(Period::Total), usd(100));
+}
+
+/// The old primary hangs, as one whose machine is gone, and a standby becomes the primary.
+pub(crate) fn failover(old: &mut Server) {
+    let new = Server::start().unwrap();
+    let set = |server: &Server, value: &str| {
+        server.sql("template1", &format!("ALTER DATABASE postgres SET default_transaction_read_only = {value}"));
+    };
+    // It has the tables, as a standby would.
+    assert_eq!(open(&new).ledger.close(), 0);
+    set(&new, "on");
+    let folder = |server: &Server| server.address(DATABASE).split(['@', '/']).nth(3).unwrap().to_owned();
+    let address =
+        format!("postgres://test@{},{}/{DATABASE}?target_session_attrs=read-write", folder(old), folder(&new));
+    let opened = open_at(&address);
+    let tom = tom(&opened.ledger);
+    assert!(is_granted(&reserve(&tom, 1, 10).unwrap()));
+    old.stop();
+    assert!(is_unreachable(&reserve(&tom, 2, 10).unwrap_err()));
+    // Longer than each pause of the breaker.
+    thread::sleep(Duration::from_secs(1));
+    set(&new, "off");
+    let mut id = 100;
+    let time = eventually(BACK_IN, || {
+        id += 1;
+        matches!(reserve(&tom, id, 10), Ok(Outcome::Granted { .. }))
+    });
+    println!("back after {time:?}");
+    // Several sessions at the same time.
+    thread::scope(|scope| {
+        for index in 0..6 {
+            let user = User::new(&opened.ledger, &format!("User{index}"), budget(Period::Total, 100));
+            scope.spawn(move || assert!(is_granted(&reserve(&user, 1, 10).unwrap())));
+        }
+    });
+    old.proceed();
 }
 
 /// Another program holds the row of one user. The others go on.

@@ -49,6 +49,7 @@ const TESTS: &[Test] = tests! {
         read_only_server,
         full_disk,
         ended_sessions,
+        failover,
         locked_row,
         late_reserve_is_not_stored,
     ],
@@ -102,6 +103,10 @@ struct Opened {
 }
 
 fn open(server: &Server) -> Opened {
+    open_at(&server.address(DATABASE))
+}
+
+fn open_at(address: &str) -> Opened {
     let events: Arc<Mutex<Vec<Event>>> = Arc::default();
     let sink = Arc::clone(&events);
     let options = Options {
@@ -109,5 +114,5 @@ fn open(server: &Server) -> Opened {
         events: Events::new(move |event| sink.lock().unwrap().push(event)),
         ..Options::default()
     };
-    Opened { ledger: Arc::new(Postgres::open(&server.address(DATABASE), options).unwrap().ledger), events }
+    Opened { ledger: Arc::new(Postgres::open(address, options).unwrap().ledger), events }
 }
