@@ -1,6 +1,6 @@
 //! Why an engine cannot run a call.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use sparekey_policy::StateError;
 
@@ -9,9 +9,13 @@ use sparekey_policy::StateError;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// Another process kept the ledger, or the user's state, locked for too long, or was faster in each of several tries.
+    /// Another process kept the ledger locked for too long.
     #[error("the ledger is locked by another process")]
     Busy,
+    /// Another process kept the state of this user locked for too long, or was faster in each of several tries, or too many
+    /// calls waited. Other users are not affected.
+    #[error("the ledger cannot change the state of user {0} in time: another process holds it, or too many calls wait")]
+    UserBusy(Arc<str>),
     /// The database does not respond in time, or refuses connections.
     #[error("the database of the ledger cannot be reached: {0}")]
     Unreachable(String),

@@ -36,7 +36,7 @@ impl Proxy {
         let (outcome, slot) = match self.charges.place(check.user(), limits, deadline).await {
             Ok(placed) => placed,
             // The ledger works, so this user's limits would not hold.
-            Err(LedgerError::Busy | LedgerError::Overloaded(_) | LedgerError::State(_)) => {
+            Err(LedgerError::Busy | LedgerError::UserBusy(_) | LedgerError::Overloaded(_) | LedgerError::State(_)) => {
                 return Decision::respond(Body::rejection(&check.reject_without_ledger(), log));
             }
             Err(_) => self.user_states.place(check.user(), limits),

@@ -4,6 +4,9 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::error::LedgerError;
 
+/// The database ended a statement that did not wait for another session.
+const SLOW: &str = "a statement takes more than 0.2 s";
+
 /// Why work on the database failed.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -46,10 +49,18 @@ impl Failure {
         self.class().is_some_and(|class| ["22", "23", "54"].contains(&class))
     }
 
-    /// Whether the database works, but another session holds this user's row.
+    /// Whether the database may work, and only the step of this user failed: another session holds its row, or its statement
+    /// took too long.
     pub(super) fn is_of_one_user(&self) -> bool {
         matches!(self.error(), LedgerError::Busy | LedgerError::State(_) | LedgerError::Overloaded(_))
             || self.is_of_one_call()
+            || self.is_timeout()
+    }
+
+    /// Whether the database ended the statement because it took too long.
+    pub(super) fn is_timeout(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        error.code().is_some_and(|code| [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code))
     }
 
     /// The class of the error: the first two digits of its code.
@@ -70,7 +81,8 @@ fn of_database(error: &DbError) -> LedgerError {
     let code = error.code();
     // See https://www.postgresql.org/docs/current/errcodes-appendix.html.
     match code.code().get(..2) {
-        _ if [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(code) => LedgerError::Busy,
+        _ if *code == SqlState::QUERY_CANCELED => LedgerError::Unreachable(SLOW.to_owned()),
+        _ if *code == SqlState::LOCK_NOT_AVAILABLE => LedgerError::Busy,
         _ if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) => LedgerError::Busy,
         _ if *code == SqlState::DISK_FULL => LedgerError::Full,
         _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => LedgerError::ReadOnlyDatabase,

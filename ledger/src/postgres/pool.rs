@@ -29,8 +29,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(25);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
 
-/// A write that changes nothing: it fails where the database is read-only or its disk is full or slow.
-const PROBE: &str = "INSERT INTO sparekey.process VALUES ($1) ON CONFLICT (id) DO UPDATE SET id = excluded.id";
+/// Between two looks at a database in which steps take too long.
+const CHECK: Duration = Duration::from_millis(400);
 
 pub(super) struct Pool {
     target: Rc<Target>,
@@ -41,6 +41,7 @@ pub(super) struct Pool {
     /// Why calls are refused.
     failure: RefCell<Option<LedgerError>>,
     restored: Notify,
+    is_checking: Cell<bool>,
     is_closed: Cell<bool>,
 }
 
@@ -60,6 +61,7 @@ impl Pool {
             permits: Semaphore::new(size.max(1)),
             failure: RefCell::default(),
             restored: Notify::new(),
+            is_checking: Cell::new(false),
             is_closed: Cell::new(false),
         })
     }
@@ -127,16 +129,58 @@ impl Pool {
                     self.restored.notify_waiters();
                     return;
                 }
-                Err(failure) => *self.failure.borrow_mut() = Some(failure.error()),
+                Err(failure) => *self.failure.borrow_mut() = Some(of_probe(&failure)),
             }
         }
     }
 
+    /// Called after a step that took too long: refuses calls if that is not only so for its user. Steps of one user wait for a
+    /// session that holds its row, and where that session hangs, others do not know that the database does.
+    pub(super) fn check(self: &Rc<Self>) {
+        if self.failure().is_some() || self.is_checking.replace(true) {
+            return;
+        }
+        let this = Rc::clone(self);
+        task::spawn_local(async move {
+            if let Err(failure) = this.probe_any().await {
+                this.trip(of_probe(&failure));
+            }
+            sleep(CHECK).await;
+            this.is_checking.set(false);
+        });
+    }
+
+    async fn probe_any(&self) -> Result<(), Failure> {
+        let lease = self.lease(|| {}).await?;
+        self.write(&lease.session).await?;
+        self.give_back(lease);
+        Ok(())
+    }
+
     async fn probe(&self) -> Result<Session, Failure> {
         let session = Session::open(&self.target, CONNECT).await?;
-        let id = self.process.0.cast_signed();
-        let probe = async { Ok(session.connection.execute(PROBE, &[&id]).await?) };
-        timeout(STEP, probe).await.unwrap_or(Err(Failure::Deadline))?;
+        self.write(&session).await?;
         Ok(session)
+    }
+
+    /// A write to the tables of steps that leaves nothing: it fails where the database is read-only, or its disk is full or slow.
+    /// No other process writes these rows.
+    async fn write(&self, session: &Session) -> Result<(), Failure> {
+        let id = self.process.0.cast_signed();
+        let statements = format!(
+            "INSERT INTO sparekey.process VALUES ({id}) ON CONFLICT (id) DO UPDATE SET id = excluded.id; \
+             INSERT INTO sparekey.state (user_name, version, state, processes) VALUES (':{id}', 1, '', '{{}}'); \
+             DELETE FROM sparekey.state WHERE user_name = ':{id}'"
+        );
+        let write = async { Ok(session.connection.batch_execute(&statements).await?) };
+        timeout(STEP, write).await.unwrap_or(Err(Failure::Deadline))
+    }
+}
+
+/// Only a session of this process can hold the rows of a probe, and it hangs then.
+fn of_probe(failure: &Failure) -> LedgerError {
+    match failure.error() {
+        LedgerError::Busy => Failure::Deadline.error(),
+        error => error,
     }
 }

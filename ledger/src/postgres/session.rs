@@ -17,10 +17,12 @@ use crate::{
     swap::{Stored, Swap},
 };
 
-/// The database ends a statement itself before the engine stops waiting for it, so that its end is known.
+/// The database ends a statement itself before the engine stops waiting for it, so that its end is known, and one that waits
+/// for a lock before one that is slow.
 ///
 /// A commit that does not wait for the disk would lose reservations; a setting that waits for more than the disk stays.
-const SETTINGS: &str = "SET statement_timeout = '200ms'; SET idle_in_transaction_session_timeout = '5s'; \
+const SETTINGS: &str = "SET statement_timeout = '200ms'; SET lock_timeout = '180ms'; \
+    SET idle_in_transaction_session_timeout = '5s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 const LOAD: &str = "SELECT version, state FROM sparekey.state WHERE user_name = $1";

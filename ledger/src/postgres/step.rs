@@ -1,6 +1,6 @@
 //! A step on a session of the pool.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use sparekey_policy::Timestamp;
 use tokio::time::{Instant, timeout_at};
@@ -27,7 +27,7 @@ const HANGS: Duration = Duration::from_millis(210);
 pub(super) type Key = (i64, i64);
 
 /// Runs a step. `cached` is the state as this process knows it, and afterwards the stored one.
-pub(super) async fn run(pool: &Pool, step: Step<'_, Key>, cached: &mut Option<Stored>) -> Result<Done, Failed> {
+pub(super) async fn run(pool: &Rc<Pool>, step: Step<'_, Key>, cached: &mut Option<Stored>) -> Result<Done, Failed> {
     let mut run = Run { pool, step, sent: Cell::new(None), is_ambiguous: false };
     let deadline = Instant::now() + STEP;
     let known = cached.take();
@@ -39,6 +39,9 @@ pub(super) async fn run(pool: &Pool, step: Step<'_, Key>, cached: &mut Option<St
         Ok(Err(failure)) => failure,
         Err(_) => Failure::Deadline,
     };
+    if failure.is_timeout() {
+        pool.check();
+    }
     // Many short statements, or a wait for a session, are no failure of the database.
     let is_late = matches!(failure, Failure::Deadline) && run.sent.get().is_none_or(|sent| sent.elapsed() < HANGS);
     let is_ambiguous = run.is_ambiguous || failure.is_ambiguous() && run.sent.get().is_some();

@@ -213,6 +213,7 @@ impl<S: Store> Worker<S> {
             }
             return true;
         }
+        let error = if error == LedgerError::Busy { LedgerError::UserBusy(Arc::clone(user)) } else { error };
         if is_of_one_user {
             self.store.events().send(Event::Failed(error.clone()));
         } else {

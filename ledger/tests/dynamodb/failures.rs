@@ -67,7 +67,7 @@ pub(crate) fn throttled_requests_are_repeated(table: &Table) {
     assert!(is_granted(&reserve(&tom, 5, 10).unwrap()));
     assert_eq!(tom.held(Period::Total), usd(50));
     opened.faults.set(Fault::Refused(usize::MAX, 400, "ThrottlingException"));
-    assert_eq!(reserve(&tom, 6, 10), Err(LedgerError::Busy));
+    assert_eq!(reserve(&tom, 6, 10), Err(LedgerError::UserBusy("Tom".into())));
     opened.faults.set(Fault::None);
     assert!(is_granted(&reserve(&tom, 7, 10).unwrap()), "other calls go on at once");
 }

@@ -16,6 +16,8 @@ use crate::{
 
 /// With what a busy machine adds.
 const FAILS_IN: Duration = Duration::from_millis(300);
+/// While the database is known not to work.
+const AT_ONCE: Duration = Duration::from_millis(100);
 const BACK_IN: Duration = Duration::from_secs(2);
 
 /// Reserves on both sides of a failure, which `fail` causes and `repair` ends at the return.
@@ -29,13 +31,16 @@ fn fails_and_returns(
     let tom = tom(&opened.ledger);
     assert!(is_granted(&reserve(&tom, 1, 10).unwrap()));
     fail(server);
+    let mut slow = 0;
     for id in 10..40 {
         let started = Instant::now();
         let error = reserve(&tom, id, 10).unwrap_err();
         let time = started.elapsed();
         assert!(time < FAILS_IN, "{time:?}");
         assert!(is_expected(&error), "{error:?}");
+        slow += usize::from(time > AT_ONCE);
     }
+    assert!(slow < 4, "{slow} of 30 calls wait");
     // It is not awaited, and must not be lost.
     let settled = opened.ledger.run(settle(&tom, 1, 7));
     repair(server);
@@ -171,17 +176,65 @@ pub(crate) fn locked_row(server: &mut Server) {
         let locked = scope.spawn(|| server.sql(DATABASE, lock));
         thread::sleep(Duration::from_millis(500));
         let settled = opened.ledger.run(settle(&tom, 1, 7));
+        let busy = LedgerError::UserBusy("Tom".into());
         for id in 10..14 {
             let started = Instant::now();
-            assert_eq!(reserve(&tom, id, 10), Err(LedgerError::Busy));
+            assert_eq!(reserve(&tom, id, 10), Err(busy.clone()));
             assert!(started.elapsed() < FAILS_IN, "{:?}", started.elapsed());
             assert!(is_granted(&reserve(&ann, id, 10).unwrap()));
         }
+        let mut events = opened.events.lock().unwrap().clone();
+        events.dedup();
+        assert_eq!(events, [Event::Failed(busy)]);
         locked.join().unwrap();
         assert!(matches!(settled.wait(), Ok(Outcome::Settled { .. })));
     });
     assert_eq!((tom.spent(Period::Total), tom.held(Period::Total)), (usd(7), Usd::ZERO));
     tom.check_sums();
+}
+
+/// Commits hang as long as the synchronous standby is gone. The database does not work then, also for a server that only waits
+/// for a row that the session of another server holds.
+pub(crate) fn standby_is_gone(server: &mut Server) {
+    let set = |value: &str| {
+        server.sql("template1", &format!("ALTER SYSTEM SET synchronous_standby_names = '{value}'"));
+        server.sql("template1", "SELECT pg_reload_conf()");
+    };
+    let (first, second) = (open(server), open(server));
+    assert!(is_granted(&reserve(&tom(&first.ledger), 1, 10).unwrap()));
+    set("gone");
+    thread::sleep(Duration::from_millis(300));
+    for opened in [&first, &second] {
+        let user = tom(&opened.ledger);
+        let is_known = || is_unreachable(&reserve(&user, 2, 10).unwrap_err());
+        eventually(BACK_IN, is_known);
+        // Longer than some probes, each of which waits for the one before.
+        for _ in 0..20 {
+            thread::sleep(Duration::from_millis(100));
+            assert!(is_known());
+        }
+    }
+    set("");
+    for opened in [&first, &second] {
+        let user = tom(&opened.ledger);
+        let mut id = 100;
+        eventually(BACK_IN, || {
+            id += 1;
+            matches!(reserve(&user, id, 10), Ok(Outcome::Granted { .. }))
+        });
+    }
+}
+
+/// Each write takes 0.5 s.
+pub(crate) fn slow_database(server: &mut Server) {
+    let fail = |server: &mut Server| {
+        let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+                    $$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$; \
+                    CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON sparekey.state FOR EACH ROW EXECUTE FUNCTION slow()";
+        server.sql(DATABASE, slow);
+    };
+    let repair = |server: &mut Server| drop(server.sql(DATABASE, "DROP FUNCTION slow CASCADE"));
+    fails_and_returns(server, is_unreachable, fail, repair);
 }
 
 /// The statement of a reservation is run long after its caller has got an error, and after the settle at zero.

@@ -51,6 +51,8 @@ const TESTS: &[Test] = tests! {
         ended_sessions,
         failover,
         locked_row,
+        slow_database,
+        standby_is_gone,
         late_reserve_is_not_stored,
     ],
     kills: [
