@@ -120,6 +120,9 @@ pub struct Denial {
     pub which: DeniedBy,
     /// When the same request can pass; `None` if no short wait helps.
     pub retry_after: Option<Duration>,
+    /// Whether the same request may pass in a moment: open requests refuse it, some of them of another process, and of one that
+    /// has ended the end may not be stored yet.
+    pub may_be_late: bool,
     /// The remaining rates.
     pub rates: Rates,
 }

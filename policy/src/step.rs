@@ -55,7 +55,9 @@ fn reserve(limits: &Limits, state: &mut State, now: Timestamp, request: &Reserve
     let is_metered = limits.is_metered();
     let day = limits.zone.day_at(now);
     let deny = |state: &State, which, retry_after| {
-        Outcome::Denied(Box::new(Denial { which, retry_after, rates: rates(limits, state, now) }))
+        let is_by_open = matches!(which, DeniedBy::Held(_) | DeniedBy::Concurrency);
+        let may_be_late = is_by_open && state.holds().iter().any(|hold| hold.process != request.process);
+        Outcome::Denied(Box::new(Denial { which, retry_after, may_be_late, rates: rates(limits, state, now) }))
     };
     let amount = if is_metered {
         check_kept(state, day).map_err(Outcome::PeriodNotKept)?;

@@ -245,3 +245,26 @@ fn metered_users_have_a_limit_on_open_requests() {
     limits.concurrent_requests = NonZeroU32::new(1_000);
     assert_eq!(limits.concurrency(), Some(64));
 }
+
+#[test]
+fn refusal_may_be_late_if_another_process_has_open_requests() {
+    let of = |id, process| match reserve(id, 0, NOW) {
+        Command::Reserve(reserve) => Command::Reserve(Reserve { process, ..reserve }),
+        other => other,
+    };
+    let may_be_late = |limits: &Limits, others: &[ProcessId]| {
+        let mut state = State::default();
+        for (id, process) in others.iter().enumerate() {
+            let outcome = step(limits, &mut state, NOW, &of(id as u128, *process));
+            assert!(matches!(outcome, Outcome::Granted { .. }), "{outcome:?}");
+        }
+        match step(limits, &mut state, NOW, &of(100, ProcessId(1))) {
+            Outcome::Denied(denial) => denial.may_be_late,
+            outcome => panic!("{outcome:?}"),
+        }
+    };
+    let two = limits(None, Some(2), None);
+    assert!(!may_be_late(&two, &[ProcessId(1), ProcessId(1)]), "the ends of this process are stored before");
+    assert!(may_be_late(&two, &[ProcessId(1), ProcessId(2)]));
+    assert!(!may_be_late(&limits(Some(1), Some(2), None), &[ProcessId(2)]), "no end of a request changes a rate");
+}

@@ -50,6 +50,9 @@ use crate::{
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How long a stream is read on after its client left, so that it is charged exactly.
 const READ_ON: Duration = Duration::from_secs(30);
+/// Before a reservation that open requests of another process refuse is tried again. A client's next request can arrive at
+/// another server before the end of its last one is stored: as long as one commit of a database, which takes some milliseconds.
+const LATE_END: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(30), Duration::from_millis(60)];
 /// Between two looks at the settings for a key that was removed, while a response is read on.
 const REVOKED_CHECK: Duration = Duration::from_secs(1);
 /// A scrape of the metrics does not wait longer for the ledger.
@@ -156,7 +159,7 @@ impl Charges {
         let id = new_hold_id();
         let reserve = quote.reserve(id, deadline.charged_at(), ledger.process());
         let call = Call::new(Arc::clone(key.user()), Arc::clone(&limits), Command::Reserve(reserve));
-        let Ok(outcome) = self.call(ledger.run(call)).await else { return Err(quote.reject_without_ledger()) };
+        let Ok(outcome) = self.ask(&*ledger, call).await else { return Err(quote.reject_without_ledger()) };
         self.log_unknown_period(&outcome);
         let funded = quote.admit(&outcome)?;
         let charge = ledger::Charge {
@@ -192,7 +195,7 @@ impl Charges {
         let reserve = Reserve { until, ..Reserve::place(new_hold_id(), ledger.process()) };
         let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Reserve(reserve));
         let end = call.undo();
-        let outcome = self.call(ledger.run(call)).await?;
+        let outcome = self.ask(&*ledger, call).await?;
         let holds = matches!(outcome, Outcome::Granted { .. }) && limits.concurrency().is_some();
         let slot = end.filter(|_| holds).map(|end| Box::new(Slot::Ledger { ledger, end }));
         Ok((outcome, slot))
@@ -261,6 +264,18 @@ impl Charges {
             Some(ledger) => Ok(ledger),
             None => self.call(self.0.ledger.get()).await,
         }
+    }
+
+    /// Runs a reservation, again after a refusal that may be late.
+    async fn ask(&self, ledger: &dyn Ledger, reserve: Call) -> Result<Outcome, LedgerError> {
+        for pause in LATE_END {
+            let outcome = self.call(ledger.run(reserve.clone())).await?;
+            if !matches!(&outcome, Outcome::Denied(denial) if denial.may_be_late) {
+                return Ok(outcome);
+            }
+            sleep(pause).await;
+        }
+        self.call(ledger.run(reserve)).await
     }
 
     /// Waits for the result of a call, and logs a failure.

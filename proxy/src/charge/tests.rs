@@ -1,13 +1,17 @@
 //! A charge that is dropped is settled too.
 
-use std::panic::{self, AssertUnwindSafe};
+use std::{
+    num::NonZeroU32,
+    panic::{self, AssertUnwindSafe},
+    sync::Mutex,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use sparekey_core::{Admission, Config, Places};
-use sparekey_ledger::{Clock, End, LedgerRow, Memory, RowQuery};
+use sparekey_ledger::{Clock, End, LedgerRow, Memory, Pending, RowQuery};
 use sparekey_metering::{Target, read_metered};
-use sparekey_policy::{KeySource, ModelSource, PriceTable, ProcessId, Usd, UserField};
+use sparekey_policy::{HoldId, KeySource, ModelSource, PriceTable, ProcessId, Usd, UserField, Zone};
 
 use super::*;
 use crate::users::TomlUsers;
@@ -22,8 +26,7 @@ struct Open {
     granted: Usd,
 }
 
-/// A request that is reserved and not sent.
-async fn open() -> Open {
+fn gate() -> Arc<ArcSwap<Gate>> {
     let settings = |name: &str| match name {
         "OPENAI_API_KEY" => Some("sk-proj-abcdef".to_owned()),
         "ACCESS_KEYS" => Some(KEY.to_owned()),
@@ -33,7 +36,12 @@ async fn open() -> Open {
     let read_key = |_: &KeySource| Err("is not needed".to_owned());
     let users = TomlUsers { enforced: &UserField::ALL, before: None, places: Places::Memory, read_key };
     let config = Config::with_users(settings, &users).unwrap().with_prices(PriceTable::shipped().unwrap());
-    let gate = Arc::new(ArcSwap::from_pointee(Gate::new(config)));
+    Arc::new(ArcSwap::from_pointee(Gate::new(config)))
+}
+
+/// A request that is reserved and not sent.
+async fn open() -> Open {
+    let gate = gate();
     let ledger = Memory::new(Clock::default(), ProcessId(1));
     let engine = ledger.clone();
     let handle = LedgerHandle::new(move || Ok(Arc::new(engine.clone()) as Arc<dyn Ledger>));
@@ -114,4 +122,78 @@ fn each_request_is_settled_once() {
     let rows = open.rows();
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((row.row.end, row.row.status, row.cost), (End::Complete, 429, Usd::ZERO));
+}
+
+/// A ledger in which a request of another process ends after a number of reservations.
+struct EndsLater {
+    ledger: Memory,
+    other: Memory,
+    end: Call,
+    calls_before: usize,
+    calls: Mutex<usize>,
+}
+
+impl Ledger for EndsLater {
+    fn run(&self, call: Call) -> Pending<Outcome> {
+        let is_reserve = call.reserve().is_some();
+        let outcome = self.ledger.run(call);
+        let mut calls = self.calls.lock().unwrap();
+        *calls += usize::from(is_reserve);
+        if *calls == self.calls_before {
+            // It is stored at once.
+            drop(self.other.run(self.end.clone()));
+        }
+        outcome
+    }
+
+    fn void(&self, id: HoldId, limits: Arc<Limits>) -> Pending<Outcome> {
+        self.ledger.void(id, limits)
+    }
+
+    fn days(&self, query: DayQuery) -> Pending<Vec<Day>> {
+        self.ledger.days(query)
+    }
+
+    fn rows(&self, query: RowQuery) -> Pending<Vec<LedgerRow>> {
+        self.ledger.rows(query)
+    }
+
+    fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>> {
+        self.ledger.response(user, response_id)
+    }
+
+    fn process(&self) -> ProcessId {
+        self.ledger.process()
+    }
+}
+
+/// Returns whether a place is granted beside a request of another process, and how often it was asked for.
+fn place_beside(other: ProcessId, calls_before: usize) -> (bool, usize) {
+    let user: Arc<str> = Arc::from("Tom");
+    let mut limits = Limits::none(Arc::new(Zone::utc()));
+    limits.concurrent_requests = NonZeroU32::new(1);
+    let limits = Arc::new(limits);
+    let ledger = Memory::new(Clock::default(), ProcessId(1));
+    let other = ledger.share(other);
+    let open = Reserve::place(HoldId(1), other.process());
+    let open = Call::new(Arc::clone(&user), Arc::clone(&limits), Command::Reserve(open));
+    let end = open.undo().unwrap();
+    assert!(matches!(other.run(open).wait(), Ok(Outcome::Granted { .. })));
+    let ledger = Arc::new(EndsLater { ledger, other, end, calls_before, calls: Mutex::default() });
+    let handle = LedgerHandle::ready(Arc::clone(&ledger) as Arc<dyn Ledger>);
+    let charges = Charges::new(handle, gate(), Sinks::new(Vec::new()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let (outcome, _) = runtime.block_on(charges.place(&user, &limits, None)).unwrap();
+    let calls = *ledger.calls.lock().unwrap();
+    (matches!(outcome, Outcome::Granted { .. }), calls)
+}
+
+#[test]
+fn request_of_another_server_that_has_ended_refuses_none() {
+    let (this, other) = (ProcessId(1), ProcessId(2));
+    for calls_before in 1..=3 {
+        assert_eq!(place_beside(other, calls_before), (true, calls_before + 1));
+    }
+    assert_eq!(place_beside(other, 4), (false, 4), "the request goes on");
+    assert_eq!(place_beside(this, 1), (false, 1), "this process stores an end before");
 }
