@@ -29,6 +29,9 @@ const CONNECT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(25);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
 
+/// One of so many sessions is for steps of users whose last step failed.
+const REPEATS: usize = 4;
+
 /// Between two looks at a database in which steps take too long.
 const CHECK: Duration = Duration::from_millis(400);
 
@@ -38,6 +41,7 @@ pub(super) struct Pool {
     events: Events,
     idle: RefCell<Vec<Session>>,
     permits: Semaphore,
+    repeats: Semaphore,
     /// Why calls are refused.
     failure: RefCell<Option<LedgerError>>,
     restored: Notify,
@@ -59,11 +63,17 @@ impl Pool {
             events,
             idle: RefCell::default(),
             permits: Semaphore::new(size.max(1)),
+            repeats: Semaphore::new((size / REPEATS).max(1)),
             failure: RefCell::default(),
             restored: Notify::new(),
             is_checking: Cell::new(false),
             is_closed: Cell::new(false),
         })
+    }
+
+    /// Waits for one of the sessions that repeated steps may use. Where the rows of many users are locked, the others go on.
+    pub(super) async fn part(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        Ok(self.repeats.acquire().await.map_err(|_| LedgerError::Closed)?)
     }
 
     /// Waits for a session. `is_next` is called when the wait for the others ends.

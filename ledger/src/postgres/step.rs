@@ -75,6 +75,8 @@ impl Run<'_> {
     }
 
     async fn run_on_one_session(&mut self, known: Option<Stored>) -> Result<(Done, Stored), Failure> {
+        // It may wait for a lock again.
+        let _part = if self.step.is_repeated { Some(self.pool.part().await?) } else { None };
         let lease = self.pool.lease(|| self.sent.set(Some(Instant::now()))).await?;
         let timed = Timed { session: &lease.session, sent: &self.sent };
         let result = self.step.run(&timed, known).await;

@@ -45,14 +45,23 @@ pub(crate) struct Step<'a, K> {
     clock: &'a Clock,
     batch: &'a Batch<'a, K>,
     is_fence: bool,
+    /// Whether the last step of this user failed.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "the table of Lambda has no sessions"))]
+    pub(crate) is_repeated: bool,
     lost: u32,
 }
 
 impl<'a, K: Clone> Step<'a, K> {
     /// With `is_fence` the state gets a new version even if nothing changes: a statement of before, whose result is unknown
     /// and that may still arrive, finds another version then.
-    pub(crate) fn new(clock: &'a Clock, user: &'a str, batch: &'a Batch<'a, K>, is_fence: bool) -> Self {
-        Self { user, clock, batch, is_fence, lost: 0 }
+    pub(crate) fn new(
+        clock: &'a Clock,
+        user: &'a str,
+        batch: &'a Batch<'a, K>,
+        is_fence: bool,
+        is_repeated: bool,
+    ) -> Self {
+        Self { user, clock, batch, is_fence, is_repeated, lost: 0 }
     }
 
     /// Whether another process was faster.

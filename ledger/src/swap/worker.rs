@@ -12,6 +12,7 @@ use sparekey_policy::{Command, HoldId, Limits, Outcome};
 #[cfg(feature = "dynamodb")]
 use tokio::sync::oneshot;
 use tokio::{
+    sync::Notify,
     task,
     time::{sleep, timeout},
 };
@@ -29,8 +30,10 @@ const KEPT_MAX: usize = 65_536;
 /// States in memory, of some hundred bytes each.
 const CACHED_MAX: usize = 10_000;
 
-/// Before a settle is repeated whose user's state is held by another process.
+/// Before a settle is repeated whose user's state is held by another process, doubled each time. Another call of the user does
+/// not wait longer than the first pause.
 const RETRY: Duration = Duration::from_millis(20);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// For what waits when the engine is closed.
 const CLOSE: Duration = Duration::from_secs(3);
@@ -64,6 +67,10 @@ struct User<K> {
     /// Whether a task runs its queue.
     is_running: bool,
     cached: Option<Stored>,
+    /// The pause after the last step, which failed.
+    pause: Option<Duration>,
+    /// Wakes the task for a call that is not repeated.
+    pushed: Rc<Notify>,
 }
 
 /// The queues. It runs in a `LocalSet`.
@@ -121,6 +128,9 @@ impl<S: Store> Worker<S> {
         self.queued.set(self.queued.get() + 1);
         let mut users = self.users.borrow_mut();
         let entry = users.entry(Arc::clone(user)).or_default();
+        if !request.must_be_stored() {
+            entry.pushed.notify_waiters();
+        }
         entry.queue.push_back(request);
         if !entry.is_running {
             entry.is_running = true;
@@ -133,17 +143,34 @@ impl<S: Store> Worker<S> {
         // Calls that were sent at the same time are decided together.
         task::yield_now().await;
         while let Some(batch) = self.take_batch(&user) {
-            let mut cached = self.users.borrow_mut().get_mut(&user).and_then(|entry| entry.cached.take());
-            let failed = self.run_batch(&user, batch, &mut cached).await;
+            let (mut cached, last_pause) =
+                self.users.borrow_mut().get_mut(&user).map_or((None, None), |entry| (entry.cached.take(), entry.pause));
+            let failed = self.run_batch(&user, batch, last_pause.is_some(), &mut cached).await;
+            let pause = failed.then(|| last_pause.map_or(RETRY, |last| (2 * last).min(RETRY_MAX)));
             if let Some(entry) = self.users.borrow_mut().get_mut(&user) {
                 entry.cached = cached;
+                entry.pause = pause;
             }
             if self.store.failure().is_some() {
                 self.store.restored().await;
-            } else if failed {
-                sleep(RETRY).await;
+            } else if let Some(pause) = pause {
+                self.pause(&user, pause).await;
             }
         }
+    }
+
+    /// Waits before a settle is repeated. Where a caller waits, the pause is short.
+    async fn pause(&self, user: &Arc<str>, pause: Duration) {
+        sleep(RETRY).await;
+        let pushed = {
+            let users = self.users.borrow();
+            let Some(entry) = users.get(user) else { return };
+            if !entry.queue.iter().all(Request::must_be_stored) {
+                return;
+            }
+            Rc::clone(&entry.pushed)
+        };
+        let _ = timeout(pause.saturating_sub(RETRY), pushed.notified()).await;
     }
 
     /// Takes calls from the front of the queue, or another request alone.
@@ -175,6 +202,7 @@ impl<S: Store> Worker<S> {
         self: &Rc<Self>,
         user: &Arc<str>,
         batch: Vec<Request<S::Key>>,
+        is_repeated: bool,
         cached: &mut Option<Stored>,
     ) -> bool {
         let batch = match one(batch) {
@@ -191,7 +219,7 @@ impl<S: Store> Worker<S> {
         let result = {
             let is_fence = batch.iter().any(|request| matches!(request, Request::Call { is_fence: true, .. }));
             let calls = Batch::of(&batch);
-            let step = Step::new(self.store.clock(), user, &calls, is_fence);
+            let step = Step::new(self.store.clock(), user, &calls, is_fence, is_repeated);
             self.store.run(step, cached).await
         };
         let Failed { error, is_ambiguous, is_of_one_user, is_of_one_call } = match result {
@@ -209,7 +237,7 @@ impl<S: Store> Worker<S> {
         // Each alone, so that only the one that fails is refused.
         if batch.len() > 1 && is_of_one_call {
             for request in batch {
-                Box::pin(self.run_batch(user, vec![request], cached)).await;
+                Box::pin(self.run_batch(user, vec![request], is_repeated, cached)).await;
             }
             return true;
         }
@@ -340,7 +368,7 @@ impl<S: Store> Worker<S> {
 
 impl<K> Default for User<K> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), is_running: false, cached: None }
+        Self { queue: VecDeque::new(), is_running: false, cached: None, pause: None, pushed: Rc::default() }
     }
 }
 

@@ -193,6 +193,39 @@ pub(crate) fn locked_row(server: &mut Server) {
     tom.check_sums();
 }
 
+/// More users than sessions wait for their rows.
+pub(crate) fn many_locked_rows(server: &mut Server) {
+    let opened = open(server);
+    let user = |name: &str| User::new(&opened.ledger, name, budget(Period::Total, 1_000_000));
+    let (ann, locked): (_, Vec<_>) = (user("Ann"), (0..30).map(|index| user(&format!("L{index}"))).collect());
+    let locked = locked.as_slice();
+    for (id, user) in (1..).zip(locked) {
+        assert!(is_granted(&reserve(user, id, 10).unwrap()));
+    }
+    thread::scope(|scope| {
+        let lock = "BEGIN; SELECT count(*) FROM (SELECT FROM sparekey.state WHERE user_name LIKE 'L%' FOR UPDATE) AS rows; \
+                    SELECT pg_sleep(4); COMMIT";
+        let sleeping = scope.spawn(|| server.sql(DATABASE, lock));
+        thread::sleep(Duration::from_millis(500));
+        let settles: Vec<_> = (1..).zip(locked).map(|(id, user)| opened.ledger.run(settle(user, id, 7))).collect();
+        // Each has failed once.
+        eventually(Duration::from_secs(2), || opened.events.lock().unwrap().len() >= locked.len());
+        for id in 1..=5 {
+            let waits = scope.spawn(move || reserve(&locked[0], 1_000 + id, 10));
+            for part in 0..5 {
+                assert!(is_granted(&reserve(&ann, 10 * id + part, 10).unwrap()));
+            }
+            assert_eq!(waits.join().unwrap(), Err(LedgerError::UserBusy("L0".into())));
+        }
+        assert!(!sleeping.is_finished(), "the rows are locked");
+        sleeping.join().unwrap();
+        assert!(is_granted(&reserve(&locked[0], 2_000, 10).unwrap()));
+        for settled in settles {
+            assert!(matches!(settled.wait(), Ok(Outcome::Settled { .. })));
+        }
+    });
+}
+
 /// Commits hang as long as the synchronous standby is gone. The database does not work then, also for a server that only waits
 /// for a row that the session of another server holds.
 pub(crate) fn standby_is_gone(server: &mut Server) {

@@ -51,6 +51,7 @@ const TESTS: &[Test] = tests! {
         ended_sessions,
         failover,
         locked_row,
+        many_locked_rows,
         slow_database,
         standby_is_gone,
         late_reserve_is_not_stored,
