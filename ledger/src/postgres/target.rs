@@ -30,6 +30,10 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// From one host or address to the next. All of them fit into the deadline of a step, also if those before it hang.
 const STAGGER: Duration = Duration::from_millis(50);
 
+/// What each session needs, whatever the default of the database or the role is: with a stricter level a statement that waited
+/// for another one fails instead of running on what that one stored.
+const ISOLATION: &str = "SET default_transaction_isolation = 'read committed'";
+
 /// Where the database is.
 #[derive(Clone)]
 pub(super) struct Target {
@@ -84,7 +88,7 @@ impl Target {
         }
         let connect = async {
             let connection = first(tries).await?;
-            connection.batch_execute(settings).await?;
+            connection.batch_execute(&format!("{ISOLATION}; {settings}")).await?;
             Ok(connection)
         };
         timeout(deadline, connect).await.unwrap_or(Err(Failure::Deadline))

@@ -64,6 +64,7 @@ const TESTS: &[Test] = tests! {
         lost_lock_is_taken_again,
         closed_process_leaves_nothing,
         busy_user_of_two_servers,
+        serializable_database,
     ],
     schema: [
         created_once,

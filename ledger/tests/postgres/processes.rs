@@ -61,6 +61,16 @@ pub(crate) fn closed_process_leaves_nothing(server: &mut Server) {
 
 /// Two servers that swap one user's state all the time do not lose to each other until a step fails.
 pub(crate) fn busy_user_of_two_servers(server: &mut Server) {
+    share_a_busy_user(server);
+}
+
+/// The default of the database is not that of the engine's sessions.
+pub(crate) fn serializable_database(server: &mut Server) {
+    server.sql("template1", "ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'");
+    share_a_busy_user(server);
+}
+
+fn share_a_busy_user(server: &Server) {
     const CALLERS: u128 = 8;
     const REQUESTS: u128 = 100;
     let opened = [open(server), open(server)];
