@@ -38,16 +38,16 @@ pub(crate) fn newer_tables(server: &mut Server) {
     assert_eq!(Reader::open(&address).unwrap_err(), expected);
 }
 
-/// The rights of `docs/ledger-postgres.md`: for a server, and for a reader.
+/// The rights of `docs/ledger-postgres.md`: for the role that creates the tables, for a server, and for a reader.
 pub(crate) fn least_rights(server: &mut Server) {
-    assert_eq!(open(server).ledger.close(), 0);
+    let of = |role: &str| server.address(DATABASE).replace("test@", &format!("{role}@"));
+    server.sql(DATABASE, "CREATE ROLE creator LOGIN; GRANT CREATE ON DATABASE postgres TO creator");
+    assert_eq!(Postgres::open(&of("creator"), Options::default()).unwrap().ledger.close(), 0);
     let document = include_str!("../../../docs/ledger-postgres.md");
     let statements: Vec<_> = document.split("```sql\n").skip(1).filter_map(|text| text.split("```").next()).collect();
-    assert_eq!(statements.len(), 2);
-    for statements in statements {
-        server.sql(DATABASE, statements);
-    }
-    let of = |role: &str| server.address(DATABASE).replace("test@", &format!("{role}@"));
+    let [roles, grants] = statements[..] else { panic!("{statements:?}") };
+    server.sql(DATABASE, roles);
+    server.sql_of("creator", DATABASE, grants);
     let ledger: Arc<dyn Ledger> = Arc::new(Postgres::open(&of("sparekey"), Options::default()).unwrap().ledger);
     let user = tom(&ledger);
     reserve(&user, 1, 30).unwrap();

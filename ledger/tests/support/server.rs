@@ -111,18 +111,23 @@ impl Server {
 
     /// Runs statements, and returns the values of their rows.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let output = self.psql(database, sql);
+        self.sql_of("test", database, sql)
+    }
+
+    /// The same as another role.
+    pub fn sql_of(&self, role: &str, database: &str, sql: &str) -> String {
+        let output = self.psql(role, database, sql);
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    fn psql(&self, database: &str, sql: &str) -> process::Output {
+    fn psql(&self, role: &str, database: &str, sql: &str) -> process::Output {
         let mut psql = command(&self.programs.join("psql"));
         psql.arg("-h").arg(&self.folder).args([
             "-p",
             &self.port,
             "-U",
-            "test",
+            role,
             "-XAtq",
             "-v",
             "ON_ERROR_STOP=1",
@@ -167,7 +172,7 @@ impl Server {
     /// Waits until it takes connections.
     pub fn wait(&self) {
         for _ in 0..600 {
-            if self.psql("postgres", "SELECT 1").status.success() {
+            if self.psql("test", "postgres", "SELECT 1").status.success() {
                 return;
             }
             thread::sleep(Duration::from_millis(50));
