@@ -126,8 +126,11 @@ impl ServerLedger {
                 forms()
             ));
         }
-        // SQLite's names of databases in memory begin with a colon, and a list of libpq's parameters may have a password.
-        if text.contains("://") || text.starts_with(':') || text.contains("password=") || text.starts_with("host=") {
+        if has_parameters(text) {
+            return Err(format!("{}; a list of parameters such as host=… is not read", forms()));
+        }
+        // SQLite's names of databases in memory begin with a colon.
+        if text.contains("://") || text.starts_with(':') {
             return Err(forms());
         }
         Ok(Self::File(PathBuf::from(text)))
@@ -140,6 +143,15 @@ impl ServerLedger {
             Self::Postgres(_) => Places::Ledger,
         }
     }
+}
+
+/// Whether the text is the other form of libpq's
+/// [connection strings](https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE). It may have a
+/// password.
+fn has_parameters(text: &str) -> bool {
+    const NAMES: [&str; 8] = ["host", "hostaddr", "port", "dbname", "user", "password", "service", "sslmode"];
+    let is_name = |word: &str| NAMES.contains(&word);
+    text.split('=').rev().skip(1).any(|before| before.split_whitespace().next_back().is_some_and(is_name))
 }
 
 /// The file of the systemd unit, and of the container.
@@ -247,7 +259,7 @@ mod tests {
     #[test]
     fn paths_and_addresses() {
         let parse = |text: &str| Location::parse(SETTING, text);
-        for text in ["ledger.db", "/a b/c.db", "./postgres.db"] {
+        for text in ["ledger.db", "/a b/c.db", "./postgres.db", "/user=me/port = 1.db"] {
             assert_eq!(parse(text), Ok(ServerLedger::File(PathBuf::from(text)).into()));
         }
         let address = parse("postgres://me:secret@host/db?sslmode=require").unwrap();
@@ -261,7 +273,12 @@ mod tests {
             ("postgresql:///db", "it has no host"),
             ("sqlite:///ledger.db", "must be the path of an SQLite file"),
             (":memory:", "must be the path of an SQLite file"),
-            ("host=db user=me password=secret", "must be the path of an SQLite file"),
+            ("host=db user=me password=secret", "such as postgres://sparekey@db.internal/sparekey; a list of"),
+            ("dbname=db password = secret", "such as postgres://sparekey@db.internal/sparekey; a list of"),
+            ("user=me password ='secret'", "such as postgres://sparekey@db.internal/sparekey; a list of"),
+            ("postgres://me:secret@host/db?sslmode=allow", "invalid value for option `sslmode`"),
+            ("postgres://me:secret@host:99999/db", "invalid value for option `port`"),
+            ("postgres://me:secret@host/db?secret=1", "invalid connection string"),
             ("dynamodb://secret", "must be dynamodb:TABLE"),
         ] {
             let problem = parse(text).unwrap_err();

@@ -70,11 +70,24 @@ impl Failure {
     }
 }
 
+/// Of errors of the client, what an owner can do about them.
+const NEXT_STEPS: [(&str, &str); 2] = [
+    (
+        "password missing",
+        "add a line for this host, port, database and role to the file of PGPASSFILE, or to ~/.pgpass",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        "the database has the certificate of an authority: create one with basicConstraints=CA:FALSE, or sign one with it",
+    ),
+];
+
 /// Without the connection string, which may have a password.
 fn unreachable(error: &tokio_postgres::Error) -> LedgerError {
     let source = std::error::Error::source(error);
     let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    LedgerError::Unreachable(text)
+    let next = NEXT_STEPS.iter().find(|(part, _)| text.contains(part));
+    LedgerError::Unreachable(next.map_or(text.clone(), |(_, next)| format!("{text}; {next}")))
 }
 
 fn of_database(error: &DbError) -> LedgerError {

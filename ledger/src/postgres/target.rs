@@ -1,6 +1,6 @@
 //! The address of the database, and connections to it.
 
-use std::{fmt, io, ops::Deref, path::PathBuf, time::Duration};
+use std::{error::Error as _, fmt, io, ops::Deref, path::PathBuf, time::Duration};
 
 use tokio::{
     net::lookup_host,
@@ -64,7 +64,8 @@ impl Target {
         }
         // The error names a parameter, and never its value.
         let invalid = |error: &dyn fmt::Display| LedgerError::Io(format!("the address of the database: {error}"));
-        let mut config: Config = format!("{base}?{}", kept.join("&")).parse().map_err(|error| invalid(&error))?;
+        let mut config: Config =
+            format!("{base}?{}", kept.join("&")).parse().map_err(|error| invalid(&named(&error)))?;
         config.tcp_user_timeout(TCP_USER_TIMEOUT).keepalives_idle(KEEPALIVE);
         if config.get_application_name().is_none() {
             config.application_name("sparekey");
@@ -107,6 +108,13 @@ impl Connection {
 /// [`LedgerError`]. It has no part of the address.
 pub fn check_address(url: &str) -> Result<(), LedgerError> {
     Target::parse(url).map(drop)
+}
+
+/// Names the parameter that is invalid. Other reasons may have a part of the address.
+fn named(error: &tokio_postgres::Error) -> String {
+    let source = error.source().map(ToString::to_string);
+    let source = source.filter(|source| source.starts_with("invalid value for option"));
+    source.map_or_else(|| error.to_string(), |source| format!("{error}, {source}"))
 }
 
 /// Runs tries in their order, and returns the first connection. One that hangs delays the next one for a moment only: after a

@@ -70,12 +70,14 @@ const TESTS: &[Test] = tests! {
         created_once,
         newer_tables,
         least_rights,
+        password_is_missing,
         row_with_a_nul,
         views,
         old_rows,
     ],
     tls: [
         certificate_is_checked,
+        certificate_of_an_authority,
     ],
 };
 

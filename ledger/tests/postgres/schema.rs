@@ -61,6 +61,14 @@ pub(crate) fn least_rights(server: &mut Server) {
     assert!(Postgres::open(&of("sparekey_reader"), Options::default()).is_err());
 }
 
+pub(crate) fn password_is_missing(server: &mut Server) {
+    server.sql(DATABASE, "CREATE ROLE sparekey LOGIN PASSWORD 'secret'");
+    server.require_password("sparekey");
+    let address = server.address(DATABASE).replace("test@", "sparekey@");
+    let error = Postgres::open(&address, Options::default()).unwrap_err().to_string();
+    assert!(error.contains("password missing; add a line for this host"), "{error}");
+}
+
 /// PostgreSQL's text cannot have one, and the upstream's ids could.
 pub(crate) fn row_with_a_nul(server: &mut Server) {
     let ledger = open(server).ledger;

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener};
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedKey, IsCa, KeyPair, generate_simple_self_signed};
 use sparekey_ledger::{
     LedgerError,
     postgres::{Options, Postgres},
@@ -35,5 +35,22 @@ pub(crate) fn certificate_is_checked(plain: &mut Server) {
     }
     let address = plain.address("postgres");
     assert!(Postgres::open(&format!("{address}?sslmode=require"), Options::default()).is_err());
+    fs::remove_file(root).unwrap();
+}
+
+/// What `openssl req -x509` makes, if nothing else is asked for.
+pub(crate) fn certificate_of_an_authority(_: &mut Server) {
+    let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap().pem();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _server = Server::start_with_tls(port, &certificate, &key.serialize_pem()).unwrap();
+    let root = std::env::temp_dir().join(format!("sparekey-authority-{}.pem", std::process::id()));
+    fs::write(&root, certificate).unwrap();
+    let address =
+        format!("postgres://test@localhost:{port}/postgres?hostaddr=127.0.0.1&sslrootcert={}", root.display());
+    let error = Postgres::open(&address, Options::default()).unwrap_err().to_string();
+    assert!(error.contains("create one with basicConstraints=CA:FALSE"), "{error}");
     fs::remove_file(root).unwrap();
 }
