@@ -13,8 +13,8 @@ use tokio::time::sleep;
 
 /// After a failure, the ledger is opened again at the earliest then.
 const RETRY: Duration = Duration::from_secs(1);
-/// A request waits so long for a ledger that is being opened: a file takes milliseconds, and a database that does not respond
-/// takes long.
+/// Requests wait so long for a ledger that is being opened: a file takes milliseconds, and a database that does not respond takes
+/// long. Those that come later wait no more.
 const WAIT: Duration = Duration::from_millis(250);
 const POLL: Duration = Duration::from_millis(2);
 
@@ -36,7 +36,7 @@ struct Handle {
 enum Attempt {
     #[default]
     None,
-    Running,
+    Running(Instant),
     Failed(Instant, LedgerError),
 }
 
@@ -80,7 +80,6 @@ impl LedgerHandle {
     }
 
     pub(crate) async fn get(&self) -> Result<Arc<dyn Ledger>, LedgerError> {
-        let started = Instant::now();
         loop {
             if let Some(ledger) = self.opened() {
                 return Ok(ledger);
@@ -88,19 +87,22 @@ impl LedgerHandle {
             if let Some(error) = self.recent_failure() {
                 return Err(error);
             }
-            self.start(drop);
-            if started.elapsed() >= WAIT {
+            if self.start(drop).elapsed() >= WAIT {
                 return Err(too_slow());
             }
             sleep(POLL).await;
         }
     }
 
-    /// Opens the ledger in a thread of its own, unless one does so already.
-    fn start(&self, done: impl FnOnce(Result<(), LedgerError>) + Send + 'static) {
-        let is_running = |attempt: &Attempt| matches!(attempt, Attempt::Running);
-        if is_running(&std::mem::replace(&mut *self.attempt(), Attempt::Running)) {
-            return;
+    /// Opens the ledger in a thread of its own, unless one does so already. Returns when it began.
+    fn start(&self, done: impl FnOnce(Result<(), LedgerError>) + Send + 'static) -> Instant {
+        let started = Instant::now();
+        {
+            let mut attempt = self.attempt();
+            if let Attempt::Running(before) = *attempt {
+                return before;
+            }
+            *attempt = Attempt::Running(started);
         }
         let handle = self.clone();
         thread::spawn(move || {
@@ -114,6 +116,7 @@ impl LedgerHandle {
             };
             done(result);
         });
+        started
     }
 
     fn recent_failure(&self) -> Option<LedgerError> {
@@ -140,7 +143,11 @@ impl fmt::Debug for LedgerHandle {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        pin::pin,
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Poll,
+    };
 
     use sparekey_ledger::{Clock, Memory};
     use sparekey_policy::ProcessId;
@@ -163,8 +170,10 @@ mod tests {
         });
         assert_eq!(handle.open(Duration::ZERO), Err(too_slow()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        // A request does not wait for it to the end.
+        // A request does not wait for it to the end, and the next ones not at all.
         assert_eq!(runtime.block_on(handle.get()).err(), Some(too_slow()));
+        let first_poll = std::future::poll_fn(|cx| Poll::Ready(pin!(handle.get()).poll(cx)));
+        assert!(matches!(runtime.block_on(first_poll), Poll::Ready(Err(error)) if error == too_slow()));
         release.send(()).unwrap();
         while handle.opened().is_none() {
             thread::yield_now();
