@@ -12,6 +12,7 @@
 //! charged by another one. Locks of sessions need a direct connection: a pooler in transaction mode, such as PgBouncer's, must
 //! not be between.
 
+mod check;
 mod columns;
 mod copy;
 mod database;
@@ -39,7 +40,7 @@ use std::{
 use sparekey_policy::{HoldId, Limits, Outcome, ProcessId};
 use tokio::task::LocalSet;
 
-pub use self::{copy::Import, reader::Reader, target::check_address};
+pub use self::{check::check, copy::Import, reader::Reader, target::check_address};
 use self::{database::Database, process::Processes, target::Target};
 use crate::{
     call::Call,

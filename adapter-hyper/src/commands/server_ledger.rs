@@ -61,17 +61,19 @@ pub(crate) fn write(ledger: &ServerLedger) -> Result<Arc<dyn Ledger>, Failure> {
     opened.map_err(|error| failure(ledger, &error))
 }
 
-/// Checks that the ledger can be read, or that a new one has a folder. A database is asked only if the network may be used.
+/// Checks that the ledger can be read, or that a new one has a folder. A database is asked only if the network may be used:
+/// whether a server could create the tables, or write them.
 ///
 /// # Errors
 /// [`Failure::Problem`].
 pub(crate) fn check(ledger: &ServerLedger, is_online: bool) -> Result<(), Failure> {
     match ledger {
         ServerLedger::Postgres(_) if !is_online => Ok(()),
+        ServerLedger::Postgres(address) => postgres::check(address.expose()).map_err(|error| failure(ledger, &error)),
         ServerLedger::File(path) if !path.exists() => check_creatable(path),
         // The server makes an empty file a ledger.
         ServerLedger::File(path) if path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0) => Ok(()),
-        _ => read(ledger).map(drop),
+        ServerLedger::File(_) => read(ledger).map(drop),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A new version appends a migration. Versions that share the database during an upgrade must work with the same tables, so a
 //! migration adds, and `oldest_reader` rises only where it cannot be avoided.
 
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Transaction};
 
 use super::{failure::Failure, target::Connection};
 use crate::error::LedgerError;
@@ -28,14 +28,24 @@ pub(super) async fn migrate(connection: &mut Connection) -> Result<bool, Failure
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK]).await?;
     // Again, because another process can have migrated it meanwhile.
     let version = check(&transaction).await?;
-    for (sql, oldest_reader) in MIGRATIONS.iter().skip(version.unwrap_or(0) as usize) {
+    migrate_from(version.unwrap_or(0), &transaction).await?;
+    transaction.commit().await?;
+    Ok(version.is_none())
+}
+
+/// Creates the tables.
+pub(super) async fn create(transaction: &Transaction<'_>) -> Result<(), Failure> {
+    migrate_from(0, transaction).await
+}
+
+async fn migrate_from(version: u32, transaction: &Transaction<'_>) -> Result<(), Failure> {
+    for (sql, oldest_reader) in MIGRATIONS.iter().skip(version as usize) {
         transaction.batch_execute(sql).await?;
         let (version, oldest_reader) = (i64::from(VERSION), i64::from(*oldest_reader));
         transaction.execute("DELETE FROM sparekey.schema", &[]).await?;
         transaction.execute("INSERT INTO sparekey.schema VALUES ($1, $2)", &[&version, &oldest_reader]).await?;
     }
-    transaction.commit().await?;
-    Ok(version.is_none())
+    Ok(())
 }
 
 /// Returns the version of the tables, which can be newer; `None` for a database without them.

@@ -69,6 +69,7 @@ const TESTS: &[Test] = tests! {
     schema: [
         created_once,
         newer_tables,
+        check_changes_nothing,
         least_rights,
         password_is_missing,
         row_with_a_nul,

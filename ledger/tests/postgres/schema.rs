@@ -4,7 +4,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use sparekey_ledger::{
     DayQuery, End, Ledger, LedgerError, Row, RowQuery,
-    postgres::{Options, Postgres, Reader},
+    postgres::{self, Options, Postgres, Reader},
 };
 use sparekey_policy::{Command, HoldId, Period};
 
@@ -59,6 +59,26 @@ pub(crate) fn least_rights(server: &mut Server) {
     assert_eq!(reader.days(&DayQuery::default()).unwrap().len(), 2);
     assert_eq!(&*reader.users().unwrap()[0], "Tom");
     assert!(Postgres::open(&of("sparekey_reader"), Options::default()).is_err());
+}
+
+pub(crate) fn check_changes_nothing(server: &mut Server) {
+    let of = |role: &str| server.address(DATABASE).replace("test@", &format!("{role}@"));
+    server.sql(DATABASE, "CREATE ROLE reader LOGIN");
+    let address = server.address(DATABASE);
+    assert_eq!(postgres::check(&address), Ok(()));
+    let denied = postgres::check(&of("reader")).unwrap_err().to_string();
+    assert!(denied.contains("permission denied for database"), "{denied}");
+    assert_eq!(server.sql(DATABASE, "SELECT count(*) FROM pg_namespace WHERE nspname = 'sparekey'"), "0");
+    assert_eq!(open(server).ledger.close(), 0);
+    assert_eq!(postgres::check(&address), Ok(()));
+    server.sql(
+        DATABASE,
+        "GRANT USAGE ON SCHEMA sparekey TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA sparekey TO reader",
+    );
+    let denied = postgres::check(&of("reader")).unwrap_err().to_string();
+    assert!(denied.contains("permission denied for table"), "{denied}");
+    server.sql(DATABASE, &format!("ALTER DATABASE {DATABASE} SET default_transaction_read_only = on"));
+    assert_eq!(postgres::check(&address), Err(LedgerError::ReadOnlyDatabase));
 }
 
 pub(crate) fn password_is_missing(server: &mut Server) {
