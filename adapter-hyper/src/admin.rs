@@ -97,9 +97,7 @@ impl Admin {
                 return private(response);
             }
             (&Method::GET | &Method::HEAD, "/metrics") => {
-                if let Some(reports) = self.proxy.reports().await {
-                    self.metrics.spending.report(&reports);
-                }
+                self.metrics.spending.report(&self.proxy.reports().await);
                 let (content_type, text) = self.metrics.text(request.headers());
                 (StatusCode::OK, content_type, text)
             }
@@ -123,16 +121,16 @@ impl Admin {
         let overview = Overview::read(&self.proxy, self.metrics.errors.by_user(), overview::days(query)).await;
         let is_csv = path == "/usage.csv";
         // This thread serves requests too.
-        let text = spawn_blocking(move || if is_csv { overview.csv() } else { Some(overview.json()) }).await;
-        match text.ok().flatten() {
-            Some(text) if is_csv => {
+        let text = spawn_blocking(move || if is_csv { overview.csv() } else { Ok(overview.json()) }).await;
+        match text.unwrap_or(Err("the data cannot be written\n")) {
+            Ok(text) if is_csv => {
                 let mut response = response(StatusCode::OK, "text/csv; charset=utf-8", text);
                 let name = HeaderValue::from_static("attachment; filename=\"sparekey-usage.csv\"");
                 response.headers_mut().insert(CONTENT_DISPOSITION, name);
                 response
             }
-            Some(text) => response(StatusCode::OK, "application/json", text),
-            None => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "there is no ledger that can be read\n"),
+            Ok(text) => response(StatusCode::OK, "application/json", text),
+            Err(reason) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason),
         }
     }
 }

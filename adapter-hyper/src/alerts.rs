@@ -147,17 +147,13 @@ impl Alerts {
         {
             due.push(Alert::CertificateExpires { at });
         }
-        if gate.keys().metered_users().next().is_none() {
-            return (due, true);
-        }
         let reports = self.proxy.reports().await;
-        match &reports {
-            Some(reports) => due.extend(reports.iter().flat_map(|(user, report)| budgets(user, report, seen))),
-            None if seen.has(Event::LedgerFailed) => due.push(Alert::LedgerUnreachable { today }),
-            // It was not needed yet, or is slow.
-            None => {}
+        due.extend(reports.known.iter().flat_map(|(user, report)| budgets(user, report, seen)));
+        // A failure that is over is none.
+        if reports.is_failing && seen.has(Event::LedgerFailed) {
+            due.push(Alert::LedgerUnreachable { today });
         }
-        (due, reports.is_some())
+        (due, reports.is_complete)
     }
 }
 

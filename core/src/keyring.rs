@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use sparekey_policy::{Limits, Timestamp};
+use sparekey_policy::{Limits, Timestamp, Zone};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
@@ -161,6 +161,12 @@ impl Keyring {
     /// Returns the users of the users file whose usage is counted, with the limits of their state in the ledger.
     pub fn metered_users(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Limits>)> {
         self.grants().filter_map(|(user, grant)| Some((user, grant.ledger_limits()?)))
+    }
+
+    /// Returns the time zone of the users file, if it has a user.
+    #[must_use]
+    pub fn zone(&self) -> Option<&Arc<Zone>> {
+        self.grants().next().map(|(_, grant)| &grant.user().limits.zone)
     }
 
     /// Returns the users of `ACCESS_KEYS` that are not in the users file.

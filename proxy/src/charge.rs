@@ -11,10 +11,17 @@ mod failure_clock;
 mod ledger_handle;
 mod open;
 mod outcome;
+mod reports;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use http::response;
@@ -35,6 +42,7 @@ use self::{failure_clock::FailureClock, open::OpenCharge};
 pub use self::{
     ledger_handle::{LedgerHandle, OpenLedger},
     outcome::Settlement,
+    reports::Reports,
 };
 use crate::{
     Permits,
@@ -55,8 +63,6 @@ const READ_ON: Duration = Duration::from_secs(30);
 const LATE_END: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(30), Duration::from_millis(60)];
 /// Between two looks at the settings for a key that was removed, while a response is read on.
 const REVOKED_CHECK: Duration = Duration::from_secs(1);
-/// A scrape of the metrics does not wait longer for the ledger.
-const REPORTS_TIMEOUT: Duration = Duration::from_millis(500);
 /// The owner's page waits so long for the rollup: a year of a hundred users takes less than a second.
 const DAYS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Days that `GET /usage` shows, today included.
@@ -73,6 +79,8 @@ struct Shared {
     sinks: Sinks,
     failures: FailureClock,
     logged: Throttle,
+    /// Whether the last reservation failed. Reads may work nevertheless, as on a full disk.
+    is_refusing: AtomicBool,
     /// True once all requests must end.
     closing: watch::Sender<bool>,
 }
@@ -123,6 +131,7 @@ impl Charges {
             sinks,
             failures: FailureClock::default(),
             logged: Throttle::default(),
+            is_refusing: AtomicBool::new(false),
             closing: watch::Sender::new(false),
         }))
     }
@@ -214,28 +223,6 @@ impl Charges {
         Ok((*report, self.call(ledger.days(query)).await?))
     }
 
-    /// Returns the use of the limits of all metered users, if the ledger is open and replies in time.
-    pub(crate) async fn reports(&self) -> Option<Vec<(Arc<str>, Report)>> {
-        let ledger = self.0.ledger.opened()?;
-        let gate = self.0.gate.load_full();
-        // All at once, so that the ledger runs them together.
-        let calls = gate.keys().metered_users().map(|(user, limits)| {
-            let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Report);
-            (Arc::clone(user), ledger.run(call))
-        });
-        let calls: Vec<_> = calls.collect();
-        let all = async {
-            let mut reports = Vec::with_capacity(calls.len());
-            for (user, call) in calls {
-                if let Ok(Outcome::Report(report)) = call.await {
-                    reports.push((user, *report));
-                }
-            }
-            reports
-        };
-        timeout(REPORTS_TIMEOUT, all).await.ok()
-    }
-
     /// Returns the rollup; an error if the ledger is not open, or too slow.
     pub(crate) async fn days(&self, query: DayQuery) -> Result<Vec<Day>, LedgerError> {
         let ledger = self.0.ledger.opened().ok_or(LedgerError::Closed)?;
@@ -262,20 +249,34 @@ impl Charges {
     async fn ledger(&self) -> Result<Arc<dyn Ledger>, LedgerError> {
         match self.0.ledger.opened() {
             Some(ledger) => Ok(ledger),
-            None => self.call(self.0.ledger.get()).await,
+            None => self.call(async { self.note(self.0.ledger.get().await) }).await,
         }
     }
 
     /// Runs a reservation, again after a refusal that may be late.
     async fn ask(&self, ledger: &dyn Ledger, reserve: Call) -> Result<Outcome, LedgerError> {
         for pause in LATE_END {
-            let outcome = self.call(ledger.run(reserve.clone())).await?;
+            let outcome = self.run(ledger, reserve.clone()).await?;
             if !matches!(&outcome, Outcome::Denied(denial) if denial.may_be_late) {
                 return Ok(outcome);
             }
             sleep(pause).await;
         }
-        self.call(ledger.run(reserve)).await
+        self.run(ledger, reserve).await
+    }
+
+    /// Runs a reservation once.
+    async fn run(&self, ledger: &dyn Ledger, call: Call) -> Result<Outcome, LedgerError> {
+        self.call(async { self.note(ledger.run(call).await) }).await
+    }
+
+    /// Notes whether reservations fail, before a sink can ask for it.
+    fn note<T>(&self, result: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        // A state that is invalid or taken affects one user.
+        if !matches!(result, Err(LedgerError::State(_) | LedgerError::UserBusy(_))) {
+            self.0.is_refusing.store(result.is_err(), Ordering::Relaxed);
+        }
+        result
     }
 
     /// Waits for the result of a call, and logs a failure.

@@ -40,12 +40,11 @@ use sparekey_core::{Admission, Exchange, Forward, Gate, HeadFailure, RequestHead
 use sparekey_ledger::{Day, DayQuery, LedgerError};
 use sparekey_metering::BodyMemory;
 pub use sparekey_metering::BodySizes;
-use sparekey_policy::Report;
 
 pub use self::{
     access_log::AccessLog,
     body::Body,
-    charge::{LedgerHandle, OpenLedger, Settlement},
+    charge::{LedgerHandle, OpenLedger, Reports, Settlement},
     clock::now,
     deadline::Deadline,
     ledger_events::ledger_events,
@@ -204,8 +203,8 @@ impl Proxy {
         Admitted { forward, log, permits, charge: None, refused_credentials }
     }
 
-    /// Returns the use of the limits of all metered users, for metrics; `None` if the ledger is not open or too slow.
-    pub async fn reports(&self) -> Option<Vec<(Arc<str>, Report)>> {
+    /// Returns the use of the limits of all metered users, for the owner.
+    pub async fn reports(&self) -> Reports {
         self.charges.reports().await
     }
 

@@ -11,9 +11,11 @@
 //! ```
 //!
 //! Sums of days are those of the ledger's rollup, whose size does not depend on the number of requests. `ledger` is `none`
-//! if no user is metered, and `unreachable` if it cannot be read: then there are no sums. The largest users and models have
-//! a series each. `month_usd` is of this calendar month, and has users that were removed too; `users` are those with a key.
-//! `errors` are responses with status 400 and above of the last 24 hours, by this server since its start.
+//! if it is not open because no user is metered, and `unreachable` if it cannot be read: then sums are null. It is `failing`
+//! if it can be read, but refuses metered users. The largest users and models have a series each. `month_usd` is of this
+//! calendar month, and has users that were removed too; `users` are those with a key. `held_usd` and `left_usd` are null
+//! while the ledger does not report them. `errors` are responses with status 400 and above of the last 24 hours, by this
+//! server since its start.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,8 +24,8 @@ use std::{
 
 use sparekey_core::{Gate, json_string};
 use sparekey_ledger::{Day, DayQuery, LedgerError, Sums};
-use sparekey_policy::{Period, Report, Timestamp, Usd, Zone};
-use sparekey_proxy::Proxy;
+use sparekey_policy::{Limits, Period, PeriodReport, Report, Timestamp, Usd, Zone};
+use sparekey_proxy::{Proxy, Reports};
 
 use crate::commands::{
     json::{array, object},
@@ -48,9 +50,9 @@ pub(super) struct Overview {
     count: i32,
     /// The first day of the month.
     month: i32,
-    /// `None` if no user is metered.
+    /// `None` if the ledger is not open, because no user is metered.
     rollup: Option<Result<Vec<Day>, LedgerError>>,
-    reports: HashMap<Arc<str>, Report>,
+    reports: Reports,
     errors: HashMap<Arc<str>, u64>,
 }
 
@@ -64,17 +66,17 @@ impl Overview {
     /// Reads the last `count` days. `errors` are those of the last 24 hours.
     pub(super) async fn read(proxy: &Proxy, errors: HashMap<Arc<str>, u64>, count: i32) -> Self {
         let gate = proxy.gate();
-        let zone = gate.keys().metered_users().next().map(|(_, limits)| Arc::clone(&limits.zone));
+        let zone = gate.keys().zone().map_or_else(|| Arc::new(Zone::utc()), Arc::clone);
         let now = sparekey_proxy::now();
-        let is_metered = zone.is_some();
-        let zone = zone.unwrap_or_else(|| Arc::new(Zone::utc()));
         let today = Period::Day.at(now, &zone).number();
         let first = today.saturating_sub(count - 1);
         let is_this_month = |day: &i32| Period::Month.of_day(*day) == Period::Month.of_day(today);
         let month = (0..today).rev().take_while(is_this_month).last().unwrap_or(today);
         let query = DayQuery { user: None, since: Some(Period::Day.of_day(first.min(month))) };
-        let rollup = if is_metered { Some(proxy.days(query).await) } else { None };
-        let reports = proxy.reports().await.into_iter().flatten().collect();
+        let is_metered = gate.keys().metered_users().next().is_some();
+        // A user that was metered before the last reload may have costs.
+        let rollup = Some(proxy.days(query).await).filter(|days| is_metered || *days != Err(LedgerError::Closed));
+        let reports = proxy.reports().await;
         Self { gate, zone, now, first, count, month, rollup, reports, errors }
     }
 
@@ -83,15 +85,16 @@ impl Overview {
         let days = (0..self.count).map(|day| json_string(&Period::Day.of_day(self.first + day).to_string()));
         let ledger = match &self.rollup {
             None => "none",
-            Some(Ok(_)) => "open",
             Some(Err(_)) => "unreachable",
+            Some(Ok(_)) if self.reports.is_failing => "failing",
+            Some(Ok(_)) => "open",
         };
         object(&[
             ("object", json_string("operations")),
             ("now", self.now.as_seconds().to_string()),
             ("timezone", json_string(self.zone.name())),
             ("ledger", json_string(ledger)),
-            ("month_usd", amount(self.of_month().map(|day| day.sums.cost).fold(Usd::ZERO, Usd::plus))),
+            ("month_usd", self.known(amount(self.of_month().map(|day| day.sums.cost).fold(Usd::ZERO, Usd::plus)))),
             ("days", array(days)),
             ("by_user", self.series(|day| &day.user)),
             ("by_model", self.series(|day| &day.model)),
@@ -99,12 +102,25 @@ impl Overview {
         ]) + "\n"
     }
 
-    /// The rollup as CSV; `None` if it cannot be read.
-    pub(super) fn csv(&self) -> Option<String> {
+    /// The rollup as CSV.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn csv(&self) -> Result<String, &'static str> {
         let by = [DAY, USER, MODEL];
         let line = |day: &Day| sums::line(by.iter().map(|dimension| Cell::Text((dimension.of)(day))), &day.sums);
-        self.rollup.as_ref()?.as_ref().ok()?;
-        Some(Records { columns: sums::columns(&by), rows: self.used().map(line).collect(), total: None }.csv())
+        match &self.rollup {
+            None => Err("no user is metered, so the ledger is not open\n"),
+            Some(Err(_)) => Err("the ledger cannot be read; the log has the reason\n"),
+            Some(Ok(_)) => {
+                Ok(Records { columns: sums::columns(&by), rows: self.used().map(line).collect(), total: None }.csv())
+            }
+        }
+    }
+
+    /// A sum of the rollup, or null without one.
+    fn known(&self, sum: String) -> String {
+        if matches!(self.rollup, Some(Ok(_))) { sum } else { null() }
     }
 
     /// The days with usage.
@@ -164,40 +180,45 @@ impl Overview {
             *month = month.plus(day.sums.cost);
         }
         let expiries: HashMap<_, _> = keys.expiries().collect();
+        let metered: HashMap<_, _> = keys.metered_users().collect();
+        let reports: HashMap<_, _> = self.reports.known.iter().map(|(user, report)| (user, report)).collect();
         let mut users: Vec<_> = keys.limited_users().chain(keys.unlimited_users()).collect();
         users.sort_unstable();
         let write = |user: &Arc<str>| {
             let used = sums.get(&**user);
             let (sum, last) = used.map_or((Sums::default(), None), |(sum, last)| (*sum, Some(last.day)));
-            let report = self.reports.get(user);
+            let (limits, report) = (metered.get(user), reports.get(user).copied());
             let total = report.and_then(|report| report.periods.iter().find(|r| r.period.period() == Period::Total));
             object(&[
                 ("user", json_string(user)),
-                ("metered", report.is_some().to_string()),
-                ("month_usd", amount(months.get(&**user).copied().unwrap_or_default())),
-                ("usd", amount(sum.cost)),
-                ("requests", sum.requests.to_string()),
-                ("estimated", sum.estimated.to_string()),
+                ("metered", limits.is_some().to_string()),
+                ("month_usd", self.known(amount(months.get(&**user).copied().unwrap_or_default()))),
+                ("usd", self.known(amount(sum.cost))),
+                ("requests", self.known(sum.requests.to_string())),
+                ("estimated", self.known(sum.estimated.to_string())),
                 ("errors", self.errors.get(user).copied().unwrap_or_default().to_string()),
                 ("last_day", last.map_or_else(null, |day| json_string(&day.to_string()))),
                 ("held_usd", total.map_or_else(null, |total| amount(total.held))),
                 ("expires", expiries.get(user).map_or_else(null, |at| at.as_seconds().to_string())),
-                ("budgets", array(report.into_iter().flat_map(budgets))),
+                ("budgets", array(limits.into_iter().flat_map(|limits| budgets(limits, report, self.now)))),
             ])
         };
         users.into_iter().map(write).collect()
     }
 }
 
-fn budgets(report: &Report) -> impl Iterator<Item = String> + '_ {
-    report.periods.iter().filter_map(|period| {
-        let (budget, left) = (period.budget?, period.left()?.max(Usd::ZERO));
-        Some(object(&[
-            ("per", json_string(period.period.period().name())),
+/// A budget is that of the users file; the ledger reports what is left.
+fn budgets(limits: &Limits, report: Option<&Report>, now: Timestamp) -> impl Iterator<Item = String> {
+    limits.budgets.iter().map(move |(period, budget)| {
+        let of_period = report.and_then(|report| report.periods.iter().find(|r| r.period.period() == period));
+        let left = of_period.and_then(PeriodReport::left);
+        let ends = period.at(now, &limits.zone).end(&limits.zone);
+        object(&[
+            ("per", json_string(period.name())),
             ("usd", amount(budget)),
-            ("left_usd", amount(left)),
-            ("resets_at", period.ends.map_or_else(null, |at| at.as_seconds().to_string())),
-        ]))
+            ("left_usd", left.map_or_else(null, |left| amount(left.max(Usd::ZERO)))),
+            ("resets_at", ends.map_or_else(null, |at| at.as_seconds().to_string())),
+        ])
     })
 }
 

@@ -78,7 +78,7 @@ impl Alert {
                 "The upstream refuses the API key, so all requests fail. The log of the proxy has its reason.".to_owned()
             }
             Self::LedgerUnreachable { .. } => {
-                "The ledger cannot be reached, so users with budgets are refused. The log of the proxy has the reason."
+                "The ledger cannot be read or written, so users with budgets are refused. The log of the proxy has the reason."
                     .to_owned()
             }
             Self::PriceMissing { .. } => {

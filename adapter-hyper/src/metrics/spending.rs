@@ -8,8 +8,8 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use sparekey_policy::{Report, Usd};
-use sparekey_proxy::Settlement;
+use sparekey_policy::Usd;
+use sparekey_proxy::{Reports, Settlement};
 
 use super::UserLabels;
 
@@ -115,11 +115,13 @@ impl SpendingMetrics {
         self.ledger_errors.inc_by(u64::from(!is_ok));
     }
 
-    /// Sets what the ledger reports at the moment.
-    pub(crate) fn report(&self, reports: &[(Arc<str>, Report)]) {
-        self.budget_left.clear();
-        self.holds.clear();
-        for (user, report) in reports {
+    /// Sets what the ledger reports at the moment. What it does not report stays.
+    pub(crate) fn report(&self, reports: &Reports) {
+        if reports.is_complete {
+            self.budget_left.clear();
+            self.holds.clear();
+        }
+        for (user, report) in &reports.known {
             let open = i64::try_from(report.open).unwrap_or(i64::MAX);
             self.holds.get_or_create(&UserLabels { user: Some(Arc::clone(user)) }).set(open);
             for period in &report.periods {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sparekey_policy::{Command, Limits, Outcome, Period, State, Timestamp, Usage, Usd, Zone, step};
+use sparekey_proxy::Reports;
 
 use super::*;
 
@@ -38,7 +39,8 @@ fn text() -> String {
     limits.budgets.set(Period::Month, Usd::from_pico(1));
     let report = step(&limits, &mut State::default(), Timestamp::default(), &Command::Report);
     let Outcome::Report(report) = report else { panic!("{report:?}") };
-    metrics.spending.report(&[(Arc::from("Tom"), *report)]);
+    let known = vec![(Arc::from("Tom"), *report)];
+    metrics.spending.report(&Reports { known, ..Reports::default() });
     metrics.text(&HeaderMap::new()).1
 }
 

@@ -27,6 +27,7 @@ pub(super) const TESTS: &[Test] = &[
     ("data_are_those_of_the_ledger", data),
     ("csv_has_no_formula", csv),
     ("without_a_ledger_there_are_no_sums", no_ledger),
+    ("sums_stay_after_the_last_budget", last_budget),
     ("broken_ledger_is_reported", broken_ledger),
 ];
 
@@ -151,7 +152,11 @@ fn filled(files: &Files, upstream: &Upstream, fill: impl FnOnce(&Path)) -> Runni
 }
 
 fn read(proxy: &RunningServer, query: &str) -> Value {
-    let (head, body) = fetch(local(proxy), &format!("/usage.json{query}"), "host: localhost\r\n");
+    read_at(local(proxy), query)
+}
+
+pub(super) fn read_at(at: SocketAddr, query: &str) -> Value {
+    let (head, body) = fetch(at, &format!("/usage.json{query}"), "host: localhost\r\n");
     assert_eq!(head.status(), 200, "{body}");
     serde_json::from_str(&body).expect("JSON")
 }
@@ -264,8 +269,28 @@ fn no_ledger() {
     let proxy = start(upstream.address(), &[admin::METRICS]);
     let usage = read(&proxy, "");
     assert_eq!((&usage["ledger"], &usage["by_user"], &usage["by_model"]), (&json!("none"), &json!([]), &json!([])));
-    assert_eq!(usage["users"][0]["user"], "Tom");
-    assert_eq!(fetch(local(&proxy), "/usage.csv", "host: localhost\r\n").0.status(), 503);
+    let tom = &usage["users"][0];
+    assert_eq!((&tom["user"], &tom["requests"], &tom["month_usd"]), (&json!("Tom"), &Value::Null, &Value::Null));
+    let (head, body) = fetch(local(&proxy), "/usage.csv", "host: localhost\r\n");
+    assert_eq!((head.status(), &*body), (503, "no user is metered, so the ledger is not open\n"));
+}
+
+fn last_budget() {
+    let (upstream, files) = (Upstream::start(), Files::new());
+    let proxy = filled(&files, &upstream, |ledger| {
+        let writer = Writer::open(ledger, sparekey_proxy::now(), "Europe/Berlin");
+        writer.request("Tom", 1, "0.30", "gpt-5.4");
+    });
+    assert_eq!(read(&proxy, "")["month_usd"], "0.30");
+    files.write("users", "timezone = \"Europe/Berlin\"\n[users.Tom]\nrequests_per_minute = 9");
+    proxy.process.wait_for(|line| line.contains("reloaded").then_some(()));
+    let usage = read(&proxy, "");
+    assert_eq!((&usage["ledger"], &usage["month_usd"]), (&json!("open"), &json!("0.30")));
+    assert_eq!(usage["timezone"], "Europe/Berlin");
+    let tom = usage["users"].as_array().expect("a list").iter().find(|user| user["user"] == "Tom").expect("Tom");
+    assert_eq!((&tom["metered"], &tom["month_usd"], &tom["requests"]), (&json!(false), &json!("0.30"), &json!(1)));
+    let (head, body) = fetch(local(&proxy), "/usage.csv", "host: localhost\r\n");
+    assert!(head.status() == 200 && body.contains(",Tom,gpt-5.4,1,"), "{body}");
 }
 
 fn broken_ledger() {
@@ -273,7 +298,12 @@ fn broken_ledger() {
     let proxy = filled(&files, &upstream, |ledger| std::fs::write(ledger, "no database").expect("a file"));
     let usage = read(&proxy, "");
     assert_eq!((&usage["ledger"], &usage["by_user"]), (&json!("unreachable"), &json!([])));
-    assert_eq!(usage["users"].as_array().expect("a list").len(), 3);
+    let users = usage["users"].as_array().expect("a list");
+    assert_eq!(users.len(), 3);
+    let tom = &users[2];
+    assert_eq!((&usage["month_usd"], &tom["month_usd"], &tom["metered"]), (&Value::Null, &Value::Null, &json!(true)));
+    assert_eq!((&tom["budgets"][0]["usd"], &tom["budgets"][0]["left_usd"]), (&json!("5.00"), &Value::Null));
+    assert!(tom["budgets"][0]["resets_at"].is_i64(), "{tom}");
     let (head, body) = fetch(local(&proxy), "/usage.csv", "host: localhost\r\n");
-    assert_eq!((head.status(), &*body), (503, "there is no ledger that can be read\n"));
+    assert_eq!((head.status(), &*body), (503, "the ledger cannot be read; the log has the reason\n"));
 }

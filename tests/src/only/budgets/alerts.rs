@@ -1,6 +1,7 @@
 //! Alerts to the owner, which a webhook gets.
 
 use std::{
+    fs,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,12 +13,18 @@ use serde_json::json;
 use sparekey_policy::Timestamp;
 
 use super::*;
-use crate::{tls::Authority, upstream::RespondingUpstream};
+use crate::{
+    only::{admin, operations},
+    tls::Authority,
+    upstream::RespondingUpstream,
+};
 
 pub(crate) const TESTS: &[Test] = &[
     ("of_budgets_are_sent_once_and_again_after_a_failure", budgets),
     ("are_not_sent_again_after_a_restart", restart),
-    ("of_a_refused_api_key_and_an_unreachable_ledger", failures),
+    ("of_a_ledger_that_cannot_be_opened", not_a_ledger),
+    ("of_a_ledger_that_is_replaced", replaced),
+    ("of_a_ledger_that_takes_no_changes", takes_no_changes),
     ("of_a_model_without_a_price", price_missing),
     ("of_a_certificate_and_a_user_that_end", endings),
     ("do_not_delay_requests", silent_webhook),
@@ -152,7 +159,7 @@ fn soon() -> String {
     at.split(' ').next().expect("a date").to_owned()
 }
 
-fn failures() {
+fn not_a_ledger() {
     let upstream = RespondingUpstream::start(|_| completion(1, 1));
     let mut webhook = Webhook::start();
     let files = Files::new();
@@ -163,6 +170,45 @@ fn failures() {
     assert_eq!(server.send(&request()).0.status(), 503);
     let alert = webhook.wait_for("ledger_unreachable");
     assert!(alert["text"].as_str().expect("a text").contains("users with budgets are refused"), "{alert}");
+}
+
+/// Each call fails at once.
+fn replaced() {
+    fails_after(|server| {
+        let (ledger, copy) = (server.ledger(), server.files.path("copy"));
+        fs::copy(&ledger, &copy).expect("copy the ledger");
+        fs::rename(&copy, &ledger).expect("replace the ledger");
+    });
+}
+
+/// It can be read, as on a full disk.
+fn takes_no_changes() {
+    fails_after(|server| {
+        let ledger = rusqlite::Connection::open(server.ledger()).expect("open the ledger");
+        let fail = "CREATE TRIGGER full BEFORE UPDATE ON state BEGIN SELECT RAISE(ABORT, 'full'); END";
+        ledger.execute_batch(fail).expect("a trigger");
+    });
+}
+
+/// The owner gets an alert, and the page shows the failure and the budget.
+fn fails_after(breaks: impl FnOnce(&Budgeted)) {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let mut webhook = Webhook::start();
+    let server = start(upstream.address(), USERS, &webhook.url(), &[admin::METRICS]);
+    let at = admin::address(&server.proxy);
+    assert_eq!(server.send(&request()).0.status(), 200);
+    let spent = server.settled();
+    let usage = operations::read_at(at, "");
+    assert_eq!((&usage["ledger"], &usage["month_usd"]), (&json!("open"), &json!(spent.to_string())));
+    breaks(&server);
+    assert_eq!(server.send(&request()).0.status(), 503);
+    let alert = webhook.wait_for("ledger_unreachable");
+    assert!(alert["text"].as_str().expect("a text").contains("users with budgets are refused"), "{alert}");
+    let usage = operations::read_at(at, "");
+    let tom = &usage["users"][0];
+    assert_eq!((&usage["ledger"], &tom["metered"]), (&json!("failing"), &json!(true)));
+    assert_eq!((&tom["budgets"][0]["per"], &tom["budgets"][0]["usd"]), (&json!("month"), &json!("0.02")));
+    assert_eq!(webhook.events(), ["ledger_unreachable"]);
 }
 
 fn price_missing() {
