@@ -20,6 +20,7 @@ use crate::{
 pub(super) const PROGRAM_TESTS: &[ProgramTest] = &[
     ("every_state_fits_and_is_readable", "chromium", states),
     ("figures_are_those_of_the_server", "chromium", contents),
+    ("credits_have_no_bar", "chromium", credits),
     ("every_control_has_the_keyboard", "chromium", keyboard),
     ("password_in_the_address_is_enough", "chromium", password),
     ("failure_leaves_the_old_figures", "chromium", failure),
@@ -66,6 +67,7 @@ fn rfc3339(seconds: i64) -> String {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Filled,
+    Credited,
     EmptyLedger,
     NoLedger,
     BrokenLedger,
@@ -88,7 +90,11 @@ impl Site {
         files.write("users", &users_file(now.as_seconds()));
         let path = |name: &str| files.path(name).to_str().expect("UTF-8").to_owned();
         let (users, ledger) = (path("users"), path("ledger.db"));
-        let writer = (kind == Kind::Filled).then(|| fill(Path::new(&ledger)));
+        let writer = match kind {
+            Kind::Filled => Some(fill(Path::new(&ledger))),
+            Kind::Credited => Some(credited(Path::new(&ledger))),
+            Kind::EmptyLedger | Kind::NoLedger | Kind::BrokenLedger => None,
+        };
         if kind == Kind::BrokenLedger {
             fs::write(&ledger, "no database").expect("a file");
         }
@@ -153,6 +159,16 @@ fn fill(path: &Path) -> Writer {
     writer
 }
 
+/// Tom's credit is larger than what it spent; Spent's is not.
+fn credited(path: &Path) -> Writer {
+    let writer = Writer::open(path, sparekey_proxy::now(), "Europe/Berlin");
+    for (user, id, spent, credit) in [("Tom.B", 1, "1.25", "3"), ("Spent", 3, "0.15", "0.05")] {
+        writer.request(user, id, spent, "gpt-6.2-sol");
+        writer.credit(user, id + 1, credit);
+    }
+    writer
+}
+
 fn open(browser: &mut Browser, url: &str) {
     browser.open(url);
     browser.evaluate(FUNCTIONS);
@@ -172,7 +188,7 @@ fn text(browser: &mut Browser, expression: &str) -> String {
 const STATES: [(Kind, &str, &str, usize); 4] = [
     (Kind::Filled, "filled", "Spent: less than a cent is left of the budget per day, which starts again ", 900),
     (Kind::EmptyLedger, "empty", "No cost was recorded in these days.", 600),
-    (Kind::NoLedger, "no-ledger", "No user is metered, so there is no ledger and no cost.", 600),
+    (Kind::NoLedger, "no-ledger", "No user is metered, so no cost is recorded.", 600),
     (Kind::BrokenLedger, "broken-ledger", "The ledger cannot be read.", 600),
 ];
 
@@ -278,6 +294,42 @@ fn contents(chromium: &Path) {
     assert_eq!(browser.evaluate("document.activeElement.id"), "refresh");
     let link = text(&mut browser, "$('csv').href");
     assert_eq!(link, site.url("/usage.csv"));
+    assert_eq!(browser.errors(), Vec::<Value>::new());
+}
+
+fn credits(chromium: &Path) {
+    let (site, mut browser) = (Site::start(Kind::Credited, &[]), Browser::start(chromium));
+    emulate(&mut browser, SIZES[0], SCHEMES[0]);
+    open(&mut browser, &site.url("/"));
+    assert_eq!(browser.evaluate("document.querySelectorAll('.plot svg').length"), 2);
+    let outside = browser.evaluate(
+        "[...document.querySelectorAll('.plot rect')].filter(rect => rect.y.baseVal.value < 0 || \
+         rect.getBoundingClientRect().bottom > rect.ownerSVGElement.getBoundingClientRect().bottom).length",
+    );
+    assert_eq!(outside, 0);
+    let bars = "[...document.querySelectorAll('.plot')].map(plot => [...plot.querySelectorAll('rect')].filter(rect => \
+                rect.height.baseVal.value > 10).map(rect => rect.height.baseVal.value))";
+    // Of users, Spent has 0.10; of models, the requests have 1.40. The credits have no model.
+    assert_eq!(browser.evaluate(bars), json!([[211], [211]]));
+    let shown = text(&mut browser, "$('plots').innerText");
+    assert!(shown.contains("Total -$1.65") && shown.contains("Credits lower the sums and have no bar."), "{shown}");
+    for (user, used, requests) in [("Tom.B", "0 % of the budget", "1"), ("Spent", "50 % of the budget", "1")] {
+        let row = row(&mut browser, user);
+        assert!(row["Budget used"].as_str().is_some_and(|text| text.starts_with(used)), "{row}");
+        assert_eq!(row["Requests"], requests, "{row}");
+    }
+    // Its only request was refused.
+    assert_eq!(row(&mut browser, "chat-ui")["Requests"], "0");
+    assert_eq!(browser.errors(), Vec::<Value>::new());
+
+    let (ledger, copy) = (site.files.path("ledger.db"), site.files.path("copy"));
+    fs::copy(&ledger, &copy).expect("copy the ledger");
+    fs::rename(&copy, &ledger).expect("replace the ledger");
+    browser.click("$('refresh')");
+    browser.wait_for("$('attention').innerText.includes('The ledger fails')");
+    let tom = row(&mut browser, "Tom.B");
+    assert_eq!((&tom["Budget used"], &tom["Held"]), (&json!("unknown"), &json!("–")));
+    assert_eq!(tom["Left"], "unknown of $5.00 per month");
     assert_eq!(browser.errors(), Vec::<Value>::new());
 }
 

@@ -56,6 +56,14 @@ impl Writer {
         assert!(matches!(outcome, Outcome::Settled { .. }), "{outcome:?}");
     }
 
+    /// Lowers what a user spent.
+    pub(in crate::only) fn credit(&self, user: &str, id: u128, usd: &str) {
+        let (at, amount) = (self.now(), Usd::ZERO.minus(Usd::parse(usd).unwrap()));
+        let adjust = self.call(user, Command::Adjust { id: HoldId(id), at, amount });
+        let outcome = self.ledger.run(adjust.with_row(Row::bare(at, End::Credit))).wait().unwrap();
+        assert!(matches!(outcome, Outcome::Adjusted), "{outcome:?}");
+    }
+
     fn call(&self, user: &str, command: Command) -> Call {
         Call::new(Arc::from(user), Arc::clone(&self.limits), command)
     }
