@@ -15,7 +15,7 @@ const HTML: &str = include_str!("usage_page.html");
 /// page's ([CSP](https://www.w3.org/TR/CSP3/#match-element-to-source-list)).
 const POLICY: &str = concat!(
     "default-src 'none'; style-src 'sha256-py0qWV+z5LLpC1NkKZjfPYodqL+RajXpZ7jPbJZgxo4='; ",
-    "script-src 'sha256-UOZQPfe9HzeNoKl0L9lJWGe7PBB9BoGKBLQUZ3UUEwc='; ",
+    "script-src 'sha256-2lECc8BOKvGVQSPeFsVXwL3wpbOykfvetIdTQ5nvCWI='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 );
 

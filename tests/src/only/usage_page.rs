@@ -41,6 +41,9 @@ expires = 2999-01-01
 [users.Spent]
 budgets = [{ usd = "0.20", per = "day" }, { usd = "0.01", per = "total" }]
 
+[users.Credited]
+budgets = [{ usd = 5, per = "month" }]
+
 [users.Expired]
 metered = true
 expires = 2020-01-01
@@ -49,7 +52,7 @@ expires = 2020-01-01
 metered = true
 "#;
 
-const KEYS: &str = "sk-Tom.B-abcdefgh12345678,sk-Spent-abcdefgh12345678,sk-Expired-abcdefgh12345678,\
+const KEYS: &str = "sk-Tom.B-abcdefgh12345678,sk-Spent-abcdefgh12345678,sk-Credited-abcdefgh12345678,sk-Expired-abcdefgh12345678,\
                     sk-Empty-abcdefgh12345678,sk-Free-abcdefgh12345678";
 
 fn key(user: &str) -> String {
@@ -57,7 +60,7 @@ fn key(user: &str) -> String {
 }
 
 /// A state of the page: its name, the user, a text that is shown, the least number of texts.
-const STATES: [(&str, &str, &str, usize); 5] = [
+const STATES: [(&str, &str, &str, usize); 6] = [
     ("filled", "Tom.B", " left of $5.00", 80),
     (
         "spent",
@@ -65,6 +68,7 @@ const STATES: [(&str, &str, &str, usize); 5] = [
         "Less than a cent is left of the budget per day. Requests that cost more are refused until ",
         50,
     ),
+    ("credited", "Credited", "Spent -$2.00 Held $0.12 Left $6.88", 20),
     ("expired", "Expired", "This key expired 31 Dec 2019, 23:00 (", 25),
     ("empty", "Empty", "No cost was recorded.", 15),
     ("unlimited", "Free", "No budget is set.", 15),
@@ -120,6 +124,8 @@ fn fill(ledger: &Path) -> Writer {
     }
     writer.request("Spent", 1000, "0.1999", "gpt-5.4");
     writer.reserve("Tom.B", 1001, "0.12");
+    writer.credit("Credited", 1002, "2");
+    writer.reserve("Credited", 1003, "0.12");
     writer
 }
 
@@ -336,11 +342,17 @@ fn failure(chromium: &Path) {
     let shown = "$('#result').textContent";
     let before = browser.evaluate(shown);
     drop(site);
-    browser.click("$('#refresh')");
-    browser.wait_for("!!$('#error').textContent");
-    assert_eq!(browser.evaluate("$('#error').textContent"), sentence);
-    assert_eq!(browser.evaluate(shown), before);
-    assert_eq!(browser.evaluate("document.activeElement.id"), "refresh");
+    for size in SIZES {
+        emulate(&mut browser, size, SCHEMES[0]);
+        browser.evaluate("$('#error').textContent = ''");
+        browser.click("$('#refresh')");
+        browser.wait_for("!!$('#error').textContent");
+        assert_eq!(browser.evaluate("$('#error').textContent"), sentence);
+        assert_eq!(browser.evaluate(shown), before);
+        assert_eq!(browser.evaluate("document.activeElement.id"), "refresh");
+        let is_seen = "(({ top, bottom }) => top >= 0 && bottom <= innerHeight)($('#error').getBoundingClientRect())";
+        assert_eq!(browser.evaluate(is_seen), true, "{size:?}");
+    }
 }
 
 fn link(chromium: &Path) {
@@ -354,5 +366,11 @@ fn link(chromium: &Path) {
         browser.click("document.querySelector('header a')");
         browser.wait_for("location.pathname === '/v1/' && document.readyState === 'complete'");
         assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), "Set up an OpenAI client");
+    }
+    for (path, front) in [("/usage", "/"), ("/usage/", "/"), ("/v1/usage/?x=y", "/v1/")] {
+        browser.open(&site.url(path));
+        browser.click("document.querySelector('header a')");
+        browser.wait_for(&format!("location.pathname === '{front}' && document.readyState === 'complete'"));
+        assert_eq!(browser.evaluate("document.querySelector('h1').textContent"), "Set up an OpenAI client", "{path}");
     }
 }
