@@ -97,6 +97,9 @@ impl Admin {
                 return private(response);
             }
             (&Method::GET | &Method::HEAD, "/metrics") => {
+                if let Err(refusal) = self.access.check_metrics(request.headers()) {
+                    return refuse(refusal);
+                }
                 self.metrics.spending.report(&self.proxy.reports().await);
                 let (content_type, text) = self.metrics.text(request.headers());
                 (StatusCode::OK, content_type, text)

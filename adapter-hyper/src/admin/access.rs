@@ -2,7 +2,8 @@
 //!
 //! On a loopback address, a web page could reach it by a name of its own that resolves to this machine
 //! ([DNS rebinding](https://en.wikipedia.org/wiki/DNS_rebinding)), so `Host` must be a local one. With a password, the browser
-//! sends it to the name that asked for it only.
+//! sends it to the name that asked for it only. Metrics have what users spend too. A monitoring system may use any name
+//! without a dot, which no web page has.
 
 use std::{
     fmt,
@@ -42,6 +43,8 @@ pub(super) enum Refusal {
     NoPassword,
     /// The name in `Host` is not this machine's.
     ForeignHost,
+    /// The name in `Host` may be a web page's, and the request is for metrics.
+    DottedHost,
     /// The password is missing or wrong.
     WrongPassword,
 }
@@ -60,6 +63,13 @@ impl Access {
             None if has_local_host(headers) => Ok(()),
             None => Err(Refusal::ForeignHost),
         }
+    }
+
+    /// The rule of metrics, which need no password.
+    pub(super) fn check_metrics(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let has_password = || self.password.load().as_ref().is_some_and(|password| password.is_in(headers));
+        let is_allowed = !self.is_loopback || headers.get_all(HOST).iter().all(has_no_dot) || has_password();
+        if is_allowed { Ok(()) } else { Err(Refusal::DottedHost) }
     }
 }
 
@@ -94,7 +104,7 @@ impl fmt::Debug for Password {
 impl Refusal {
     pub(super) fn status(self) -> StatusCode {
         match self {
-            Self::NoPassword | Self::ForeignHost => StatusCode::FORBIDDEN,
+            Self::NoPassword | Self::ForeignHost | Self::DottedHost => StatusCode::FORBIDDEN,
             Self::WrongPassword => StatusCode::UNAUTHORIZED,
         }
     }
@@ -108,6 +118,10 @@ impl Refusal {
             Self::ForeignHost => {
                 "use localhost or 127.0.0.1 as the name of this server, or set OPERATIONS_PASSWORD for another name\n"
             }
+            Self::DottedHost => {
+                "use localhost, an IP address or a name without dots as the name of this server, or send the password of \
+                 OPERATIONS_PASSWORD\n"
+            }
             Self::WrongPassword => "the password is that of OPERATIONS_PASSWORD; any user name will do\n",
         }
     }
@@ -117,12 +131,23 @@ impl Refusal {
 fn has_local_host(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let name = name(host);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether `Host` is an IP address, or a name that the public DNS does not have.
+fn has_no_dot(host: &HeaderValue) -> bool {
+    let name = name(host);
+    !name.is_empty() && !name.contains('.') || name.parse::<IpAddr>().is_ok()
+}
+
+/// The name or address in `Host`.
+fn name(host: &HeaderValue) -> &str {
     let host = host.to_str().unwrap_or_default();
-    let name = match host.strip_prefix('[') {
+    match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']').map_or("", |(address, _)| address),
         None => host.split(':').next().unwrap_or_default(),
-    };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +195,33 @@ mod tests {
             two.append(HOST, HeaderValue::from_static("localhost"));
             assert_eq!(access.check(&two), Err(Refusal::ForeignHost));
         }
+    }
+
+    #[test]
+    fn metrics_of_a_loopback_address_need_a_name_without_dots() {
+        let (local, public) = (access("127.0.0.1:9090", None), access("0.0.0.0:9090", None));
+        for host in ["localhost:9090", "127.0.0.1", "10.0.0.1:9090", "[::1]:9090", "sparekey:9090", "HOST"] {
+            assert_eq!(local.check_metrics(&headers(&[(HOST, host)])), Ok(()), "{host}");
+        }
+        // No browser sends none.
+        assert_eq!(local.check_metrics(&HeaderMap::new()), Ok(()));
+        for host in ["evil.example", "localhost.evil.example:9090", "127.0.0.1.evil.example", "localhost.", "", ":9090"]
+        {
+            let fields = headers(&[(HOST, host)]);
+            assert_eq!(local.check_metrics(&fields), Err(Refusal::DottedHost), "{host}");
+            assert_eq!(public.check_metrics(&fields), Ok(()), "{host}");
+        }
+        let mut two = headers(&[(HOST, "localhost")]);
+        two.append(HOST, HeaderValue::from_static("evil.example"));
+        assert_eq!(local.check_metrics(&two), Err(Refusal::DottedHost));
+        // A reverse proxy may have passed the name, and the owner's page sends the password.
+        let access = access("127.0.0.1:9090", Some(PASSWORD));
+        let check = |host: &str, password: &str| {
+            access.check_metrics(&headers(&[(HOST, host), (AUTHORIZATION, &basic(&format!("x:{password}")))]))
+        };
+        assert_eq!(check("any.example", PASSWORD), Ok(()));
+        assert_eq!(check("any.example", "x"), Err(Refusal::DottedHost));
+        assert_eq!(check("sparekey", "x"), Ok(()));
     }
 
     #[test]

@@ -74,9 +74,16 @@ fn local_host() {
         assert!(policy.split("; ").any(|item| item == directive), "{directive}: {policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
-    // A monitoring system uses any name.
-    for path in ["/metrics", "/healthz", "/readyz"] {
-        assert_eq!(fetch(local(&proxy), path, "host: evil.example\r\n").0.status(), 200, "{path}");
+    for (path, host, status) in [
+        ("/metrics", "sparekey:9090", 200),
+        ("/metrics", "10.0.0.1:9090", 200),
+        ("/metrics", "evil.example", 403),
+        ("/healthz", "evil.example", 200),
+        ("/readyz", "evil.example", 200),
+    ] {
+        let (head, body) = fetch(local(&proxy), path, &format!("host: {host}\r\n"));
+        assert_eq!(head.status(), status, "{path}, {host}");
+        assert!(status == 200 || !body.contains("sparekey_"), "{body}");
     }
 }
 
@@ -105,7 +112,9 @@ fn password() {
         }
     }
     for path in ["/metrics", "/healthz", "/readyz"] {
-        assert_eq!(fetch(local(&proxy), path, "host: x\r\n").0.status(), 200, "{path}");
+        for host in ["x", "sparekey.internal.example:9090"] {
+            assert_eq!(fetch(local(&proxy), path, &format!("host: {host}\r\n")).0.status(), 200, "{path}, {host}");
+        }
     }
     assert!(!proxy.process.output().contains(PASSWORD));
 }
