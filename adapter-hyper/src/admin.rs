@@ -100,6 +100,7 @@ impl Admin {
                 if let Err(refusal) = self.access.check_metrics(request.headers()) {
                     return refuse(refusal);
                 }
+                self.metrics.spending.begin(self.proxy.gate().keys().metered_users().map(|(user, _)| user));
                 self.metrics.spending.report(&self.proxy.reports().await);
                 let (content_type, text) = self.metrics.text(request.headers());
                 (StatusCode::OK, content_type, text)

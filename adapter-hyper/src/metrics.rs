@@ -166,6 +166,10 @@ impl Metrics {
         registry.register("connections_open", "Open connections of clients", connections.open.clone());
         let help = "Connections of clients that were closed to keep a bound, by the setting";
         registry.register("connections_closed", help, connections.closed.clone());
+        // They begin with 0.
+        for bound in [Bound::Connections, Bound::PerAddress, Bound::UnfinishedHeads] {
+            drop(connections.closed(bound));
+        }
         let requests = Family::default();
         registry.register("requests", "Finished requests, by user and status class", requests.clone());
         let rejections = Family::default();

@@ -19,6 +19,9 @@ const LEDGER_SECONDS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.
 /// Pico-dollars of a dollar.
 const DOLLAR: f64 = 1e12;
 
+/// The kinds of tokens.
+const TOKENS: [&str; 4] = ["input", "cached", "output", "reasoning"];
+
 type FloatCounter = Counter<f64, AtomicU64>;
 type FloatGauge = Gauge<f64, AtomicU64>;
 
@@ -96,12 +99,7 @@ impl SpendingMetrics {
         let user = || Arc::clone(user);
         self.spent.get_or_create(&ModelLabels { user: user(), model: model.to_owned() }).inc_by(dollars(cost));
         let tokens = &usage.tokens;
-        for (kind, count) in [
-            ("input", tokens.input),
-            ("cached", tokens.cached),
-            ("output", tokens.output),
-            ("reasoning", tokens.reasoning),
-        ] {
+        for (kind, count) in TOKENS.into_iter().zip([tokens.input, tokens.cached, tokens.output, tokens.reasoning]) {
             self.tokens.get_or_create(&TokenLabels { user: user(), kind }).inc_by(count);
         }
         for (counter, is_one) in [(&self.estimated, is_estimated), (&self.unpriced, is_unpriced), (&self.over, is_over)]
@@ -113,6 +111,19 @@ impl SpendingMetrics {
     pub(super) fn ledger_called(&self, time: Duration, is_ok: bool) {
         self.ledger.observe(time.as_secs_f64());
         self.ledger_errors.inc_by(u64::from(!is_ok));
+    }
+
+    /// Begins the counters of metered users with 0: a database of metrics does not count the first value of a series. A model
+    /// is not known before.
+    pub(crate) fn begin<'a>(&self, metered: impl Iterator<Item = &'a Arc<str>>) {
+        for user in metered {
+            for kind in TOKENS {
+                drop(self.tokens.get_or_create(&TokenLabels { user: Arc::clone(user), kind }));
+            }
+            for counter in [&self.estimated, &self.unpriced, &self.over] {
+                drop(counter.get_or_create(&UserLabels { user: Some(Arc::clone(user)) }));
+            }
+        }
     }
 
     /// Sets what the ledger reports at the moment. What it does not report stays.

@@ -244,6 +244,17 @@ fn data() {
     admin::wait_for(local(&proxy), "sparekey_user_requests_open{user=\"Tom\"} 0");
     let metrics = fetch(local(&proxy), "/metrics", "host: x\r\n").1;
     assert!(metrics.contains("\nsparekey_user_last_request_timestamp_seconds{user=\"Tom\"} 1"), "{metrics}");
+    // Prometheus does not count the first value of a series.
+    for zero in [
+        "requests_unpriced_total{user=\"Tom\"}",
+        "requests_over_reserved_total{user=\"Ann\"}",
+        "requests_estimated_total{user=\"Ann\"}",
+        "tokens_total{user=\"Tom\",kind=\"output\"}",
+        "connections_closed_total{reason=\"max_unfinished_heads\"}",
+    ] {
+        assert!(metrics.contains(&format!("\nsparekey_{zero} 0\n")), "{zero}: {metrics}");
+    }
+    assert!(!metrics.contains("requests_unpriced_total{user=\"Eve\"}"), "{metrics}");
 }
 
 fn csv() {
