@@ -311,7 +311,7 @@ impl UsageRequest {
     /// Returns the error response without the ledger.
     #[must_use]
     pub fn reject_without_ledger(&self) -> Rejection {
-        self.reject(spending_rejection::ledger())
+        self.reject(spending_rejection::usage())
     }
 
     fn reject(&self, limit: LimitRejection) -> Rejection {

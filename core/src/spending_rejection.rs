@@ -107,14 +107,21 @@ pub(crate) fn route() -> LimitRejection {
 
 /// The ledger cannot be reached.
 pub(crate) fn ledger() -> LimitRejection {
-    Spec::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "ledger_unavailable",
+    without_ledger(
         "This proxy cannot record the cost of this request, so nothing of it was sent. Try again. If the error persists, \
          contact the owner of this proxy.",
     )
-    .with_retry(Duration::from_secs(1))
-    .into()
+}
+
+/// The ledger cannot be reached for the usage of the user.
+pub(crate) fn usage() -> LimitRejection {
+    without_ledger(
+        "This proxy cannot read your usage at the moment. Try again. If the error persists, contact the owner of this proxy.",
+    )
+}
+
+fn without_ledger(message: &'static str) -> LimitRejection {
+    Spec::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", message).with_retry(Duration::from_secs(1)).into()
 }
 
 /// Requests of this user failed several times in a row, and each one is charged.

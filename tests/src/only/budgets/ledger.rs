@@ -50,7 +50,10 @@ fn not_a_ledger() {
     let (head, body) = server.send(&chat());
     assert_eq!((head.status(), &*wire::error_code(&body)), (503, "ledger_unavailable"));
     assert_eq!((head.header("retry-after"), head.header("x-should-retry")), (Some("1"), None));
-    assert_eq!(server.send(&get("/v1/usage")).0.status(), 503);
+    let (head, body) = server.send(&get("/v1/usage"));
+    assert_eq!((head.status(), &*wire::error_code(&body)), (503, "ledger_unavailable"));
+    let message = String::from_utf8_lossy(&body);
+    assert!(message.contains("cannot read your usage") && !message.contains("cost"), "{message}");
     assert!(upstream.take().is_empty());
     assert_eq!(server.send(&as_ann(&chat())).0.status(), 200);
     let mut admin = RawConnection::connect(admin::address(&server.proxy));
