@@ -167,9 +167,10 @@ impl Config {
             problems.extend(causes.map(Problem::AccessKeys));
             Keyring::default()
         });
+        let are_keys_valid = !problems.iter().any(|problem| matches!(problem, Problem::AccessKeys(_)));
         let has_users = users.is_some();
         if let (Some(users), Some(reader)) = (users, reader) {
-            let found = users::add(&users, reader, &owner_keys, &mut keys);
+            let found = users::add(&users, reader, &owner_keys, &mut keys, are_keys_valid);
             problems.extend(found.into_iter().map(Problem::Users));
         }
         let api_base = text("API_BASE").map_or_else(|| Ok(ApiBase::default()), |text| ApiBase::parse(&text));

@@ -35,7 +35,8 @@ pub trait ReadUsers {
 /// The checks of users that need other settings.
 #[derive(Clone, Copy, Debug)]
 pub struct UserChecks<'a> {
-    keys: &'a Keyring,
+    /// `None` if `ACCESS_KEYS` is invalid.
+    keys: Option<&'a Keyring>,
     owner_keys: &'a [&'a str],
 }
 
@@ -84,10 +85,11 @@ impl UserChecks<'_> {
         read_key(source, reader, self.owner_keys).map(drop)
     }
 
-    /// Whether `ACCESS_KEYS` has a key of this user, or the keys before contained the user.
+    /// Whether `ACCESS_KEYS` has a key of this user, or may have one because it is invalid, or the keys before contained the
+    /// user.
     #[must_use]
     pub fn has_key(&self, name: &str, before: Option<&Keyring>) -> bool {
-        self.keys.has_user(name) || before.is_some_and(|before| before.has_user(name))
+        self.keys.is_none_or(|keys| keys.has_user(name)) || before.is_some_and(|before| before.has_user(name))
     }
 }
 
@@ -147,9 +149,16 @@ impl ReadUsers for NoUsers {
     }
 }
 
-/// Reads users and adds them to the keys of `ACCESS_KEYS`. Returns all problems.
-pub(crate) fn add(text: &str, reader: &dyn ReadUsers, owner_keys: &[&str], keys: &mut Keyring) -> Vec<String> {
-    let users = match reader.read(text, &UserChecks { keys, owner_keys }) {
+/// Reads users and adds them to the keys of `ACCESS_KEYS`, which may be invalid. Returns all problems.
+pub(crate) fn add(
+    text: &str,
+    reader: &dyn ReadUsers,
+    owner_keys: &[&str],
+    keys: &mut Keyring,
+    are_keys_valid: bool,
+) -> Vec<String> {
+    let listed = are_keys_valid.then_some(&*keys);
+    let users = match reader.read(text, &UserChecks { keys: listed, owner_keys }) {
         Ok(users) => users,
         Err(problems) => return problems,
     };

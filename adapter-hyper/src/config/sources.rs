@@ -135,6 +135,7 @@ impl Values {
         match problem {
             Problem::NoApiKey => is_unreadable("OPENAI_API_KEY") || is_unreadable("AI_GATEWAY_TOKEN"),
             Problem::AccessKeys(KeyringError::Empty) => is_unreadable("ACCESS_KEYS") || is_unreadable("USERS"),
+            Problem::Users(sentence) => is_unreadable("ACCESS_KEYS") && sentence.contains(" has no key"),
             _ => false,
         }
     }

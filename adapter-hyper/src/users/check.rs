@@ -118,19 +118,22 @@ impl Context {
             }
         }
         match reader.into_users() {
-            Some(users) if problems.is_empty() => Ok(users),
+            Some(users) if problems.is_empty() && (key_problems.is_empty() || has_all_keys(&users)) => Ok(users),
             _ => {
-                if problems.iter().any(|problem| problem.contains("has no key")) {
-                    if !self.has_access_keys {
-                        problems.push("ACCESS_KEYS is not set here; if the server has it, set it here too".to_owned());
-                    }
-                    // An invalid list counts as empty.
-                    problems.append(&mut key_problems);
+                if !self.has_access_keys && problems.iter().any(|problem| problem.contains("has no key")) {
+                    problems.push("ACCESS_KEYS is not set here; if the server has it, set it here too".to_owned());
                 }
+                // With an invalid list, it is not known who has a key.
+                problems.append(&mut key_problems);
                 Err(problems)
             }
         }
     }
+}
+
+/// Whether the file has a key of each user.
+fn has_all_keys(users: &Users) -> bool {
+    users.iter().all(|(_, user)| !user.keys.is_empty())
 }
 
 /// Stands for a key that is not known here.

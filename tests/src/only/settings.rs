@@ -23,6 +23,7 @@ use crate::{
 pub(super) const TESTS: &[Test] = &[
     ("all_problems_are_listed_at_once", every_problem),
     ("each_problem_is_rejected", each_problem),
+    ("broken_access_keys_are_the_only_problem", broken_access_keys),
     ("non_utf8_values_are_rejected", non_utf8),
     ("empty_access_keys_are_rejected", empty_keys),
     ("empty_key_files_are_rejected", empty_key_files),
@@ -110,6 +111,24 @@ fn each_problem() {
         list.retain(|(listed, _)| *listed != name);
         assert_rejected(&[list, vec![(name, value)]].concat(), &[reason]);
     }
+}
+
+/// Users who have their keys there have them.
+fn broken_access_keys() {
+    let files = Files::new();
+    files.write("users", "[users.Tom]\nrequests_per_minute = 9\n[users.Ann]\nrequests_per_minute = 0\n");
+    let path = files.path("users").to_str().expect("UTF-8").to_owned();
+    let settings = |keys| [("OPENAI_API_KEY", API_KEY), ("LISTEN", LOOPBACK), ("USERS_FILE", &path), keys];
+    for (keys, reason) in [
+        (("ACCESS_KEYS_FILE", "/run/not-there"), "ACCESS_KEYS_FILE names /run/not-there"),
+        (("ACCESS_KEYS", "sk-Tom-shrt"), "ACCESS_KEYS item 1"),
+    ] {
+        let (code, output) = run(&[], &settings(keys));
+        assert!(code == Some(2) && output.contains(reason), "{output}");
+        assert!(output.contains("users.Ann.requests_per_minute") && !output.contains("has no key"), "{output}");
+    }
+    let (_, output) = run(&[], &settings(("ACCESS_KEYS", KEY)));
+    assert!(output.contains("users.Ann has no key") && !output.contains("users.Tom has no key"), "{output}");
 }
 
 fn non_utf8() {
