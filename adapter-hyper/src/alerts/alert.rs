@@ -170,6 +170,25 @@ mod tests {
     }
 
     #[test]
+    fn readme_has_all_events() {
+        const README: &str = include_str!("../../../README.md");
+        let (_, table) = README.split_once("| `event` | when | at most |\n").unwrap();
+        let rows = table.lines().skip(1).map_while(|line| line.strip_prefix("| `")?.split('`').next());
+        let (user, period, ends) = (Arc::<str>::from("Tom"), Period::Day.of_day(0), None);
+        let (spent, budget, at) = (Usd::ZERO, Usd::ZERO, Timestamp::default());
+        let all = [
+            Alert::Budget { user: Arc::clone(&user), period, percent: 80, spent, budget, ends },
+            Alert::BudgetRefused { user: Arc::clone(&user), period, spent, budget, ends },
+            Alert::UserExpires { user, at },
+            Alert::CertificateExpires { at: 0 },
+            Alert::ApiKeyRefused { today: period },
+            Alert::LedgerUnreachable { today: period },
+            Alert::PriceMissing { today: period },
+        ];
+        assert_eq!(rows.collect::<Vec<_>>(), all.each_ref().map(Alert::event));
+    }
+
+    #[test]
     fn budgets_have_ids_of_their_own() {
         let budget = |percent, budget| Alert::Budget {
             user: Arc::from("Tom"),
