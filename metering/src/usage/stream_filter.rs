@@ -68,6 +68,9 @@ impl UsageEventFilter {
                     found.edit.apply(event.bytes, DATA.len(), out);
                     bytes = rest;
                 }
+                if bytes.is_empty() {
+                    return;
+                }
             }
             // An event of another form, or the rest of one that began in an earlier piece.
             let Some((end, rest)) = self.split_event(bytes) else { break };

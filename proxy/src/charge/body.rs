@@ -7,7 +7,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use sparekey_metering::{ResponseForm, UsageEventFilter, UsageScanner};
 use sparekey_upstream::ResponseBody;
 use tokio::{
     runtime::Handle,
-    time::{Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 
 use super::open::Charge;
@@ -37,8 +37,29 @@ struct Reading {
     /// Removes the usage that the client did not ask for.
     filter: Option<UsageEventFilter>,
     charge: Charge,
-    until: Pin<Box<Sleep>>,
+    until: Until,
     _owner: Option<Owner>,
+}
+
+/// The end of the time of a response. Its timer is polled once for each task, and not at each piece of the response.
+struct Until {
+    sleep: Pin<Box<Sleep>>,
+    /// What the timer wakes.
+    waker: Waker,
+}
+
+impl Until {
+    fn new(instant: Instant) -> Self {
+        Self { sleep: Box::pin(sleep_until(instant)), waker: Waker::noop().clone() }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.sleep.is_elapsed() && self.waker.will_wake(cx.waker()) {
+            return Poll::Pending;
+        }
+        self.waker.clone_from(cx.waker());
+        self.sleep.as_mut().poll(cx)
+    }
 }
 
 impl ChargedBody {
@@ -53,13 +74,13 @@ impl ChargedBody {
         let form = form(head);
         let is_stream = form == Some(ResponseForm::EventStream);
         charge.set_streamed(is_stream);
-        let until = charge.until().unwrap_or_else(tokio::time::Instant::now);
+        let until = charge.until().unwrap_or_else(Instant::now);
         let reading = Reading {
             body,
             scanner: form.map(UsageScanner::new),
             filter: (hides_usage && is_stream).then(UsageEventFilter::default),
             charge,
-            until: Box::pin(sleep_until(until)),
+            until: Until::new(until),
             _owner: owner,
         };
         let mut charged = Self(Some(Box::new(reading)));
@@ -118,7 +139,7 @@ impl Reading {
             let frame = match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    ready!(self.until.as_mut().poll(cx));
+                    ready!(self.until.poll(cx));
                     self.charge.settle_estimate(End::Timeout);
                     return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
                 }
@@ -141,12 +162,9 @@ impl Reading {
                     return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest.into()))));
                 }
             };
-            let mut passed = Vec::new();
+            let mut passed = Vec::with_capacity(if self.filter.is_some() { data.len() } else { 0 });
             match (&mut self.scanner, &mut self.filter) {
-                (Some(scanner), Some(filter)) => {
-                    passed.reserve_exact(data.len());
-                    filter.push_scanned(scanner, &data, &mut passed);
-                }
+                (Some(scanner), Some(filter)) => filter.push_scanned(scanner, &data, &mut passed),
                 (None, Some(filter)) => filter.push(&data, &mut passed),
                 (Some(scanner), None) => scanner.push(&data),
                 (None, None) => {}
