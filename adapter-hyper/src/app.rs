@@ -179,6 +179,7 @@ impl App {
             metrics: reload_metrics,
             operations_password: Arc::clone(&operations_password),
             alert_webhook: Arc::clone(&alert_webhook),
+            ledger: settings.ledger,
         }
         .start();
         let proxy = Proxy::new(Arc::clone(&gate), Sinks::new(sinks), bounds, self.ledger);

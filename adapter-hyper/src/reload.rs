@@ -21,6 +21,7 @@ use sparekey_core::{Gate, Keyring};
 use crate::{
     admin::Password,
     config::{
+        ledger::ServerLedger,
         loaded::{Loaded, Unvalidated},
         server_tls::ServerTls,
         sources::Sources,
@@ -47,6 +48,8 @@ pub(crate) struct Reloader {
     pub(crate) metrics: ReloadMetrics,
     pub(crate) operations_password: Arc<ArcSwapOption<Password>>,
     pub(crate) alert_webhook: Arc<ArcSwapOption<Uri>>,
+    /// The one in use, which a reload does not change.
+    pub(crate) ledger: ServerLedger,
 }
 
 impl Reloader {
@@ -108,6 +111,9 @@ impl Reloader {
         self.alert_webhook.store(settings.alert_webhook.map(Arc::new));
         for warning in warnings {
             tracing::warn!("{warning}");
+        }
+        if settings.ledger != self.ledger {
+            tracing::warn!("LEDGER_FILE names another ledger, or has another password: restart the server to use it");
         }
         let (users, keys) = config.keys().count();
         let summary = format!("users: {users}, access keys: {keys}");

@@ -175,13 +175,18 @@ pub(crate) fn of_server(values: &Values) -> Result<ServerLedger, String> {
     read(values, ServerLedger::parse)
 }
 
+/// Returns the file that `LEDGER_FILE` names.
+pub(crate) fn setting_file() -> Option<PathBuf> {
+    environment(SETTING_FILE).filter(|path| !path.trim().is_empty()).map(PathBuf::from)
+}
+
 fn read<T: From<ServerLedger>>(values: &Values, parse: impl Fn(&str, &str) -> Result<T, String>) -> Result<T, String> {
-    let file = environment(SETTING_FILE).filter(|path| !path.trim().is_empty());
-    match (values.get(SETTING), file) {
+    match (values.get(SETTING), setting_file()) {
         (Some(_), Some(_)) => Err(format!("{SETTING} and {SETTING_FILE} are both set; keep one")),
         (Some(text), None) => parse(SETTING, text),
         (None, Some(path)) => {
-            let text = fs::read_to_string(&path).map_err(|error| format!("{SETTING_FILE} names {path}: {error}"))?;
+            let text = fs::read_to_string(&path)
+                .map_err(|error| format!("{SETTING_FILE} names {}: {error}", path.display()))?;
             parse(SETTING_FILE, text.trim())
         }
         (None, None) => Ok(ServerLedger::File(default_path(environment)).into()),

@@ -11,7 +11,7 @@ use sparekey_proxy::users::TomlUsers;
 use sparekey_upstream::OutboundProxy;
 
 use super::{
-    prices,
+    ledger, prices,
     server_tls::ServerTls,
     settings::Settings,
     sources::{SecretFile, Sources, Values, environment},
@@ -95,7 +95,8 @@ impl Unvalidated {
         let is_regular = |file: &&SecretFile| fs::metadata(&file.path).is_ok_and(|metadata| metadata.is_file());
         let (regular, others): (Vec<_>, Vec<_>) = values.secret_files().iter().partition(is_regular);
         let files = regular.iter().map(|file| PathBuf::from(&file.path)).chain(tls_files);
-        let files = files.chain(key_files.into_inner()).chain(prices_file.map(PathBuf::from)).collect();
+        let files = files.chain(key_files.into_inner()).chain(prices_file.map(PathBuf::from));
+        let files = files.chain(ledger::setting_file().filter(|file| file.is_file())).collect();
         let value = |file: &&SecretFile| Some((file.setting, values.get(file.setting)?.to_owned()));
         let unrepeatable = others.iter().filter_map(value).collect();
         let config = match prices {

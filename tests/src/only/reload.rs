@@ -21,12 +21,15 @@ pub(super) const TESTS: &[Test] = &[
     ("all_or_nothing", all_or_nothing),
     ("prices_are_read_again", prices),
     ("new_certificate_is_served", new_certificate),
+    ("ledger_of_a_file_needs_a_restart", ledger_file),
     ("symbolic_links_of_kubernetes", kubernetes),
 ];
 
 const ANN: &str = "sk-Ann-abcdefgh12345678";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const EVENTS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+const RESTART: &str = "restart the server to use it";
 
 fn with_keys(keys: &str) -> Files {
     let files = Files::new();
@@ -218,4 +221,19 @@ fn kubernetes() {
     version("..2", &format!("{KEY},{ANN}"));
     reloaded(&proxy, 2);
     let (_client, _conn, _) = forwarded(&proxy, &upstream, &get(ANN, ""));
+}
+
+fn ledger_file() {
+    let files = with_keys(KEY);
+    files.write("ledger", "/nowhere/one.db\n");
+    let upstream = Upstream::start();
+    let mut settings = files.settings(&upstream, &[]);
+    settings.remove("LEDGER");
+    settings.insert("LEDGER_FILE".to_owned(), files.path("ledger").to_str().unwrap().to_owned());
+    let proxy = RunningServer::start(&settings);
+    proxy.process.signal("HUP");
+    reloaded(&proxy, 1);
+    assert!(!proxy.process.output().contains(RESTART), "it is the same one");
+    files.write("ledger", "/nowhere/two.db\n");
+    proxy.process.wait_for(|found| found.contains(RESTART).then_some(()));
 }
