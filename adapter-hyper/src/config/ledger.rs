@@ -187,7 +187,10 @@ fn read<T: From<ServerLedger>>(values: &Values, parse: impl Fn(&str, &str) -> Re
         (None, Some(path)) => {
             let text = fs::read_to_string(&path)
                 .map_err(|error| format!("{SETTING_FILE} names {}: {error}", path.display()))?;
-            parse(SETTING_FILE, text.trim())
+            match text.trim() {
+                "" => Err(format!("{SETTING_FILE} names {}, which is empty", path.display())),
+                text => parse(SETTING_FILE, text),
+            }
         }
         (None, None) => Ok(ServerLedger::File(default_path(environment)).into()),
     }

@@ -219,6 +219,11 @@ fn check_ledger() {
         assert!(expected.is_none_or(|expected| output.contains(expected)), "{ledger}: {output}");
     }
     assert!(!files.path("new.db").exists());
+    files.write("empty", "\n");
+    let empty = files.path("empty").display().to_string();
+    let settings = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("USERS", users), ("LEDGER_FILE", &empty)];
+    let (code, output) = run(&["check"], &settings);
+    assert!(code == Some(2) && output.contains("which is empty"), "{code:?} {output}");
 }
 
 /// The upstream's response, and what `check --online` says of it.
