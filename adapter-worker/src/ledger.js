@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS usage (
   head_us INTEGER, total_us INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS usage_expired ON usage (id) WHERE ended = 'expired';
+CREATE INDEX IF NOT EXISTS usage_response ON usage (substr(response_id, -12)) WHERE route = '/responses';
 CREATE TABLE IF NOT EXISTS usage_daily (
   day INTEGER NOT NULL, user TEXT NOT NULL, model TEXT NOT NULL, requests INTEGER NOT NULL,
   estimated INTEGER NOT NULL, input INTEGER NOT NULL, cached INTEGER NOT NULL, output INTEGER NOT NULL,
@@ -51,6 +52,11 @@ const SUBTRACT = sums("-", EXPIRED);
 // As text, because a number of JavaScript has 53 bits only.
 const DAYS = `SELECT day, model, CAST(cost AS TEXT), requests, input, output FROM usage_daily
   WHERE user = ? AND day >= ? ORDER BY day, model`;
+
+const RESPONSE = `SELECT model, input + output FROM usage WHERE route = '/responses'
+  AND substr(response_id, -12) = substr(?1, -12) AND response_id = ?1 AND user = ?2 ORDER BY at DESC LIMIT 1`;
+// Milliseconds before a response is looked up again: it may have ended just now, and its row may be on the way.
+const PAUSES = [50, 200];
 
 export class Ledger extends DurableObject {
   constructor(ctx, env) {
@@ -84,6 +90,18 @@ export class Ledger extends DurableObject {
   usage(user, since) {
     const days = [...this.sql.exec(DAYS, user, since).raw()];
     return [this.state(user), Date.now(), days.flat().join("\n")];
+  }
+
+  // Returns the model and the tokens of a user's response to `/responses`.
+  async response(user, id) {
+    const find = () => this.sql.exec(RESPONSE, id, user).raw().toArray();
+    let [row] = find();
+    for (const pause of PAUSES) {
+      if (row) break;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      [row] = find();
+    }
+    return row ?? [];
   }
 
   state(user) {

@@ -109,11 +109,16 @@ async fn forward_metered(check: ModelCheck, endpoint: Endpoint, incoming: &Rc<In
     let target = Target { source, path: check.path(), query: check.query() };
     let read = read_metered(endpoint, target, check.content_types(), check.content_encodings(), bytes);
     let read = read.map_err(reject)?;
-    let quote = check.quote(&read.facts, &read.demand, None)?;
+    let ledger = Ledger(Rc::clone(incoming));
+    let model = read.facts.model.as_deref().and_then(|model| check.price_name(model));
+    let hidden_tokens = match read.demand.previous_response_id().zip(model) {
+        Some((id, model)) => ledger.response_tokens(check.user(), id, model).await,
+        None => None,
+    };
+    let quote = check.quote(&read.facts, &read.demand, hidden_tokens)?;
     let (user, key, limits) = (Arc::clone(quote.key().user()), quote.key().digest_prefix(), Arc::clone(quote.limits()));
     let (id, until) = (new_id(), now().plus(LONGEST));
     let reserve = Command::Reserve(quote.reserve(id, until, PROCESS));
-    let ledger = Ledger(Rc::clone(incoming));
     let call = Call::new(Arc::clone(&user), Arc::clone(&limits), reserve);
     let Ok(outcome) = ledger.reserve(&call).await else { return Err(quote.reject_without_ledger()) };
     let Funded { mut forward, edits, bound, granted } = quote.admit(&outcome)?;

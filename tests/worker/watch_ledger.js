@@ -32,17 +32,25 @@ export class Ledger extends Original {
     if (ledger.down) throw new Error("the ledger is down");
     return super.usage(...question);
   }
+
+  response(...question) {
+    if (ledger.down) throw new Error("the ledger is down");
+    return super.response(...question);
+  }
 }
 
 // Calls the object as the Worker does, at this time. Returns its result, bytes as an array of numbers.
 async function object(request, env) {
-  const { at, user, call, row, since } = await request.json();
+  const { at, user, call, row, since, id } = await request.json();
   clock.at = at;
   const ledger = env.LEDGER.getByName("ledger");
   const called = call
     ? ledger.run(user, BigInt64Array.from(call, BigInt), row ?? undefined)
-    : ledger.usage(user, since);
-  return Response.json((await called).map((value) => (value instanceof Uint8Array ? [...value] : value)));
+    : id
+      ? ledger.response(user, id)
+      : ledger.usage(user, since);
+  const values = [...(await called), null, null, null].slice(0, 3);
+  return Response.json(values.map((value) => (value instanceof Uint8Array ? [...value] : value)));
 }
 
 export const watch = {

@@ -27,4 +27,7 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     pub(super) fn usage(this: &Object, user: &str, since: i32) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn response(this: &Object, user: &str, id: &str) -> Result<JsValue, JsValue>;
 }

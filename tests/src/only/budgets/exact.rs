@@ -18,11 +18,11 @@ pub(super) const SHARED: &[SharedTest] = &[
     ("usage_has_a_rate_of_its_own", usage_rate),
     ("doubtful_usage_is_charged_as_the_hold", doubtful),
     ("usage_of_zero_costs_nothing", zero),
+    ("history_by_id_is_bounded_by_the_ledger", history),
 ];
 
 /// On the server.
 pub(crate) const TESTS: &[Test] = &[
-    ("history_by_id_is_bounded_by_the_ledger", history),
     ("metrics_show_money_and_tokens", metrics),
     ("row_has_the_details", row),
     ("stream_is_settled_at_its_last_event", last_event),
@@ -157,20 +157,22 @@ fn periods(start: Start<'_>) {
 }
 
 /// Without the ledger, the largest input of the model would not fit into the budget.
-fn history() {
+fn history(start: Start<'_>) {
     let body = json!({"id": "resp_1", "object": "response", "model": "model", "status": "completed", "output": [],
         "usage": {"input_tokens": 500, "output_tokens": 100, "total_tokens": 600}});
     let upstream = RespondingUpstream::start(move |_| response("200 OK", &body.to_string()));
-    let server = Budgeted::start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.05\", per = \"day\" }]");
+    let server = start(upstream.address(), "[users.Tom]\nbudgets = [{ usd = \"0.05\", per = \"day\" }]");
     let request = |previous: Option<&str>| {
         let body = json!({"model": "model", "input": "Hi", "max_output_tokens": 100, "previous_response_id": previous});
         post("/v1/responses", &body)
     };
     assert_eq!(server.send(&request(None)).0.status(), 200);
-    let (head, body) = server.send(&request(Some("resp_other")));
-    assert_eq!((head.status(), &*wire::error_code(&body)), (429, "insufficient_quota"));
+    // A client can refer to a response as soon as it has read it.
     let (head, body) = server.send(&request(Some("resp_1")));
     assert_eq!(head.status(), 200, "{}", String::from_utf8_lossy(&body));
+    server.settled();
+    let (head, body) = server.send(&request(Some("resp_other")));
+    assert_eq!((head.status(), &*wire::error_code(&body)), (429, "insufficient_quota"));
 }
 
 fn metrics() {

@@ -30,7 +30,6 @@ const EXCLUDED: &[(&str, &[&str])] = &[
             "credit_lowers_what_is_spent",
         ],
     ),
-    ("the object has no call for a row: the model's longest input bounds a history by reference", &["response_by_id"]),
 ];
 
 /// One trial per test that the object can pass.

@@ -75,6 +75,10 @@ impl Object {
         self.call(json!({ "user": user, "since": i32::MIN }))
     }
 
+    fn response(&self, user: &str, id: &str) -> [Value; 3] {
+        self.call(json!({ "user": user, "id": id }))
+    }
+
     /// Copies the object's tables into a file of the server, whose reader reads the same columns.
     fn read<T>(&self, read: impl FnOnce(&Reader) -> T) -> T {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -141,8 +145,18 @@ impl Ledger for Client {
         Pending::ready(self.object.read(|reader| reader.rows(&query)))
     }
 
-    fn response(&self, _: Arc<str>, _: Arc<str>) -> Pending<Option<LedgerRow>> {
-        unimplemented!("the object has no such call")
+    /// The object returns the model and the tokens of the row.
+    fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>> {
+        let [model, tokens, _] = self.object.response(&user, &response_id);
+        let query = RowQuery { user: Some(user), ..RowQuery::default() };
+        let mut rows = self.object.read(|reader| reader.rows(&query)).expect("rows");
+        let found = rows.iter().rposition(|row| {
+            let tokens_of_row = row.row.usage.tokens.total();
+            (row.row.response_id.as_ref(), &*row.row.model, tokens_of_row)
+                == (Some(&response_id), model.as_str().unwrap_or_default(), tokens.as_u64().unwrap_or_default())
+        });
+        assert_eq!(found.is_some(), !model.is_null());
+        Pending::ready(Ok(found.map(|index| rows.swap_remove(index))))
     }
 
     fn process(&self) -> ProcessId {
