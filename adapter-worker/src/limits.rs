@@ -92,8 +92,7 @@ async fn place(check: ModelCheck, incoming: &Rc<Incoming>) -> Result<(ModelCheck
     let ledger = Ledger(Rc::clone(incoming));
     let outcome = ledger.reserve(&call).await.unwrap_or_else(|_| memory::count(&call));
     let check = check.reserve(&outcome)?;
-    let end = call.undo().filter(|_| call.limits.concurrency().is_some());
-    Ok((check, end.map(|end| Open::place(ledger, end, until))))
+    Ok((check, call.undo().map(|end| Open::place(ledger, end, until))))
 }
 
 async fn forward_metered(check: ModelCheck, endpoint: Endpoint, incoming: &Rc<Incoming>) -> Forwarded {

@@ -63,11 +63,12 @@ impl Call {
         matches!(self.command, Command::Settle { .. })
     }
 
-    /// Returns the call that ends a reservation of which nothing was sent; `None` for other calls.
+    /// Returns the call that ends a reservation of which nothing was sent; `None` for other calls, and for a reservation without
+    /// a hold: where open requests are not limited.
     #[must_use]
     pub fn undo(&self) -> Option<Self> {
         let Reserve { id, .. } = *self.reserve()?;
-        Some(self.settle_at_zero(id))
+        self.limits.concurrency().map(|_| self.settle_at_zero(id))
     }
 
     fn settle_at_zero(&self, id: HoldId) -> Self {

@@ -205,8 +205,8 @@ impl Charges {
         let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Reserve(reserve));
         let end = call.undo();
         let outcome = self.ask(&*ledger, call).await?;
-        let holds = matches!(outcome, Outcome::Granted { .. }) && limits.concurrency().is_some();
-        let slot = end.filter(|_| holds).map(|end| Box::new(Slot::Ledger { ledger, end }));
+        let is_granted = matches!(outcome, Outcome::Granted { .. });
+        let slot = end.filter(|_| is_granted).map(|end| Box::new(Slot::Ledger { ledger, end }));
         Ok((outcome, slot))
     }
 

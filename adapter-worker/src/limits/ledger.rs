@@ -44,12 +44,16 @@ impl Ledger {
             return Ok(outcome);
         }
         match self.run(call).await {
-            Ok(outcome) => {
-                memory::remember(call, &outcome);
+            Ok((outcome, state)) => {
+                memory::remember(call, &outcome, state);
                 Ok(outcome)
             }
             Err(error) => {
-                console_error!("requests of users with budgets are refused: {error:?}");
+                if call.limits.is_metered() {
+                    console_error!("requests of users with budgets are refused: {error:?}");
+                } else {
+                    console_error!("each isolate counts requests alone: {error:?}");
+                }
                 // It may be stored all the same.
                 if let Some(undo) = call.undo() {
                     self.settle(undo);
@@ -59,7 +63,7 @@ impl Ledger {
         }
     }
 
-    async fn run(&self, call: &Call) -> Result<Outcome, JsValue> {
+    async fn run(&self, call: &Call) -> Result<(Outcome, State), JsValue> {
         let [before, now, after] = self.call(call, None).await?;
         let before = (!before.is_undefined()).then(|| before.unchecked_into());
         let after: Uint8Array = after.unchecked_into();
@@ -76,7 +80,8 @@ impl Ledger {
                 console_error!("a request is not settled yet: {error:?}");
                 match pause {
                     Some(pause) => Delay::from(pause).await,
-                    None => console_error!("it will be charged in full"),
+                    None if call.limits.is_metered() => console_error!("it will be charged in full"),
+                    None => console_error!("its place stays taken for 30 minutes"),
                 }
             }
             Ok(JsValue::UNDEFINED)
@@ -94,6 +99,13 @@ impl Ledger {
         let [state, now, days] = result(self.object()?.usage(user, since)).await?;
         let state = object::read_state((!state.is_undefined()).then(|| state.unchecked_into()))?;
         Ok((state, from_millis(now.as_f64().unwrap_or_default()), days.as_string().unwrap_or_default()))
+    }
+
+    /// Returns the tokens of a user's response, if they are known and of this model.
+    pub(super) async fn response_tokens(&self, user: &str, id: &str, model: &str) -> Option<u64> {
+        let [found, tokens, _] = result(self.object().ok()?.response(user, id)).await.ok()?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of tokens")]
+        tokens.as_f64().filter(|_| found == *model).map(|tokens| tokens as u64)
     }
 
     /// A new one for each call, because one whose call failed stays broken.

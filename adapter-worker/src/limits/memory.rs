@@ -16,10 +16,17 @@ pub(super) const USAGE_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 #[derive(Default)]
 struct Memory {
     failures: RepeatedFailures,
-    /// Refusals that any request of the user gets again until the instant, while it has the same limits.
-    refused: HashMap<Arc<str>, (Timestamp, Arc<Limits>, Outcome)>,
+    /// States that refuse any request of the user until the instant, while it has the same limits.
+    refused: HashMap<Arc<str>, Refused>,
     /// Rates of users without the ledger, and those of `GET /usage`.
     rates: HashMap<(Arc<str>, bool), State>,
+}
+
+struct Refused {
+    until: Timestamp,
+    limits: Arc<Limits>,
+    which: DeniedBy,
+    state: State,
 }
 
 thread_local! {
@@ -36,31 +43,36 @@ pub(super) fn add_failure(user: &Arc<str>) {
     MEMORY.with_borrow_mut(|memory| memory.failures.add(user, now()));
 }
 
-/// Remembers a refusal that does not depend on the request.
-pub(super) fn remember(call: &Call, outcome: &Outcome) {
-    let Outcome::Denied(denial) = outcome else { return };
-    let is_of_all = matches!(denial.which, DeniedBy::Requests | DeniedBy::Concurrency);
-    if let Some(wait) = denial.retry_after.filter(|_| is_of_all) {
+/// Remembers the state behind a refusal that does not depend on the request.
+pub(super) fn remember(call: &Call, outcome: &Outcome, state: State) {
+    if let Some((which, wait)) = refusal_of_all(outcome) {
         let until = now().plus(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
-        let refused = (until, Arc::clone(&call.limits), outcome.clone());
+        let refused = Refused { until, limits: Arc::clone(&call.limits), which, state };
         MEMORY.with_borrow_mut(|memory| memory.refused.insert(Arc::clone(&call.user), refused));
     }
 }
 
-/// The refusal that the last request got.
+/// The refusal of a request by the last state: its times have become shorter.
 pub(super) fn refused(call: &Call) -> Option<Outcome> {
     MEMORY.with_borrow(|memory| {
-        let (until, limits, outcome) = memory.refused.get(&call.user)?;
-        (now() < *until && *limits == call.limits).then(|| outcome.clone())
+        let Refused { until, limits, state, .. } = memory.refused.get(&call.user)?;
+        let now = now();
+        let outcome =
+            (now < *until && *limits == call.limits).then(|| step(limits, &mut state.clone(), now, &call.command))?;
+        refusal_of_all(&outcome).is_some().then_some(outcome)
     })
+}
+
+fn refusal_of_all(outcome: &Outcome) -> Option<(DeniedBy, Duration)> {
+    let Outcome::Denied(denial) = outcome else { return None };
+    let is_of_all = matches!(denial.which, DeniedBy::Requests | DeniedBy::Concurrency);
+    denial.retry_after.filter(|_| is_of_all).map(|wait| (denial.which, wait))
 }
 
 /// A request has ended, so that its place is free.
 pub(super) fn freed(user: &str) {
     MEMORY.with_borrow_mut(|memory| {
-        let is_place =
-            |outcome: &Outcome| matches!(outcome, Outcome::Denied(denial) if denial.which == DeniedBy::Concurrency);
-        if memory.refused.get(user).is_some_and(|(_, _, outcome)| is_place(outcome)) {
+        if memory.refused.get(user).is_some_and(|refused| refused.which == DeniedBy::Concurrency) {
             memory.refused.remove(user);
         }
     });

@@ -46,7 +46,7 @@ pub(super) fn read_state(state: Option<Uint8Array>) -> Result<State, JsValue> {
     state.map_err(|error| error.to_string().into())
 }
 
-/// Runs the call that the object ran, on the same state, and so with the same outcome.
+/// Runs the call that the object ran, on the same state, and so with the same outcome. Returns the state after it too.
 ///
 /// # Errors
 /// A state that is another one than the object's: it runs another version.
@@ -55,8 +55,8 @@ pub(super) fn repeat(
     before: Option<Uint8Array>,
     now: Timestamp,
     after: &[u8],
-) -> Result<Outcome, JsValue> {
+) -> Result<(Outcome, State), JsValue> {
     let mut state = read_state(before)?;
     let outcome = sparekey_policy::step(&call.limits, &mut state, now, &call.command);
-    if state.encode() == after { Ok(outcome) } else { Err("the ledger's object is of another version".into()) }
+    if state.encode() == after { Ok((outcome, state)) } else { Err("the ledger's object is of another version".into()) }
 }

@@ -5,6 +5,7 @@ use std::{future::Future, time::Duration};
 use http::{HeaderMap, response};
 use sparekey_core::{Exchange, UpstreamFailure};
 use sparekey_ledger::{Call, Charge, End, Reported, ResponseHead, Settled};
+use sparekey_metering::ResponseIdentity;
 use sparekey_policy::Timestamp;
 use worker::{
     console_error,
@@ -138,12 +139,19 @@ impl Reserved {
             Kind::Place(call) => call,
             Kind::Charge(charge) => {
                 let sent_for = sent.map(|sent| sent.until(now()));
-                let Settled { call, cost, granted, is_over, is_failure, .. } =
+                let Settled { call, cost, granted, is_over, unpriced, is_failure, .. } =
                     charge.settle(end, reported, sent_for, now());
                 if is_over {
                     let (user, model, amount) = (&call.user, &cost.model, cost.amount);
                     console_error!(
                         "a request of {user} with {model} cost {amount}, more than {granted}, which was reserved: the price table or a bound is wrong"
+                    );
+                }
+                if let Some(ResponseIdentity { model, service_tier, .. }) = unpriced {
+                    let user = &call.user;
+                    let [model, tier] = [&model, &service_tier].map(|name| name.as_deref().unwrap_or("none"));
+                    console_error!(
+                        "something in a response to {user} has no price, so all that was reserved is charged, which is nothing without a budget: PRICES can list its model, {model}; its tier is {tier}"
                     );
                 }
                 if is_failure {

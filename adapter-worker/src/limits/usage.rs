@@ -6,6 +6,8 @@ use bytes::Bytes;
 use sparekey_core::{UsageDay, UsageReports, UsageRequest, UsageSums};
 use sparekey_policy::{Command, Outcome, Period, Usd, step};
 
+use worker::console_error;
+
 use super::{Incoming, Ledger, memory};
 use crate::settings::now;
 
@@ -21,7 +23,13 @@ pub(crate) async fn reply(usage: &UsageRequest, incoming: Incoming) -> http::Res
     let today = Period::Day.at(now(), &limits.zone).number();
     let read = Ledger(Rc::new(incoming)).usage(usage.user(), today - (DAYS - 1)).await;
     let unavailable = || usage.reject_without_ledger().to_response();
-    let Ok((mut state, at, days)) = read else { return unavailable() };
+    let (mut state, at, days) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            console_error!("the usage of {} cannot be read: {error:?}", usage.user());
+            return unavailable();
+        }
+    };
     let Outcome::Report(report) = step(limits, &mut state, at, &Command::Report) else { return unavailable() };
     let lines: Vec<_> = days.split('\n').collect();
     let days: Vec<_> = lines.as_chunks().0.iter().filter_map(day).collect();

@@ -145,7 +145,7 @@ impl OpenCharge {
         if let Some(ResponseIdentity { model, service_tier, .. }) = unpriced
             && charges.0.logged.is_due("unpriced")
         {
-            tracing::warn!(%user, model, service_tier, charged = %cost.amount, "something in a response has no price, so all that was reserved is charged, which is nothing without a budget: PRICES_FILE can list its model");
+            tracing::warn!(%user, model, service_tier, charged = %cost.amount, "something in a response has no price, so all that was reserved is charged, which is nothing without a budget: PRICES_FILE (on Lambda PRICES) can list its model");
         }
         if is_failure {
             charges.0.failures.add(user);

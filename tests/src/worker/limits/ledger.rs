@@ -14,6 +14,9 @@ pub(super) const TESTS: &[Test] = &[
     ("users_without_limits_do_not_reach_it", unlimited),
     ("four_rows_per_request", rows),
     ("refusal_writes_nothing_and_is_remembered", refused),
+    ("remembered_refusal_counts_down", counts_down),
+    ("rate_while_it_is_down_is_not_undone", not_undone),
+    ("model_without_a_price_is_logged", unpriced),
     ("rate_of_a_user_without_a_budget", rate),
     ("concurrent_requests", concurrency),
     ("users_without_a_budget_pass_while_it_is_down", down),
@@ -80,6 +83,51 @@ fn refused(worker: &Worker) {
     assert_eq!(proxy.ledger_counts(), (3, 4));
 }
 
+fn counts_down(worker: &Worker) {
+    let upstream = RespondingUpstream::start(|_| completion(12, 30));
+    let proxy = start(worker, upstream.address(), "[users.Tom]\nrequests_per_minute = 1");
+    assert_response(&proxy, &chat(), 200, "");
+    let mut waits = Vec::new();
+    for passed in [0, 20_000, 50_000] {
+        proxy.set_ahead(passed);
+        let (head, body) = proxy.send(&chat());
+        assert_eq!(head.status(), 429);
+        let wait: u64 = head.header("retry-after").expect("retry-after").parse().expect("a number");
+        let reset = head.header("x-ratelimit-reset-requests").expect("reset");
+        let seconds: f64 = reset.trim_end_matches('s').trim_start_matches("1m").parse().expect("seconds");
+        let text = format!("Try again in {wait} s");
+        assert!(String::from_utf8_lossy(&body).contains(&text), "{}", String::from_utf8_lossy(&body));
+        waits.push((wait, seconds));
+    }
+    assert_eq!(proxy.ledger_counts(), (2, 1), "the refusal is remembered");
+    for ((wait, reset), most) in waits.into_iter().zip([60, 40, 10]) {
+        assert!((most - 8..=most).contains(&wait) && reset <= f64::from(u32::try_from(most).expect("seconds")));
+    }
+}
+
+fn unpriced(worker: &Worker) {
+    let upstream = RespondingUpstream::start(|_| crate::chat::completion("new", "Hi", 12, 30));
+    let proxy = start(worker, upstream.address(), BUDGET);
+    assert_response(&proxy, &chat(), 200, "");
+    let parts = ["something in a response to Tom has no price", "PRICES can list its model, new; its tier is none"];
+    proxy.process.wait_for(|line| parts.iter().all(|part| line.contains(part)).then_some(()));
+}
+
+/// A request that reserves no place leaves nothing that could be ended.
+fn not_undone(worker: &Worker) {
+    let upstream = RespondingUpstream::start(|_| completion(12, 30));
+    let proxy = start(worker, upstream.address(), "[users.Tom]\nrequests_per_minute = 2");
+    proxy.set_ledger_down(true);
+    for status in [200, 200, 429] {
+        assert_eq!(proxy.send(&chat()).0.status(), status);
+    }
+    proxy.process.wait_for(|line| line.contains("each isolate counts requests alone").then_some(()));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(proxy.ledger_counts(), (3, 0));
+    let log = proxy.process.output();
+    assert!(!log.contains("refused") && !log.contains("settled"), "{log}");
+}
+
 fn rate(worker: &Worker) {
     let upstream = RespondingUpstream::start(|_| completion(12, 30));
     let proxy = start(worker, upstream.address(), "[users.Tom]\nrequests_per_minute = 2");
@@ -132,6 +180,8 @@ fn down(worker: &Worker) {
     assert_eq!((head.status(), &*wire::error_code(&body)), (503, "ledger_unavailable"));
     assert_eq!((head.header("retry-after"), upstream.take().len()), (Some("1"), 0));
     assert_response(&proxy, &request("GET", "/v1/usage", ""), 503, "ledger_unavailable");
+    let line = "the usage of Tom cannot be read: ";
+    proxy.process.wait_for(|found| found.contains(line).then_some(()));
     assert_response(&proxy, &chat().replace(KEY, "sk-Bob-abcdefgh12345678"), 200, "");
     for status in [200, 200, 429] {
         assert_eq!(proxy.send(&as_ann(&chat())).0.status(), status, "the isolate counts alone");
