@@ -46,6 +46,11 @@ pub struct DayQuery {
 }
 
 impl Sums {
+    /// Whether nothing is left in them: the row of their only request was removed.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Returns what a row adds to its day.
     #[must_use]
     pub fn of(row: &LedgerRow) -> Self {

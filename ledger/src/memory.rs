@@ -110,7 +110,8 @@ impl Ledger for Memory {
     fn days(&self, query: DayQuery) -> Pending<Vec<Day>> {
         let stored = self.lock();
         let since = query.since.map_or(i32::MIN, CalendarPeriod::number);
-        let days = stored.days.iter().filter(|((day, user, _), _)| *day >= since && is_of(query.user.as_ref(), user));
+        let is_asked = |day: i32, user| day >= since && is_of(query.user.as_ref(), user);
+        let days = stored.days.iter().filter(|((day, user, _), sums)| is_asked(*day, user) && !sums.is_empty());
         let days = days.map(|((day, user, model), sums)| {
             let (user, model) = (Arc::clone(user), Arc::clone(model));
             Day { day: Period::Day.of_day(*day), user, model, sums: *sums }

@@ -112,7 +112,7 @@ pub(super) async fn days<T: Transport>(
             days.push(item::read_day(&item)?);
         }
     }
-    days.retain(|day| day.day.number() >= since);
+    days.retain(|day| day.day.number() >= since && !day.sums.is_empty());
     days.sort_by(|a, b| (a.day.number(), &a.user, &a.model).cmp(&(b.day.number(), &b.user, &b.model)));
     Ok(days)
 }

@@ -60,7 +60,9 @@ pub(super) async fn days(connection: &Connection, query: &DayQuery) -> Result<Ve
             cost: Usd::from_pico(row.try_get(8)?),
         };
         let (user, model) = (name(row.try_get(1)?), name(row.try_get(2)?));
-        days.push(Day { day: Period::Day.of_day(row.try_get(0)?), user, model, sums });
+        if !sums.is_empty() {
+            days.push(Day { day: Period::Day.of_day(row.try_get(0)?), user, model, sums });
+        }
     }
     Ok(days)
 }

@@ -75,7 +75,7 @@ impl Reader {
             names.insert(Arc::clone(&name));
             Ok(name)
         };
-        self.query(select, params![since, query.user], |row| {
+        let mut days = self.query(select, params![since, query.user], |row| {
             let sums = Sums {
                 requests: row.get(3)?,
                 estimated: row.get(4)?,
@@ -90,7 +90,9 @@ impl Reader {
                 model: name(row.get_ref(2)?)?,
                 sums,
             })
-        })
+        })?;
+        days.retain(|day| !day.sums.is_empty());
+        Ok(days)
     }
 
     /// Returns rows in the order in which they were written.

@@ -52,6 +52,8 @@ pub(crate) fn late_settle_replaces_the_expired_row(store: &Store) {
     assert_eq!(tom.spent(Period::Day), usd(20));
     let rows = tom.ledger.rows(RowQuery::default()).wait().unwrap();
     assert_eq!(rows.iter().map(|row| (row.cost, row.row.end)).collect::<Vec<_>>(), [(usd(20), End::Complete)]);
+    // The expired row had no model; its sums are empty.
+    assert_eq!(tom.days().iter().map(|day| &*day.model).collect::<Vec<_>>(), ["gpt-5-mini"]);
     tom.check_sums();
 }
 
