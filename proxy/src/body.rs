@@ -66,11 +66,16 @@ impl Body {
     /// [`replace`](Self::replace).
     ///
     /// # Errors
-    /// [`UpstreamFailure::TooLarge`] above `max` bytes, [`UpstreamFailure::Interrupted`] if the body is cut.
+    /// [`UpstreamFailure::TooLarge`] above `max` bytes, [`UpstreamFailure::Timeout`] if the body takes too long, and
+    /// [`UpstreamFailure::Interrupted`] if it is cut.
     pub async fn collect(&mut self, max: usize) -> Result<Bytes, UpstreamFailure> {
         let mut collected = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| self.poll_content(cx)).await {
-            let data = frame.map_err(|_| UpstreamFailure::Interrupted)?.into_data().unwrap_or_default();
+            let failure = |error: io::Error| match error.kind() {
+                io::ErrorKind::TimedOut => UpstreamFailure::Timeout,
+                _ => UpstreamFailure::Interrupted,
+            };
+            let data = frame.map_err(failure)?.into_data().unwrap_or_default();
             if data.len() > max - collected.len() {
                 return Err(UpstreamFailure::TooLarge);
             }

@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("request_that_does_not_fit_is_refused", refused),
     ("cost_is_stored_after_the_response_and_before_the_next_event", between_response_and_poll),
     ("response_that_is_too_large_is_charged_exactly", too_large),
+    ("late_buffered_body_is_504", late),
     ("killed_function_is_charged_at_the_end_of_its_invocation", killed),
     ("two_functions_on_one_table_stay_within_the_budget", two_functions),
 ];
@@ -120,6 +121,19 @@ fn too_large() {
     let mut client = function.client(&chat(false));
     super::super::assert_error(&mut client, 502, "answer_too_large");
     assert_eq!(function.spent(), (cost(12, 30), Usd::ZERO));
+}
+
+/// The deadline of the hold is that of the invocation.
+fn late() {
+    let upstream = Upstream::start();
+    let table = Moto::shared().create_table();
+    let lambda = Lambda { timeout: Duration::from_secs(3), ..BUFFERING };
+    let function = Limited::start_with(lambda, upstream.address(), BUDGET, &table.settings(), &[]);
+    let mut client = function.client(&chat(false));
+    let mut serving = upstream.accept();
+    serving.head();
+    serving.send("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{");
+    super::super::assert_error(&mut client, 504, "upstream_timeout");
 }
 
 /// Nothing else ends its hold: another function cannot see that the process is gone.
