@@ -32,6 +32,9 @@ out=build
 # With limits: the class of the ledger's object, in the same module.
 case " $* " in *" --features limits "* | *" --features=limits "*)
   cp src/ledger.js "$out/ledger.js"
+  # wasm-bindgen names the module of the streams once per import, and wrangler warns of such a literal.
+  sed -E 's|("\./snippets/[^"]*/streams\.js":[^,}]+),\1([,}])|\1\2|' "$out/index.js" > "$out/entry.js"
+  mv "$out/entry.js" "$out/index.js"
   echo 'export * from "./index.js"; export { default } from "./index.js"; export { Ledger } from "./ledger.js";' > "$out/entry.js"
   "$ESBUILD_BIN" "$out/entry.js" --bundle --format=esm --minify --external:cloudflare:workers \
     --external:./index_bg.wasm --outfile="$out/index.js" --allow-overwrite --log-level=error

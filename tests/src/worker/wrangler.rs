@@ -99,6 +99,7 @@ pub fn deployed(has_limits: bool) -> Vec<u8> {
     assert_eq!(output.contains("env.LEDGER (Ledger"), has_limits, "the binding");
     let script = fs::read_to_string(folder.join("index.js")).expect("read the script");
     assert_eq!(script.contains("as Ledger"), has_limits, "the object's class is exported");
+    assert_eq!(script.matches("/src/streams.js\":").count(), usize::from(has_limits), "no key is there twice");
     let files = fs::read_dir(folder).expect("the bundle exists").map(|file| file.expect("a listed file").path());
     let wasm: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "wasm")).collect();
     assert_eq!(wasm.len(), 1, "one wasm module");
