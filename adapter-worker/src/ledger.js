@@ -49,9 +49,9 @@ const ADD = sums("", "at = (SELECT max(at) FROM usage)");
 const EXPIRED = "ended = 'expired' AND id = ?";
 const SUBTRACT = sums("-", EXPIRED);
 
-// As text, because a number of JavaScript has 53 bits only.
+// As text, because a number of JavaScript has 53 bits only. Without the sums of a day whose only row was removed.
 const DAYS = `SELECT day, model, CAST(cost AS TEXT), requests, input, output FROM usage_daily
-  WHERE user = ? AND day >= ? ORDER BY day, model`;
+  WHERE user = ? AND day >= ? AND (requests OR cost) ORDER BY day, model`;
 
 const RESPONSE = `SELECT model, input + output FROM usage WHERE route = '/responses'
   AND substr(response_id, -12) = substr(?1, -12) AND response_id = ?1 AND user = ?2 ORDER BY at DESC LIMIT 1`;
