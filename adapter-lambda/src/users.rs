@@ -9,7 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use sparekey_core::{Config, ConfigError, Gate, Keyring, Places, Problem, read_env_key};
-use sparekey_policy::{KeySource, PriceTable, UserField};
+use sparekey_policy::{Enforced, KeySource, PriceTable, UserField};
 use sparekey_proxy::users::TomlUsers;
 
 use crate::{
@@ -23,6 +23,9 @@ const MAX_AGE: Duration = Duration::from_secs(60);
 /// How long a failure is remembered: short for an owner who has corrected a setting. Requests without a key must not cause
 /// a lookup each.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+const WITHOUT_LEDGER: Enforced<'static> =
+    Enforced { fields: &UserField::STATELESS, remedy: "set LEDGER=dynamodb:TABLE (adapter-lambda/README.md)" };
 
 /// The gate, and where its users are.
 pub(crate) struct ReloadedUsers {
@@ -126,7 +129,7 @@ fn config(
 ) -> Result<Config, ConfigError> {
     let has_ledger = settings::has_ledger(get);
     let reader = TomlUsers {
-        enforced: if has_ledger { &UserField::ALL } else { &UserField::STATELESS },
+        enforced: if has_ledger { Enforced::ALL } else { WITHOUT_LEDGER },
         before,
         places: if has_ledger { Places::Ledger } else { Places::Memory },
         read_key: |source: &KeySource| read_env_key(source, get),

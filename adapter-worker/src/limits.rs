@@ -37,6 +37,9 @@ use crate::{Forwarded, body, fields::Fields, messages, settings::now};
 /// The longest time of a request, in microseconds. Its hold is charged in full then, so it is cut.
 const LONGEST: i64 = 30 * Timestamp::MINUTE;
 
+/// What gives a Worker a ledger.
+pub(crate) const LEDGER_REMEDY: &str = "bind the Durable Object as LEDGER (wrangler.toml.sample)";
+
 /// Every isolate is the same process: a hold expires at its end only.
 const PROCESS: ProcessId = ProcessId(0);
 

@@ -8,6 +8,10 @@ use worker::{
     web_sys::{AbortSignal, ReadableStream, Response},
 };
 
+/// What gives a Worker a ledger.
+pub(crate) const LEDGER_REMEDY: &str =
+    "build with --features limits and bind the Durable Object as LEDGER (wrangler.toml.sample)";
+
 /// A request that has a place or a hold: there is none.
 pub(crate) enum Open {}
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sparekey_core::{CompiledUsers, Config, ConfigError, Gate, Keyring, Places, read_env_key};
-use sparekey_policy::{Timestamp, UserField};
+use sparekey_policy::{Enforced, Timestamp, UserField};
 use worker::{
     Env, console_error, console_warn,
     js_sys::Date,
@@ -122,7 +122,11 @@ fn keep(config: Config, values: Option<Values>, read_at: f64) {
 fn config(env: &Env, values: &Values, before: Option<&Keyring>) -> Result<Config, ConfigError> {
     let has_ledger = limits::is_bound(env);
     let users = CompiledUsers {
-        enforced: if has_ledger { &UserField::ALL } else { &UserField::STATELESS },
+        enforced: if has_ledger {
+            Enforced::ALL
+        } else {
+            Enforced { fields: &UserField::STATELESS, remedy: limits::LEDGER_REMEDY }
+        },
         before,
         places: if has_ledger { Places::Ledger } else { Places::Memory },
         read_key: |source: &_| read_env_key(source, |name| bindings::get(env, name).as_string()),

@@ -89,7 +89,7 @@ fn users_of_other_case(keys: &Keyring) -> impl Iterator<Item = ConfigWarning> {
 
 #[cfg(test)]
 mod tests {
-    use sparekey_policy::{KeySource, UserField};
+    use sparekey_policy::{Enforced, KeySource};
 
     use super::*;
     use crate::{config::Config, places::Places, users::CompiledUsers};
@@ -135,7 +135,7 @@ mod tests {
             _ => None,
         };
         let read_key = |_: &KeySource| Err(String::new());
-        let reader = CompiledUsers { enforced: &UserField::STATELESS, before: None, places: Places::Memory, read_key };
+        let reader = CompiledUsers { enforced: Enforced::ALL, before: None, places: Places::Memory, read_key };
         let error = Config::with_users(setting, &reader).unwrap_err().to_string();
         assert!(error.contains("USERS users has a name that no key can have"), "{error}");
     }
@@ -152,7 +152,7 @@ mod tests {
             _ => None,
         };
         let reader = CompiledUsers {
-            enforced: &UserField::STATELESS,
+            enforced: Enforced::ALL,
             before: None,
             places: Places::Memory,
             read_key: |_: &KeySource| Err(String::new()),
@@ -176,7 +176,7 @@ mod tests {
             let read_key = |_: &KeySource| Err(String::new());
             Config::with_users(
                 setting,
-                &CompiledUsers { enforced: &UserField::STATELESS, before, places: Places::Memory, read_key },
+                &CompiledUsers { enforced: Enforced::ALL, before, places: Places::Memory, read_key },
             )
         };
         let warnings: Vec<_> = read(Some(&before)).unwrap().warnings().iter().map(ToString::to_string).collect();

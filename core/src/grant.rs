@@ -245,7 +245,7 @@ impl Grant {
 
 #[cfg(test)]
 mod tests {
-    use sparekey_policy::{UserField, Users};
+    use sparekey_policy::Users;
 
     use super::*;
 
@@ -255,7 +255,7 @@ mod tests {
         let users = format!(
             r#"{{"version":1,"timezone":{{"name":"UTC","offset":0,"transitions":[]}},"users":[{{"name":"Tom","models":{models:?}}}]}}"#
         );
-        let users = Users::from_json(&users, &[UserField::Models]).unwrap();
+        let users = Users::from_json(&users).unwrap();
         let list = Grant::new(users.get("Tom").unwrap().clone(), None, Places::Memory).unwrap().model_list();
         assert!(
             list.starts_with("model-0, model-1, ") && list.ends_with('…') && list.chars().count() == MODELS_MAX + 1

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sparekey_policy::{KeySource, UserField, Users};
+use sparekey_policy::{Enforced, KeySource, User, UserField, Users};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
@@ -43,7 +43,7 @@ pub struct UserChecks<'a> {
 /// Reads the compiled form of users, for a platform that cannot read the users file.
 pub struct CompiledUsers<'a, K> {
     /// The fields that the platform enforces.
-    pub enforced: &'static [UserField],
+    pub enforced: Enforced<'static>,
     /// The keys until now, of a value that is read again: a user that they contain may have lost its last key.
     pub before: Option<&'a Keyring>,
     /// Where requests are counted.
@@ -93,9 +93,18 @@ impl UserChecks<'_> {
     }
 }
 
+impl<K> CompiledUsers<'_, K> {
+    fn refused_field(&self, name: &str, user: &User) -> Option<String> {
+        UserField::ALL.into_iter().filter(|field| user.has(*field)).find_map(|field| {
+            let problem = self.enforced.check(field).err()?;
+            Some(format!("users.{name}.{} {problem}", field.name()))
+        })
+    }
+}
+
 impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for CompiledUsers<'_, K> {
     fn read(&self, text: &str, checks: &UserChecks<'_>) -> Result<Users, Vec<String>> {
-        let users = Users::from_json(text, self.enforced).map_err(|error| vec![error.to_string()])?;
+        let users = Users::from_json(text).map_err(|error| vec![error.to_string()])?;
         // The other checks are those of the users file.
         let mut problems = Vec::new();
         for (name, user) in users.iter() {
@@ -105,6 +114,12 @@ impl<K: Fn(&KeySource) -> Result<String, String>> ReadUsers for CompiledUsers<'_
             } else if user.keys.is_empty() && !checks.has_key(name, self.before) {
                 problems.push(format!("users.{name} has no key, here or in ACCESS_KEYS"));
             }
+        }
+        // One says it for all: the same ledger is missing.
+        if problems.is_empty()
+            && let Some(problem) = users.iter().find_map(|(name, user)| self.refused_field(name, user))
+        {
+            problems.push(problem);
         }
         if problems.is_empty() { Ok(users) } else { Err(problems) }
     }

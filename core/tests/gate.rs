@@ -7,7 +7,7 @@ use std::{num::NonZeroU32, sync::Arc};
 use http::{HeaderValue, Request, StatusCode, Version};
 use sparekey_core::{Admission, CompiledUsers, Config, Forward, Gate, Limited, Places, Rejection, read_env_key};
 use sparekey_policy::{
-    Command, HoldId, KeySource, Limits, Outcome, ProcessId, Reserve, State, Timestamp, Usd, UserField, step,
+    Command, Enforced, HoldId, KeySource, Limits, Outcome, ProcessId, Reserve, State, Timestamp, Usd, step,
 };
 
 const API_KEY: &str = "sk-proj-RealRealRealReal";
@@ -79,7 +79,7 @@ fn gate_with_places(user: &str, places: Places) -> Arc<Gate> {
     let users = format!(r#"{{"version":1,"timezone":{{"name":"UTC","offset":0,"transitions":[]}},"users":[{user}]}}"#);
     let setting = |name: &str| if name == "USERS" { Some(users.clone()) } else { setting(name) };
     let read_key = |source: &KeySource| read_env_key(source, |name| Some(format!("sk-of-{name}-abcdefgh")));
-    let reader = CompiledUsers { enforced: &UserField::ALL, before: None, places, read_key };
+    let reader = CompiledUsers { enforced: Enforced::ALL, before: None, places, read_key };
     Arc::new(Gate::new(Config::with_users(setting, &reader).unwrap()))
 }
 

@@ -1,7 +1,7 @@
 //! Users: the users file and its compiled form.
 
 use sparekey_core::AccessKey;
-use sparekey_policy::{Checks, Timestamp, UserField, Users};
+use sparekey_policy::{Checks, Enforced, Timestamp, Users};
 
 /// Checks that problems have a line of the file and none of its secrets, and that users survive compiling. `~` stands for
 /// a digest.
@@ -18,10 +18,10 @@ pub(crate) fn users_file(input: &[u8]) {
         route: &|_| Ok(()),
         has_key: &|name| name == "Tom",
         api_key: &|_| Ok(()),
-        enforced: &UserField::ALL,
+        enforced: Enforced::ALL,
     };
     match Users::from_toml(&text, Timestamp::from_seconds(1_795_780_800), &checks) {
-        Ok(users) => assert_eq!(Users::from_json(&users.to_json(), &UserField::ALL).as_ref(), Ok(&users)),
+        Ok(users) => assert_eq!(Users::from_json(&users.to_json()).as_ref(), Ok(&users)),
         Err(error) => {
             let lines = text.split('\n').count();
             assert!(!error.problems().is_empty());
@@ -34,7 +34,7 @@ pub(crate) fn users_file(input: &[u8]) {
 /// Checks that a text that is read as compiled users is written and read again as the same users.
 pub(crate) fn compiled_users(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    if let Ok(users) = Users::from_json(text, &UserField::ALL) {
-        assert_eq!(Users::from_json(&users.to_json(), &UserField::ALL).as_ref(), Ok(&users));
+    if let Ok(users) = Users::from_json(text) {
+        assert_eq!(Users::from_json(&users.to_json()).as_ref(), Ok(&users));
     }
 }

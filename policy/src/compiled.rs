@@ -61,16 +61,6 @@ pub enum CompiledError {
         /// The field, or `another field`.
         field: &'static str,
     },
-    /// A limit that the platform does not enforce.
-    #[error(
-        "{field} of user {user} is not enforced by this version on this platform; remove it from the users file, because a limit is never ignored"
-    )]
-    NotEnforced {
-        /// The user's number in the list, counted from 1.
-        user: usize,
-        /// The field.
-        field: &'static str,
-    },
 }
 
 /// Named by errors in place of a field of an unknown name, which could contain anything.
@@ -89,11 +79,11 @@ impl Users {
         out
     }
 
-    /// Reads the compiled form. `enforced` are the fields that the platform enforces.
+    /// Reads the compiled form. It may have fields that the platform does not enforce.
     ///
     /// # Errors
     /// [`CompiledError`], the first one that is found.
-    pub fn from_json(text: &str, enforced: &[UserField]) -> Result<Self, CompiledError> {
+    pub fn from_json(text: &str) -> Result<Self, CompiledError> {
         let root = json_parser::parse(text).map_err(|at| CompiledError::Syntax { at })?;
         let mut root = root.object().ok_or(CompiledError::Syntax { at: 0 })?;
         let part = |field| CompiledError::Part { field };
@@ -111,10 +101,6 @@ impl Users {
         for (number, user) in (1..).zip(list) {
             let error = |field| CompiledError::User { user: number, field };
             let (name, user) = read_user(user.object().ok_or(error(OTHER))?, &zone).map_err(error)?;
-            if let Some(field) = UserField::ALL.into_iter().find(|field| user.has(*field) && !enforced.contains(field))
-            {
-                return Err(CompiledError::NotEnforced { user: number, field: field.name() });
-            }
             if users.insert(name, user).is_some() {
                 return Err(error("name"));
             }

@@ -110,7 +110,7 @@ pub use timestamp::Timestamp;
 pub use toml_file::Problem;
 pub use usage::{Tokens, ToolCalls, Usage};
 pub use usd::Usd;
-pub use user_field::UserField;
+pub use user_field::{Enforced, UserField};
 pub use users::{KeySource, ListedKey, User, Users};
 #[cfg(feature = "users-edit")]
 pub use users_edit::{EditError, Moment, NewValue, UsersDocument};

@@ -34,6 +34,33 @@ pub enum UserField {
     OpenAiProject,
 }
 
+/// The fields that a platform enforces. A user with another one is refused, because a limit is never ignored.
+#[derive(Clone, Copy, Debug)]
+// Exhaustive: a platform fills each field.
+pub struct Enforced<'a> {
+    /// The fields.
+    pub fields: &'a [UserField],
+    /// What gives the platform the ledger that the other fields need: a part of a sentence, such as "set LEDGER".
+    pub remedy: &'a str,
+}
+
+impl Enforced<'_> {
+    /// All fields.
+    pub const ALL: Self = Self { fields: &UserField::ALL, remedy: "" };
+
+    /// Checks a field.
+    ///
+    /// # Errors
+    /// Why it is refused: the end of a sentence that begins with its name.
+    pub fn check(&self, field: UserField) -> Result<(), String> {
+        if self.fields.contains(&field) {
+            return Ok(());
+        }
+        let remedy = self.remedy;
+        Err(format!("is not enforced without a ledger: {remedy}, or remove it, because a limit is never ignored"))
+    }
+}
+
 impl UserField {
     /// All fields, in the order of the documentation.
     pub const ALL: [Self; 14] = [

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::prelude::*;
-use sparekey_policy::{Checks, CompiledError, Timestamp, UserField, Users};
+use sparekey_policy::{Checks, CompiledError, Timestamp, Users};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_780_800);
 
@@ -71,7 +71,7 @@ proptest! {
         });
         let users = users(&format!("timezone = \"{zone}\"\n{}", tables.collect::<String>()));
         let json = users.to_json();
-        prop_assert_eq!(Users::from_json(&json, &UserField::ALL).unwrap(), users, "{}", json);
+        prop_assert_eq!(Users::from_json(&json).unwrap(), users, "{}", json);
     }
 
     /// Damaged text is an error that contains nothing of it, or other valid users.
@@ -80,7 +80,7 @@ proptest! {
         let mut json = users(EXAMPLE).to_json();
         let at = at.index(json.len());
         if cut { json.truncate(at) } else { json.replace_range(at..=at, &byte) }
-        if let Err(error) = Users::from_json(&json, &UserField::ALL) {
+        if let Err(error) = Users::from_json(&json) {
             prop_assert!(!error.to_string().contains("aaaa"), "{}", error);
         }
     }
@@ -111,7 +111,7 @@ fn other_values_are_refused() {
     let read = |from: &str, to: &str| {
         let changed = json.replace(from, to);
         assert_ne!(changed, json);
-        Users::from_json(&changed, &UserField::ALL).unwrap_err().to_string()
+        Users::from_json(&changed).unwrap_err().to_string()
     };
     for (from, to, message) in [
         (
@@ -153,20 +153,9 @@ fn other_values_are_refused() {
         assert_eq!(read(from, to), message);
     }
     for text in ["", "[]", "null", "5"] {
-        assert_eq!(Users::from_json(text, &UserField::ALL), Err(CompiledError::Syntax { at: 0 }), "{text:?}");
+        assert_eq!(Users::from_json(text), Err(CompiledError::Syntax { at: 0 }), "{text:?}");
     }
-    assert_eq!(Users::from_json("{}", &UserField::ALL), Err(CompiledError::Part { field: "version" }));
+    assert_eq!(Users::from_json("{}"), Err(CompiledError::Part { field: "version" }));
     let twice = json.replace("\"users\":[", "\"users\":[{\"name\":\"Tom\"},");
-    assert_eq!(Users::from_json(&twice, &UserField::ALL), Err(CompiledError::User { user: 2, field: "name" }));
-}
-
-#[test]
-fn limits_that_are_not_enforced_are_refused() {
-    let enforced = [UserField::Keys, UserField::Routes, UserField::RequestsPerMinute];
-    let error = Users::from_json(&users(EXAMPLE).to_json(), &enforced).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "budgets of user 1 is not enforced by this version on this platform; remove it from the users file, because a \
-         limit is never ignored"
-    );
+    assert_eq!(Users::from_json(&twice), Err(CompiledError::User { user: 2, field: "name" }));
 }

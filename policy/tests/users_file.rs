@@ -9,7 +9,7 @@
 )]
 
 use proptest::prelude::*;
-use sparekey_policy::{Checks, KeySource, Period, Timestamp, Usd, User, UserField, Users, UsersFileError};
+use sparekey_policy::{Checks, Enforced, KeySource, Period, Timestamp, Usd, User, UserField, Users, UsersFileError};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_780_800);
 
@@ -33,10 +33,10 @@ fn check_api_key(source: &KeySource) -> Result<(), String> {
 }
 
 fn read(text: &str) -> Result<Users, UsersFileError> {
-    read_enforcing(text, &UserField::ALL)
+    read_enforcing(text, Enforced::ALL)
 }
 
-fn read_enforcing(text: &str, enforced: &[UserField]) -> Result<Users, UsersFileError> {
+fn read_enforcing(text: &str, enforced: Enforced<'_>) -> Result<Users, UsersFileError> {
     let has_key = |name: &str| name == "Tom" || name == "Ann";
     Users::from_toml(
         text,
@@ -379,8 +379,8 @@ fn metered_users_have_at_most_64_open_requests() {
 fn limits_that_are_not_enforced_are_refused() {
     let text = "[limits]\nbudgets = [{ usd = 1, per = \"day\" }]\n[users.Tom]\nmetered = true\nrequests_per_minute = 1";
     let enforced = [UserField::RequestsPerMinute, UserField::Routes];
-    let error = read_enforcing(text, &enforced).unwrap_err();
-    let reason = "is not enforced by this version on this platform; remove it, because a limit is never ignored";
+    let error = read_enforcing(text, Enforced { fields: &enforced, remedy: "set LEDGER" }).unwrap_err();
+    let reason = "is not enforced without a ledger: set LEDGER, or remove it, because a limit is never ignored";
     assert_eq!(error.to_string(), format!("line 2: limits.budgets {reason}\nline 4: users.Tom.metered {reason}"));
 }
 

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use sparekey_core::{Keyring, Places, ReadUsers, UserChecks};
-use sparekey_policy::{Checks, KeySource, UserField, Users};
+use sparekey_policy::{Checks, Enforced, KeySource, Users};
 
 use crate::now;
 
 /// Reads users in TOML.
 pub struct TomlUsers<'a, K> {
     /// The fields that the platform enforces.
-    pub enforced: &'static [UserField],
+    pub enforced: Enforced<'static>,
     /// The keys until now, of a value that is read again: a user that they contain may have lost its last key.
     pub before: Option<&'a Keyring>,
     /// Where requests are counted.

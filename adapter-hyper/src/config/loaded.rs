@@ -60,7 +60,7 @@ impl Unvalidated {
         let users_file = values.secret_file("USERS");
         let key_files = RefCell::new(Vec::new());
         let reader = Recorder::new(TomlUsers {
-            enforced: &users::ENFORCED,
+            enforced: users::ENFORCED,
             before,
             places: settings.ledger.places(),
             read_key: |source: &_| {

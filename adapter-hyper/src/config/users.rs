@@ -7,11 +7,11 @@ use std::{
 };
 
 use sparekey_core::{Places, ReadUsers, UserChecks};
-use sparekey_policy::{KeySource, UserField, Users};
+use sparekey_policy::{Enforced, KeySource, Users};
 use sparekey_proxy::users::TomlUsers;
 
 /// The fields that the server enforces. A file with another one is refused.
-pub(crate) const ENFORCED: [UserField; 14] = UserField::ALL;
+pub(crate) const ENFORCED: Enforced<'static> = Enforced::ALL;
 
 /// Keeps the users that were read.
 pub(crate) struct Recorder<'a, K> {

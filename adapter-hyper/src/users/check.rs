@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::ArgMatches;
 use sparekey_core::{AccessKey, Config, Keyring, Places, Problem, list_items};
-use sparekey_policy::{KeySource, UserField, Users};
+use sparekey_policy::{Enforced, KeySource, Users};
 use sparekey_proxy::users::TomlUsers;
 
 use crate::commands::Failure;
@@ -76,7 +76,7 @@ impl Context {
     /// All problems.
     pub(super) fn validate(&self, text: &str) -> Result<Users, Vec<String>> {
         let path = self.path.to_str();
-        self.validate_for(text, &users::ENFORCED, |source| match source {
+        self.validate_for(text, users::ENFORCED, |source| match source {
             // The environment of the server is another one.
             KeySource::Env(_) => Ok(UNKNOWN_KEY.to_owned()),
             KeySource::File(_) => users::read_key(source, path),
@@ -90,7 +90,7 @@ impl Context {
     pub(super) fn validate_for(
         &self,
         text: &str,
-        enforced: &'static [UserField],
+        enforced: Enforced<'static>,
         read_key: impl Fn(&KeySource) -> Result<String, String>,
     ) -> Result<Users, Vec<String>> {
         if text.trim().is_empty() {

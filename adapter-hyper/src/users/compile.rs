@@ -1,13 +1,13 @@
 //! `sparekey users compile`: the users in the form that the Worker reads. One without a ledger refuses limits that need it.
 
-use sparekey_policy::{KeySource, UserField};
+use sparekey_policy::{Enforced, KeySource};
 
 use super::{check::Context, edit, file};
 use crate::commands::{Failure, print};
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let text = file::read(&context.path)?;
-    let users = context.validate_for(&text, &UserField::ALL, |source| match source {
+    let users = context.validate_for(&text, Enforced::ALL, |source| match source {
         KeySource::File(_) => {
             Err("names a file, which the Worker cannot read; store the key as a secret, and name it: env:NAME"
                 .to_owned())

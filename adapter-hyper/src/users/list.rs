@@ -128,7 +128,7 @@ fn wrapped(parts: &[String], width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use sparekey_policy::{UserField, Users};
+    use sparekey_policy::Users;
 
     use super::*;
 
@@ -141,7 +141,7 @@ mod tests {
               "networks":["::/0"],"routes":["inference","/v1/{long}","data"],"expires":1795780800000000}},
             {{"name":"{long}","disabled":true,"routes":["inference"]}}]}}"#
         );
-        let users = Users::from_json(&json, &UserField::ALL).unwrap();
+        let users = Users::from_json(&json).unwrap();
         let overview = |name, access_keys| (Overview { name, entry: users.get(name), access_keys }, None);
         let users = [overview("Ann", 12), overview("Tom", 1), overview("twenty-characters-xx", 1), overview(&long, 2)];
         let table = table(&users, &Zone::utc(), Timestamp::from_seconds(1_795_780_801));

@@ -72,7 +72,7 @@ fn flag(field: UserField) -> String {
 
 /// The arguments of the options.
 pub(super) fn arguments() -> impl Iterator<Item = Arg> {
-    OPTIONS.iter().filter(|option| ENFORCED.contains(&option.field)).map(|option| {
+    OPTIONS.iter().filter(|option| ENFORCED.fields.contains(&option.field)).map(|option| {
         let help = match option.form {
             Form::Text | Form::Flag => option.help.to_owned(),
             Form::Number | Form::Budgets | Form::List | Form::Moment => format!("{}; or {UNLIMITED}", option.help),
@@ -93,7 +93,7 @@ pub(super) fn arguments() -> impl Iterator<Item = Arg> {
 
 /// The argument that removes fields.
 pub(super) fn unset_argument() -> Arg {
-    let names = OPTIONS.iter().filter(|option| ENFORCED.contains(&option.field)).map(|option| {
+    let names = OPTIONS.iter().filter(|option| ENFORCED.fields.contains(&option.field)).map(|option| {
         let name = option.field.name();
         PossibleValue::new(name).alias(flag_name(name)).alias(flag(option.field))
     });
@@ -112,7 +112,7 @@ pub(super) fn unset_argument() -> Arg {
 /// [`Failure::Usage`].
 pub(super) fn changes(flags: &ArgMatches, zone: &Zone, now: Timestamp) -> Result<Vec<(UserField, NewValue)>, Failure> {
     let mut changes = Vec::new();
-    for option in OPTIONS.iter().filter(|option| ENFORCED.contains(&option.field)) {
+    for option in OPTIONS.iter().filter(|option| ENFORCED.fields.contains(&option.field)) {
         let name = option.field.name();
         let value = match option.form {
             Form::Number => flags.get_one::<NewValue>(name).cloned(),
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn every_enforced_field_has_an_option() {
         let others = [UserField::Keys, UserField::Disabled];
-        for field in ENFORCED.iter().filter(|field| !others.contains(field)) {
+        for field in ENFORCED.fields.iter().filter(|field| !others.contains(field)) {
             assert!(OPTIONS.iter().any(|option| option.field == *field), "{}", field.name());
         }
     }

@@ -1,6 +1,6 @@
 //! What a users file is checked against.
 
-use crate::{user_field::UserField, users::KeySource};
+use crate::{user_field::Enforced, users::KeySource};
 
 /// What the file is checked against, besides its own rules.
 pub struct Checks<'a> {
@@ -12,8 +12,8 @@ pub struct Checks<'a> {
     pub has_key: &'a dyn Fn(&str) -> bool,
     /// Whether an upstream key can be read and used; if not, why.
     pub api_key: &'a dyn Fn(&KeySource) -> Result<(), String>,
-    /// The fields that the platform enforces. A file that sets another one is refused, because a limit is never ignored.
-    pub enforced: &'a [UserField],
+    /// The fields that the platform enforces.
+    pub enforced: Enforced<'a>,
 }
 
 impl Checks<'_> {
@@ -23,6 +23,6 @@ impl Checks<'_> {
         route: &|_| Ok(()),
         has_key: &|_| true,
         api_key: &|_| Ok(()),
-        enforced: &UserField::ALL,
+        enforced: Enforced::ALL,
     };
 }

@@ -72,11 +72,8 @@ impl<'a> Fields<'a> {
                 continue;
             };
             fields.set(field, node, zone, checks, problems);
-            if !checks.enforced.contains(&field) {
-                problems.add(
-                    node,
-                    "is not enforced by this version on this platform; remove it, because a limit is never ignored",
-                );
+            if let Err(problem) = checks.enforced.check(field) {
+                problems.add(node, &problem);
             }
         }
         fields

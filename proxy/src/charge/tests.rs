@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request};
 use sparekey_core::{Admission, Config, Places};
 use sparekey_ledger::{Clock, End, LedgerRow, Memory, Pending, RowQuery};
 use sparekey_metering::{Target, read_metered};
-use sparekey_policy::{HoldId, KeySource, ModelSource, PriceTable, ProcessId, Usd, UserField, Zone};
+use sparekey_policy::{Enforced, HoldId, KeySource, ModelSource, PriceTable, ProcessId, Usd, Zone};
 
 use super::*;
 use crate::users::TomlUsers;
@@ -34,7 +34,7 @@ fn gate() -> Arc<ArcSwap<Gate>> {
         _ => None,
     };
     let read_key = |_: &KeySource| Err("is not needed".to_owned());
-    let users = TomlUsers { enforced: &UserField::ALL, before: None, places: Places::Memory, read_key };
+    let users = TomlUsers { enforced: Enforced::ALL, before: None, places: Places::Memory, read_key };
     let config = Config::with_users(settings, &users).unwrap().with_prices(PriceTable::shipped().unwrap());
     Arc::new(ArcSwap::from_pointee(Gate::new(config)))
 }

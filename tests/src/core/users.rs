@@ -6,7 +6,8 @@ use http::HeaderMap;
 use sparekey_core::{Forward, Limited, ModelCheck, Places, ReadUsers, Rejection};
 use sparekey_metering::{Target, read_request};
 use sparekey_policy::{
-    Command, Facts, HoldId, KeySource, Limits, ModelSource, Outcome, ProcessId, Report, Reserve, State, UserField, step,
+    Command, Enforced, Facts, HoldId, KeySource, Limits, ModelSource, Outcome, ProcessId, Report, Reserve, State,
+    UserField, step,
 };
 use sparekey_proxy::{now, users::TomlUsers};
 
@@ -16,7 +17,12 @@ pub(super) fn reader(settings: &BTreeMap<String, String>) -> impl ReadUsers + us
         KeySource::Env(name) => settings.get(name).cloned().ok_or_else(|| format!("names {name}, which is not set")),
         KeySource::File(path) => Err(format!("names {path}, which cannot be read")),
     };
-    TomlUsers { enforced: &UserField::UNMETERED, before: None, places: Places::Memory, read_key }
+    TomlUsers {
+        enforced: Enforced { fields: &UserField::UNMETERED, remedy: "use another platform" },
+        before: None,
+        places: Places::Memory,
+        read_key,
+    }
 }
 
 /// The last address of `x-forwarded-for`.

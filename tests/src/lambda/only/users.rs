@@ -29,7 +29,10 @@ fn invalid() {
         ("[users.Tom]\nrequests_per_minute = 60", "USERS line 2: users.Tom.requests_per_minute is not enforced"),
         ("[users.Tom]\nconcurrent_requests = 1", "USERS line 2: users.Tom.concurrent_requests is not enforced"),
         ("[limits]\nrequests_per_minute = 60\n[users.Tom]", "USERS line 2: limits.requests_per_minute is not enforced"),
-        ("[users.Tom]\nbudgets = [{ usd = 5, per = \"month\" }]", "USERS line 2: users.Tom.budgets is not enforced"),
+        (
+            "[users.Tom]\nbudgets = [{ usd = 5, per = \"month\" }]",
+            "USERS line 2: users.Tom.budgets is not enforced without a ledger: set LEDGER=dynamodb:TABLE",
+        ),
         ("[users.Tom]\nmodels = []", "USERS line 2"),
         ("[users.Tom", "USERS line 1"),
         ("[users.Eve]", "USERS line 1"),

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
-use sparekey_policy::{Period, Usd, UserField, Users};
+use sparekey_policy::{Period, Usd, Users};
 
 use super::{
     super::command_folder::{Folder, stderr},
@@ -68,7 +68,7 @@ pub(super) fn compile() {
     let limits = ["--models=o3", "--expires=2027-01-01", "--openai-api-key=env:TOM_KEY", "--budget=5/month"];
     let key = folder.key(&[&["add", "Tom"], &limits[..]].concat());
     let json = folder.done(&["compile"]);
-    let users = Users::from_json(json.trim_end(), &UserField::ALL).unwrap();
+    let users = Users::from_json(json.trim_end()).unwrap();
     let tom = users.get("Tom").unwrap();
     assert_eq!(users.zone().name(), "Europe/Berlin");
     assert_eq!(tom.keys[0].digest, *Sha256::digest(&key));

@@ -196,7 +196,8 @@ fn unbound(worker: &Worker) {
     let settings = settings(upstream.address(), BUDGET, &[]);
     let proxy = worker.without_ledger().serve(&settings, "");
     assert_response(&proxy, &chat(), 503, "misconfigured");
-    let problem = "invalid settings: USERS budgets of user 1 is not enforced";
+    let problem =
+        "invalid settings: USERS users.Tom.budgets is not enforced without a ledger: bind the Durable Object as LEDGER";
     proxy.process.wait_for(|line| line.contains(problem).then_some(()));
     let mut settings = settings;
     settings.insert("USERS".into(), compiled("[users.Tom]\nmodels = [\"model\"]"));

@@ -10,14 +10,14 @@ use super::Test;
 use crate::worker::{CRATE, Worker, wrangler};
 
 /// Lines of the adapter's source without limits, of what limits add, and of one file, at most: it contains no policy.
-const LINES: [(&str, usize); 2] = [("src", 900), ("src/limits", 730)];
+const LINES: [(&str, usize); 2] = [("src", 910), ("src/limits", 730)];
 const FILE_LINES: usize = 190;
 
 /// Bytes after gzip, as Cloudflare counts them
 /// (<https://developers.cloudflare.com/workers/platform/limits/#worker-size>).
-// 0.3 % above 148,650 and 239,621.
+// 0.3 % above 148,650 and 241,184.
 const WASM: usize = 149_300;
-const WASM_WITH_LIMITS: usize = 240_600;
+const WASM_WITH_LIMITS: usize = 241_900;
 const JAVASCRIPT: usize = 10_000;
 
 pub(super) fn is_bounded(worker: &Worker) {

@@ -30,8 +30,11 @@ pub(super) fn invalid(worker: &Worker) {
     let file = with_key(r#""openai_api_key":"file:tom.key""#);
     for (users, problem) in [
         (TOM.to_owned(), "USERS"),
-        (with_key(r#""requests_per_minute":60"#), "USERS requests_per_minute of user 1 is not enforced"),
-        (with_key(r#""concurrent_requests":1"#), "USERS concurrent_requests of user 1 is not enforced"),
+        (
+            with_key(r#""requests_per_minute":60"#),
+            "USERS users.Tom.requests_per_minute is not enforced without a ledger: build with --features limits and bind",
+        ),
+        (with_key(r#""concurrent_requests":1"#), "USERS users.Tom.concurrent_requests is not enforced"),
         (with_key(r#""anything":1"#), "USERS another field of user 1"),
         (with_key(r#""routes":["everything"]"#), "USERS users.Tom.routes"),
         (
