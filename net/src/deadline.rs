@@ -1,11 +1,14 @@
 //! A timer for many short waits: tokio's timer is reset only when it fires, not at each wait.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep, sleep_until},
+};
 
 /// Waits for a deadline that moves at nearly every poll, mostly forwards. It may be used again for another wait, even of
 /// another task: its timer in the runtime stays as it is, so no new one is registered.
@@ -36,7 +39,8 @@ impl MovingDeadline {
         if deadline < armed.at {
             armed.reset(deadline);
         }
-        while armed.sleep.as_mut().poll(cx).is_ready() {
+        // Even if the task has had its turn: the timer is not polled again soon.
+        while pin!(unconstrained(armed.sleep.as_mut())).poll(cx).is_ready() {
             if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
@@ -57,7 +61,10 @@ impl Armed {
 mod tests {
     use std::{future::poll_fn, time::Duration};
 
-    use tokio::time::{pause, timeout};
+    use tokio::{
+        task::coop::{consume_budget, has_budget_remaining},
+        time::{pause, timeout},
+    };
 
     use super::*;
 
@@ -84,6 +91,21 @@ mod tests {
     #[tokio::test]
     async fn deadline_moves_backwards() {
         assert_eq!(wait(9, 3).await, 3);
+    }
+
+    /// The first poll comes at the end of the task's turn, in which tokio's own futures do nothing.
+    #[tokio::test]
+    async fn wakes_a_task_without_budget() {
+        pause();
+        let (mut timer, start) = (MovingDeadline::default(), Instant::now());
+        let passed = poll_fn(|cx| {
+            while has_budget_remaining() {
+                let _ = pin!(consume_budget()).poll(cx);
+            }
+            timer.poll(Instant::now(), start + SECOND, cx)
+        });
+        timeout(60 * SECOND, passed).await.expect("the deadline passes");
+        assert_eq!(start.elapsed().as_secs(), 1);
     }
 
     #[tokio::test]

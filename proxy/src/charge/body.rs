@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
@@ -19,6 +19,7 @@ use sparekey_metering::{ResponseForm, UsageEventFilter, UsageScanner};
 use sparekey_upstream::ResponseBody;
 use tokio::{
     runtime::Handle,
+    task::unconstrained,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -58,7 +59,8 @@ impl Until {
             return Poll::Pending;
         }
         self.waker.clone_from(cx.waker());
-        self.sleep.as_mut().poll(cx)
+        // Even if the task has had its turn: the timer is not polled again.
+        pin!(unconstrained(self.sleep.as_mut())).poll(cx)
     }
 }
 
@@ -232,5 +234,30 @@ fn form(head: &response::Parts) -> Option<ResponseForm> {
 impl fmt::Debug for ChargedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ChargedBody")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::pin, time::Duration};
+
+    use tokio::{
+        task::coop::{consume_budget, has_budget_remaining},
+        time::timeout,
+    };
+
+    use super::*;
+
+    /// The first poll comes at the end of the task's turn, in which tokio's own futures do nothing.
+    #[tokio::test(start_paused = true)]
+    async fn time_ends_for_a_task_without_budget() {
+        let mut until = Until::new(Instant::now() + Duration::from_secs(1));
+        let end = poll_fn(|cx| {
+            while has_budget_remaining() {
+                let _ = pin!(consume_budget()).poll(cx);
+            }
+            until.poll(cx)
+        });
+        assert!(timeout(Duration::from_secs(60), end).await.is_ok());
     }
 }
