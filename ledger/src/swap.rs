@@ -106,8 +106,19 @@ pub(crate) struct Failed {
     pub(crate) error: LedgerError,
     /// Whether it may be stored all the same.
     pub(crate) is_ambiguous: bool,
-    /// Whether it was only this user's step that failed.
-    pub(crate) is_of_one_user: bool,
-    /// Whether it may be caused by one call of the batch: data that the database does not take.
-    pub(crate) is_of_one_call: bool,
+    pub(crate) scope: Scope,
+}
+
+/// What the failure of a step affects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Scope {
+    /// The steps of all users.
+    Database,
+    /// Those of this user.
+    User,
+    /// The same, because another session holds the user's state.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "the table of Lambda has no sessions"))]
+    LockedUser,
+    /// Perhaps one call of the batch: data that the database does not take.
+    Call,
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::transport::{Response, TransportError};
-use crate::error::LedgerError;
+use crate::{error::LedgerError, swap::Scope};
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -107,13 +107,13 @@ impl Failure {
         matches!(self, Self::Busy | Self::NotSent(_) | Self::Unknown(_))
     }
 
-    pub(super) fn is_of_one_call(&self) -> bool {
-        matches!(self, Self::Invalid(_))
-    }
-
-    /// Whether the table works, but not for this user at this moment.
-    pub(super) fn is_of_one_user(&self) -> bool {
-        matches!(self, Self::Busy | Self::Invalid(_) | Self::Known(LedgerError::Busy | LedgerError::State(_)))
+    /// Returns what the failure affects.
+    pub(super) fn scope(&self) -> Scope {
+        match self {
+            Self::Invalid(_) => Scope::Call,
+            Self::Busy | Self::Known(LedgerError::Busy | LedgerError::State(_)) => Scope::User,
+            _ => Scope::Database,
+        }
     }
 }
 

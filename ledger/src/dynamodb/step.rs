@@ -25,12 +25,7 @@ pub(super) async fn run<T: Transport>(
         // Most of the time was lost to other processes, so the table works.
         let failure = if is_late && step.has_lost() { Failure::Busy } else { failure };
         if !tries.next(&failure).await {
-            return Err(Failed {
-                error: failure.error(),
-                is_ambiguous,
-                is_of_one_user: failure.is_of_one_user(),
-                is_of_one_call: failure.is_of_one_call(),
-            });
+            return Err(Failed { error: failure.error(), is_ambiguous, scope: failure.scope() });
         }
     }
 }

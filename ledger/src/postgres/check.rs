@@ -14,9 +14,14 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 const SETTINGS: &str = "SET statement_timeout = '5s'";
 
-/// Those that a server writes.
-const TABLES: &str =
-    "SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = 'sparekey' AND tablename <> 'schema'";
+/// What a server writes. A read-only database refuses the statement without a row too.
+const READ_ONLY: &str = "DELETE FROM sparekey.state WHERE false";
+
+/// The rights that this role lacks.
+const MISSING: &str = "SELECT string_agg(needed || ' on ' || name, ', ') \
+                       FROM unnest(ARRAY['process', 'state', 'usage', 'usage_daily']) AS name, \
+                            unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS needed \
+                       WHERE NOT has_table_privilege('sparekey.' || name, needed)";
 
 /// Checks that a server could create the tables, or write those that are there. Nothing stays changed.
 ///
@@ -37,11 +42,11 @@ async fn try_writes(connection: &mut Connection) -> Result<(), Failure> {
     if schema::check(&transaction).await?.is_none() {
         schema::create(&transaction).await?;
     }
-    for row in transaction.query(TABLES, &[]).await? {
-        let table: String = row.try_get(0)?;
-        // A right that is missing, and a read-only database, are errors without a row too.
-        transaction.batch_execute(&format!("DELETE FROM sparekey.{table} WHERE false")).await?;
+    let missing: Option<String> = transaction.query_one(MISSING, &[]).await?.try_get(0)?;
+    if let Some(missing) = missing {
+        return Err(LedgerError::Io(format!("the role lacks rights: {missing}")).into());
     }
+    transaction.execute(READ_ONLY, &[]).await?;
     transaction.rollback().await?;
     Ok(())
 }

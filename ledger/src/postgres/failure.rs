@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use crate::error::LedgerError;
+use crate::{error::LedgerError, swap::Scope};
 
 /// The database ended a statement that did not wait for another session.
 const SLOW: &str = "a statement takes more than 0.2 s";
@@ -44,17 +44,17 @@ impl Failure {
         error.as_db_error().is_none_or(|error| ["57P01", "57P02", "08006"].contains(&error.code().code()))
     }
 
-    /// Whether the failure may be caused by one call of a batch: data that the tables do not take.
-    pub(super) fn is_of_one_call(&self) -> bool {
-        self.class().is_some_and(|class| ["22", "23", "54"].contains(&class))
-    }
-
-    /// Whether the database may work, and only the step of this user failed: another session holds its row, or its statement
-    /// took too long.
-    pub(super) fn is_of_one_user(&self) -> bool {
-        matches!(self.error(), LedgerError::Busy | LedgerError::State(_) | LedgerError::Overloaded(_))
-            || self.is_of_one_call()
-            || self.is_timeout()
+    /// Returns what the failure affects. After a statement that took too long the database may work for other users.
+    pub(super) fn scope(&self) -> Scope {
+        let is_of_one_user =
+            || matches!(self.error(), LedgerError::Busy | LedgerError::State(_) | LedgerError::Overloaded(_));
+        match self {
+            // The tables do not take the data.
+            _ if self.class().is_some_and(|class| ["22", "23", "54"].contains(&class)) => Scope::Call,
+            Self::Postgres(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Scope::LockedUser,
+            _ if self.is_timeout() || is_of_one_user() => Scope::User,
+            _ => Scope::Database,
+        }
     }
 
     /// Whether the database ended the statement because it took too long.

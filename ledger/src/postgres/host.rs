@@ -16,7 +16,7 @@ pub(super) fn each(all: &Config) -> Result<Vec<Config>, &'static str> {
     }
     let fits = |length: usize, other: usize| length == count || length == other;
     if !fits(names.len(), 0) || !fits(addresses.len(), 0) || ports.len() > 1 && ports.len() != count {
-        return Err("it has not the same number of hosts, addresses and ports");
+        return Err("the numbers of hosts, addresses and ports differ");
     }
     Ok((0..count).map(|index| of_host(all, index)).collect())
 }

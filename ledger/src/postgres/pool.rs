@@ -29,8 +29,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(25);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
 
-/// One of so many sessions is for steps of users whose last step failed.
-const REPEATS: usize = 4;
+/// One of so many sessions is for steps of users whose state another session held at their last step.
+const LOCKED: usize = 4;
 
 /// Between two looks at a database in which steps take too long.
 const CHECK: Duration = Duration::from_millis(400);
@@ -41,7 +41,7 @@ pub(super) struct Pool {
     events: Events,
     idle: RefCell<Vec<Session>>,
     permits: Semaphore,
-    repeats: Semaphore,
+    for_locks: Semaphore,
     /// Why calls are refused.
     failure: RefCell<Option<LedgerError>>,
     restored: Notify,
@@ -63,7 +63,7 @@ impl Pool {
             events,
             idle: RefCell::default(),
             permits: Semaphore::new(size.max(1)),
-            repeats: Semaphore::new((size / REPEATS).max(1)),
+            for_locks: Semaphore::new((size / LOCKED).max(1)),
             failure: RefCell::default(),
             restored: Notify::new(),
             is_checking: Cell::new(false),
@@ -71,9 +71,9 @@ impl Pool {
         })
     }
 
-    /// Waits for one of the sessions that repeated steps may use. Where the rows of many users are locked, the others go on.
-    pub(super) async fn part(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        Ok(self.repeats.acquire().await.map_err(|_| LedgerError::Closed)?)
+    /// Waits for one of the places of steps that may wait for a lock. Where the rows of many users are locked, the others go on.
+    pub(super) async fn permit_for_locks(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        Ok(self.for_locks.acquire().await.map_err(|_| LedgerError::Closed)?)
     }
 
     /// Waits for a session. `is_next` is called when the wait for the others ends.
@@ -144,8 +144,8 @@ impl Pool {
         }
     }
 
-    /// Called after a step that took too long: refuses calls if that is not only so for its user. Steps of one user wait for a
-    /// session that holds its row, and where that session hangs, others do not know that the database does.
+    /// Called after a step that took too long, possibly because a session that hangs holds the user's row. Writes once to rows of
+    /// its own, and refuses calls if that fails.
     pub(super) fn check(self: &Rc<Self>) {
         if self.failure().is_some() || self.is_checking.replace(true) {
             return;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::LedgerError,
     row::LedgerRow,
-    swap::{self, Done, Failed, Step, Stored, Swap},
+    swap::{self, Done, Failed, Scope, Step, Stored, Swap},
 };
 
 /// From then on a step locks the state first, which takes a round trip more: two busy servers could lose all swaps to each
@@ -45,13 +45,11 @@ pub(super) async fn run(pool: &Rc<Pool>, step: Step<'_, Key>, cached: &mut Optio
     // Many short statements, or a wait for a session, are no failure of the database.
     let is_late = matches!(failure, Failure::Deadline) && run.sent.get().is_none_or(|sent| sent.elapsed() < HANGS);
     let is_ambiguous = run.is_ambiguous || failure.is_ambiguous() && run.sent.get().is_some();
+    // Without a session it is still as the last step left it.
+    let is_still_locked = run.step.waits_for_lock && run.sent.get().is_none();
     let failure = if is_late { Failure::Known(LedgerError::Busy) } else { failure };
-    Err(Failed {
-        error: failure.error(),
-        is_ambiguous,
-        is_of_one_user: failure.is_of_one_user(),
-        is_of_one_call: failure.is_of_one_call(),
-    })
+    let scope = if is_still_locked { Scope::LockedUser } else { failure.scope() };
+    Err(Failed { error: failure.error(), is_ambiguous, scope })
 }
 
 struct Run<'a> {
@@ -75,8 +73,7 @@ impl Run<'_> {
     }
 
     async fn run_on_one_session(&mut self, known: Option<Stored>) -> Result<(Done, Stored), Failure> {
-        // It may wait for a lock again.
-        let _part = if self.step.is_repeated { Some(self.pool.part().await?) } else { None };
+        let _permit = if self.step.waits_for_lock { Some(self.pool.permit_for_locks().await?) } else { None };
         let lease = self.pool.lease(|| self.sent.set(Some(Instant::now()))).await?;
         let timed = Timed { session: &lease.session, sent: &self.sent };
         let result = self.step.run(&timed, known).await;

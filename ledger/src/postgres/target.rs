@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_postgres::{
     Client, Config, NoTls, Socket,
-    config::{Host, SslMode},
+    config::{Host, SslMode, TargetSessionAttrs},
     tls::MakeTlsConnect,
 };
 
@@ -27,7 +27,7 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is kept open through firewalls, and one that is dead is noticed before a call needs it.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// From one host or address to the next. All of them fit into the deadline of a step, also if those before it hang.
+/// From one host or address to the next. Four of them fit into the deadline of a step, also if those before the last hang.
 const STAGGER: Duration = Duration::from_millis(50);
 
 /// What each session needs, whatever the default of the database or the role is: with a stricter level a statement that waited
@@ -71,6 +71,10 @@ impl Target {
             config.application_name("sparekey");
         }
         let hosts = host::each(&config).map_err(|error| invalid(&error))?;
+        // Sessions on several databases would each count alone.
+        if hosts.len() > 1 && config.get_target_session_attrs() != TargetSessionAttrs::ReadWrite {
+            return Err(invalid(&"several hosts need target_session_attrs=read-write"));
+        }
         let is_local = config.get_hostaddrs().is_empty() && config.get_hosts().iter().all(is_socket_folder);
         let has_tls = config.get_ssl_mode() != SslMode::Disable && !is_local;
         let tls = if has_tls { Some(Tls::new(root_file.as_deref())?) } else { None };

@@ -45,9 +45,9 @@ pub(crate) struct Step<'a, K> {
     clock: &'a Clock,
     batch: &'a Batch<'a, K>,
     is_fence: bool,
-    /// Whether the last step of this user failed.
+    /// Whether another session held the state at the last step, and may still do so.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "the table of Lambda has no sessions"))]
-    pub(crate) is_repeated: bool,
+    pub(crate) waits_for_lock: bool,
     lost: u32,
 }
 
@@ -59,9 +59,9 @@ impl<'a, K: Clone> Step<'a, K> {
         user: &'a str,
         batch: &'a Batch<'a, K>,
         is_fence: bool,
-        is_repeated: bool,
+        waits_for_lock: bool,
     ) -> Self {
-        Self { user, clock, batch, is_fence, is_repeated, lost: 0 }
+        Self { user, clock, batch, is_fence, waits_for_lock, lost: 0 }
     }
 
     /// Whether another process was faster.

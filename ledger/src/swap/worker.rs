@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Failed, Store, Stored,
+    Failed, Scope, Store, Stored,
     jobs::{Job, Received},
     step::{Batch, Step},
 };
@@ -67,10 +67,18 @@ struct User<K> {
     /// Whether a task runs its queue.
     is_running: bool,
     cached: Option<Stored>,
-    /// The pause after the last step, which failed.
-    pause: Option<Duration>,
+    /// After the last step, if it failed.
+    trouble: Option<Trouble>,
     /// Wakes the task for a call that is not repeated.
     pushed: Rc<Notify>,
+}
+
+/// What a step that failed means for the next one.
+#[derive(Clone, Copy)]
+struct Trouble {
+    pause: Duration,
+    /// Whether another session held the state.
+    is_locked: bool,
 }
 
 /// The queues. It runs in a `LocalSet`.
@@ -143,18 +151,25 @@ impl<S: Store> Worker<S> {
         // Calls that were sent at the same time are decided together.
         task::yield_now().await;
         while let Some(batch) = self.take_batch(&user) {
-            let (mut cached, last_pause) =
-                self.users.borrow_mut().get_mut(&user).map_or((None, None), |entry| (entry.cached.take(), entry.pause));
-            let failed = self.run_batch(&user, batch, last_pause.is_some(), &mut cached).await;
-            let pause = failed.then(|| last_pause.map_or(RETRY, |last| (2 * last).min(RETRY_MAX)));
+            let (mut cached, last) = self
+                .users
+                .borrow_mut()
+                .get_mut(&user)
+                .map_or((None, None), |entry| (entry.cached.take(), entry.trouble));
+            let waits_for_lock = last.is_some_and(|last| last.is_locked);
+            let failed = self.run_batch(&user, batch, waits_for_lock, &mut cached).await;
+            let trouble = failed.map(|scope| Trouble {
+                pause: last.map_or(RETRY, |last| (2 * last.pause).min(RETRY_MAX)),
+                is_locked: scope == Scope::LockedUser,
+            });
             if let Some(entry) = self.users.borrow_mut().get_mut(&user) {
                 entry.cached = cached;
-                entry.pause = pause;
+                entry.trouble = trouble;
             }
             if self.store.failure().is_some() {
                 self.store.restored().await;
-            } else if let Some(pause) = pause {
-                self.pause(&user, pause).await;
+            } else if let Some(trouble) = trouble {
+                self.pause(&user, trouble.pause).await;
             }
         }
     }
@@ -191,38 +206,39 @@ impl<S: Store> Worker<S> {
             return Some(batch);
         }
         entry.is_running = false;
+        entry.trouble = None;
         if users.len() > CACHED_MAX {
             users.retain(|_, user| user.is_running);
         }
         None
     }
 
-    /// Returns whether it failed.
+    /// Returns what its failure affects, if it failed.
     async fn run_batch(
         self: &Rc<Self>,
         user: &Arc<str>,
         batch: Vec<Request<S::Key>>,
-        is_repeated: bool,
+        waits_for_lock: bool,
         cached: &mut Option<Stored>,
-    ) -> bool {
+    ) -> Option<Scope> {
         let batch = match one(batch) {
             Ok(Request::Response { response_id, reply }) => {
                 let row = self.store.response(user, &response_id).await;
                 let _ = reply.send(row);
-                return false;
+                return None;
             }
             #[cfg(feature = "dynamodb")]
-            Ok(Request::Mark { .. }) => return false,
+            Ok(Request::Mark { .. }) => return None,
             Ok(request) => vec![request],
             Err(batch) => batch,
         };
         let result = {
             let is_fence = batch.iter().any(|request| matches!(request, Request::Call { is_fence: true, .. }));
             let calls = Batch::of(&batch);
-            let step = Step::new(self.store.clock(), user, &calls, is_fence, is_repeated);
+            let step = Step::new(self.store.clock(), user, &calls, is_fence, waits_for_lock);
             self.store.run(step, cached).await
         };
-        let Failed { error, is_ambiguous, is_of_one_user, is_of_one_call } = match result {
+        let Failed { error, is_ambiguous, scope } = match result {
             Ok(done) => {
                 if done.is_clock_back {
                     self.store.events().send(Event::ClockBack { user: Arc::clone(user) });
@@ -230,25 +246,25 @@ impl<S: Store> Worker<S> {
                 for (request, outcome) in batch.into_iter().zip(done.outcomes) {
                     self.reply(user, request, outcome);
                 }
-                return false;
+                return None;
             }
             Err(failed) => failed,
         };
         // Each alone, so that only the one that fails is refused.
-        if batch.len() > 1 && is_of_one_call {
+        if batch.len() > 1 && scope == Scope::Call {
             for request in batch {
-                Box::pin(self.run_batch(user, vec![request], is_repeated, cached)).await;
+                Box::pin(self.run_batch(user, vec![request], waits_for_lock, cached)).await;
             }
-            return true;
+            return Some(Scope::Call);
         }
         let error = if error == LedgerError::Busy { LedgerError::UserBusy(Arc::clone(user)) } else { error };
-        if is_of_one_user {
-            self.store.events().send(Event::Failed(error.clone()));
-        } else {
+        if scope == Scope::Database {
             self.store.trip(error.clone());
+        } else {
+            self.store.events().send(Event::Failed(error.clone()));
         }
-        self.refuse(user, batch, &error, is_ambiguous, is_of_one_call);
-        true
+        self.refuse(user, batch, &error, is_ambiguous, scope == Scope::Call);
+        Some(scope)
     }
 
     /// Replies. A grant whose caller is gone is settled at zero.
@@ -368,7 +384,7 @@ impl<S: Store> Worker<S> {
 
 impl<K> Default for User<K> {
     fn default() -> Self {
-        Self { queue: VecDeque::new(), is_running: false, cached: None, pause: None, pushed: Rc::default() }
+        Self { queue: VecDeque::new(), is_running: false, cached: None, trouble: None, pushed: Rc::default() }
     }
 }
 

@@ -76,7 +76,12 @@ pub(crate) fn check_changes_nothing(server: &mut Server) {
         "GRANT USAGE ON SCHEMA sparekey TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA sparekey TO reader",
     );
     let denied = postgres::check(&of("reader")).unwrap_err().to_string();
-    assert!(denied.contains("permission denied for table"), "{denied}");
+    assert!(denied.contains("the role lacks rights: ") && !denied.contains("SELECT"), "{denied}");
+    server.sql(DATABASE, "GRANT DELETE, UPDATE, INSERT ON ALL TABLES IN SCHEMA sparekey TO reader");
+    assert_eq!(postgres::check(&of("reader")), Ok(()));
+    server.sql(DATABASE, "REVOKE UPDATE ON sparekey.usage_daily FROM reader");
+    let denied = postgres::check(&of("reader")).unwrap_err().to_string();
+    assert!(denied.ends_with("the role lacks rights: UPDATE on usage_daily"), "{denied}");
     server.sql(DATABASE, &format!("ALTER DATABASE {DATABASE} SET default_transaction_read_only = on"));
     assert_eq!(postgres::check(&address), Err(LedgerError::ReadOnlyDatabase));
 }
