@@ -42,6 +42,8 @@ pub(super) struct Pool {
     idle: RefCell<Vec<Session>>,
     permits: Semaphore,
     for_locks: Semaphore,
+    /// All places of `for_locks`.
+    lock_places: usize,
     /// Why calls are refused.
     failure: RefCell<Option<LedgerError>>,
     restored: Notify,
@@ -57,13 +59,15 @@ pub(super) struct Lease<'a> {
 
 impl Pool {
     pub(super) fn new(target: Rc<Target>, process: ProcessId, size: usize, events: Events) -> Rc<Self> {
+        let lock_places = (size / LOCKED).max(1);
         Rc::new(Self {
             target,
             process,
             events,
             idle: RefCell::default(),
             permits: Semaphore::new(size.max(1)),
-            for_locks: Semaphore::new((size / LOCKED).max(1)),
+            for_locks: Semaphore::new(lock_places),
+            lock_places,
             failure: RefCell::default(),
             restored: Notify::new(),
             is_checking: Cell::new(false),
@@ -74,6 +78,11 @@ impl Pool {
     /// Waits for one of the places of steps that may wait for a lock. Where the rows of many users are locked, the others go on.
     pub(super) async fn permit_for_locks(&self) -> Result<SemaphorePermit<'_>, Failure> {
         Ok(self.for_locks.acquire().await.map_err(|_| LedgerError::Closed)?)
+    }
+
+    /// Whether steps that may wait for a lock run.
+    pub(super) fn has_waits_for_locks(&self) -> bool {
+        self.for_locks.available_permits() < self.lock_places
     }
 
     /// Waits for a session. `is_next` is called when the wait for the others ends.

@@ -45,10 +45,10 @@ pub(super) async fn run(pool: &Rc<Pool>, step: Step<'_, Key>, cached: &mut Optio
     // Many short statements, or a wait for a session, are no failure of the database.
     let is_late = matches!(failure, Failure::Deadline) && run.sent.get().is_none_or(|sent| sent.elapsed() < HANGS);
     let is_ambiguous = run.is_ambiguous || failure.is_ambiguous() && run.sent.get().is_some();
-    // Without a session it is still as the last step left it.
-    let is_still_locked = run.step.waits_for_lock && run.sent.get().is_none();
+    // It got no session in time, and others wait for locks.
+    let may_be_locked = is_late && (run.step.waits_for_lock || pool.has_waits_for_locks());
     let failure = if is_late { Failure::Known(LedgerError::Busy) } else { failure };
-    let scope = if is_still_locked { Scope::LockedUser } else { failure.scope() };
+    let scope = if may_be_locked { Scope::LockedUser } else { failure.scope() };
     Err(Failed { error: failure.error(), is_ambiguous, scope })
 }
 
