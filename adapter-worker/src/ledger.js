@@ -22,7 +22,6 @@ CREATE TABLE IF NOT EXISTS usage (
   head_us INTEGER, total_us INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS usage_expired ON usage (id) WHERE ended = 'expired';
-CREATE INDEX IF NOT EXISTS usage_response ON usage (substr(response_id, -12)) WHERE route = '/responses';
 CREATE TABLE IF NOT EXISTS usage_daily (
   day INTEGER NOT NULL, user TEXT NOT NULL, model TEXT NOT NULL, requests INTEGER NOT NULL,
   estimated INTEGER NOT NULL, input INTEGER NOT NULL, cached INTEGER NOT NULL, output INTEGER NOT NULL,
@@ -53,8 +52,9 @@ const SUBTRACT = sums("-", EXPIRED);
 const DAYS = `SELECT day, model, CAST(cost AS TEXT), requests, input, output FROM usage_daily
   WHERE user = ? AND day >= ? AND (requests OR cost) ORDER BY day, model`;
 
-const RESPONSE = `SELECT model, input + output FROM usage WHERE route = '/responses'
-  AND substr(response_id, -12) = substr(?1, -12) AND response_id = ?1 AND user = ?2 ORDER BY at DESC LIMIT 1`;
+// Of the last rows: an index would cost one more written row per request, of which the free plan has fewer.
+const RESPONSE = `SELECT model, input + output FROM
+  (SELECT * FROM usage ORDER BY at DESC LIMIT 500) WHERE response_id = ? AND user = ? AND route = '/responses' LIMIT 1`;
 // Milliseconds before a response is looked up again: it may have ended just now, and its row may be on the way.
 const PAUSES = [50, 200];
 
