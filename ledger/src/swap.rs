@@ -117,7 +117,7 @@ pub(crate) enum Scope {
     /// Those of this user.
     User,
     /// The same, because another session holds the user's state.
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "the table of Lambda has no sessions"))]
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "the table of Lambda has no sessions"))]
     LockedUser,
     /// Perhaps one call of the batch: data that the database does not take.
     Call,
