@@ -168,7 +168,9 @@ impl Charges {
         let id = new_hold_id();
         let reserve = quote.reserve(id, deadline.charged_at(), ledger.process());
         let call = Call::new(Arc::clone(key.user()), Arc::clone(&limits), Command::Reserve(reserve));
-        let Ok(outcome) = self.ask(&*ledger, call).await else { return Err(quote.reject_without_ledger()) };
+        let Ok(outcome) = self.reserve_repeatedly(&*ledger, call).await else {
+            return Err(quote.reject_without_ledger());
+        };
         self.log_unknown_period(&outcome);
         let funded = quote.admit(&outcome)?;
         let charge = ledger::Charge {
@@ -204,7 +206,7 @@ impl Charges {
         let reserve = Reserve { until, ..Reserve::place(new_hold_id(), ledger.process()) };
         let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Reserve(reserve));
         let end = call.undo();
-        let outcome = self.ask(&*ledger, call).await?;
+        let outcome = self.reserve_repeatedly(&*ledger, call).await?;
         let is_granted = matches!(outcome, Outcome::Granted { .. });
         let slot = end.filter(|_| is_granted).map(|end| Box::new(Slot::Ledger { ledger, end }));
         Ok((outcome, slot))
@@ -249,29 +251,29 @@ impl Charges {
     async fn ledger(&self) -> Result<Arc<dyn Ledger>, LedgerError> {
         match self.0.ledger.opened() {
             Some(ledger) => Ok(ledger),
-            None => self.call(async { self.note(self.0.ledger.get().await) }).await,
+            None => self.call(async { self.record_result(self.0.ledger.get().await) }).await,
         }
     }
 
     /// Runs a reservation, again after a refusal that may be late.
-    async fn ask(&self, ledger: &dyn Ledger, reserve: Call) -> Result<Outcome, LedgerError> {
+    async fn reserve_repeatedly(&self, ledger: &dyn Ledger, reserve: Call) -> Result<Outcome, LedgerError> {
         for pause in LATE_END {
-            let outcome = self.run(ledger, reserve.clone()).await?;
+            let outcome = self.reserve_once(ledger, reserve.clone()).await?;
             if !matches!(&outcome, Outcome::Denied(denial) if denial.may_be_late) {
                 return Ok(outcome);
             }
             sleep(pause).await;
         }
-        self.run(ledger, reserve).await
+        self.reserve_once(ledger, reserve).await
     }
 
     /// Runs a reservation once.
-    async fn run(&self, ledger: &dyn Ledger, call: Call) -> Result<Outcome, LedgerError> {
-        self.call(async { self.note(ledger.run(call).await) }).await
+    async fn reserve_once(&self, ledger: &dyn Ledger, reserve: Call) -> Result<Outcome, LedgerError> {
+        self.call(async { self.record_result(ledger.run(reserve).await) }).await
     }
 
-    /// Notes whether reservations fail, before a sink can ask for it.
-    fn note<T>(&self, result: Result<T, LedgerError>) -> Result<T, LedgerError> {
+    /// Records whether reservations fail, before a sink can ask for it.
+    fn record_result<T>(&self, result: Result<T, LedgerError>) -> Result<T, LedgerError> {
         // A state that is invalid or taken affects one user.
         if !matches!(result, Err(LedgerError::State(_) | LedgerError::UserBusy(_))) {
             self.0.is_refusing.store(result.is_err(), Ordering::Relaxed);
