@@ -269,7 +269,6 @@ fn last_event() {
     drop(upstream_conn);
 }
 
-/// A 200 whose usage cannot be used.
 /// It is a value, and no reason for an estimate.
 fn zero(start: Start<'_>) {
     let upstream = RespondingUpstream::start(|_| completion(0, 0));
@@ -279,6 +278,7 @@ fn zero(start: Start<'_>) {
     assert_eq!(server.usage()["days"][0]["requests"], 1);
 }
 
+/// A 200 whose usage cannot be used.
 fn doubtful(start: Start<'_>) {
     let chat = |usage: &str| format!(r#"{{"id":"x","model":"model","choices":[{{}}],"usage":{usage}}}"#);
     let stream = |data: &str| format!("data: {data}\n\ndata: [DONE]\n\n");
