@@ -149,7 +149,7 @@ impl Alerts {
         }
         let reports = self.proxy.reports().await;
         due.extend(reports.known.iter().flat_map(|(user, report)| budgets(user, report, seen)));
-        // A failure that is over is none.
+        // The alert is not due if a reservation succeeded since the failure, or a minute has passed without one.
         if reports.is_failing && seen.has(Event::LedgerFailed) {
             due.push(Alert::LedgerUnreachable { today });
         }

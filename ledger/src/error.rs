@@ -61,3 +61,11 @@ pub enum LedgerError {
     #[error("the ledger failed: {0}")]
     Io(String),
 }
+
+impl LedgerError {
+    /// Whether the cause is the state of one user, so that calls of other users may succeed.
+    #[must_use]
+    pub fn affects_one_user(&self) -> bool {
+        matches!(self, Self::UserBusy(_) | Self::State(_))
+    }
+}

@@ -11,17 +11,12 @@ mod failure_clock;
 mod ledger_handle;
 mod open;
 mod outcome;
+mod recent_failure;
 mod reports;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use http::response;
@@ -38,7 +33,7 @@ pub(crate) use self::{
     body::{ChargedBody, Owner},
     open::Charge,
 };
-use self::{failure_clock::FailureClock, open::OpenCharge};
+use self::{failure_clock::FailureClock, open::OpenCharge, recent_failure::RecentFailure};
 pub use self::{
     ledger_handle::{LedgerHandle, OpenLedger},
     outcome::Settlement,
@@ -79,8 +74,8 @@ struct Shared {
     sinks: Sinks,
     failures: FailureClock,
     logged: Throttle,
-    /// Whether the last reservation failed. Reads may work nevertheless, as on a full disk.
-    is_refusing: AtomicBool,
+    /// Of reservations. Reads may work nevertheless, as on a full disk.
+    refusals: RecentFailure,
     /// True once all requests must end.
     closing: watch::Sender<bool>,
 }
@@ -131,7 +126,7 @@ impl Charges {
             sinks,
             failures: FailureClock::default(),
             logged: Throttle::default(),
-            is_refusing: AtomicBool::new(false),
+            refusals: RecentFailure::default(),
             closing: watch::Sender::new(false),
         }))
     }
@@ -274,10 +269,7 @@ impl Charges {
 
     /// Records whether reservations fail, before a sink can ask for it.
     fn record_result<T>(&self, result: Result<T, LedgerError>) -> Result<T, LedgerError> {
-        // A state that is invalid or taken affects one user.
-        if !matches!(result, Err(LedgerError::State(_) | LedgerError::UserBusy(_))) {
-            self.0.is_refusing.store(result.is_err(), Ordering::Relaxed);
-        }
+        self.0.refusals.record(&result);
         result
     }
 

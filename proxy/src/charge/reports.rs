@@ -1,9 +1,6 @@
 //! What all metered users have used, for the owner: metrics, alerts, the page.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use sparekey_ledger::Call;
 use sparekey_policy::{Command, Outcome, Report};
@@ -19,9 +16,9 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 pub struct Reports {
     /// The reports that the ledger returned in time.
     pub known: Vec<(Arc<str>, Report)>,
-    /// Whether they are those of all metered users.
+    /// Whether they are those of all metered users, except the users whose own state cannot be read.
     pub is_complete: bool,
-    /// Whether the ledger returned an error: now, or for the last reservation.
+    /// Whether the ledger returned an error that affects all users: now, or for the last reservation, within a minute.
     pub is_failing: bool,
 }
 
@@ -33,7 +30,7 @@ impl Charges {
         if users.peek().is_none() {
             return Reports { is_complete: true, ..Reports::default() };
         }
-        let is_refusing = self.0.is_refusing.load(Ordering::Relaxed);
+        let is_refusing = self.0.refusals.is_failing();
         let Some(ledger) = self.0.ledger.opened() else {
             return Reports { is_failing: is_refusing, ..Reports::default() };
         };
@@ -46,11 +43,13 @@ impl Charges {
         let deadline = Instant::now() + TIMEOUT;
         let mut reports = Reports { known: Vec::new(), is_complete: true, is_failing: is_refusing };
         for (user, call) in calls {
-            let result = timeout_at(deadline, call).await;
-            reports.is_failing |= matches!(result, Ok(Err(_)));
-            match result {
+            match timeout_at(deadline, call).await {
                 Ok(Ok(Outcome::Report(report))) => reports.known.push((user, *report)),
-                _ => reports.is_complete = false,
+                Ok(Err(error)) if error.affects_one_user() => {}
+                result => {
+                    reports.is_complete = false;
+                    reports.is_failing |= matches!(result, Ok(Err(_)));
+                }
             }
         }
         reports

@@ -11,9 +11,9 @@ use http::{HeaderMap, Method, Request};
 use sparekey_core::{Admission, Config, Places};
 use sparekey_ledger::{Clock, End, LedgerRow, Memory, Pending, RowQuery};
 use sparekey_metering::{Target, read_metered};
-use sparekey_policy::{Enforced, HoldId, KeySource, ModelSource, PriceTable, ProcessId, Usd, Zone};
+use sparekey_policy::{Enforced, HoldId, KeySource, ModelSource, PriceTable, ProcessId, StateError, Usd, Zone};
 
-use super::*;
+use super::{recent_failure::COUNTS, *};
 use crate::users::TomlUsers;
 
 const KEY: &str = "sk-Tom-abcdefgh12345678";
@@ -197,4 +197,100 @@ fn request_of_another_server_that_has_ended_refuses_none() {
     }
     assert_eq!(place_beside(other, 4), (false, 4), "the request goes on");
     assert_eq!(place_beside(this, 1), (false, 1), "this process stores an end before");
+}
+
+/// A ledger that fails as it is set.
+struct Fails {
+    ledger: Memory,
+    error: Mutex<Option<LedgerError>>,
+}
+
+impl Fails {
+    fn set(&self, error: Option<LedgerError>) {
+        *self.error.lock().unwrap() = error;
+    }
+}
+
+impl Ledger for Fails {
+    fn run(&self, call: Call) -> Pending<Outcome> {
+        match self.error.lock().unwrap().clone() {
+            Some(error) => Pending::ready(Err(error)),
+            None => self.ledger.run(call),
+        }
+    }
+
+    fn void(&self, id: HoldId, limits: Arc<Limits>) -> Pending<Outcome> {
+        self.ledger.void(id, limits)
+    }
+
+    fn days(&self, query: DayQuery) -> Pending<Vec<Day>> {
+        self.ledger.days(query)
+    }
+
+    fn rows(&self, query: RowQuery) -> Pending<Vec<LedgerRow>> {
+        self.ledger.rows(query)
+    }
+
+    fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>> {
+        self.ledger.response(user, response_id)
+    }
+
+    fn process(&self) -> ProcessId {
+        self.ledger.process()
+    }
+}
+
+/// Charges of a ledger that works.
+fn charges() -> (Charges, Arc<Fails>) {
+    let ledger = Memory::new(Clock::default(), ProcessId(1));
+    let ledger = Arc::new(Fails { ledger, error: Mutex::default() });
+    let handle = LedgerHandle::ready(Arc::clone(&ledger) as Arc<dyn Ledger>);
+    (Charges::new(handle, gate(), Sinks::new(Vec::new())), ledger)
+}
+
+/// Reserves a place. Returns whether the ledger ran it.
+async fn reserve(charges: &Charges) -> bool {
+    let limits = Arc::new(Limits::none(Arc::new(Zone::utc())));
+    charges.place(&Arc::from("Tom"), &limits, None).await.is_ok()
+}
+
+/// The number of reports, whether they are complete, and whether the ledger fails.
+async fn reported(charges: &Charges) -> (usize, bool, bool) {
+    let Reports { known, is_complete, is_failing } = charges.reports().await;
+    (known.len(), is_complete, is_failing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn ledger_fails_if_all_users_are_affected() {
+    for (error, expected) in [
+        (LedgerError::State(StateError::Format), (0, true, false)),
+        (LedgerError::UserBusy(Arc::from("Tom")), (0, true, false)),
+        (LedgerError::Full, (0, false, true)),
+    ] {
+        let (charges, ledger) = charges();
+        ledger.set(Some(error.clone()));
+        assert_eq!(reported(&charges).await, expected, "{error}");
+        assert!(!reserve(&charges).await);
+        ledger.set(None);
+        let (_, _, is_failing) = expected;
+        assert_eq!(reported(&charges).await, (1, true, is_failing), "a reservation: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failure_of_a_reservation_is_over_after_the_next_or_a_minute() {
+    let (charges, ledger) = charges();
+    for is_reserved_again in [true, false] {
+        ledger.set(Some(LedgerError::Full));
+        assert!(!reserve(&charges).await);
+        ledger.set(None);
+        tokio::time::advance(COUNTS / 2).await;
+        assert_eq!(reported(&charges).await, (1, true, true));
+        if is_reserved_again {
+            assert!(reserve(&charges).await);
+        } else {
+            tokio::time::advance(COUNTS / 2).await;
+        }
+        assert_eq!(reported(&charges).await, (1, true, false));
+    }
 }
