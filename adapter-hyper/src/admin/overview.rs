@@ -12,10 +12,10 @@
 //!
 //! Sums of days are those of the ledger's rollup, whose size does not depend on the number of requests. `ledger` is `none`
 //! if it is not open because no user is metered, and `unreachable` if it cannot be read: then sums are null. It is `failing`
-//! if it can be read, but refuses metered users. The largest users and models have a series each. `month_usd` is of this
-//! calendar month, and has users that were removed too; `users` are those with a key. `held_usd` and `left_usd` are null
-//! while the ledger does not report them. `errors` are responses with status 400 and above of the last 24 hours, by this
-//! server since its start.
+//! if it can be read, but returns an error for limits, or refused a reservation within the last minute. The largest users
+//! and models have a series each. `month_usd` is of this calendar month, and has users that were removed too; `users` are
+//! those with a key. `held_usd` and `left_usd` are null while the ledger does not report them. `errors` are responses with
+//! status 400 and above of the last 24 hours, by this server since its start.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -7,7 +7,7 @@ pub(super) const HTML: &str = include_str!("page.html");
 /// ([CSP](https://www.w3.org/TR/CSP3/#match-element-to-source-list)).
 pub(super) const POLICY: &str = concat!(
     "default-src 'none'; style-src 'sha256-L4n2JwQi1bgV2FTMuPIqtBXRJDmuBGtgTkSGBghD7no='; ",
-    "script-src 'sha256-BEpN/XSjTag+22YAORFt583022SvfMOKLmmCZF671+Q='; ",
+    "script-src 'sha256-He+DRSZ9Z6tAjK9zm3vB/rdVb/bEMp9VmOkYMQcQNKM='; ",
     "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 );
 

@@ -327,6 +327,9 @@ fn credits(chromium: &Path) {
     fs::rename(&copy, &ledger).expect("replace the ledger");
     browser.click("$('refresh')");
     browser.wait_for("$('attention').innerText.includes('The ledger fails')");
+    let held =
+        "[...document.querySelectorAll('#figures div')].find(figure => figure.innerText.startsWith('Held')).innerText";
+    assert_eq!(text(&mut browser, &format!("{held}.replace(/\\s+/g, ' ')")), "Held now unknown");
     let tom = row(&mut browser, "Tom.B");
     assert_eq!((&tom["Budget used"], &tom["Held"]), (&json!("unknown"), &json!("–")));
     assert_eq!(tom["Left"], "unknown of $5.00 per month");
