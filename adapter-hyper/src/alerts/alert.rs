@@ -185,6 +185,18 @@ mod tests {
             Alert::LedgerUnreachable { today: period },
             Alert::PriceMissing { today: period },
         ];
+        // A new variant does not compile here, so that it is added to the list too.
+        for alert in &all {
+            match alert {
+                Alert::Budget { .. }
+                | Alert::BudgetRefused { .. }
+                | Alert::UserExpires { .. }
+                | Alert::CertificateExpires { .. }
+                | Alert::ApiKeyRefused { .. }
+                | Alert::LedgerUnreachable { .. }
+                | Alert::PriceMissing { .. } => {}
+            }
+        }
         assert_eq!(rows.collect::<Vec<_>>(), all.each_ref().map(Alert::event));
     }
 
