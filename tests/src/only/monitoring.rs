@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use super::Test;
 use crate::{clients::succeed, programs::ProgramTest};
 
-pub(super) const TESTS: &[Test] = &[("uses_the_metrics_of_the_server", metrics)];
+pub(super) const TESTS: &[Test] = &[
+    ("uses_the_metrics_of_the_server", metrics),
+    ("readme_names_the_rules_and_panels_that_add_first_values", first_values),
+];
 
 pub(super) const PROGRAM_TESTS: &[ProgramTest] = &[
     ("promtool_accepts_the_rules_and_the_dashboard", "promtool", rules),
@@ -55,6 +58,23 @@ fn metrics() {
 }
 
 /// The query of a panel.
+fn first_values() {
+    let (_, text) = README.split_once("Prometheus does not count the first value").expect("the README says it");
+    let (text, _) = text.split_once(" add it;").expect("it names them");
+    let named: BTreeSet<_> = text.split('`').skip(1).step_by(2).collect();
+    let (_, alerts) = RULES.split_once("- alert: ").expect("rules");
+    let alerts = alerts.split("- alert: ").filter(|alert| alert.contains("count_over_time"));
+    let alerts = alerts.map(|alert| alert.lines().next().expect("a name").to_owned());
+    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let panels = panels.filter(|panel| panel["targets"].to_string().contains("count_over_time"));
+    // Two titles differ after a comma.
+    let titles =
+        panels.map(|panel| panel["title"].as_str().expect("a title").split(',').next().unwrap_or_default().to_owned());
+    let adding: BTreeSet<_> = alerts.chain(titles).collect();
+    assert_eq!(named, adding.iter().map(String::as_str).collect());
+}
+
 fn query(title: &str) -> String {
     let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
     let panel = dashboard["panels"].as_array().expect("panels").iter().find(|panel| panel["title"] == title);
