@@ -22,6 +22,7 @@ pub(super) const PROGRAM_TESTS: &[ProgramTest] = &[
     ("promtool_accepts_the_rules_and_the_dashboard", "promtool", rules),
     ("first_events_are_seen", "promtool", first_events),
     ("old_events_are_not_new", "promtool", old_events),
+    ("restart_after_a_first_event_shows_too_little", "promtool", restart),
     ("servers_share_a_ledger", "promtool", servers),
 ];
 
@@ -57,7 +58,6 @@ fn metrics() {
     assert_eq!(missing, [""; 0], "neither in a rule nor on the dashboard");
 }
 
-/// The query of a panel.
 fn first_values() {
     let (_, text) = README.split_once("Prometheus does not count the first value").expect("the README says it");
     let (text, _) = text.split_once(" add it;").expect("it names them");
@@ -75,6 +75,7 @@ fn first_values() {
     assert_eq!(named, adding.iter().map(String::as_str).collect());
 }
 
+/// The query of a panel.
 fn query(title: &str) -> String {
     let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
     let panel = dashboard["panels"].as_array().expect("panels").iter().find(|panel| panel["title"] == title);
@@ -199,6 +200,31 @@ fn old_events(promtool: &Path) {
         ("Refused requests per hour, by code", 75, &[(r#"{code="upstream_auth_failed"}"#, 0.0)]),
     ];
     run(promtool, &series, &alerts, &panels);
+}
+
+/// 9 are counted: 5 at first, 2 more, and 2 after the restart. Panels add the lowest value, 2, for the first one.
+fn restart(promtool: &Path) {
+    let values = "_x39 5x39 7x39 2x80";
+    let series = [
+        (r#"up{job="s",instance="a"}"#, "1x240"),
+        (r#"sparekey_rejections_total{job="s",instance="a",user="Tom",code="upstream_auth_failed"}"#, values),
+        (r#"sparekey_spent_usd_total{job="s",instance="a",user="Tom",model="gpt-5"}"#, values),
+    ];
+    let panels: [Shown<'_>; 4] = [
+        ("Spent in the last 24 hours", 45, &[("{}", 6.0)]),
+        ("Spent per hour, by user", 45, &[(r#"{user="Tom"}"#, 6.0)]),
+        ("Spent per hour, by model", 45, &[(r#"{model="gpt-5"}"#, 6.0)]),
+        ("Refused requests per hour, by code", 45, &[(r#"{code="upstream_auth_failed"}"#, 6.0)]),
+    ];
+    run(promtool, &series, &[], &panels);
+    // The panels say so.
+    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let adds_minimum = |panel: &&Value| panel["targets"].to_string().contains("min_over_time");
+    let descriptions: Vec<_> = panels.filter(adds_minimum).map(|panel| &panel["description"]).collect();
+    assert_eq!(descriptions.len(), 4);
+    let is_stated = |text: &&Value| text.as_str().is_some_and(|text| text.contains("the panel shows too little"));
+    assert!(descriptions.iter().all(is_stated), "{descriptions:?}");
 }
 
 /// Each server shows the state of the ledger, and what it counted itself.
