@@ -105,7 +105,7 @@ impl Reloader {
 
     fn reload(&mut self) -> Result<String, Vec<String>> {
         let Loaded { settings, config, server_tls, warnings, files, .. } =
-            Unvalidated::read(&self.sources).validate(Some(self.gate.load().keys()))?;
+            Unvalidated::read(&self.sources).validate(Some((self.gate.load().keys(), &self.ledger)))?;
         self.files = files;
         self.operations_password.store(settings.operations_password.map(Arc::new));
         self.alert_webhook.store(settings.alert_webhook.map(Arc::new));

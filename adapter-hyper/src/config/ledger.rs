@@ -136,6 +136,15 @@ impl ServerLedger {
         Ok(Self::File(PathBuf::from(text)))
     }
 
+    /// Returns the setting that has this value.
+    pub(crate) fn setting(&self) -> (&'static str, String) {
+        let text = match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Postgres(Address(address)) => address.clone(),
+        };
+        (SETTING, text)
+    }
+
     /// Returns where requests are counted: the servers of a database share its users' limits.
     pub(crate) fn places(&self) -> Places {
         match self {
@@ -181,7 +190,7 @@ pub(crate) fn setting_file() -> Option<PathBuf> {
 }
 
 fn read<T: From<ServerLedger>>(values: &Values, parse: impl Fn(&str, &str) -> Result<T, String>) -> Result<T, String> {
-    match (values.get(SETTING), setting_file()) {
+    match (values.get(SETTING), setting_file().filter(|_| !values.is_fixed(SETTING))) {
         (Some(_), Some(_)) => Err(format!("{SETTING} and {SETTING_FILE} are both set; keep one")),
         (Some(text), None) => parse(SETTING, text),
         (None, Some(path)) => {

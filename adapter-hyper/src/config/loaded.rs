@@ -11,7 +11,8 @@ use sparekey_proxy::users::TomlUsers;
 use sparekey_upstream::OutboundProxy;
 
 use super::{
-    ledger, prices,
+    ledger::{self, ServerLedger},
+    prices,
     server_tls::ServerTls,
     settings::Settings,
     sources::{SecretFile, Sources, Values, environment},
@@ -51,18 +52,18 @@ impl Unvalidated {
         Self { values, settings, problems }
     }
 
-    /// Validates all settings together. `before` are the keys that a reload replaces.
+    /// Validates all settings together. `before` are the keys and the ledger of a running server: a reload replaces the keys.
     ///
     /// # Errors
     /// All problems, one sentence each.
-    pub(crate) fn validate(self, before: Option<&Keyring>) -> Result<Loaded, Vec<String>> {
+    pub(crate) fn validate(self, before: Option<(&Keyring, &ServerLedger)>) -> Result<Loaded, Vec<String>> {
         let Self { values, settings, mut problems } = self;
         let users_file = values.secret_file("USERS");
         let key_files = RefCell::new(Vec::new());
         let reader = Recorder::new(TomlUsers {
             enforced: users::ENFORCED,
-            before,
-            places: settings.ledger.places(),
+            before: before.map(|(keys, _)| keys),
+            places: before.map_or(&settings.ledger, |(_, ledger)| ledger).places(),
             read_key: |source: &_| {
                 key_files.borrow_mut().extend(users::key_file(source, users_file));
                 users::read_key(source, users_file)
@@ -96,9 +97,11 @@ impl Unvalidated {
         let (regular, others): (Vec<_>, Vec<_>) = values.secret_files().iter().partition(is_regular);
         let files = regular.iter().map(|file| PathBuf::from(&file.path)).chain(tls_files);
         let files = files.chain(key_files.into_inner()).chain(prices_file.map(PathBuf::from));
-        let files = files.chain(ledger::setting_file().filter(|file| file.is_file())).collect();
+        let ledger_file = ledger::setting_file();
+        let ledger_pipe = ledger_file.as_ref().filter(|file| !file.is_file()).map(|_| settings.ledger.setting());
+        let files = files.chain(ledger_file.filter(|file| file.is_file())).collect();
         let value = |file: &&SecretFile| Some((file.setting, values.get(file.setting)?.to_owned()));
-        let unrepeatable = others.iter().filter_map(value).collect();
+        let unrepeatable = others.iter().filter_map(value).chain(ledger_pipe).collect();
         let config = match prices {
             Some(prices) => config.with_prices(prices),
             None => config,

@@ -22,6 +22,7 @@ pub(crate) struct Sources {
 pub(crate) struct Values {
     by_name: HashMap<&'static str, String>,
     secret_files: Vec<SecretFile>,
+    fixed: Vec<&'static str>,
     /// The settings whose file cannot be read.
     unreadable: Vec<&'static str>,
 }
@@ -105,11 +106,17 @@ impl Sources {
             }
         }
         values.by_name.extend(self.fixed.iter().map(|(name, value)| (*name, value.clone())));
+        values.fixed = self.fixed.keys().copied().collect();
         values
     }
 }
 
 impl Values {
+    /// Whether the value does not change any more, whatever is set.
+    pub(crate) fn is_fixed(&self, name: &str) -> bool {
+        self.fixed.contains(&name)
+    }
+
     fn read_secret(&mut self, setting: &'static str, path: String, problems: &mut Vec<String>) {
         match fs::read_to_string(&path) {
             Ok(value) if value.trim().is_empty() => {

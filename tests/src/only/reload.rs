@@ -1,6 +1,6 @@
 //! Settings from files that change while the server runs.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command, thread};
 
 use super::{Test, admin, files::Files};
 use crate::{
@@ -22,6 +22,7 @@ pub(super) const TESTS: &[Test] = &[
     ("prices_are_read_again", prices),
     ("new_certificate_is_served", new_certificate),
     ("ledger_of_a_file_needs_a_restart", ledger_file),
+    ("ledger_of_a_pipe_is_read_once", ledger_pipe),
     ("symbolic_links_of_kubernetes", kubernetes),
 ];
 
@@ -236,4 +237,21 @@ fn ledger_file() {
     assert!(!proxy.process.output().contains(RESTART), "it is the same one");
     files.write("ledger", "/nowhere/two.db\n");
     proxy.process.wait_for(|found| found.contains(RESTART).then_some(()));
+}
+
+/// A second read of the pipe would wait for a writer.
+fn ledger_pipe() {
+    let files = with_keys(KEY);
+    let pipe = files.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let upstream = Upstream::start();
+    let mut settings = files.settings(&upstream, &[]);
+    settings.remove("LEDGER");
+    settings.insert("LEDGER_FILE".to_owned(), pipe.to_str().unwrap().to_owned());
+    let writer = thread::spawn(move || fs::write(pipe, "/nowhere/one.db\n"));
+    let proxy = RunningServer::start(&settings);
+    writer.join().unwrap().unwrap();
+    files.write("keys", &format!("{KEY},{ANN}"));
+    reloaded(&proxy, 2);
+    assert!(!proxy.process.output().contains(RESTART), "it is the same one");
 }
