@@ -279,9 +279,10 @@ impl Charges {
         let result = result.await;
         self.0.sinks.ledger_called(started.elapsed(), result.is_ok());
         result.inspect_err(|error| {
+            let users = if error.affects_one_user() { "requests of a user" } else { "metered users" };
             let error = error.to_string();
             if self.0.logged.is_due(&error) {
-                tracing::error!("metered users are refused: {error}");
+                tracing::error!("{users} are refused: {error}");
             }
         })
     }
