@@ -7,6 +7,7 @@
 //! ```
 
 mod jobs;
+mod request;
 mod step;
 mod worker;
 

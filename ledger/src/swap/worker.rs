@@ -20,9 +20,10 @@ use tokio::{
 use super::{
     Failed, Scope, Store, Stored,
     jobs::{Job, Received},
+    request::{Request, one},
     step::{Batch, Step},
 };
-use crate::{call::Call, error::LedgerError, event::Event, pending::Reply, row::LedgerRow};
+use crate::{call::Call, error::LedgerError, event::Event, pending::Reply};
 
 /// Calls that wait, settles included. A settle beyond it is dropped, and its hold is charged in full at its end.
 const KEPT_MAX: usize = 65_536;
@@ -37,30 +38,6 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// For what waits when the engine is closed.
 const CLOSE: Duration = Duration::from_secs(3);
-
-/// An entry of a user's queue.
-enum Request<K> {
-    Call {
-        call: Box<Call>,
-        reply: Option<Reply<Outcome>>,
-        is_fence: bool,
-    },
-    Void {
-        key: K,
-        id: HoldId,
-        limits: Arc<Limits>,
-        reply: Reply<Outcome>,
-    },
-    Response {
-        response_id: Arc<str>,
-        reply: Reply<Option<LedgerRow>>,
-    },
-    /// Dropped when the calls before it were tried.
-    #[cfg(feature = "dynamodb")]
-    Mark {
-        _passed: oneshot::Sender<()>,
-    },
-}
 
 struct User<K> {
     queue: VecDeque<Request<K>>,
@@ -385,58 +362,5 @@ impl<S: Store> Worker<S> {
 impl<K> Default for User<K> {
     fn default() -> Self {
         Self { queue: VecDeque::new(), is_running: false, cached: None, trouble: None, pushed: Rc::default() }
-    }
-}
-
-impl<K> Request<K> {
-    fn settle(call: Call, is_fence: bool) -> Self {
-        Self::Call { call: Box::new(call), reply: None, is_fence }
-    }
-
-    fn is_call(&self) -> bool {
-        matches!(self, Self::Call { .. })
-    }
-
-    fn must_be_stored(&self) -> bool {
-        matches!(self, Self::Call { call, .. } if call.must_be_stored())
-    }
-
-    fn undo(&self) -> Option<Call> {
-        if let Self::Call { call, .. } = self { call.undo() } else { None }
-    }
-
-    fn refuse(self, error: &LedgerError) {
-        match self {
-            Self::Call { reply: Some(reply), .. } | Self::Void { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Self::Call { reply: None, .. } => {}
-            Self::Response { reply, .. } => drop(reply.send(Err(error.clone()))),
-            #[cfg(feature = "dynamodb")]
-            Self::Mark { .. } => {}
-        }
-    }
-}
-
-impl<'a, K> Batch<'a, K> {
-    fn of(requests: &'a [Request<K>]) -> Self {
-        if let [Request::Void { key, id, limits, .. }] = requests {
-            return Self::Void { key, id: *id, limits };
-        }
-        let calls = requests.iter().filter_map(|request| match request {
-            Request::Call { call, .. } => Some(&**call),
-            _ => None,
-        });
-        Self::Calls(calls.collect())
-    }
-}
-
-/// The only one, or all.
-fn one<K>(mut batch: Vec<Request<K>>) -> Result<Request<K>, Vec<Request<K>>> {
-    match batch.pop() {
-        Some(request) if batch.is_empty() => Ok(request),
-        Some(request) => {
-            batch.push(request);
-            Err(batch)
-        }
-        None => Err(batch),
     }
 }

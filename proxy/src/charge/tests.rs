@@ -3,7 +3,10 @@
 use std::{
     num::NonZeroU32,
     panic::{self, AssertUnwindSafe},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -125,26 +128,15 @@ fn each_request_is_settled_once() {
     assert_eq!((row.row.end, row.row.status, row.cost), (End::Complete, 429, Usd::ZERO));
 }
 
-/// A ledger in which a request of another process ends after a number of reservations.
-struct EndsLater {
+/// A ledger whose calls are run by a function.
+struct Scripted<F> {
     ledger: Memory,
-    other: Memory,
-    end: Call,
-    calls_before: usize,
-    calls: Mutex<usize>,
+    run: F,
 }
 
-impl Ledger for EndsLater {
+impl<F: Fn(&Memory, Call) -> Pending<Outcome> + Send + Sync> Ledger for Scripted<F> {
     fn run(&self, call: Call) -> Pending<Outcome> {
-        let is_reserve = call.reserve().is_some();
-        let outcome = self.ledger.run(call);
-        let mut calls = self.calls.lock().unwrap();
-        *calls += usize::from(is_reserve);
-        if *calls == self.calls_before {
-            // It is stored at once.
-            drop(self.other.run(self.end.clone()));
-        }
-        outcome
+        (self.run)(&self.ledger, call)
     }
 
     fn void(&self, id: HoldId, limits: Arc<Limits>) -> Pending<Outcome> {
@@ -180,13 +172,22 @@ fn place_beside(other: ProcessId, calls_before: usize) -> (bool, usize) {
     let open = Call::new(Arc::clone(&user), Arc::clone(&limits), Command::Reserve(open));
     let end = open.undo().unwrap();
     assert!(matches!(other.run(open).wait(), Ok(Outcome::Granted { .. })));
-    let ledger = Arc::new(EndsLater { ledger, other, end, calls_before, calls: Mutex::default() });
-    let handle = LedgerHandle::ready(Arc::clone(&ledger) as Arc<dyn Ledger>);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    // The other request ends after so many reservations. It is stored at once.
+    let run = move |ledger: &Memory, call: Call| {
+        let is_last = call.reserve().is_some() && count.fetch_add(1, Ordering::Relaxed) + 1 == calls_before;
+        let outcome = ledger.run(call);
+        if is_last {
+            drop(other.run(end.clone()));
+        }
+        outcome
+    };
+    let handle = LedgerHandle::ready(Arc::new(Scripted { ledger, run }) as Arc<dyn Ledger>);
     let charges = Charges::new(handle, gate(), Sinks::new(Vec::new()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (outcome, _) = runtime.block_on(charges.place(&user, &limits, None)).unwrap();
-    let calls = *ledger.calls.lock().unwrap();
-    (matches!(outcome, Outcome::Granted { .. }), calls)
+    (matches!(outcome, Outcome::Granted { .. }), calls.load(Ordering::Relaxed))
 }
 
 #[test]
@@ -199,53 +200,20 @@ fn request_of_another_server_that_has_ended_refuses_none() {
     assert_eq!(place_beside(this, 1), (false, 1), "this process stores an end before");
 }
 
-/// A ledger that fails as it is set.
-struct Fails {
-    ledger: Memory,
-    error: Mutex<Option<LedgerError>>,
-}
+/// What calls fail with.
+type SetError = Arc<Mutex<Option<LedgerError>>>;
 
-impl Fails {
-    fn set(&self, error: Option<LedgerError>) {
-        *self.error.lock().unwrap() = error;
-    }
-}
-
-impl Ledger for Fails {
-    fn run(&self, call: Call) -> Pending<Outcome> {
-        match self.error.lock().unwrap().clone() {
-            Some(error) => Pending::ready(Err(error)),
-            None => self.ledger.run(call),
-        }
-    }
-
-    fn void(&self, id: HoldId, limits: Arc<Limits>) -> Pending<Outcome> {
-        self.ledger.void(id, limits)
-    }
-
-    fn days(&self, query: DayQuery) -> Pending<Vec<Day>> {
-        self.ledger.days(query)
-    }
-
-    fn rows(&self, query: RowQuery) -> Pending<Vec<LedgerRow>> {
-        self.ledger.rows(query)
-    }
-
-    fn response(&self, user: Arc<str>, response_id: Arc<str>) -> Pending<Option<LedgerRow>> {
-        self.ledger.response(user, response_id)
-    }
-
-    fn process(&self) -> ProcessId {
-        self.ledger.process()
-    }
-}
-
-/// Charges of a ledger that works.
-fn charges() -> (Charges, Arc<Fails>) {
-    let ledger = Memory::new(Clock::default(), ProcessId(1));
-    let ledger = Arc::new(Fails { ledger, error: Mutex::default() });
-    let handle = LedgerHandle::ready(Arc::clone(&ledger) as Arc<dyn Ledger>);
-    (Charges::new(handle, gate(), Sinks::new(Vec::new())), ledger)
+/// Charges of a ledger that works, until an error is set.
+fn charges() -> (Charges, SetError) {
+    let error = SetError::default();
+    let set = Arc::clone(&error);
+    let run = move |ledger: &Memory, call| match error.lock().unwrap().clone() {
+        Some(error) => Pending::ready(Err(error)),
+        None => ledger.run(call),
+    };
+    let ledger = Scripted { ledger: Memory::new(Clock::default(), ProcessId(1)), run };
+    let handle = LedgerHandle::ready(Arc::new(ledger) as Arc<dyn Ledger>);
+    (Charges::new(handle, gate(), Sinks::new(Vec::new())), set)
 }
 
 /// Reserves a place. Returns whether the ledger ran it.
@@ -267,11 +235,11 @@ async fn ledger_fails_if_all_users_are_affected() {
         (LedgerError::UserBusy(Arc::from("Tom")), (0, true, false)),
         (LedgerError::Full, (0, false, true)),
     ] {
-        let (charges, ledger) = charges();
-        ledger.set(Some(error.clone()));
+        let (charges, error_of_calls) = charges();
+        *error_of_calls.lock().unwrap() = Some(error.clone());
         assert_eq!(reported(&charges).await, expected, "{error}");
         assert!(!reserve(&charges).await);
-        ledger.set(None);
+        *error_of_calls.lock().unwrap() = None;
         let (_, _, is_failing) = expected;
         assert_eq!(reported(&charges).await, (1, true, is_failing), "a reservation: {error}");
     }
@@ -279,11 +247,11 @@ async fn ledger_fails_if_all_users_are_affected() {
 
 #[tokio::test(start_paused = true)]
 async fn failure_of_a_reservation_is_over_after_the_next_or_a_minute() {
-    let (charges, ledger) = charges();
+    let (charges, error_of_calls) = charges();
     for is_reserved_again in [true, false] {
-        ledger.set(Some(LedgerError::Full));
+        *error_of_calls.lock().unwrap() = Some(LedgerError::Full);
         assert!(!reserve(&charges).await);
-        ledger.set(None);
+        *error_of_calls.lock().unwrap() = None;
         tokio::time::advance(COUNTS / 2).await;
         assert_eq!(reported(&charges).await, (1, true, true));
         if is_reserved_again {
