@@ -15,9 +15,9 @@ const FILE_LINES: usize = 190;
 
 /// Bytes after gzip, as Cloudflare counts them
 /// (<https://developers.cloudflare.com/workers/platform/limits/#worker-size>).
-// 0.3 % above 148,650 and 241,184.
-const WASM: usize = 149_300;
-const WASM_WITH_LIMITS: usize = 241_900;
+// 0.3 % above 149,547 and 241,426.
+const WASM: usize = 149_990;
+const WASM_WITH_LIMITS: usize = 242_100;
 const JAVASCRIPT: usize = 10_000;
 
 pub(super) fn is_bounded(worker: &Worker) {
