@@ -97,9 +97,12 @@ impl Unvalidated {
         let (regular, others): (Vec<_>, Vec<_>) = values.secret_files().iter().partition(is_regular);
         let files = regular.iter().map(|file| PathBuf::from(&file.path)).chain(tls_files);
         let files = files.chain(key_files.into_inner()).chain(prices_file.map(PathBuf::from));
-        let ledger_file = ledger::setting_file();
-        let ledger_pipe = ledger_file.as_ref().filter(|file| !file.is_file()).map(|_| settings.ledger.setting());
-        let files = files.chain(ledger_file.filter(|file| file.is_file())).collect();
+        let (ledger_file, ledger_pipe) = match ledger::setting_file() {
+            Some(file) if file.is_file() => (Some(file), None),
+            Some(_) => (None, Some(settings.ledger.setting())),
+            None => (None, None),
+        };
+        let files = files.chain(ledger_file).collect();
         let value = |file: &&SecretFile| Some((file.setting, values.get(file.setting)?.to_owned()));
         let unrepeatable = others.iter().filter_map(value).chain(ledger_pipe).collect();
         let config = match prices {
