@@ -86,8 +86,10 @@ const NEXT_STEPS: [(&str, &str); 2] = [
 fn unreachable(error: &tokio_postgres::Error) -> LedgerError {
     let source = std::error::Error::source(error);
     let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    let next = NEXT_STEPS.iter().find(|(part, _)| text.contains(part));
-    LedgerError::Unreachable(next.map_or(text.clone(), |(_, next)| format!("{text}; {next}")))
+    LedgerError::Unreachable(match NEXT_STEPS.iter().find(|(part, _)| text.contains(part)) {
+        Some((_, next)) => format!("{text}; {next}"),
+        None => text,
+    })
 }
 
 fn of_database(error: &DbError) -> LedgerError {
