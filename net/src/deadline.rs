@@ -1,14 +1,10 @@
 //! A timer for many short waits: tokio's timer is reset only when it fires, not at each wait.
 
-use std::{
-    pin::{Pin, pin},
-    task::{Context, Poll, Waker},
-};
+use std::task::{Context, Poll};
 
-use tokio::{
-    task::unconstrained,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::Instant;
+
+use crate::timer::Timer;
 
 /// Waits for a deadline that moves at nearly every poll, mostly forwards. It may be used again for another wait, even of
 /// another task: its timer in the runtime stays as it is, so no new one is registered.
@@ -17,30 +13,22 @@ pub struct MovingDeadline(Option<Armed>);
 
 #[derive(Debug)]
 struct Armed {
-    sleep: Pin<Box<Sleep>>,
-    /// When `sleep` fires. A copy, because `sleep` is in another cache line.
+    timer: Timer,
+    /// When the timer fires. A copy, because tokio's is in another cache line.
     at: Instant,
-    /// The waker that `sleep` wakes.
-    waker: Waker,
 }
 
 impl MovingDeadline {
     /// Returns ready once the deadline has passed. `now` is the current time, which most callers have read already.
     pub fn poll(&mut self, now: Instant, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let armed = self.0.get_or_insert_with(|| Armed {
-            sleep: Box::pin(sleep_until(deadline)),
-            at: deadline,
-            waker: Waker::noop().clone(),
-        });
-        if now < armed.at && armed.at <= deadline && armed.waker.will_wake(cx.waker()) {
+        let armed = self.0.get_or_insert_with(|| Armed { timer: Timer::new(deadline), at: deadline });
+        if now < armed.at && armed.at <= deadline && armed.timer.wakes(cx) {
             return Poll::Pending;
         }
-        armed.waker.clone_from(cx.waker());
         if deadline < armed.at {
             armed.reset(deadline);
         }
-        // Even if the task has had its turn: the timer is not polled again soon.
-        while pin!(unconstrained(armed.sleep.as_mut())).poll(cx).is_ready() {
+        while armed.timer.poll(cx).is_ready() {
             if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
@@ -53,18 +41,15 @@ impl MovingDeadline {
 impl Armed {
     fn reset(&mut self, deadline: Instant) {
         self.at = deadline;
-        self.sleep.as_mut().reset(deadline);
+        self.timer.reset(deadline);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, time::Duration};
+    use std::{future::poll_fn, task::Waker, time::Duration};
 
-    use tokio::{
-        task::coop::{consume_budget, has_budget_remaining},
-        time::{pause, timeout},
-    };
+    use tokio::time::{pause, timeout};
 
     use super::*;
 
@@ -91,21 +76,6 @@ mod tests {
     #[tokio::test]
     async fn deadline_moves_backwards() {
         assert_eq!(wait(9, 3).await, 3);
-    }
-
-    /// The first poll comes at the end of the task's turn, in which tokio's own futures do nothing.
-    #[tokio::test]
-    async fn wakes_a_task_without_budget() {
-        pause();
-        let (mut timer, start) = (MovingDeadline::default(), Instant::now());
-        let passed = poll_fn(|cx| {
-            while has_budget_remaining() {
-                let _ = pin!(consume_budget()).poll(cx);
-            }
-            timer.poll(Instant::now(), start + SECOND, cx)
-        });
-        timeout(60 * SECOND, passed).await.expect("the deadline passes");
-        assert_eq!(start.elapsed().as_secs(), 1);
     }
 
     #[tokio::test]

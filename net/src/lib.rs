@@ -11,9 +11,10 @@ mod deadline;
 mod poll_on_wake;
 mod stream;
 mod suspend;
+mod timer;
 mod tls_socket;
 
 pub use self::{
     accept::accept, coalesce::poll_write_coalesced, deadline::MovingDeadline, poll_on_wake::PollOnWake, stream::Stream,
-    suspend::SuspendMark, tls_socket::TlsSocket,
+    suspend::SuspendMark, timer::Timer, tls_socket::TlsSocket,
 };

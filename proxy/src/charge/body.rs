@@ -5,9 +5,9 @@ use std::{
     fmt,
     future::poll_fn,
     io,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -16,12 +16,9 @@ use http_body::{Body as _, Frame, SizeHint};
 use sparekey_core::Exchange;
 use sparekey_ledger::End;
 use sparekey_metering::{ResponseForm, UsageEventFilter, UsageScanner};
+use sparekey_net::Timer;
 use sparekey_upstream::ResponseBody;
-use tokio::{
-    runtime::Handle,
-    task::unconstrained,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::{runtime::Handle, time::Instant};
 
 use super::open::Charge;
 
@@ -38,30 +35,9 @@ struct Reading {
     /// Removes the usage that the client did not ask for.
     filter: Option<UsageEventFilter>,
     charge: Charge,
-    until: Until,
+    /// The end of the time of the response.
+    until: Timer,
     _owner: Option<Owner>,
-}
-
-/// The end of the time of a response. Its timer is polled once for each task, and not at each piece of the response.
-struct Until {
-    sleep: Pin<Box<Sleep>>,
-    /// What the timer wakes.
-    waker: Waker,
-}
-
-impl Until {
-    fn new(instant: Instant) -> Self {
-        Self { sleep: Box::pin(sleep_until(instant)), waker: Waker::noop().clone() }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.sleep.is_elapsed() && self.waker.will_wake(cx.waker()) {
-            return Poll::Pending;
-        }
-        self.waker.clone_from(cx.waker());
-        // Even if the task has had its turn: the timer is not polled again.
-        pin!(unconstrained(self.sleep.as_mut())).poll(cx)
-    }
 }
 
 impl ChargedBody {
@@ -82,7 +58,7 @@ impl ChargedBody {
             scanner: form.map(UsageScanner::new),
             filter: (hides_usage && is_stream).then(UsageEventFilter::default),
             charge,
-            until: Until::new(until),
+            until: Timer::new(until),
             _owner: owner,
         };
         let mut charged = Self(Some(Box::new(reading)));
@@ -234,30 +210,5 @@ fn form(head: &response::Parts) -> Option<ResponseForm> {
 impl fmt::Debug for ChargedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ChargedBody")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{future::poll_fn, pin::pin, time::Duration};
-
-    use tokio::{
-        task::coop::{consume_budget, has_budget_remaining},
-        time::timeout,
-    };
-
-    use super::*;
-
-    /// The first poll comes at the end of the task's turn, in which tokio's own futures do nothing.
-    #[tokio::test(start_paused = true)]
-    async fn time_ends_for_a_task_without_budget() {
-        let mut until = Until::new(Instant::now() + Duration::from_secs(1));
-        let end = poll_fn(|cx| {
-            while has_budget_remaining() {
-                let _ = pin!(consume_budget()).poll(cx);
-            }
-            until.poll(cx)
-        });
-        assert!(timeout(Duration::from_secs(60), end).await.is_ok());
     }
 }
