@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Why it does not serve.
 pub(crate) async fn ask(flags: ArgMatches) -> Result<(), String> {
     // Secrets are not needed, so a health check may run where they cannot be read.
-    let values = Sources::new(Some(flags)).values(&mut Vec::new());
+    let values = Sources::new(Some(flags)).values();
     let mut problems = Vec::new();
     let settings = Settings::read(&values, &mut problems);
     if !problems.is_empty() {

@@ -51,7 +51,7 @@ pub(crate) fn run(flags: ArgMatches, own: &ArgMatches) -> ExitCode {
 }
 
 fn show(flags: ArgMatches, own: &ArgMatches) -> Result<(), Failure> {
-    let values = Sources::new(Some(flags)).values(&mut Vec::new());
+    let values = Sources::new(Some(flags)).values();
     let table = prices::read(values.get(prices::SETTING).map(Path::new));
     let table = table.map_err(|problems| Failure::Problem(problems.join("\n  ")))?;
     let models = match own.get_one::<String>("model") {

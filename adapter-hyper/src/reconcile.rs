@@ -102,7 +102,7 @@ pub(crate) fn run(flags: ArgMatches, own: &ArgMatches) -> ExitCode {
 
 /// Returns whether the difference is within the tolerance.
 fn reconcile(flags: ArgMatches, own: &ArgMatches) -> Result<bool, Failure> {
-    let values = Sources::new(Some(flags)).values(&mut Vec::new());
+    let values = Sources::new(Some(flags)).values();
     let location = config::ledger::location(&values).map_err(Failure::Usage)?;
     let prices = prices::read(values.get(prices::SETTING).map(std::path::Path::new));
     let prices = prices.map_err(|problems| Failure::Problem(problems.join("\n  ")))?;

@@ -27,8 +27,6 @@ use crate::{
 struct Context {
     ledger: ledger::Location,
     values: Values,
-    /// Of the files that cannot be read.
-    problems: Vec<String>,
 }
 
 /// Runs `sparekey usage …`, which these are the flags of.
@@ -51,17 +49,15 @@ fn check_order(command: &str, usage: &ArgMatches) -> Result<(), Failure> {
 
 impl Context {
     fn read(flags: ArgMatches) -> Result<Self, Failure> {
-        let mut problems = Vec::new();
-        let values = Sources::new(Some(flags)).values(&mut problems);
+        let values = Sources::new(Some(flags)).values();
         let ledger = ledger::location(&values).map_err(Failure::Usage)?;
-        Ok(Self { ledger, values, problems })
+        Ok(Self { ledger, values })
     }
 
     /// Reads the users file; `None` if there is none. Whether its users have keys is of no matter here.
     fn users(&self) -> Result<Option<Users>, Failure> {
-        let problems: Vec<_> = self.problems.iter().filter(|problem| problem.starts_with("USERS")).cloned().collect();
-        if !problems.is_empty() {
-            return Err(Failure::Usage(problems.join("; ")));
+        if let Some(problem) = self.values.problem("USERS") {
+            return Err(Failure::Usage(problem.to_owned()));
         }
         let Some(text) = self.values.get("USERS") else { return Ok(None) };
         let users = Users::from_toml(text, sparekey_proxy::now(), &Checks::OWN_RULES);

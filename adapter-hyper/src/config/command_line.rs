@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 use sparekey_core::SETTINGS;
 
-use super::table::{Heading, SERVER_SETTINGS, flag_name, shared};
+use super::table::{Heading, SERVER_SETTINGS, Source, flag_name, shared};
 use crate::{ledger_copy, prices, reconcile, usage, users};
 
 /// Columns of `--help` in a wider terminal.
@@ -42,12 +42,14 @@ pub(crate) fn command() -> Command {
         }
     });
     let server = SERVER_SETTINGS.iter().map(|setting| {
-        if setting.secret {
+        if setting.source == Source::File {
             return secret(setting.name, (setting.heading, setting.value), setting.help);
         }
         let default = Some(setting.default).filter(|default| !default.is_empty());
         let default = default.map_or_else(String::new, |default| format!(" [default: {default}]"));
-        let help = format!("{}{default} [env: {}]", setting.help, setting.name);
+        let name = setting.name;
+        let file = if setting.source == Source::FlagOrFile { format!(", {name}_FILE") } else { String::new() };
+        let help = format!("{}{default} [env: {name}{file}]", setting.help);
         argument(setting.name, (setting.heading, setting.value), help)
     });
     let settings: Vec<_> = core.chain(server).collect();

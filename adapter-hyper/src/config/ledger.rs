@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::{self, DirBuilder},
+    fs::DirBuilder,
     io,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -14,9 +14,6 @@ use sparekey_ledger::{dynamodb, postgres};
 use super::sources::{Values, environment};
 
 const SETTING: &str = "LEDGER";
-
-/// For an address with a password, which process lists and units must not show.
-const SETTING_FILE: &str = "LEDGER_FILE";
 
 /// Before the name of a DynamoDB table.
 const TABLE: &str = "dynamodb:";
@@ -136,15 +133,6 @@ impl ServerLedger {
         Ok(Self::File(PathBuf::from(text)))
     }
 
-    /// Returns the setting that has this value.
-    pub(crate) fn setting(&self) -> (&'static str, String) {
-        let text = match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Postgres(Address(address)) => address.clone(),
-        };
-        (SETTING, text)
-    }
-
     /// Returns where requests are counted: the servers of a database share its users' limits.
     pub(crate) fn places(&self) -> Places {
         match self {
@@ -184,24 +172,13 @@ pub(crate) fn of_server(values: &Values) -> Result<ServerLedger, String> {
     read(values, ServerLedger::parse)
 }
 
-/// Returns the file that `LEDGER_FILE` names.
-pub(crate) fn setting_file() -> Option<PathBuf> {
-    environment(SETTING_FILE).filter(|path| !path.trim().is_empty()).map(PathBuf::from)
-}
-
 fn read<T: From<ServerLedger>>(values: &Values, parse: impl Fn(&str, &str) -> Result<T, String>) -> Result<T, String> {
-    match (values.get(SETTING), setting_file().filter(|_| !values.is_fixed(SETTING))) {
-        (Some(_), Some(_)) => Err(format!("{SETTING} and {SETTING_FILE} are both set; keep one")),
-        (Some(text), None) => parse(SETTING, text),
-        (None, Some(path)) => {
-            let text = fs::read_to_string(&path)
-                .map_err(|error| format!("{SETTING_FILE} names {}: {error}", path.display()))?;
-            match text.trim() {
-                "" => Err(format!("{SETTING_FILE} names {}, which is empty", path.display())),
-                text => parse(SETTING_FILE, text),
-            }
-        }
-        (None, None) => Ok(ServerLedger::File(default_path(environment)).into()),
+    if let Some(problem) = values.problem(SETTING) {
+        return Err(problem.to_owned());
+    }
+    match values.get(SETTING) {
+        Some(text) => parse(SETTING, text).map_err(|problem| values.with_file(&problem)),
+        None => Ok(ServerLedger::File(default_path(environment)).into()),
     }
 }
 

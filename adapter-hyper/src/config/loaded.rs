@@ -11,7 +11,7 @@ use sparekey_proxy::users::TomlUsers;
 use sparekey_upstream::OutboundProxy;
 
 use super::{
-    ledger::{self, ServerLedger},
+    ledger::ServerLedger,
     prices,
     server_tls::ServerTls,
     settings::Settings,
@@ -46,8 +46,8 @@ pub(crate) struct Unvalidated {
 impl Unvalidated {
     /// Reads all sources.
     pub(crate) fn read(sources: &Sources) -> Self {
-        let mut problems = Vec::new();
-        let values = sources.values(&mut problems);
+        let values = sources.values();
+        let mut problems = values.problems().map(str::to_owned).collect();
         let settings = Settings::read(&values, &mut problems);
         Self { values, settings, problems }
     }
@@ -96,15 +96,9 @@ impl Unvalidated {
         let is_regular = |file: &&SecretFile| fs::metadata(&file.path).is_ok_and(|metadata| metadata.is_file());
         let (regular, others): (Vec<_>, Vec<_>) = values.secret_files().iter().partition(is_regular);
         let files = regular.iter().map(|file| PathBuf::from(&file.path)).chain(tls_files);
-        let files = files.chain(key_files.into_inner()).chain(prices_file.map(PathBuf::from));
-        let (ledger_file, ledger_pipe) = match ledger::setting_file() {
-            Some(file) if file.is_file() => (Some(file), None),
-            Some(_) => (None, Some(settings.ledger.setting())),
-            None => (None, None),
-        };
-        let files = files.chain(ledger_file).collect();
+        let files = files.chain(key_files.into_inner()).chain(prices_file.map(PathBuf::from)).collect();
         let value = |file: &&SecretFile| Some((file.setting, values.get(file.setting)?.to_owned()));
-        let unrepeatable = others.iter().filter_map(value).chain(ledger_pipe).collect();
+        let unrepeatable = others.iter().filter_map(value).collect();
         let config = match prices {
             Some(prices) => config.with_prices(prices),
             None => config,

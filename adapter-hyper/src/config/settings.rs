@@ -103,7 +103,10 @@ impl Settings {
             &format!("a number of bytes, {body} or more: MAX_METERED_BODY"),
         );
         let ledger = ledger::of_server(values).unwrap_or_else(|problem| {
-            reader.problem::<()>(&problem);
+            // That of its file is among the problems of the values.
+            if values.problem("LEDGER").is_none() {
+                reader.problem::<()>(&problem);
+            }
             ServerLedger::File(PathBuf::new())
         });
         let days = |text: &str| at_least(1)(text).filter(|days| *days <= RETENTION_DAYS_MAX);

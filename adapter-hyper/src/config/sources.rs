@@ -5,7 +5,7 @@ use std::{collections::HashMap, env, fs};
 use clap::ArgMatches;
 use sparekey_core::{KeyringError, Problem, SETTINGS};
 
-use super::table::{SERVER_SETTINGS, flag_name};
+use super::table::{SERVER_SETTINGS, Source, flag_name};
 
 /// Where the settings come from. They can be read again.
 #[derive(Debug, Default)]
@@ -22,9 +22,8 @@ pub(crate) struct Sources {
 pub(crate) struct Values {
     by_name: HashMap<&'static str, String>,
     secret_files: Vec<SecretFile>,
-    fixed: Vec<&'static str>,
-    /// The settings whose file cannot be read.
-    unreadable: Vec<&'static str>,
+    /// Why settings have no value although they are set, one sentence each.
+    problems: Vec<(&'static str, String)>,
 }
 
 /// A file with the value of a setting.
@@ -70,75 +69,74 @@ impl Sources {
         flags.subcommand().and_then(|(_, flags)| value(flags)).or_else(|| value(flags))
     }
 
-    /// Reads the values of all settings; a value that cannot be read is added to `problems`.
-    pub(crate) fn values(&self, problems: &mut Vec<String>) -> Values {
-        self.values_with(environment, problems)
+    /// Reads the values of all settings.
+    pub(crate) fn values(&self) -> Values {
+        self.values_with(environment)
     }
 
-    fn values_with(&self, environment: impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Values {
+    fn values_with(&self, environment: impl Fn(&str) -> Option<String>) -> Values {
         let is_set = |value: &String| !value.trim().is_empty();
         let flag = |name: &str| self.flag(name).filter(is_set);
         let environment = |name: &str| environment(name).filter(is_set);
-        let is_read = |name: &&str| !self.fixed.contains_key(name) && !self.ignored.contains(name);
+        let core = SETTINGS.iter().map(|s| (s.name, if s.secret { Source::File } else { Source::Flag }));
+        let settings = core.chain(SERVER_SETTINGS.iter().map(|setting| (setting.name, setting.source)));
+        let is_read = |name: &str| !self.fixed.contains_key(name) && !self.ignored.contains(&name);
         let mut values = Values::default();
-        let public = SETTINGS.iter().filter(|setting| !setting.secret).map(|setting| setting.name);
-        let own = |secret| SERVER_SETTINGS.iter().filter(move |s| s.secret == secret).map(|setting| setting.name);
-        for name in own(false).chain(public).filter(is_read) {
-            values.by_name.extend(flag(name).or_else(|| environment(name)).map(|value| (name, value)));
+        for (name, source) in settings.filter(|(name, _)| is_read(name)) {
+            let file_name = format!("{name}_FILE");
+            let (value, file) = match (flag(name), flag(&file_name)) {
+                (None, None) => (environment(name), environment(&file_name)),
+                by_flag => by_flag,
+            };
+            match (value, file.filter(|_| source != Source::Flag)) {
+                (Some(_), Some(_)) => {
+                    values.problems.push((name, format!("{name} and {file_name} are both set; keep one")));
+                }
+                (Some(value), None) => values.set(name, value),
+                (None, Some(path)) => values.read_secret(name, path),
+                (None, None) => {}
+            }
         }
         // Cloud Run, Heroku and Render choose the port.
         if let Some(port) = environment("PORT") {
             values.by_name.entry("LISTEN").or_insert(port);
         }
-        let secrets = SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name);
-        for name in secrets.chain(own(true)).filter(is_read) {
-            let file_name = format!("{name}_FILE");
-            // No flag for the secret itself: process lists show flags.
-            let file = flag(&file_name);
-            let value = environment(name).filter(|_| file.is_none());
-            match (value, file.or_else(|| environment(&file_name))) {
-                (Some(_), Some(_)) => problems.push(format!("{name} and {file_name} are both set; keep one")),
-                (Some(value), None) => {
-                    values.by_name.insert(name, value);
-                }
-                (None, Some(path)) => values.read_secret(name, path, problems),
-                (None, None) => {}
-            }
-        }
         values.by_name.extend(self.fixed.iter().map(|(name, value)| (*name, value.clone())));
-        values.fixed = self.fixed.keys().copied().collect();
         values
     }
 }
 
 impl Values {
-    /// Whether the value does not change any more, whatever is set.
-    pub(crate) fn is_fixed(&self, name: &str) -> bool {
-        self.fixed.contains(&name)
-    }
-
-    fn read_secret(&mut self, setting: &'static str, path: String, problems: &mut Vec<String>) {
-        match fs::read_to_string(&path) {
-            Ok(value) if value.trim().is_empty() => {
-                problems.push(format!("{setting}_FILE names {path}, which is empty"));
-                self.unreadable.push(setting);
-            }
+    fn read_secret(&mut self, setting: &'static str, path: String) {
+        let problem = match fs::read_to_string(&path) {
+            Ok(value) if value.trim().is_empty() => format!("{setting}_FILE names {path}, which is empty"),
             Ok(value) => {
                 self.by_name.insert(setting, value);
                 self.secret_files.push(SecretFile { setting, path });
+                return;
             }
             Err(error) => {
-                // The path may be the secret itself by mistake.
-                let path = if path.contains("sk-") { "a file".to_owned() } else { path };
-                problems.push(format!("{setting}_FILE names {path}, which cannot be read: {error}"));
-                self.unreadable.push(setting);
+                // The path may be the secret itself by mistake: a key, or an address with a password.
+                let path = if ["sk-", "://"].iter().any(|mark| path.contains(mark)) { "a file" } else { &path };
+                format!("{setting}_FILE names {path}, which cannot be read: {error}")
             }
-        }
+        };
+        self.problems.push((setting, problem));
     }
 
-    /// Whether a problem is only the consequence of a file that cannot be read.
+    /// Why settings have no value although they are set, one sentence each.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &str> {
+        self.problems.iter().map(|(_, problem)| &**problem)
+    }
+
+    /// Why this setting has no value although it is set.
+    pub(crate) fn problem(&self, name: &str) -> Option<&str> {
+        self.problems.iter().find(|(setting, _)| *setting == name).map(|(_, problem)| &**problem)
+    }
+
+    /// Whether a problem is only the consequence of a setting that has no value although it is set.
     pub(crate) fn explains(&self, problem: &Problem) -> bool {
-        let is_unreadable = |name| self.unreadable.contains(&name);
+        let is_unreadable = |name| self.problem(name).is_some();
         match problem {
             Problem::NoApiKey => is_unreadable("OPENAI_API_KEY") || is_unreadable("AI_GATEWAY_TOKEN"),
             Problem::AccessKeys(KeyringError::Empty) => is_unreadable("ACCESS_KEYS") || is_unreadable("USERS"),
@@ -163,9 +161,9 @@ impl Values {
         self.by_name.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// Whether a setting has a value, or a file that cannot be read.
+    /// Whether a setting is set, even if its value cannot be read.
     pub(crate) fn is_set(&self, name: &str) -> bool {
-        self.get(name).is_some() || self.unreadable.contains(&name)
+        self.get(name).is_some() || self.problem(name).is_some()
     }
 
     pub(crate) fn set(&mut self, name: &'static str, value: String) {
@@ -193,18 +191,21 @@ impl Values {
 mod tests {
     use super::{super::command_line, *};
 
-    fn read(arguments: &[&str], environment: &[(&str, &str)]) -> (Values, Vec<String>) {
+    fn read(arguments: &[&str], environment: &[(&str, &str)]) -> Values {
         let flags = command_line::command().get_matches_from([&["sparekey"], arguments].concat());
         let get = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        let mut problems = Vec::new();
-        (Sources::new(Some(flags)).values_with(get, &mut problems), problems)
+        Sources::new(Some(flags)).values_with(get)
+    }
+
+    fn problems(values: &Values) -> Vec<&str> {
+        values.problems().collect()
     }
 
     #[test]
     fn flags_come_first_and_blank_is_unset() {
         let environment = [("LISTEN", "127.0.0.1:1"), ("API_BASE", " "), ("OPENAI_API_KEY", "sk-api")];
-        let (values, problems) = read(&["--listen", "127.0.0.1:2"], &environment);
-        assert!(problems.is_empty());
+        let values = read(&["--listen", "127.0.0.1:2"], &environment);
+        assert_eq!(problems(&values), [""; 0]);
         assert_eq!(values.get("LISTEN"), Some("127.0.0.1:2"));
         assert_eq!(values.get("API_BASE"), None);
         assert_eq!(values.get("OPENAI_API_KEY"), Some("sk-api"));
@@ -213,21 +214,26 @@ mod tests {
     #[test]
     fn flags_stand_before_or_after_a_command() {
         for arguments in [&["check", "--listen", "127.0.0.1:2"][..], &["--listen", "127.0.0.1:2", "check"]] {
-            assert_eq!(read(arguments, &[("LISTEN", "127.0.0.1:1")]).0.get("LISTEN"), Some("127.0.0.1:2"));
+            assert_eq!(read(arguments, &[("LISTEN", "127.0.0.1:1")]).get("LISTEN"), Some("127.0.0.1:2"));
         }
-        let (values, _) = read(&["users", "set", "Tom", "--routes", "data"], &[]);
+        let values = read(&["users", "set", "Tom", "--routes", "data"], &[]);
         assert_eq!(values.get("ROUTES"), None, "they are Tom's");
     }
 
     #[test]
     fn unreadable_file_is_named_unless_it_may_be_the_secret() {
-        let (values, problems) =
-            read(&[], &[("OPENAI_API_KEY_FILE", "/run/missing"), ("ACCESS_KEYS_FILE", "sk-Tom-abc")]);
+        let environment = [
+            ("OPENAI_API_KEY_FILE", "/run/missing"),
+            ("ACCESS_KEYS_FILE", "sk-Tom-abc"),
+            ("LEDGER_FILE", "postgres://me:secret@host/db"),
+        ];
+        let values = read(&[], &environment);
         assert_eq!(
-            problems,
+            problems(&values),
             [
                 "OPENAI_API_KEY_FILE names /run/missing, which cannot be read: No such file or directory (os error 2)",
                 "ACCESS_KEYS_FILE names a file, which cannot be read: No such file or directory (os error 2)",
+                "LEDGER_FILE names a file, which cannot be read: No such file or directory (os error 2)",
             ]
         );
         assert!(values.explains(&Problem::NoApiKey) && values.explains(&Problem::AccessKeys(KeyringError::Empty)));
@@ -238,17 +244,26 @@ mod tests {
         let mut sources = Sources::default();
         sources.fix("ACCESS_KEYS", "fixed".to_owned());
         sources.ignore("API_BASE");
-        let values = sources.values_with(|name| Some(format!("{name}'s")), &mut Vec::new());
+        let values = sources.values_with(|name| (!name.ends_with("_FILE")).then(|| format!("{name}'s")));
         assert_eq!((values.get("ACCESS_KEYS"), values.get("API_BASE")), (Some("fixed"), None));
         assert_eq!(values.get("LISTEN"), Some("LISTEN's"));
     }
 
     #[test]
-    fn two_sources_of_a_secret_are_a_problem() {
-        let environment = [("ACCESS_KEYS", "x"), ("ACCESS_KEYS_FILE", "y")];
-        assert_eq!(read(&[], &environment).1, ["ACCESS_KEYS and ACCESS_KEYS_FILE are both set; keep one"]);
-        let (_, problems) =
-            read(&["--access-keys-file", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")], &[("ACCESS_KEYS", "x")]);
-        assert!(problems.is_empty());
+    fn two_sources_are_a_problem_unless_one_is_a_flag() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        for (arguments, name) in [(["--access-keys-file", file], "ACCESS_KEYS"), (["--ledger", file], "LEDGER")] {
+            let file_name = format!("{name}_FILE");
+            let environment = [(name, "x"), (&file_name, "y")];
+            let values = read(&[], &environment);
+            assert_eq!(problems(&values), [format!("{name} and {file_name} are both set; keep one")]);
+            let values = read(&arguments, &environment);
+            assert!(problems(&values).is_empty() && values.is_set(name), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_is_no_secret_has_no_file() {
+        assert!(!read(&[], &[("LISTEN_FILE", "/run/missing")]).is_set("LISTEN"));
     }
 }

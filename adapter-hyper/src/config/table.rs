@@ -8,14 +8,23 @@ const UPSTREAM_IDLE_TIMEOUT: (&str, &str) = Timeouts::SETTINGS[1];
 /// A setting that only the server has.
 pub(crate) struct ServerSetting {
     pub(crate) name: &'static str,
-    /// Whether its value comes from a variable or a file, never from a flag.
-    pub(crate) secret: bool,
+    pub(crate) source: Source,
     /// Empty if the setting has no default.
     pub(crate) default: &'static str,
     pub(crate) heading: Heading,
     /// The form or the unit of its value, for `--help`.
     pub(crate) value: &'static str,
     pub(crate) help: &'static str,
+}
+
+/// What has the value of a setting, besides its variable.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Source {
+    Flag,
+    /// A secret, which process lists would show if it was a flag.
+    File,
+    /// The file is for a value that contains a secret.
+    FlagOrFile,
 }
 
 /// The heading of a setting in `--help`.
@@ -47,11 +56,11 @@ const fn setting(
     default: &'static str,
     help: &'static str,
 ) -> ServerSetting {
-    ServerSetting { name, secret: false, default, heading, value, help }
+    ServerSetting { name, source: Source::Flag, default, heading, value, help }
 }
 
 const fn secret(heading: Heading, name: &'static str, help: &'static str) -> ServerSetting {
-    ServerSetting { name, secret: true, default: "", heading, value: "PATH", help }
+    ServerSetting { name, source: Source::File, default: "", heading, value: "PATH", help }
 }
 
 /// All settings that only the server has.
@@ -144,15 +153,18 @@ pub(crate) const SERVER_SETTINGS: [ServerSetting; 27] = [
         "268435456",
         "Bytes of all these bodies; one user gets a quarter, but always one body",
     ),
-    setting(
-        Heading::Users,
-        "LEDGER",
-        "PATH",
-        "",
-        "SQLite file with what users with budgets spent, and a row per request, or the address of a PostgreSQL database \
+    ServerSetting {
+        source: Source::FlagOrFile,
+        ..setting(
+            Heading::Users,
+            "LEDGER",
+            "PATH",
+            "",
+            "SQLite file with what users with budgets spent, and a row per request, or the address of a PostgreSQL database \
          (with a password: in the file of LEDGER_FILE) [default: sparekey.db in $STATE_DIRECTORY, else in \
          $XDG_STATE_HOME/sparekey or ~/.local/state/sparekey]",
-    ),
+        )
+    },
     setting(Heading::Users, "USAGE_RETENTION", "DAYS", "400", "Days to keep rows of requests; sums per day stay"),
     setting(Heading::Users, "PRICES_FILE", "PATH", "", "File in TOML with prices in place of the built-in ones"),
     setting(

@@ -37,14 +37,13 @@ impl Context {
     pub(super) fn read(flags: ArgMatches) -> Result<Self, Failure> {
         let mut sources = Sources::new(Some(flags));
         let Some(path) = sources.file("USERS") else {
-            let is_variable = sources.values(&mut Vec::new()).is_set("USERS");
+            let is_variable = sources.values().is_set("USERS");
             return Err(Failure::Usage(if is_variable { NOT_A_FILE } else { NO_FILE }.to_owned()));
         };
         sources.ignore("USERS");
-        let mut problems = Vec::new();
-        let values = sources.values(&mut problems);
+        let values = sources.values();
         // Other secrets need not be readable here.
-        problems.retain(|problem| problem.starts_with("ACCESS_KEYS"));
+        let mut problems: Vec<_> = values.problem("ACCESS_KEYS").map(str::to_owned).into_iter().collect();
         let list = values.get("ACCESS_KEYS").unwrap_or_default();
         if let Err(found) = Keyring::parse(list, &[])
             && !list.is_empty()

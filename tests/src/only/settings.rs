@@ -220,10 +220,21 @@ fn check_ledger() {
     }
     assert!(!files.path("new.db").exists());
     files.write("empty", "\n");
-    let empty = files.path("empty").display().to_string();
-    let settings = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("USERS", users), ("LEDGER_FILE", &empty)];
-    let (code, output) = run(&["check"], &settings);
-    assert!(code == Some(2) && output.contains("which is empty"), "{code:?} {output}");
+    files.write("mysql", "mysql://me:secret@host/db");
+    for (file, expected) in [
+        ("empty", "LEDGER_FILE names {file}, which is empty"),
+        ("missing", "LEDGER_FILE names {file}, which cannot be read"),
+        ("mysql", "LEDGER_FILE {file} must be the path of an SQLite file"),
+    ] {
+        let path = files.path(file).display().to_string();
+        let settings = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("USERS", users), ("LEDGER_FILE", &path)];
+        for arguments in [&["check"][..], &["usage"], &["reconcile"]] {
+            let (code, output) = run(arguments, &settings);
+            let expected = expected.replace("{file}", &path);
+            assert!(code == Some(2) && output.matches(&expected).count() == 1, "{arguments:?} {code:?} {output}");
+            assert!(!output.contains("secret"), "{output}");
+        }
+    }
 }
 
 /// The upstream's response, and what `check --online` says of it.
