@@ -215,7 +215,7 @@ impl<S: Store> Worker<S> {
             let step = Step::new(self.store.clock(), user, &calls, is_fence, waits_for_lock);
             self.store.run(step, cached).await
         };
-        let Failed { error, is_ambiguous, scope } = match result {
+        let mut failed = match result {
             Ok(done) => {
                 if done.is_clock_back {
                     self.store.events().send(Event::ClockBack { user: Arc::clone(user) });
@@ -228,20 +228,22 @@ impl<S: Store> Worker<S> {
             Err(failed) => failed,
         };
         // Each alone, so that only the one that fails is refused.
-        if batch.len() > 1 && scope == Scope::Call {
+        if batch.len() > 1 && failed.scope == Scope::Call {
             for request in batch {
                 Box::pin(self.run_batch(user, vec![request], waits_for_lock, cached)).await;
             }
             return Some(Scope::Call);
         }
-        let error = if error == LedgerError::Busy { LedgerError::UserBusy(Arc::clone(user)) } else { error };
-        if scope == Scope::Database {
-            self.store.trip(error.clone());
-        } else {
-            self.store.events().send(Event::Failed(error.clone()));
+        if failed.error == LedgerError::Busy {
+            failed.error = LedgerError::UserBusy(Arc::clone(user));
         }
-        self.refuse(user, batch, &error, is_ambiguous, scope == Scope::Call);
-        Some(scope)
+        if failed.scope == Scope::Database {
+            self.store.trip(failed.error.clone());
+        } else {
+            self.store.events().send(Event::Failed(failed.error.clone()));
+        }
+        self.refuse(user, batch, &failed);
+        Some(failed.scope)
     }
 
     /// Replies. A grant whose caller is gone is settled at zero.
@@ -263,14 +265,9 @@ impl<S: Store> Worker<S> {
 
     /// Settles are kept, in their order. Of other calls the caller gets the error, also of those that wait behind them: they
     /// would fail too, each after a wait. A reservation that may be stored is settled at zero.
-    fn refuse(
-        self: &Rc<Self>,
-        user: &Arc<str>,
-        batch: Vec<Request<S::Key>>,
-        error: &LedgerError,
-        is_ambiguous: bool,
-        is_of_one_call: bool,
-    ) {
+    fn refuse(self: &Rc<Self>, user: &Arc<str>, batch: Vec<Request<S::Key>>, failed: &Failed) {
+        let Failed { error, is_ambiguous, scope } = failed;
+        let is_of_one_call = *scope == Scope::Call;
         let mut kept = VecDeque::new();
         for request in batch {
             if request.must_be_stored() {
@@ -280,7 +277,7 @@ impl<S: Store> Worker<S> {
                 }
                 self.report_lost(&request);
             }
-            if is_ambiguous && let Some(undo) = request.undo() {
+            if *is_ambiguous && let Some(undo) = request.undo() {
                 kept.push_back(Request::settle(undo, true));
             }
             request.refuse(error);
