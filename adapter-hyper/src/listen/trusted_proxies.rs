@@ -1,9 +1,9 @@
 //! `TRUSTED_PROXIES`: reverse proxies whose `X-Forwarded-For` names the client.
 
-use std::{net::IpAddr, str::FromStr as _};
+use std::net::IpAddr;
 
 use http::HeaderMap;
-use ipnet::IpNet;
+use sparekey_policy::Network;
 
 /// The header
 /// ([MDN](https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For)): each proxy appends the
@@ -15,18 +15,16 @@ const FORWARDED_MAX: usize = 16;
 
 /// Addresses and networks of trusted reverse proxies.
 #[derive(Clone, Debug)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub(crate) struct TrustedProxies(Vec<Network>);
 
 impl TrustedProxies {
     /// Parses addresses and networks, separated by commas or newlines.
     pub(crate) fn parse(list: &str) -> Option<Self> {
-        let networks = sparekey_core::list_items(list)
-            .map(|(_, item)| IpNet::from_str(item).ok().or_else(|| Some(item.parse::<IpAddr>().ok()?.into())));
-        networks.collect::<Option<_>>().map(Self)
+        sparekey_core::list_items(list).map(|(_, item)| Network::parse(item)).collect::<Option<_>>().map(Self)
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+        self.0.iter().any(|network| network.contains(address))
     }
 
     /// The client's address: the rightmost one in `X-Forwarded-For` that is not a trusted proxy, if the peer is trusted;
@@ -83,6 +81,7 @@ mod tests {
         assert_eq!(client(trusted, "127.0.0.1", &["unknown, 10.0.0.1"]), "unknown");
         assert_eq!(client(trusted, "127.0.0.1", &["10.0.0.1"]), "10.0.0.1");
         assert_eq!(client("", "127.0.0.1", &["6.6.6.6"]), "127.0.0.1");
+        assert_eq!(client("::ffff:10.0.0.0/104", "10.0.0.1", &["203.0.113.7"]), "203.0.113.7");
     }
 
     #[test]
