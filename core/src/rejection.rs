@@ -310,7 +310,7 @@ impl RejectionKind {
                 ..spec(
                     StatusCode::BAD_GATEWAY,
                     "upstream_unreachable",
-                    "The proxy could not reach the upstream API, so nothing of this request was sent. Try again. If the \
+                    "The proxy could not reach the upstream API, so nothing of this request was processed. Try again. If the \
                      error persists, contact the owner of this proxy.",
                 )
             },

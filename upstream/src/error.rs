@@ -14,7 +14,8 @@ pub struct Error {
 /// The kind of an error. Exhaustive: a caller has to choose an error response for each kind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
-    /// Nothing of the request was sent: no connection, or it closed before a byte was written.
+    /// Nothing of the request was sent: no connection, or it closed before a byte was written. Or the upstream has said that
+    /// it processes nothing of it.
     NotSent,
     /// The client's body ended early, or has another length than its `Content-Length`.
     RequestBody,
@@ -50,7 +51,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            ErrorKind::NotSent => "upstream request not sent",
+            ErrorKind::NotSent => "upstream request not sent, or refused unread",
             ErrorKind::RequestBody => "the client sent an invalid request body",
             ErrorKind::Interrupted | ErrorKind::Timeout => "upstream request failed",
             ErrorKind::InvalidResponse => "upstream sent an invalid response",

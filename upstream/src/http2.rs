@@ -20,7 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{
-    Ping, PingPong,
+    Ping, PingPong, Reason,
     client::{Builder, Connection, SendRequest},
 };
 use http::{Request, Response, request};
@@ -251,13 +251,23 @@ impl StreamPermit {
                 sent.map_err(|error| Error::new(ErrorKind::RequestBody, error))?;
                 send_body = None;
             }
-            Pin::new(&mut response).poll(cx).map_err(|error| Error::new(ErrorKind::Interrupted, error))
+            Pin::new(&mut response).poll(cx).map_err(|error| {
+                let kind = if is_unprocessed(&error) { ErrorKind::NotSent } else { ErrorKind::Interrupted };
+                Error::new(kind, error)
+            })
         });
         let response = response.await.inspect_err(|_| self.stream.ended())?;
         let (head, body) = response.into_parts();
         let length = content_length(&head.headers).map_err(|error| Error::new(ErrorKind::InvalidResponse, error))?;
         Ok(Response::from_parts(head, Http2Body::new(body, length, send_body, self.stream)))
     }
+}
+
+/// Whether the upstream has said that it processes nothing of the request
+/// ([RFC 9113 §8.7](https://www.rfc-editor.org/rfc/rfc9113#section-8.7)). h2 ends by a GOAWAY of the upstream only the streams
+/// after the last one that this frame names.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote() && (error.is_go_away() || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM))
 }
 
 #[cfg(test)]

@@ -271,7 +271,7 @@ where
 {
     let copy = copy(&head, &body);
     match (permit.exchange(head, body).await, copy) {
-        (Err(error), Some(copy)) if error.kind() == ErrorKind::Interrupted => Err(copy),
+        (Err(error), Some(copy)) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::NotSent) => Err(copy),
         (result, _) => Ok(result),
     }
 }

@@ -1,7 +1,6 @@
 //! An HTTP/2 upstream over TLS.
 
 use std::{
-    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -33,7 +32,7 @@ pub struct Exchange {
     pub head: request::Parts,
     /// The request's body.
     pub body: ReceivedBody,
-    response_tx: oneshot::Sender<Response<StreamedBody>>,
+    response_tx: oneshot::Sender<Result<Response<StreamedBody>, h2::Error>>,
 }
 
 impl Upstream {
@@ -93,12 +92,12 @@ impl Upstream {
 async fn hand_over(
     request: Request<Incoming>,
     tx: mpsc::Sender<Exchange>,
-) -> Result<Response<StreamedBody>, Infallible> {
+) -> Result<Response<StreamedBody>, h2::Error> {
     let (head, body) = request.into_parts();
     let (response_tx, response_rx) = oneshot::channel();
     let _ = tx.send(Exchange { head, body: ReceivedBody(body), response_tx });
     match response_rx.await {
-        Ok(response) => Ok(response),
+        Ok(result) => result,
         // The test dropped the exchange: the stream stays open without a response.
         Err(_) => std::future::pending().await,
     }
@@ -108,8 +107,13 @@ impl Exchange {
     /// Sends the response head; the sender sends its body.
     pub fn respond(self, response: response::Builder) -> (Sender, ReceivedBody) {
         let (sender, body) = streamed_body();
-        let _ = self.response_tx.send(response.body(body).expect("a valid response"));
+        let _ = self.response_tx.send(Ok(response.body(body).expect("a valid response")));
         (sender, self.body)
+    }
+
+    /// Resets the stream without a response.
+    pub fn reset(self, reason: h2::Reason) {
+        let _ = self.response_tx.send(Err(reason.into()));
     }
 
     /// Waits until the client cancels the request.

@@ -1,7 +1,9 @@
 //! Requests that end otherwise: each is charged once, exactly if its usage is known, else by an estimate.
 
+use h2::Reason;
+
 use super::*;
-use crate::{http2, only::drain::drain, upstream::RespondingUpstream};
+use crate::{http2, only::drain::drain, tls::Authority, upstream::RespondingUpstream};
 
 /// On every platform that has budgets.
 pub(super) const SHARED: &[SharedTest] = &[
@@ -18,6 +20,7 @@ pub(super) const SHARED: &[SharedTest] = &[
 pub(crate) const TESTS: &[Test] = &[
     ("http2_client_resets_its_stream", http2_left),
     ("unreachable_upstream_costs_nothing", unreachable),
+    ("request_that_an_upstream_refuses_unread_costs_nothing", refused_unread),
     ("upstream_timeout_costs_its_hold", timeout),
     ("removed_key_ends_a_request_that_is_read_on", removed_key),
     ("removed_user_is_charged", removed_user),
@@ -139,6 +142,21 @@ fn unreachable() {
     assert_eq!((head.status(), &*wire::error_code(&body)), (502, "upstream_unreachable"));
     assert_eq!(server.settled(), Usd::ZERO);
     assert_eq!(server.usage()["days"], serde_json::json!([]));
+}
+
+fn refused_unread() {
+    let authority = Authority::new();
+    let upstream = http2::Upstream::start(&authority.server("localhost", &["h2"]));
+    let api_base = format!("https://localhost:{}", upstream.address().port());
+    let more = [("API_BASE", &*api_base), ("SSL_CERT_FILE", &authority.file())];
+    let server = Budgeted::start_with(upstream.address(), BUDGET, &more);
+    for (reason, code) in [(Reason::REFUSED_STREAM, "upstream_unreachable"), (Reason::CANCEL, "upstream_failed")] {
+        let mut client = server.client(&chat());
+        upstream.accept().reset(reason);
+        let head = client.head();
+        assert_eq!((head.status(), &*wire::error_code(&client.body(&head))), (502, code));
+        assert_eq!(server.settled() == Usd::ZERO, reason == Reason::REFUSED_STREAM, "{reason}");
+    }
 }
 
 fn timeout() {
