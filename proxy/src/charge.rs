@@ -16,7 +16,11 @@ mod reports;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    mem::{Discriminant, discriminant},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use http::response;
@@ -67,13 +71,21 @@ const USAGE_DAYS: i32 = 30;
 #[derive(Clone, Debug)]
 pub(crate) struct Charges(Arc<Shared>);
 
+/// A kind of log line.
+#[derive(Debug, Eq, Hash, PartialEq)]
+enum Complaint {
+    Ledger(Discriminant<LedgerError>),
+    UnknownPeriod,
+    Unpriced,
+}
+
 #[derive(Debug)]
 struct Shared {
     ledger: LedgerHandle,
     gate: Arc<ArcSwap<Gate>>,
     sinks: Sinks,
     failures: FailureClock,
-    logged: Throttle,
+    logged: Throttle<Complaint>,
     /// Of reservations. Reads may work nevertheless, as on a full disk.
     refusals: RecentFailure,
     /// True once all requests must end.
@@ -235,7 +247,7 @@ impl Charges {
     /// What was spent in the period is not known any more, so requests are refused.
     fn log_unknown_period(&self, outcome: &Outcome) {
         if let Outcome::PeriodNotKept(period) = outcome
-            && self.0.logged.is_due("period")
+            && self.0.logged.is_due(Complaint::UnknownPeriod)
         {
             tracing::error!(
                 "metered users are refused: the clock shows {period}, which is older than the kept periods"
@@ -280,8 +292,7 @@ impl Charges {
         self.0.sinks.ledger_called(started.elapsed(), result.is_ok());
         result.inspect_err(|error| {
             let users = if error.affects_one_user() { "requests of a user" } else { "metered users" };
-            let error = error.to_string();
-            if self.0.logged.is_due(&error) {
+            if self.0.logged.is_due(Complaint::Ledger(discriminant(error))) {
                 tracing::error!("{users} are refused: {error}");
             }
         })

@@ -1,6 +1,8 @@
 //! Events of an engine, in the log.
 
-use sparekey_ledger::{Event, Events};
+use std::mem::{Discriminant, discriminant};
+
+use sparekey_ledger::{Event, Events, LedgerError};
 
 use crate::throttle::Throttle;
 
@@ -11,7 +13,7 @@ pub fn ledger_events() -> Events {
     Events::new(move |event| log(event, &logged))
 }
 
-fn log(event: Event, logged: &Throttle) {
+fn log(event: Event, logged: &Throttle<Discriminant<LedgerError>>) {
     match event {
         Event::ClockBack { user } => {
             tracing::warn!(%user, "the clock is more than an hour behind the last request: older periods count again");
@@ -21,11 +23,8 @@ fn log(event: Event, logged: &Throttle) {
             tracing::warn!("{count} requests of the ended process {process:016x} are charged in full");
         }
         // An engine tries again at short intervals.
-        Event::Failed(error) => {
-            let error = error.to_string();
-            if logged.is_due(&error) {
-                tracing::error!("{error}; costs wait until they can be stored");
-            }
+        Event::Failed(error) if logged.is_due(discriminant(&error)) => {
+            tracing::error!("{error}; costs wait until they can be stored");
         }
         Event::SettleLost { user, id } => {
             tracing::error!(%user, "the cost of request {:032x} cannot be stored: it will be charged in full", id.0);
@@ -40,8 +39,6 @@ mod tests {
         io,
         sync::{Arc, Mutex},
     };
-
-    use sparekey_ledger::LedgerError;
 
     use super::*;
 
@@ -59,14 +56,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_failure_is_logged_once_a_minute() {
+    async fn each_kind_of_failure_is_logged_once_a_minute() {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             let events = ledger_events();
-            for _ in 0..3 {
-                for error in [LedgerError::Busy, LedgerError::ReadOnly] {
+            for waiting in 0..3 {
+                for error in [LedgerError::Overloaded(waiting), LedgerError::ReadOnly] {
                     events.send(Event::Failed(error));
                 }
             }

@@ -13,7 +13,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One line for each code of the upstream, because each request of each user fails alike.
 #[derive(Debug, Default)]
-pub(crate) struct RefusedCredentials(Throttle);
+pub(crate) struct RefusedCredentials(Throttle<String>);
 
 impl RefusedCredentials {
     /// Logs the code and the message of a response with status 401, without keys.
@@ -26,7 +26,7 @@ impl RefusedCredentials {
     ) {
         let UpstreamError { code, message } = UpstreamError::read(head, body, BODY_TIMEOUT).await;
         let [code, message] = [code, message].map(|text| exchange.mask_secrets(&text));
-        if self.0.is_due(&code) {
+        if self.0.is_due(code.clone()) {
             let (user, request_id) = (exchange.user(), log.id());
             tracing::error!(
                 user,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -14,18 +15,24 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const KINDS_MAX: usize = 32;
 
 /// When each kind of line was last logged.
-#[derive(Debug, Default)]
-pub struct Throttle(Mutex<HashMap<String, Instant>>);
+#[derive(Debug)]
+pub struct Throttle<K>(Mutex<HashMap<K, Instant>>);
 
-impl Throttle {
+impl<K> Default for Throttle<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Throttle<K> {
     /// Returns whether a line of this kind is due; then it counts as logged.
-    pub fn is_due(&self, kind: &str) -> bool {
+    pub fn is_due(&self, kind: K) -> bool {
         let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         logged.retain(|_, last| now.duration_since(*last) < INTERVAL);
-        let is_due = logged.len() < KINDS_MAX && !logged.contains_key(kind);
+        let is_due = logged.len() < KINDS_MAX && !logged.contains_key(&kind);
         if is_due {
-            logged.insert(kind.to_owned(), now);
+            logged.insert(kind, now);
         }
         is_due
     }

@@ -60,7 +60,7 @@ pub(crate) struct HttpServer {
     pub(crate) max_head: usize,
     http1: http1::Builder,
     /// The log lines about clients that speak another protocol.
-    mismatches: Arc<Throttle>,
+    mismatches: Arc<Throttle<&'static str>>,
 }
 
 /// The state that a connection shares with the server.
@@ -129,7 +129,7 @@ impl HttpServer {
         }
     }
 
-    fn warn_of_mismatch(&self, spoken: &str, expected: &str) {
+    fn warn_of_mismatch(&self, spoken: &'static str, expected: &str) {
         if self.mismatches.is_due(spoken) {
             tracing::warn!("a client speaks {spoken} to this address, which serves {expected}: check its URL");
         }

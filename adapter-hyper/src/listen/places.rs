@@ -47,7 +47,7 @@ pub(crate) struct Places {
     unfinished_heads: Arc<AtomicUsize>,
     metrics: ConnectionMetrics,
     /// The log lines about each bound.
-    warned: Throttle,
+    warned: Throttle<&'static str>,
 }
 
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use sparekey_policy::Timestamp;
 use sparekey_upstream::ErrorKind;
 use tokio::time::Instant;
 
-use super::{Charges, outcome::Settlement};
+use super::{Charges, Complaint, outcome::Settlement};
 use crate::slot::Slot;
 
 /// A request whose highest cost is reserved. If it is dropped, the request was cut, and an estimate is charged.
@@ -143,7 +143,7 @@ impl OpenCharge {
             tracing::error!(%user, model = &*cost.model, cost = %cost.amount, reserved = %granted, "a request cost more than was reserved: the price table or a bound is wrong");
         }
         if let Some(ResponseIdentity { model, service_tier, .. }) = unpriced
-            && charges.0.logged.is_due("unpriced")
+            && charges.0.logged.is_due(Complaint::Unpriced)
         {
             tracing::warn!(%user, model, service_tier, charged = %cost.amount, "something in a response has no price, so all that was reserved is charged, which is nothing without a budget: PRICES_FILE (on Lambda PRICES) can list its model");
         }
