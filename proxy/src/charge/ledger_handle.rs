@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -65,12 +66,17 @@ impl LedgerHandle {
     /// # Errors
     /// [`LedgerError`]; [`LedgerError::Unreachable`] if it takes longer. It is opened nevertheless then.
     pub fn open(&self, wait: Duration) -> Result<(), LedgerError> {
-        let (tx, rx) = mpsc::channel();
-        self.start(move |result| {
-            // The caller may have left.
-            let _ = tx.send(result);
-        });
-        rx.recv_timeout(wait).unwrap_or_else(|_| Err(too_slow()))
+        let started = Instant::now();
+        self.start();
+        loop {
+            if let Some(result) = self.result() {
+                return result.map(drop);
+            }
+            if started.elapsed() >= wait {
+                return Err(too_slow());
+            }
+            thread::sleep(POLL);
+        }
     }
 
     /// Returns the ledger if it is open.
@@ -81,21 +87,29 @@ impl LedgerHandle {
 
     pub(crate) async fn get(&self) -> Result<Arc<dyn Ledger>, LedgerError> {
         loop {
-            if let Some(ledger) = self.opened() {
-                return Ok(ledger);
+            if let Some(result) = self.result() {
+                return result;
             }
-            if let Some(error) = self.recent_failure() {
-                return Err(error);
-            }
-            if self.start(drop).elapsed() >= WAIT {
+            if self.start().elapsed() >= WAIT {
                 return Err(too_slow());
             }
             sleep(POLL).await;
         }
     }
 
+    /// The open ledger, or why it could not be opened just now.
+    fn result(&self) -> Option<Result<Arc<dyn Ledger>, LedgerError>> {
+        if let Some(ledger) = self.opened() {
+            return Some(Ok(ledger));
+        }
+        match &*self.attempt() {
+            Attempt::Failed(at, error) if at.elapsed() < RETRY => Some(Err(error.clone())),
+            _ => None,
+        }
+    }
+
     /// Opens the ledger in a thread of its own, unless one does so already. Returns when it began.
-    fn start(&self, done: impl FnOnce(Result<(), LedgerError>) + Send + 'static) -> Instant {
+    fn start(&self) -> Instant {
         let started = Instant::now();
         {
             let mut attempt = self.attempt();
@@ -105,25 +119,24 @@ impl LedgerHandle {
             *attempt = Attempt::Running(started);
         }
         let handle = self.clone();
-        thread::spawn(move || {
-            let result = match handle.opened() {
+        let spawned = thread::Builder::new().name("open-ledger".to_owned()).spawn(move || {
+            let result = panic::catch_unwind(AssertUnwindSafe(|| match handle.opened() {
                 Some(_) => Ok(()),
                 None => (handle.0.open)().map(|ledger| handle.0.opened.store(Some(Arc::new(ledger)))),
-            };
-            *handle.attempt() = match &result {
-                Ok(()) => Attempt::None,
-                Err(error) => Attempt::Failed(Instant::now(), error.clone()),
-            };
-            done(result);
+            }));
+            handle.ended(result.unwrap_or_else(|_| Err(LedgerError::Io("a panic while it was opened".to_owned()))));
         });
+        if let Err(error) = spawned {
+            self.ended(Err(LedgerError::Io(format!("no thread can open it: {error}"))));
+        }
         started
     }
 
-    fn recent_failure(&self) -> Option<LedgerError> {
-        match &*self.attempt() {
-            Attempt::Failed(at, error) if at.elapsed() < RETRY => Some(error.clone()),
-            _ => None,
-        }
+    fn ended(&self, result: Result<(), LedgerError>) {
+        *self.attempt() = match result {
+            Ok(()) => Attempt::None,
+            Err(error) => Attempt::Failed(Instant::now(), error),
+        };
     }
 
     fn attempt(&self) -> std::sync::MutexGuard<'_, Attempt> {
@@ -145,7 +158,10 @@ impl fmt::Debug for LedgerHandle {
 mod tests {
     use std::{
         pin::pin,
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
         task::Poll,
     };
 
@@ -188,5 +204,30 @@ mod tests {
         assert_eq!(handle.open(Duration::from_secs(60)), Err(LedgerError::Full));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         assert_eq!(runtime.block_on(handle.get()).err(), Some(LedgerError::Full));
+    }
+
+    #[test]
+    fn panic_is_a_failure() {
+        let handle = LedgerHandle::new(|| panic!("in the engine"));
+        assert_eq!(
+            handle.open(Duration::from_secs(60)),
+            Err(LedgerError::Io("a panic while it was opened".to_owned()))
+        );
+    }
+
+    #[test]
+    fn open_waits_for_an_attempt_that_runs() {
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let handle = LedgerHandle::new(move || {
+            gate.lock().unwrap().recv().unwrap();
+            Ok(memory())
+        });
+        handle.start();
+        thread::scope(|scope| {
+            let opened = scope.spawn(|| handle.open(Duration::from_secs(60)));
+            release.send(()).unwrap();
+            assert_eq!(opened.join().unwrap(), Ok(()));
+        });
     }
 }
