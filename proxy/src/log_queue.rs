@@ -5,10 +5,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -63,11 +63,22 @@ impl LogQueue {
 
 impl Drop for LogQueue {
     fn drop(&mut self) {
-        let (tx, rx) = sync_channel(1);
-        if self.writer.messages.try_send(Message::Flush(tx)).is_ok() {
-            let _ = rx.recv_timeout(FLUSH_TIMEOUT);
-        }
+        flush(&self.writer.messages, FLUSH_TIMEOUT);
     }
+}
+
+/// Waits until all lines in the queue are written, which may be full of them.
+fn flush(messages: &SyncSender<Message>, wait: Duration) {
+    let (tx, rx) = sync_channel(1);
+    let (end, mut flush) = (Instant::now() + wait, Message::Flush(tx));
+    while let Err(TrySendError::Full(message)) = messages.try_send(flush) {
+        if Instant::now() >= end {
+            return;
+        }
+        flush = message;
+        thread::sleep(BATCH_INTERVAL);
+    }
+    let _ = rx.recv_timeout(end.saturating_duration_since(Instant::now()));
 }
 
 impl<'a> MakeWriter<'a> for LogWriter {
@@ -169,5 +180,21 @@ mod tests {
             received += lines.recv().unwrap().len() / b"line\n".len();
         }
         assert_eq!(received, total - dropped);
+    }
+
+    #[test]
+    fn flush_waits_behind_a_full_queue() {
+        let (written, lines) = channel();
+        let (tx, rx) = sync_channel(QUEUE_MAX);
+        for _ in 0..QUEUE_MAX {
+            tx.send(Message::Line(b"line\n".to_vec())).unwrap();
+        }
+        let (open, gate) = channel();
+        let waiting = thread::spawn(move || flush(&tx, Duration::from_secs(60)));
+        thread::spawn(move || write_all(&rx, BlockedWriter(gate, written)));
+        drop(std::iter::repeat_with(|| open.send(())).take(QUEUE_MAX).collect::<Vec<_>>());
+        waiting.join().unwrap();
+        let bytes: usize = lines.try_iter().map(|lines| lines.len()).sum();
+        assert_eq!(bytes, QUEUE_MAX * b"line\n".len());
     }
 }
