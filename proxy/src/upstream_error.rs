@@ -7,6 +7,7 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::{header::CONTENT_ENCODING, response};
 use http_body::Body as _;
 use serde::Deserialize;
+use serde_json::Value;
 use sparekey_upstream::ResponseBody;
 use tokio::time::timeout;
 
@@ -30,7 +31,9 @@ struct Envelope {
 
 #[derive(Deserialize)]
 struct ErrorObject {
-    code: Option<String>,
+    /// OpenAI's is a text; some compatible services send a number.
+    #[serde(default)]
+    code: Value,
     message: String,
 }
 
@@ -40,11 +43,20 @@ impl UpstreamError {
         let body = timeout(wait, read(body)).await.unwrap_or_default();
         let encoding = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
         let text = decode(encoding, &body).unwrap_or_else(|| format!("(a body with the content encoding {encoding})"));
+        Self::parse(text)
+    }
+
+    fn parse(text: String) -> Self {
         let (code, message) = match serde_json::from_str(&text) {
             Ok(Envelope { error: ErrorObject { code, message } }) => (code, message),
-            Err(_) => (None, text),
+            Err(_) => (Value::Null, text),
         };
-        Self { code: code.unwrap_or_else(|| "-".to_owned()), message }
+        let code = match code {
+            Value::String(code) => code,
+            Value::Number(code) => code.to_string(),
+            _ => "-".to_owned(),
+        };
+        Self { code, message }
     }
 }
 
@@ -79,6 +91,19 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
+
+    #[test]
+    fn codes() {
+        for (code, expected) in [
+            (r#""code":"invalid_api_key","#, "invalid_api_key"),
+            (r#""code":401,"#, "401"),
+            (r#""code":null,"#, "-"),
+            ("", "-"),
+        ] {
+            let error = UpstreamError::parse(format!(r#"{{"error":{{{code}"message":"no"}}}}"#));
+            assert_eq!((&*error.code, &*error.message), (expected, "no"));
+        }
+    }
 
     #[test]
     fn encodings() {
