@@ -177,7 +177,9 @@ impl Upstream {
             }
         };
         let negotiated = self.connect(&head.uri, http1_only).await;
-        self.connect_turn.ended(negotiated.is_err());
+        if !http1_only {
+            self.connect_turn.ended(negotiated.is_err());
+        }
         match negotiated? {
             Negotiated::Http1(stream) => {
                 if !http1_only {
