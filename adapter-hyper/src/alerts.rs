@@ -131,6 +131,9 @@ impl Alerts {
         if seen.has(Event::ApiKeyRefused) {
             due.push(Alert::ApiKeyRefused { today });
         }
+        if seen.has(Event::QuotaSpent) {
+            due.push(Alert::QuotaSpent { today });
+        }
         if seen.has(Event::PriceMissing) {
             due.push(Alert::PriceMissing { today });
         }

@@ -24,6 +24,9 @@ use crate::{
 const OF_WHOLE_LIST: [HeaderName; 5] =
     [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES];
 
+/// Says what of the upstream is the cause of an error.
+const UPSTREAM: HeaderName = HeaderName::from_static("x-sparekey-upstream");
+
 /// The number of the try, by [OpenAI's SDKs](https://github.com/openai/openai-python).
 const RETRY_COUNT: &str = "x-stainless-retry-count";
 
@@ -78,6 +81,20 @@ impl Exchange {
     #[must_use]
     pub fn refuses_credentials(&self, head: &response::Parts) -> bool {
         head.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// OpenAI's code if the owner's account has no quota left. A budget that is spent has the same one.
+    pub const INSUFFICIENT_QUOTA: &str = "insufficient_quota";
+
+    /// Returns whether the owner's account may have no quota left. Then the body has [`Self::INSUFFICIENT_QUOTA`].
+    #[must_use]
+    pub fn may_lack_quota(head: &response::Parts) -> bool {
+        head.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// Marks a response that says that the owner's account has no quota left.
+    pub fn mark_quota(head: &mut response::Parts) {
+        head.headers.insert(UPSTREAM, HeaderValue::from_static(Self::INSUFFICIENT_QUOTA));
     }
 
     /// Returns a text of the upstream for the owner's log: one line of at most 400 characters, without keys.

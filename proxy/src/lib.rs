@@ -16,8 +16,8 @@ mod ledger_events;
 pub mod log;
 mod log_queue;
 pub mod online_check;
+mod owner_errors;
 mod record;
-mod refused_credentials;
 mod request_id;
 mod send;
 mod slot;
@@ -60,7 +60,7 @@ pub use self::{
 use self::{
     charge::{Charges, ReservedCharge},
     dropped_headers::DroppedHeaders,
-    refused_credentials::RefusedCredentials,
+    owner_errors::OwnerErrors,
     slot::Slot,
     user_requests::UserRequests,
     user_states::UserStates,
@@ -83,7 +83,7 @@ pub struct Proxy {
     usage_rates: UserStates,
     body_memory: Arc<BodyMemory>,
     charges: Charges,
-    refused_credentials: Arc<RefusedCredentials>,
+    owner_errors: Arc<OwnerErrors>,
 }
 
 /// The bounds of a process.
@@ -118,7 +118,7 @@ pub struct Admitted {
     permits: Permits,
     /// `None` if the request is not metered.
     charge: Option<Box<ReservedCharge>>,
-    refused_credentials: Arc<RefusedCredentials>,
+    owner_errors: Arc<OwnerErrors>,
 }
 
 /// What a request holds until its response has ended.
@@ -156,7 +156,7 @@ impl Proxy {
             user_states: UserStates::default(),
             usage_rates: UserStates::default(),
             body_memory: BodyMemory::new(bounds.bodies),
-            refused_credentials: Arc::default(),
+            owner_errors: Arc::default(),
         }
     }
 
@@ -199,8 +199,8 @@ impl Proxy {
     fn admitted(&self, forward: Forward, log: RequestLog, permits: Permits) -> Admitted {
         self.dropped_headers.warn_once(forward.dropped_headers());
         self.sinks.dropped_headers(forward.dropped_headers().len());
-        let refused_credentials = Arc::clone(&self.refused_credentials);
-        Admitted { forward, log, permits, charge: None, refused_credentials }
+        let owner_errors = Arc::clone(&self.owner_errors);
+        Admitted { forward, log, permits, charge: None, owner_errors }
     }
 
     /// Returns the use of the limits of all metered users, for the owner.

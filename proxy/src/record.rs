@@ -116,6 +116,8 @@ pub struct RequestRecord {
     pub upstream_id: Option<HeaderValue>,
     /// The code of the proxy's own error response.
     pub rejection: Option<&'static str>,
+    /// Whether the upstream says that the owner's account has no quota left.
+    pub lacks_quota: bool,
     /// Bytes of the response body, or of both directions of a tunnel.
     pub bytes: u64,
 }
@@ -171,6 +173,7 @@ impl RequestRecord {
             response: None,
             upstream_id: None,
             rejection: None,
+            lacks_quota: false,
             bytes: 0,
         }
     }
@@ -218,6 +221,10 @@ impl RequestLog {
                 record.path = shortened(&record.path, KEYLESS_PATH_MAX);
             }
         });
+    }
+
+    pub(crate) fn lacks_quota(&mut self) {
+        self.update(|record| record.lacks_quota = true);
     }
 
     /// Returns the id of the request, for a log line that is written before the end.

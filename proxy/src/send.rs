@@ -13,8 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    Admitted, Body, BoxError, Outcome, Permits, Tunnel, charge::ReservedCharge, record::RequestLog,
-    refused_credentials::RefusedCredentials,
+    Admitted, Body, BoxError, Outcome, Permits, Tunnel, charge::ReservedCharge, owner_errors::OwnerErrors,
+    record::RequestLog,
 };
 
 impl Admitted {
@@ -57,7 +57,7 @@ impl Admitted {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Self { forward, log, permits, mut charge, refused_credentials } = self;
+        let Self { forward, log, permits, mut charge, owner_errors } = self;
         let (head, exchange) = forward.into_parts();
         let deadline = match &mut charge {
             None => deadline,
@@ -67,7 +67,7 @@ impl Admitted {
         // Boxed, so that a connection does not reserve room for it while it streams or is idle. Outside the async
         // block, which would reserve room for the head.
         let sending = Box::pin(upstream.send(head, body, upgrade));
-        let sent = Sent { exchange, log, permits, charge, refused_credentials };
+        let sent = Sent { exchange, log, permits, charge, owner_errors };
         async move {
             let reply = match deadline {
                 None => Ok(sending.await),
@@ -95,7 +95,7 @@ struct Sent {
     log: RequestLog,
     permits: Permits,
     charge: Option<Box<ReservedCharge>>,
-    refused_credentials: Arc<RefusedCredentials>,
+    owner_errors: Arc<OwnerErrors>,
 }
 
 impl Sent {
@@ -105,6 +105,9 @@ impl Sent {
                 let (head, body) = response.into_parts();
                 if self.exchange.refuses_credentials(&head) {
                     return Step::Read(Box::pin(self.refused(head, body)));
+                }
+                if Exchange::may_lack_quota(&head) {
+                    return Step::Read(Box::pin(self.limited(head, body)));
                 }
                 self.respond(head, body)
             }
@@ -174,7 +177,18 @@ impl Sent {
 
     /// Logs why the upstream refused the owner's credentials.
     async fn refused(mut self, head: response::Parts, mut body: ResponseBody) -> Outcome {
-        self.refused_credentials.log(&head, &mut body, &self.exchange, &mut self.log).await;
+        self.owner_errors.refused_credentials(&head, &mut body, &self.exchange, &mut self.log).await;
+        match self.respond(head, body) {
+            Step::Done(outcome) => outcome,
+            Step::Read(reading) => reading.await,
+        }
+    }
+
+    /// Looks whether the account of the owner has no quota left: a user with a budget gets the same code for that.
+    async fn limited(mut self, mut head: response::Parts, mut body: ResponseBody) -> Outcome {
+        if self.owner_errors.lacks_quota(&head, &mut body, &self.exchange, &mut self.log).await {
+            Exchange::mark_quota(&mut head);
+        }
         match self.respond(head, body) {
             Step::Done(outcome) => outcome,
             Step::Read(reading) => reading.await,

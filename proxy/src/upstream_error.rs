@@ -1,15 +1,12 @@
 //! The error in the body of an upstream's response.
 
-use std::{future::poll_fn, io::Read as _, pin::Pin, time::Duration};
+use std::{io::Read as _, time::Duration};
 
-use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::{header::CONTENT_ENCODING, response};
-use http_body::Body as _;
 use serde::Deserialize;
 use serde_json::Value;
 use sparekey_upstream::ResponseBody;
-use tokio::time::timeout;
 
 /// Bytes of the body that are read, compressed or not. OpenAI's errors have less than 1 KiB.
 const BODY_MAX: usize = 16 * 1024;
@@ -38,9 +35,9 @@ struct ErrorObject {
 }
 
 impl UpstreamError {
-    /// Reads it from the start of a body.
+    /// Reads it from the start of a body, which stays whole.
     pub(crate) async fn read(head: &response::Parts, body: &mut ResponseBody, wait: Duration) -> Self {
-        let body = timeout(wait, read(body)).await.unwrap_or_default();
+        let body = body.peek(BODY_MAX, wait).await;
         let encoding = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
         let text = decode(encoding, &body).unwrap_or_else(|| format!("(a body with the content encoding {encoding})"));
         Self::parse(text)
@@ -58,16 +55,6 @@ impl UpstreamError {
         };
         Self { code, message }
     }
-}
-
-async fn read(body: &mut ResponseBody) -> Vec<u8> {
-    let mut read = Vec::new();
-    while read.len() < BODY_MAX {
-        let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await else { break };
-        let data: Bytes = frame.into_data().unwrap_or_default();
-        read.extend_from_slice(data.get(..BODY_MAX - read.len()).unwrap_or(&data));
-    }
-    read
 }
 
 /// The text of a body; `None` if its encoding is another one.

@@ -1,6 +1,7 @@
 //! Tests that need sockets, one file per topic; every adapter passes those whose features it supports.
 
 mod cancel;
+mod owner_quota;
 mod reuse;
 mod streaming;
 mod truncation;
@@ -21,8 +22,9 @@ use crate::{
     upstream::Upstream,
 };
 
-const TOPICS: [(&str, &[Test]); 6] = [
+const TOPICS: [(&str, &[Test]); 7] = [
     ("cancel", cancel::TESTS),
+    ("owner_quota", owner_quota::TESTS),
     ("truncation", truncation::TESTS),
     ("reuse", reuse::TESTS),
     ("streaming", streaming::TESTS),

@@ -1,7 +1,9 @@
 //! A response body on its way to the client.
 
 use std::{
-    io,
+    collections::VecDeque,
+    future::poll_fn,
+    io, mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -9,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::{deadlines::ReusedDeadline, http1::Http1Body, http2::Http2Body};
 
@@ -31,13 +33,90 @@ pub struct ResponseBody {
 pub(crate) enum Incoming {
     Http1(Http1Body),
     Http2(Http2Body),
+    /// Its start was read, and is returned again.
+    Peeked(Box<Peeked>),
     /// Cut by an error.
     Cut,
+}
+
+/// A body whose start was read.
+#[derive(Debug)]
+pub(crate) struct Peeked {
+    /// Never empty.
+    start: VecDeque<io::Result<Bytes>>,
+    rest: Incoming,
+}
+
+impl Peeked {
+    fn len(&self) -> u64 {
+        self.start.iter().flatten().map(|data| data.len() as u64).sum()
+    }
+}
+
+impl Incoming {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match self {
+            Self::Http1(body) => body.poll_data(cx),
+            Self::Http2(body) => body.poll_data(cx),
+            Self::Peeked(peeked) => {
+                let first = peeked.start.pop_front();
+                if peeked.start.is_empty() {
+                    *self = mem::replace(&mut peeked.rest, Self::Cut);
+                }
+                Poll::Ready(first)
+            }
+            Self::Cut => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+            Self::Peeked(_) => false,
+            Self::Cut => true,
+        }
+    }
+
+    /// The bytes that follow, if their number is known.
+    fn remaining(&self) -> Option<u64> {
+        match self {
+            Self::Http1(body) => body.remaining(),
+            Self::Http2(body) => body.remaining(),
+            Self::Peeked(peeked) => peeked.rest.remaining()?.checked_add(peeked.len()),
+            Self::Cut => Some(0),
+        }
+    }
 }
 
 impl ResponseBody {
     pub(crate) fn new(incoming: Incoming, idle_timeout: Duration, deadline: ReusedDeadline) -> Self {
         Self { incoming, idle_timeout, idle_since: None, deadline, error: None }
+    }
+
+    /// Returns the start of the body: at most `max` bytes that arrive in time. They are part of the body nevertheless.
+    pub async fn peek(&mut self, max: usize, wait: Duration) -> Vec<u8> {
+        let (mut text, mut start) = (Vec::new(), VecDeque::new());
+        let read = async {
+            while text.len() < max {
+                let Some(frame) = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await else { break };
+                let data = frame.map(|frame| frame.into_data().unwrap_or_default());
+                let is_error = data.is_err();
+                if let Ok(data) = &data {
+                    text.extend_from_slice(data.get(..max - text.len()).unwrap_or(data));
+                }
+                start.push_back(data);
+                if is_error {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(wait, read).await;
+        if !start.is_empty() {
+            let rest = mem::replace(&mut self.incoming, Incoming::Cut);
+            self.incoming = Incoming::Peeked(Box::new(Peeked { start, rest }));
+        }
+        text
     }
 }
 
@@ -50,12 +129,7 @@ impl Body for ResponseBody {
             self.incoming = Incoming::Cut;
             return Poll::Ready(Some(Err(error)));
         }
-        let data = match &mut self.incoming {
-            Incoming::Http1(body) => body.poll_data(cx),
-            Incoming::Http2(body) => body.poll_data(cx),
-            Incoming::Cut => Poll::Ready(None),
-        };
-        match data {
+        match self.incoming.poll_data(cx) {
             // Returned at the next poll: on an error, hyper drops the bytes that it has not written yet.
             Poll::Ready(Some(Err(error))) => {
                 self.error = Some(error);
@@ -77,20 +151,10 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        let is_end_stream = match &self.incoming {
-            Incoming::Http1(body) => body.is_end_stream(),
-            Incoming::Http2(body) => body.is_end_stream(),
-            Incoming::Cut => true,
-        };
-        is_end_stream && self.error.is_none()
+        self.incoming.is_end_stream() && self.error.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let remaining = match &self.incoming {
-            Incoming::Http1(body) => body.remaining(),
-            Incoming::Http2(body) => body.remaining(),
-            Incoming::Cut => Some(0),
-        };
-        remaining.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.incoming.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

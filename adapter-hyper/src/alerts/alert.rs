@@ -21,6 +21,8 @@ pub(super) enum Alert {
     CertificateExpires { at: i64 },
     /// The upstream refuses the API key.
     ApiKeyRefused { today: CalendarPeriod },
+    /// The owner's account at the upstream has no quota left.
+    QuotaSpent { today: CalendarPeriod },
     /// Metered users are refused.
     LedgerUnreachable { today: CalendarPeriod },
     /// A model that is used has no price.
@@ -41,9 +43,10 @@ impl Alert {
             Self::UserExpires { user, at } => format!("user_expires/{user}/{}", at.as_seconds()),
             Self::CertificateExpires { at } => format!("certificate_expires/{at}"),
             // They may last, and can occur again.
-            Self::ApiKeyRefused { today } | Self::LedgerUnreachable { today } | Self::PriceMissing { today } => {
-                format!("{}/{today}", self.event())
-            }
+            Self::ApiKeyRefused { today }
+            | Self::QuotaSpent { today }
+            | Self::LedgerUnreachable { today }
+            | Self::PriceMissing { today } => format!("{}/{today}", self.event()),
         }
     }
 
@@ -54,6 +57,7 @@ impl Alert {
             Self::UserExpires { .. } => "user_expires",
             Self::CertificateExpires { .. } => "certificate_expires",
             Self::ApiKeyRefused { .. } => "api_key_refused",
+            Self::QuotaSpent { .. } => "quota_spent",
             Self::LedgerUnreachable { .. } => "ledger_unreachable",
             Self::PriceMissing { .. } => "price_missing",
         }
@@ -76,6 +80,11 @@ impl Alert {
             Self::CertificateExpires { at } => format!("The TLS certificate of the proxy ends on {}.", date(*at)),
             Self::ApiKeyRefused { .. } => {
                 "The upstream refuses the API key, so all requests fail. The log of the proxy has its reason.".to_owned()
+            }
+            Self::QuotaSpent { .. } => {
+                "Your account at the upstream has no quota left, so requests fail. Add credit, or raise the limits of the organization \
+                 or of the project of the API key."
+                    .to_owned()
             }
             Self::LedgerUnreachable { .. } => {
                 "The ledger cannot be read or written, so users with budgets are refused. The log of the proxy has the reason."
@@ -120,7 +129,10 @@ impl Alert {
             Self::CertificateExpires { at } => {
                 set("expires_at", json!(at));
             }
-            Self::ApiKeyRefused { .. } | Self::LedgerUnreachable { .. } | Self::PriceMissing { .. } => {}
+            Self::ApiKeyRefused { .. }
+            | Self::QuotaSpent { .. }
+            | Self::LedgerUnreachable { .. }
+            | Self::PriceMissing { .. } => {}
         }
         Value::Object(object).to_string()
     }
@@ -182,6 +194,7 @@ mod tests {
             Alert::UserExpires { user, at },
             Alert::CertificateExpires { at: 0 },
             Alert::ApiKeyRefused { today: period },
+            Alert::QuotaSpent { today: period },
             Alert::LedgerUnreachable { today: period },
             Alert::PriceMissing { today: period },
         ];
@@ -193,6 +206,7 @@ mod tests {
                 | Alert::UserExpires { .. }
                 | Alert::CertificateExpires { .. }
                 | Alert::ApiKeyRefused { .. }
+                | Alert::QuotaSpent { .. }
                 | Alert::LedgerUnreachable { .. }
                 | Alert::PriceMissing { .. } => {}
             }

@@ -24,11 +24,12 @@ pub(super) enum Event {
     /// A metered request ended, so that budgets may have changed.
     Settled,
     ApiKeyRefused,
+    QuotaSpent,
     PriceMissing,
     LedgerFailed,
 }
 
-const EVENTS: usize = 4;
+const EVENTS: usize = 5;
 
 /// What has happened since the last look.
 #[derive(Debug, Default)]
@@ -54,7 +55,7 @@ impl Seen {
 
     /// Forgets what needs no ledger. Returns whether the state of budgets may have changed.
     pub(super) fn keep_for_ledger(&mut self) -> bool {
-        for event in [Event::ApiKeyRefused, Event::PriceMissing] {
+        for event in [Event::ApiKeyRefused, Event::QuotaSpent, Event::PriceMissing] {
             self.happened[event as usize] = false;
         }
         self.has(Event::Settled) || !self.refused.is_empty()
@@ -95,6 +96,9 @@ impl Sink for Watch {
     }
 
     fn finished(&self, request: &RequestRecord, _: End) {
+        if request.lacks_quota {
+            self.add(Event::QuotaSpent);
+        }
         match (request.rejection, &request.user) {
             (Some(REFUSED), _) => self.add(Event::ApiKeyRefused),
             (Some(SPENT), Some(user)) => {

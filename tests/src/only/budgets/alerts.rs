@@ -130,7 +130,8 @@ fn restart() {
     let upstream = RespondingUpstream::start(move |_| match is_refusing.load(Ordering::SeqCst) {
         // Together they cost the whole budget.
         0 => completion(0, i64::try_from(first.swap(1_100, Ordering::SeqCst)).expect("a small number")),
-        _ => response("401 Unauthorized", r#"{"error":{"message":"no","code":"invalid_api_key"}}"#),
+        1 => response("401 Unauthorized", r#"{"error":{"message":"no","code":"invalid_api_key"}}"#),
+        _ => response("429 Too Many Requests", r#"{"error":{"message":"no","code":"insufficient_quota"}}"#),
     });
     let mut webhook = Webhook::start();
     let mut server = start(upstream.address(), USERS, &webhook.url(), &[("ACCESS_KEYS", &format!("{KEY},{ANN}"))]);
@@ -145,12 +146,19 @@ fn restart() {
     refuses.store(1, Ordering::SeqCst);
     assert_eq!(server.send(&get("/v1/models")).0.status(), 502);
     webhook.wait_for("api_key_refused");
+    refuses.store(2, Ordering::SeqCst);
+    assert_eq!(server.send(&get("/v1/models")).0.status(), 429);
+    webhook.wait_for("quota_spent");
+    server
+        .proxy
+        .process
+        .wait_for(|line| line.contains("the owner's account at the upstream has no quota left").then_some(()));
     server.files.write("users", &format!("{USERS}[users.Ann]\nexpires = {}\nmetered = true", soon()));
     server.proxy.process.wait_for(|line| line.contains("reloaded").then_some(()));
     refuses.store(0, Ordering::SeqCst);
     assert_eq!(server.send(&request().replace(KEY, ANN)).0.status(), 200);
     assert_eq!(webhook.wait_for("user_expires")["user"], "Ann");
-    assert_eq!(webhook.events(), ["api_key_refused", "user_expires"]);
+    assert_eq!(webhook.events(), ["api_key_refused", "quota_spent", "user_expires"]);
 }
 
 /// The date in three days.
