@@ -1,6 +1,9 @@
 //! Bodies that are read: those of requests whose models are limited, lists of models, and refused credentials for the log.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use sparekey_core::{ModelCheck, UpstreamFailure};
 use sparekey_metering::{BODY_TIMEOUT, BodyMemory, BodyPermit, BodySizes, MODEL_LIST_MAX, check_head};
@@ -18,6 +21,9 @@ use crate::timeout::within;
 /// Bytes of one body, and of all bodies of an isolate: a quarter of its memory, because a body is there up to three times, as
 /// it arrived, in the memory of wasm, and as it is sent.
 const MAX: usize = 32 << 20;
+
+/// How long a client waits for the body of an error.
+const ERROR_TIMEOUT: Duration = Duration::from_secs(2);
 
 static MEMORY: LazyLock<Arc<BodyMemory>> = LazyLock::new(|| BodyMemory::new(BodySizes { body: MAX, total: MAX }));
 
@@ -62,6 +68,12 @@ pub(crate) async fn read_response(response: &Response) -> Result<Vec<u8>, Upstre
         BodyFailure::TooLarge(_) => UpstreamFailure::TooLarge,
         _ => UpstreamFailure::Interrupted,
     })
+}
+
+/// Reads the body of an error, which stays whole; empty if it takes too long.
+pub(crate) async fn read_error(response: &Response) -> Vec<u8> {
+    let Ok(copy) = response.clone() else { return Vec::new() };
+    within(ERROR_TIMEOUT, read_response(&copy)).await.and_then(Result::ok).unwrap_or_default()
 }
 
 /// Reads a stream until its end, or until `count` refuses the number of bytes that have arrived, which cancels it.

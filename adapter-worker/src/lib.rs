@@ -130,14 +130,15 @@ async fn forward(
     let sending = messages::send(&head, request, fields, bytes.as_ref(), signal.as_ref());
     let upstream = limits::send(&mut open, sending).await.map_err(|failure| exchange.reject(failure))?;
     drop(body);
-    let (head, fields) = messages::response_head(&upstream).map_err(interrupted)?;
+    let (mut head, fields) = messages::response_head(&upstream).map_err(interrupted)?;
     if let Some(open) = &mut open {
         open.responded(&head);
     }
-    if exchange.refuses_credentials(&head) {
-        let text = body::read_response(&upstream).await.unwrap_or_default();
-        let text = exchange.mask_secrets(&String::from_utf8_lossy(&text));
-        console_error!("upstream refused the owner's credentials, user {}: {text}", exchange.user());
+    if exchange.may_concern_owner(&head) {
+        let text = body::read_error(&upstream).await;
+        if let Some(text) = exchange.owner_error(&mut head, &text) {
+            console_error!("upstream refused the owner's credentials or quota, user {}: {text}", exchange.user());
+        }
     }
     let head = exchange.admit_response_or_upgrade(head)?;
     if exchange.filters_models(&head) {

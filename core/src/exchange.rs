@@ -92,6 +92,24 @@ impl Exchange {
         head.status == StatusCode::TOO_MANY_REQUESTS
     }
 
+    /// Returns whether a response may be an error that only the owner can end, so that its body must be read.
+    #[must_use]
+    pub fn may_concern_owner(&self, head: &response::Parts) -> bool {
+        self.refuses_credentials(head) || Self::may_lack_quota(head)
+    }
+
+    /// Returns the text for the owner's log if such an error concerns the owner, for a platform that does not parse it.
+    pub fn owner_error(&self, head: &mut response::Parts, body: &[u8]) -> Option<String> {
+        if Self::may_lack_quota(head) {
+            let code = b"\"insufficient_quota\"";
+            if !body.windows(code.len()).any(|text| text == code) {
+                return None;
+            }
+            Self::mark_quota(head);
+        }
+        Some(self.mask_secrets(&String::from_utf8_lossy(body)))
+    }
+
     /// Marks a response that says that the owner's account has no quota left.
     pub fn mark_quota(head: &mut response::Parts) {
         head.headers.insert(UPSTREAM, HeaderValue::from_static(Self::INSUFFICIENT_QUOTA));

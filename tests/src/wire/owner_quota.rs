@@ -47,7 +47,8 @@ fn compressed(adapter: &dyn Adapter) {
 }
 
 fn other(adapter: &dyn Adapter) {
-    for body in [SPENT.replace(r#""code":"insufficient_quota""#, r#""code":"rate_limit_exceeded""#).as_bytes(), b""] {
+    let busy = SPENT.replace(r#""insufficient_quota""#, r#""tokens""#).replace("quota", "insufficient_quota");
+    for body in [busy.as_bytes(), b""] {
         assert_eq!(response(adapter, "", body), (None, body.to_vec()));
     }
 }

@@ -10,14 +10,14 @@ use super::Test;
 use crate::worker::{CRATE, Worker, wrangler};
 
 /// Lines of the adapter's source without limits, of what limits add, and of one file, at most: it contains no policy.
-const LINES: [(&str, usize); 2] = [("src", 910), ("src/limits", 730)];
+const LINES: [(&str, usize); 2] = [("src", 930), ("src/limits", 730)];
 const FILE_LINES: usize = 190;
 
 /// Bytes after gzip, as Cloudflare counts them
 /// (<https://developers.cloudflare.com/workers/platform/limits/#worker-size>).
-// 0.3 % above 149,547 and 241,426.
-const WASM: usize = 149_990;
-const WASM_WITH_LIMITS: usize = 242_100;
+// 0.3 % above 150,147 and 242,012.
+const WASM: usize = 150_600;
+const WASM_WITH_LIMITS: usize = 242_700;
 const JAVASCRIPT: usize = 10_000;
 
 pub(super) fn is_bounded(worker: &Worker) {
