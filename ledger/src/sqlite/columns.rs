@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rusqlite::{CachedStatement, Connection, ToSql, params, types::Type};
-use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usage, Usd};
+use rusqlite::{CachedStatement, Connection, ToSql, params, params_from_iter, types::Type};
+use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usd};
 
 use crate::{
-    day::count,
     row::{End, LedgerRow, Row},
     usage_columns,
 };
@@ -55,9 +54,8 @@ impl<'connection> Insert<'connection> {
 
 fn execute(insert: &mut CachedStatement<'_>, at: i64, row: &LedgerRow) -> rusqlite::Result<()> {
     let LedgerRow { id, user, day, cost, voided, row } = row;
-    let Usage { tokens, tools, audio_milliseconds, characters } = &row.usage;
-    let head = row.head.map(micros);
-    let values: &[&dyn ToSql] = params![
+    let counts = usage_columns::named(&row.usage).map(|(_, count)| count);
+    let before: &[&dyn ToSql] = params![
         at,
         id.0.to_be_bytes(),
         day.number(),
@@ -67,23 +65,8 @@ fn execute(insert: &mut CachedStatement<'_>, at: i64, row: &LedgerRow) -> rusqli
         row.route,
         row.model,
         row.tier.name(),
-        count(tokens.input),
-        count(tokens.cached),
-        count(tokens.cache_write),
-        count(tokens.cache_write_12h),
-        count(tokens.input_audio),
-        count(tokens.cached_audio),
-        count(tokens.input_image),
-        count(tokens.cached_image),
-        count(tokens.output),
-        count(tokens.reasoning),
-        count(tokens.output_audio),
-        count(tokens.output_image),
-        count(tools.web_search),
-        count(tools.file_search),
-        count(tools.containers),
-        count(*audio_milliseconds),
-        count(*characters),
+    ];
+    let after: &[&dyn ToSql] = params![
         cost.as_pico(),
         voided.map(Usd::as_pico),
         row.prices,
@@ -94,10 +77,12 @@ fn execute(insert: &mut CachedStatement<'_>, at: i64, row: &LedgerRow) -> rusqli
         row.retry,
         row.upstream_id,
         row.response_id,
-        head,
+        row.head.map(micros),
         micros(row.total),
     ];
-    insert.execute(values).map(|_| ())
+    let counts = counts.iter().map(|count| -> &dyn ToSql { count });
+    let values = before.iter().copied().chain(counts).chain(after.iter().copied());
+    insert.execute(params_from_iter(values)).map(|_| ())
 }
 
 /// Reads a row of [`SELECT`], with its `at`.
