@@ -52,4 +52,10 @@ impl Tier {
             Self::Decisions => "decisions",
         }
     }
+
+    /// Returns the tier with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.name() == name)
+    }
 }

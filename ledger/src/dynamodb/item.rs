@@ -119,7 +119,6 @@ pub(super) fn read_row(value: &Value) -> Result<LedgerRow, Failure> {
     let id = u128::from_str_radix(item.text("id"), 16).map_err(|_| item.invalid("id"))?;
     let mut names = usage_columns::named(&Usage::default()).into_iter();
     let usage = usage_columns::read(|| Ok::<_, Failure>(names.next().map_or(0, |(name, _)| item.unsigned(name))))?;
-    let tier = Tier::ALL.into_iter().find(|tier| tier.name() == item.text("tier"));
     let text = |name| Some(item.text(name)).filter(|text| !text.is_empty()).map(Arc::from);
     let row = Row {
         started: Timestamp::from_micros(item.count("started")),
@@ -127,7 +126,7 @@ pub(super) fn read_row(value: &Value) -> Result<LedgerRow, Failure> {
         route: Arc::from(item.text("route")),
         model: Arc::from(item.text("model")),
         // A value of a newer version is an error, not another value.
-        tier: tier.ok_or_else(|| item.invalid("tier"))?,
+        tier: Tier::from_name(item.text("tier")).ok_or_else(|| item.invalid("tier"))?,
         usage,
         prices: Arc::from(item.text("prices")),
         status: u16::try_from(item.count("status")).unwrap_or(u16::MAX),

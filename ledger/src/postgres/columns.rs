@@ -82,7 +82,7 @@ pub(super) fn read(row: &Columns) -> Result<((i64, i64), LedgerRow), Failure> {
     let user = columns.text()?;
     let started = Timestamp::from_micros(columns.take()?);
     let (key, route, model) = (columns.text()?, columns.text()?, columns.text()?);
-    let tier = columns.named(|name| Tier::ALL.into_iter().find(|tier| tier.name() == name))?;
+    let tier = columns.named(Tier::from_name)?;
     let usage = usage_columns::read(|| columns.count())?;
     let cost = Usd::from_pico(columns.take()?);
     let voided = columns.take::<Option<i64>>()?.map(Usd::from_pico);

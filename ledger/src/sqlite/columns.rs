@@ -94,7 +94,7 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, LedgerRow)
     let user = columns.take()?;
     let started = Timestamp::from_micros(columns.take()?);
     let (key, route, model) = (columns.take()?, columns.take()?, columns.take()?);
-    let tier = columns.named(|name| Tier::ALL.into_iter().find(|tier| tier.name() == name))?;
+    let tier = columns.named(Tier::from_name)?;
     let usage = usage_columns::read(|| columns.count())?;
     let cost = Usd::from_pico(columns.take()?);
     let voided = columns.take::<Option<i64>>()?.map(Usd::from_pico);

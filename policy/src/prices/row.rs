@@ -102,7 +102,7 @@ impl RowName {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let (tier, is_long) = name.strip_suffix("_long").map_or((name, false), |tier| (tier, true));
-        let tier = Tier::ALL.into_iter().find(|known| known.name() == tier)?;
+        let tier = Tier::from_name(tier)?;
         Some(Self { tier, is_long })
     }
 
