@@ -42,6 +42,8 @@ mod call_numbers;
 mod change;
 mod charge;
 mod clock;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+mod columns;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod copy;
 mod day;
@@ -52,6 +54,8 @@ mod error;
 mod event;
 mod ids;
 mod memory;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod names;
 mod pending;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 mod plan;
@@ -59,6 +63,10 @@ mod plan;
 pub mod postgres;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod reader_thread;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+mod report;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+mod retention;
 mod row;
 mod row_text;
 #[cfg(feature = "sqlite")]
@@ -66,6 +74,8 @@ mod sqlite;
 #[cfg(any(feature = "dynamodb", feature = "postgres"))]
 mod swap;
 mod usage_columns;
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+mod waiting;
 
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Import, Opened, Options, Reader, Sqlite};

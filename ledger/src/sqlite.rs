@@ -52,10 +52,8 @@ use crate::{
     pending::Pending,
     reader_thread::ReaderThread,
     row::LedgerRow,
+    waiting::WAITING_MAX,
 };
-
-/// The most calls that wait for the writer. At 5,000 commits per second of some calls each, the last one waits under a second.
-const WAITING_MAX: usize = 10_000;
 
 /// How a ledger is opened.
 #[derive(Clone, Debug)]

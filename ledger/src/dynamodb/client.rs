@@ -13,6 +13,7 @@ use super::{
     table::Table,
     transport::{Request, Transport},
 };
+use crate::retention;
 
 /// A table, and what sends the requests.
 pub(super) struct Client<T> {
@@ -23,9 +24,6 @@ pub(super) struct Client<T> {
     request: Duration,
     pub(super) retention: Option<Duration>,
 }
-
-/// An expired hold can be settled for a day, which replaces its row.
-const RETENTION_MIN: Duration = Duration::from_secs(2 * 86_400);
 
 /// The part of a partition that is read.
 pub(super) struct Range<'a> {
@@ -56,7 +54,7 @@ pub(super) const LAST: &str = "\u{10ffff}";
 impl<T: Transport> Client<T> {
     pub(super) fn new(table: Table, transport: T, options: &Options) -> Self {
         let Options { deadline, retention, .. } = *options;
-        let retention = retention.map(|retention| retention.max(RETENTION_MIN));
+        let retention = retention.map(retention::at_least);
         Self { table, transport, deadline, request: deadline.mul_f32(0.4), retention }
     }
 

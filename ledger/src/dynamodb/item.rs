@@ -8,6 +8,7 @@ use sparekey_policy::{HoldId, Period, State, Tier, Timestamp, Usage, Usd};
 
 use super::{failure::Failure, invalid};
 use crate::{
+    columns::{duration, micros},
     day::{Day, Sums},
     row::{End, LedgerRow, Row},
     swap::Stored,
@@ -223,12 +224,4 @@ impl<'a> Item<'a> {
     fn invalid(self, name: &str) -> Failure {
         Failure::Known(invalid(&format!("{name} of the item {} {}", self.text("pk"), self.text("sk"))))
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn duration(micros: i64) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

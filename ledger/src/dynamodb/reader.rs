@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sparekey_policy::{Command, HoldId, Limits, Outcome, Report, State, Timestamp, step};
+use sparekey_policy::{HoldId, Limits, Report, State, Timestamp};
 use tokio::{
     runtime::{Builder, Runtime},
     task::LocalSet,
@@ -24,6 +24,7 @@ use crate::{
     day::{Day, DayQuery},
     engine::RowQuery,
     error::LedgerError,
+    report,
     row::LedgerRow,
 };
 
@@ -110,11 +111,8 @@ impl<T: Transport> Reader<T> {
         let partition = item::state_partition(user);
         let stored = self.run(self.client.get(&partition, STATE))?;
         let stored = stored.as_ref().map(item::read_state).transpose().map_err(|failure| failure.error())?;
-        let mut state = stored.and_then(|stored| stored.state).unwrap_or_else(|| Ok(State::default()))?;
-        match step(limits, &mut state, now, &Command::Report) {
-            Outcome::Report(report) => Ok(Some(*report)),
-            _ => Ok(None),
-        }
+        let state = stored.and_then(|stored| stored.state).unwrap_or_else(|| Ok(State::default()))?;
+        Ok(report::of(limits, state, now))
     }
 
     /// Returns whether a request of a user with a budget was ever stored. The first one makes a table a ledger.

@@ -1,6 +1,6 @@
 //! Rows of the table `usage`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usd};
@@ -8,6 +8,7 @@ use tokio_postgres::{Row as Columns, types::FromSql};
 
 use super::failure::Failure;
 use crate::{
+    columns::{duration, micros},
     error::LedgerError,
     row::{End, LedgerRow, Row},
     usage_columns,
@@ -149,12 +150,4 @@ impl FromSql<'_> for Uuid {
     fn accepts(of: &tokio_postgres::types::Type) -> bool {
         *of == tokio_postgres::types::Type::UUID
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn duration(micros: i64) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

@@ -1,6 +1,6 @@
 //! Queries of many rows, on a connection of their own.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sparekey_policy::{CalendarPeriod, HoldId, Period, State, Timestamp, Usd};
 
@@ -15,6 +15,7 @@ use crate::{
     day::{Day, DayQuery, Sums},
     engine::RowQuery,
     error::LedgerError,
+    names::Names,
     row::LedgerRow,
 };
 
@@ -39,16 +40,7 @@ pub(super) async fn open(target: &Target) -> Result<Connection, Failure> {
 pub(super) async fn days(connection: &Connection, query: &DayQuery) -> Result<Vec<Day>, Failure> {
     let since = query.since.map_or(i32::MIN, CalendarPeriod::number);
     let rows = connection.query(DAYS, &[&since, &query.user.as_deref()]).await?;
-    // A long answer has few users and models; each name is stored once.
-    let mut names: HashSet<Arc<str>> = HashSet::new();
-    let mut name = |text: &str| -> Arc<str> {
-        if let Some(name) = names.get(text) {
-            return Arc::clone(name);
-        }
-        let name: Arc<str> = Arc::from(text);
-        names.insert(Arc::clone(&name));
-        name
-    };
+    let mut names = Names::default();
     let mut days = Vec::with_capacity(rows.len());
     for row in &rows {
         let sums = Sums {
@@ -59,7 +51,7 @@ pub(super) async fn days(connection: &Connection, query: &DayQuery) -> Result<Ve
             output: row.try_get(7)?,
             cost: Usd::from_pico(row.try_get(8)?),
         };
-        let (user, model) = (name(row.try_get(1)?), name(row.try_get(2)?));
+        let (user, model) = (names.get(row.try_get(1)?), names.get(row.try_get(2)?));
         if !sums.is_empty() {
             days.push(Day { day: Period::Day.of_day(row.try_get(0)?), user, model, sums });
         }

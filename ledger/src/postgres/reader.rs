@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use sparekey_policy::{Command, HoldId, Limits, Outcome, Report, Timestamp, step};
+use sparekey_policy::{HoldId, Limits, Report, Timestamp};
 use tokio::{
     runtime::{Builder, Runtime},
     task::LocalSet,
@@ -17,6 +17,7 @@ use crate::{
     day::{Day, DayQuery},
     engine::RowQuery,
     error::LedgerError,
+    report,
     row::LedgerRow,
 };
 
@@ -90,11 +91,8 @@ impl Reader {
     /// # Errors
     /// [`LedgerError`], if the database or the state cannot be read.
     pub fn report(&self, user: &str, limits: &Limits, now: Timestamp) -> Result<Option<Report>, LedgerError> {
-        let mut state = self.run(query::state(&self.connection, user))?;
-        match step(limits, &mut state, now, &Command::Report) {
-            Outcome::Report(report) => Ok(Some(*report)),
-            _ => Ok(None),
-        }
+        let state = self.run(query::state(&self.connection, user))?;
+        Ok(report::of(limits, state, now))
     }
 
     pub(super) fn run<T>(&self, query: impl Future<Output = Result<T, Failure>>) -> Result<T, LedgerError> {

@@ -1,11 +1,12 @@
 //! Rows of the table `usage`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, ToSql, params, params_from_iter, types::Type};
 use sparekey_policy::{HoldId, Period, Tier, Timestamp, Usd};
 
 use crate::{
+    columns::{duration, micros},
     row::{End, LedgerRow, Row},
     usage_columns,
 };
@@ -143,12 +144,4 @@ impl Columns<'_> {
         let error = || rusqlite::Error::InvalidColumnType(index, name.to_string(), Type::Text);
         parse(&name).ok_or_else(error)
     }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn duration(micros: i64) -> Duration {
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }

@@ -1,15 +1,17 @@
 //! Reads without the writer: for commands beside a server, and for pages.
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, params, types::ValueRef};
-use sparekey_policy::{CalendarPeriod, Command, HoldId, Limits, Outcome, Period, Report, State, Timestamp, Usd, step};
+use rusqlite::{Connection, OpenFlags, params};
+use sparekey_policy::{CalendarPeriod, HoldId, Limits, Period, Report, Timestamp, Usd};
 
 use super::{columns, failure::Failure, schema, store};
 use crate::{
     day::{Day, DayQuery, Sums},
     engine::RowQuery,
     error::LedgerError,
+    names::Names,
+    report,
     row::LedgerRow,
 };
 
@@ -64,17 +66,7 @@ impl Reader {
         let select = "SELECT day, user, model, requests, estimated, input, cached, output, cost FROM usage_daily \
                       WHERE day >= ?1 AND (?2 IS NULL OR user = ?2) ORDER BY day, user, model";
         let since = query.since.map_or(i32::MIN, CalendarPeriod::number);
-        // A long answer has few users and models; each name is stored once.
-        let mut names: HashSet<Arc<str>> = HashSet::new();
-        let mut name = |column: ValueRef<'_>| -> rusqlite::Result<Arc<str>> {
-            let text = column.as_str()?;
-            if let Some(name) = names.get(text) {
-                return Ok(Arc::clone(name));
-            }
-            let name: Arc<str> = Arc::from(text);
-            names.insert(Arc::clone(&name));
-            Ok(name)
-        };
+        let mut names = Names::default();
         let mut days = self.query(select, params![since, query.user], |row| {
             let sums = Sums {
                 requests: row.get(3)?,
@@ -86,8 +78,8 @@ impl Reader {
             };
             Ok(Day {
                 day: Period::Day.of_day(row.get(0)?),
-                user: name(row.get_ref(1)?)?,
-                model: name(row.get_ref(2)?)?,
+                user: names.get(row.get_ref(1)?.as_str()?),
+                model: names.get(row.get_ref(2)?.as_str()?),
                 sums,
             })
         })?;
@@ -133,11 +125,8 @@ impl Reader {
     /// # Errors
     /// [`LedgerError`], if the file or the state cannot be read.
     pub fn report(&self, user: &str, limits: &Limits, now: Timestamp) -> Result<Option<Report>, LedgerError> {
-        let mut state: State = store::load(&self.connection, user).map_err(|failure| self.error(&failure))??;
-        match step(limits, &mut state, now, &Command::Report) {
-            Outcome::Report(report) => Ok(Some(*report)),
-            _ => Ok(None),
-        }
+        let state = store::load(&self.connection, user).map_err(|failure| self.error(&failure))??;
+        Ok(report::of(limits, state, now))
     }
 
     pub(super) fn query<T>(

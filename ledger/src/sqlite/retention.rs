@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use super::{connection::Writable, transaction};
-use crate::clock::Clock;
+use crate::{clock::Clock, retention};
 
 /// Rows of one transaction: other calls wait for it, some milliseconds.
 const CHUNK: usize = 1_000;
-
-/// An expired hold can be settled for a day, which replaces its row.
-const LEAST: Duration = Duration::from_secs(2 * 86_400);
 
 /// Deletes some of the rows that are older than `retention`. Returns whether there are more.
 pub(super) fn delete_some(
@@ -17,8 +14,7 @@ pub(super) fn delete_some(
     retention: Duration,
     clock: &Clock,
 ) -> Result<bool, transaction::Failed> {
-    let age = i64::try_from(retention.max(LEAST).as_micros()).unwrap_or(i64::MAX);
-    let before = clock.now().plus(age.saturating_neg()).as_micros();
+    let before = retention::ends_at(retention, clock.now()).as_micros();
     let first = "SELECT EXISTS (SELECT 1 FROM usage WHERE at < ?1)";
     let is_any: bool =
         writable.connection.query_row(first, [before], |row| row.get(0)).map_err(super::failure::Failure::from)?;

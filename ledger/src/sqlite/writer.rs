@@ -24,7 +24,7 @@ use super::{
     retention,
     transaction::{self, Failed},
 };
-use crate::{call::Call, error::LedgerError, event::Event, pending::Reply, row::LedgerRow};
+use crate::{call::Call, error::LedgerError, event::Event, pending::Reply, row::LedgerRow, waiting::KEPT_MAX};
 
 /// Calls of one transaction. The memory that it changes stays within the page cache.
 pub(super) const BATCH_MAX: usize = 512;
@@ -32,9 +32,6 @@ pub(super) const BATCH_MAX: usize = 512;
 /// At least, from one look for calls to the next. Those that arrive meanwhile share a transaction, and so the disk's confirmation:
 /// a request of one of 16 clients takes 58 µs of CPU time with it, and 78 without.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
-
-/// Settles that wait for a disk that fails. Beyond it the oldest is dropped, and its hold is charged in full at its end.
-const KEPT_MAX: usize = 65_536;
 
 /// Between two tries to store what was kept.
 const RETRY: Duration = Duration::from_millis(100);
@@ -282,6 +279,7 @@ impl Writer {
         }
     }
 
+    /// Drops the oldest one if there are too many.
     fn keep(&mut self, request: Request) {
         if self.kept.len() >= KEPT_MAX
             && let Some(Request { work, reply }) = self.kept.pop_front()

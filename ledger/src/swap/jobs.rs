@@ -17,10 +17,8 @@ use crate::{
     error::LedgerError,
     pending::{Pending, Reply},
     row::LedgerRow,
+    waiting::WAITING_MAX,
 };
-
-/// The most calls that wait for the worker.
-const WAITING_MAX: usize = 10_000;
 
 /// What the worker is asked for.
 pub(super) enum Job {

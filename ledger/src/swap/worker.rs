@@ -23,10 +23,7 @@ use super::{
     request::{Request, one},
     step::{Batch, Step},
 };
-use crate::{call::Call, error::LedgerError, event::Event, pending::Reply};
-
-/// Calls that wait, settles included. A settle beyond it is dropped, and its hold is charged in full at its end.
-const KEPT_MAX: usize = 65_536;
+use crate::{call::Call, error::LedgerError, event::Event, pending::Reply, waiting::KEPT_MAX};
 
 /// States in memory, of some hundred bytes each.
 const CACHED_MAX: usize = 10_000;
