@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, request};
 use http_body_util::{BodyExt as _, Full, Limited};
 use rustls::ClientConfig;
 use sparekey_ledger::dynamodb::{DynamoDb, Options, Request, Response, Table, Transport, TransportError};
@@ -59,16 +58,16 @@ impl Ledger {
 
 impl Transport for Connections {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let not_sent = |error: http::Error| TransportError::NotSent(error.to_string());
+        let not_sent = |error: &dyn std::fmt::Display| TransportError::NotSent(format!("DynamoDB: {error}"));
         let interrupted = |error: &dyn std::fmt::Display| TransportError::Interrupted(format!("DynamoDB: {error}"));
-        let head = head(&request).map_err(not_sent)?;
+        let (head, body) = request.into_http().map_err(|error| not_sent(&error))?.into_parts();
         let mut unanswered = Unanswered { connections: &self.0, upstream: self.0.get(), has_response: false };
         // An idle connection may have closed during a freeze; its task must run before the connection is used.
         yield_now().await;
-        let body = Full::new(Bytes::from(request.body));
+        let body = Full::new(Bytes::from(body));
         let reply = unanswered.upstream.send(Box::new(head), body, Upgrade::Forbidden).await;
         let reply = reply.map_err(|error| match error.kind() {
-            ErrorKind::NotSent => TransportError::NotSent(format!("DynamoDB: {error}")),
+            ErrorKind::NotSent => not_sent(&error),
             _ => interrupted(&error),
         })?;
         let Reply::Response(response) = reply else { return Err(interrupted(&"it switched protocols")) };
@@ -86,13 +85,4 @@ impl Drop for Unanswered<'_> {
             self.connections.replace(&self.upstream);
         }
     }
-}
-
-fn head(request: &Request) -> http::Result<request::Parts> {
-    let mut builder = http::Request::builder().method(Method::POST).uri(&request.url);
-    // The client of the upstream takes the host from the address.
-    for (name, value) in request.headers.iter().filter(|(name, _)| *name != "host") {
-        builder = builder.header(*name, value);
-    }
-    Ok(builder.body(())?.into_parts().0)
 }

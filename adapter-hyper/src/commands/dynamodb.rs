@@ -81,14 +81,9 @@ fn table(name: &str, get: impl Fn(&str) -> Option<String>) -> Result<Table, Stri
 
 impl Transport for Service {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let mut builder = http::Request::post(&request.url);
-        // The client takes the host from the address.
-        for (name, value) in request.headers.iter().filter(|(name, _)| *name != "host") {
-            builder = builder.header(*name, value);
-        }
-        let request = builder.body(Bytes::from(request.body));
+        let request = request.into_http();
         let request = request.map_err(|error| TransportError::NotSent(format!("DynamoDB: {error}")))?;
-        let response = self.send(request).await.map_err(|failure| match failure {
+        let response = self.send(request.map(Bytes::from)).await.map_err(|failure| match failure {
             outbound::Failure::NotSent(reason) => TransportError::NotSent(format!("DynamoDB: {reason}")),
             outbound::Failure::Interrupted(reason) => TransportError::Interrupted(format!("DynamoDB: {reason}")),
         })?;
