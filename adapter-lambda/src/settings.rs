@@ -3,7 +3,7 @@
 use std::{env, str::FromStr as _, time::Duration};
 
 use sparekey_core::{Problem, setting};
-use sparekey_ledger::dynamodb::Table;
+use sparekey_ledger::{RETENTION_DAYS_MAX, dynamodb::Table};
 use sparekey_proxy::{
     AccessLog,
     log::{self, Format},
@@ -29,9 +29,8 @@ const LEDGER: &str = "LEDGER";
 const LEDGER_SCHEME: &str = "dynamodb:";
 const RETENTION: &str = "USAGE_RETENTION";
 
-/// Days to keep rows of requests, and the most, as for the server.
-const RETENTION_DAYS: u64 = 400;
-const RETENTION_DAYS_MAX: u64 = 36_500;
+/// Days to keep rows of requests, as for the server.
+const RETENTION_DAYS: u32 = 400;
 
 /// The settings that only the function has, validated.
 #[derive(Clone, Debug)]
@@ -73,7 +72,7 @@ impl Settings {
             problem(format!("{RETENTION} must be a number of days, 1 to {RETENTION_DAYS_MAX}"));
             RETENTION_DAYS
         });
-        let retention = Duration::from_secs(days * 24 * 3600);
+        let retention = Duration::from_secs(u64::from(days) * 24 * 3600);
         Self { mode, timeouts: Timeouts { response_head, body_idle }, ledger, retention }
     }
 }

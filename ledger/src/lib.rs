@@ -77,6 +77,8 @@ mod usage_columns;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 mod waiting;
 
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
+pub use self::retention::RETENTION_DAYS_MAX;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{Import, Opened, Options, Reader, Sqlite};
 pub use self::{

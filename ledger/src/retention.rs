@@ -8,6 +8,9 @@ use sparekey_policy::Timestamp;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::columns::micros;
 
+/// The most days to keep rows of requests: a hundred years.
+pub const RETENTION_DAYS_MAX: u32 = 36_500;
+
 /// An expired hold can be settled for a day, which replaces its row.
 const LEAST: Duration = Duration::from_secs(2 * 86_400);
 

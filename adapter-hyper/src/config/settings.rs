@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::Uri;
+use sparekey_ledger::RETENTION_DAYS_MAX;
 use sparekey_proxy::{BodySizes, log::Format};
 use sparekey_upstream::{SECONDS, Timeouts, parse_seconds};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -23,8 +24,6 @@ use crate::{
     listen::{ClientTimeouts, HEAD_MEMORY, TrustedProxies},
 };
 
-/// A hundred years.
-const RETENTION_DAYS_MAX: usize = 36_500;
 const DAY_SECONDS: u64 = 86_400;
 
 /// The server's own settings, validated.
@@ -109,9 +108,9 @@ impl Settings {
             }
             ServerLedger::File(PathBuf::new())
         });
-        let days = |text: &str| at_least(1)(text).filter(|days| *days <= RETENTION_DAYS_MAX);
+        let days = |text: &str| text.parse().ok().filter(|days| (1..=RETENTION_DAYS_MAX).contains(days));
         let days = reader.read("USAGE_RETENTION", days, &format!("a number of days, 1 to {RETENTION_DAYS_MAX}"));
-        let usage_retention = Duration::from_secs(days as u64 * DAY_SECONDS);
+        let usage_retention = Duration::from_secs(u64::from(days) * DAY_SECONDS);
         let networks = "addresses and networks separated by commas, such as 127.0.0.1,10.0.0.0/8";
         let trusted_proxies = reader.read("TRUSTED_PROXIES", TrustedProxies::parse, networks);
         let drain_timeout = reader.seconds("DRAIN_TIMEOUT");
