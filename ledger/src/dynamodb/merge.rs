@@ -11,7 +11,7 @@ use super::{
     client::{Client, FIRST},
     failure::Failure,
     item,
-    pages::{PAGE, Pages},
+    pages::{PAGE, Pages, RowRange},
     query::{self, Key},
     transport::Transport,
 };
@@ -49,7 +49,8 @@ impl<'a, T: Transport> Merge<'a, T> {
     /// [`Failure`], if the table cannot be read.
     pub(super) async fn open(client: &'a Client<T>, query: &RowQuery, now: Timestamp) -> Result<Self, Failure> {
         let users = query::users(client, query.user.as_deref()).await?;
-        let page = (PAGE / users.len().max(1)).max(PAGE_MIN);
+        let limit = (PAGE / users.len().max(1)).max(PAGE_MIN);
+        let range = |from, is_newest_first| RowRange { from, is_newest_first, limit };
         let from = query.since.map_or_else(|| FIRST.to_owned(), item::row_key);
         // The newest first.
         let mut all: Vec<Vec<String>> =
@@ -58,7 +59,7 @@ impl<'a, T: Transport> Merge<'a, T> {
         if let Some(limit) = query.limit {
             let newest = all.iter().zip(&firsts);
             let newest = newest
-                .map(|(partitions, from)| Pages::of(client, partitions.clone().into_iter(), from.clone(), true, page));
+                .map(|(partitions, from)| Pages::of(client, partitions.clone().into_iter(), range(from.clone(), true)));
             let oldest = Lanes::open(newest.collect(), true).await?.oldest(limit).await?;
             for ((partitions, first), oldest) in all.iter_mut().zip(&mut firsts).zip(oldest) {
                 let last = oldest.as_ref().and_then(|key| partitions.iter().position(|name| *name == key.partition));
@@ -68,7 +69,7 @@ impl<'a, T: Transport> Merge<'a, T> {
         }
         let oldest_first = all.into_iter().zip(firsts).filter(|(partitions, _)| !partitions.is_empty());
         let oldest_first = oldest_first
-            .map(|(partitions, from)| Pages::of(client, partitions.into_iter().rev(), from, false, page))
+            .map(|(partitions, from)| Pages::of(client, partitions.into_iter().rev(), range(from, false)))
             .collect();
         let left = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(Self { lanes: Lanes::open(oldest_first, false).await?, left })

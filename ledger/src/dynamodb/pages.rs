@@ -18,14 +18,19 @@ use crate::row::LedgerRow;
 /// Rows that are read at a time. Each takes some 15 KB while it is parsed, and 1 KB of the 1 MB that a response has at most.
 pub(super) const PAGE: usize = 1_000;
 
+/// The rows of each partition that are read.
+pub(super) struct RowRange {
+    /// The first sort key.
+    pub(super) from: String,
+    pub(super) is_newest_first: bool,
+    /// Rows that are read at a time.
+    pub(super) limit: usize,
+}
+
 /// Rows that are not read yet.
 pub(super) struct Pages<'a, T> {
     client: &'a Client<T>,
-    /// The first sort key.
-    from: String,
-    is_newest_first: bool,
-    /// Rows that are read at a time.
-    limit: usize,
+    range: RowRange,
     partitions: Box<dyn Iterator<Item = String> + 'a>,
     /// The rest of a partition, from a key on.
     rest: Option<(String, Value)>,
@@ -40,18 +45,12 @@ impl<'a, T: Transport> Pages<'a, T> {
         let users = query::users(client, None).await?;
         let from = since.map_or_else(|| FIRST.to_owned(), item::row_key);
         let partitions = users.into_iter().flat_map(move |user| user.partitions(since, now));
-        Ok(Self::of(client, partitions, from, true, PAGE))
+        Ok(Self::of(client, partitions, RowRange { from, is_newest_first: true, limit: PAGE }))
     }
 
-    /// Reads these partitions, one after the other: their rows from a sort key on.
-    pub(super) fn of(
-        client: &'a Client<T>,
-        partitions: impl Iterator<Item = String> + 'a,
-        from: String,
-        is_newest_first: bool,
-        limit: usize,
-    ) -> Self {
-        Self { client, from, is_newest_first, limit, partitions: Box::new(partitions), rest: None }
+    /// Reads these partitions, one after the other.
+    pub(super) fn of(client: &'a Client<T>, partitions: impl Iterator<Item = String> + 'a, range: RowRange) -> Self {
+        Self { client, range, partitions: Box::new(partitions), rest: None }
     }
 
     /// Returns the next rows; `None` after the last one. It ends with the first error.
@@ -72,10 +71,10 @@ impl<'a, T: Transport> Pages<'a, T> {
             let Some((partition, start)) = next else { return Ok(None) };
             let range = Range {
                 partition: &partition,
-                from: &self.from,
+                from: &self.range.from,
                 to: LAST,
-                is_newest_first: self.is_newest_first,
-                limit: self.limit,
+                is_newest_first: self.range.is_newest_first,
+                limit: self.range.limit,
                 ended: None,
             };
             let Page { items, next } = self.read(&range, &start).await?;

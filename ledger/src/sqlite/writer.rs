@@ -195,17 +195,16 @@ impl Writer {
                     self.run_batch(vec![request]);
                 }
             }
-            Err(failed) => {
-                let error = failed.failure.error(&self.path);
-                self.options.events.send(Event::Failed(error.clone()));
-                let is_of_one_call = failed.failure.can_be_of_one_call();
+            Err(mut failed) => {
+                self.options.events.send(Event::Failed(failed.failure.error(&self.path)));
                 for request in batch {
-                    self.refuse(request, &error, failed.is_ambiguous, is_of_one_call);
+                    self.refuse(request, &failed);
                 }
-                if !is_of_one_call {
-                    // The rest would fail too, each after a wait.
+                if !failed.failure.can_be_of_one_call() {
+                    // The rest would fail too, each after a wait. Nothing of it was run.
+                    failed.is_ambiguous = false;
                     for request in std::mem::take(&mut self.queue) {
-                        self.refuse(request, &error, false, false);
+                        self.refuse(request, &failed);
                     }
                 }
             }
@@ -254,20 +253,21 @@ impl Writer {
     }
 
     /// A settle is kept. Of other calls the caller gets the error; a reservation that may be stored is settled at zero.
-    fn refuse(&mut self, request: Request, error: &LedgerError, is_ambiguous: bool, is_of_one_call: bool) {
+    fn refuse(&mut self, request: Request, failed: &Failed) {
+        let Failed { failure, is_ambiguous } = failed;
         let Request { work, reply } = request;
         if matches!(&work, Work::Call(call) if call.must_be_stored()) {
-            if !is_of_one_call {
+            if !failure.can_be_of_one_call() {
                 self.keep(Request { work, reply });
                 return;
             }
             self.report_lost(&work);
         }
-        if is_ambiguous {
+        if *is_ambiguous {
             self.undo(&work);
         }
         if let Some(reply) = reply {
-            let _ = reply.send(Err(error.clone()));
+            let _ = reply.send(Err(failure.error(&self.path)));
         }
     }
 

@@ -70,7 +70,8 @@ impl<'a, K> Batch<'a, K> {
             Request::Call { call, .. } => Some(&**call),
             _ => None,
         });
-        Self::Calls(calls.collect())
+        let is_fence = requests.iter().any(|request| matches!(request, Request::Call { is_fence: true, .. }));
+        Self::Calls { calls: calls.collect(), is_fence }
     }
 }
 

@@ -12,13 +12,14 @@ const LOST_MAX: u32 = 10;
 
 /// Calls of one user that are decided together.
 pub(crate) enum Batch<'a, K> {
-    Calls(Vec<&'a Call>),
-    /// A row that becomes void.
-    Void {
-        key: &'a K,
-        id: HoldId,
-        limits: &'a Arc<Limits>,
+    Calls {
+        calls: Vec<&'a Call>,
+        /// Whether the state gets a new version even if nothing changes: a statement of before, whose result is unknown and
+        /// that may still arrive, finds another version then.
+        is_fence: bool,
     },
+    /// A row that becomes void.
+    Void { key: &'a K, id: HoldId, limits: &'a Arc<Limits> },
 }
 
 /// The outcomes of a step, and whether the clock is far behind.
@@ -44,7 +45,6 @@ pub(crate) struct Step<'a, K> {
     pub(crate) user: &'a str,
     clock: &'a Clock,
     batch: &'a Batch<'a, K>,
-    is_fence: bool,
     /// Whether another session held the state at the last step, and may still do so.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "the table of Lambda has no sessions"))]
     pub(crate) waits_for_lock: bool,
@@ -52,16 +52,8 @@ pub(crate) struct Step<'a, K> {
 }
 
 impl<'a, K: Clone> Step<'a, K> {
-    /// With `is_fence` the state gets a new version even if nothing changes: a statement of before, whose result is unknown
-    /// and that may still arrive, finds another version then.
-    pub(crate) fn new(
-        clock: &'a Clock,
-        user: &'a str,
-        batch: &'a Batch<'a, K>,
-        is_fence: bool,
-        waits_for_lock: bool,
-    ) -> Self {
-        Self { user, clock, batch, is_fence, waits_for_lock, lost: 0 }
+    pub(crate) fn new(clock: &'a Clock, user: &'a str, batch: &'a Batch<'a, K>, waits_for_lock: bool) -> Self {
+        Self { user, clock, batch, waits_for_lock, lost: 0 }
     }
 
     /// Whether another process was faster.
@@ -120,7 +112,7 @@ impl<'a, K: Clone> Step<'a, K> {
         let now = self.clock.now();
         let mut plan = Plan::default();
         let (outcomes, void) = match self.batch {
-            Batch::Calls(calls) => (calls.iter().map(|call| plan.add(call, &mut state, now)).collect(), None),
+            Batch::Calls { calls, .. } => (calls.iter().map(|call| plan.add(call, &mut state, now)).collect(), None),
             Batch::Void { key, id, limits } => {
                 // After the state: if the swap succeeds, nothing changed between the two.
                 let found = session.row(key).await?.filter(|found| found.id == *id);
@@ -136,7 +128,8 @@ impl<'a, K: Clone> Step<'a, K> {
             }
         };
         let done = Done { outcomes: outcomes.into_iter().map(Ok).collect(), is_clock_back: plan.is_clock_back };
-        if !plan.is_changed && !self.is_fence {
+        let is_fence = matches!(self.batch, Batch::Calls { is_fence: true, .. });
+        if !plan.is_changed && !is_fence {
             return Ok(if is_fresh { Tried::Done(done, stored) } else { Tried::Unsure });
         }
         let version = session.new_version(stored.version, now, plan.rows.len());
@@ -157,7 +150,7 @@ impl<'a, K: Clone> Step<'a, K> {
     }
 
     fn refuse(&self, error: StateError) -> Done {
-        let count = if let Batch::Calls(calls) = self.batch { calls.len() } else { 1 };
+        let count = if let Batch::Calls { calls, .. } = self.batch { calls.len() } else { 1 };
         Done { outcomes: vec![Err(LedgerError::State(error)); count], is_clock_back: false }
     }
 }

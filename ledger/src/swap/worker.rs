@@ -207,9 +207,8 @@ impl<S: Store> Worker<S> {
             Err(batch) => batch,
         };
         let result = {
-            let is_fence = batch.iter().any(|request| matches!(request, Request::Call { is_fence: true, .. }));
             let calls = Batch::of(&batch);
-            let step = Step::new(self.store.clock(), user, &calls, is_fence, waits_for_lock);
+            let step = Step::new(self.store.clock(), user, &calls, waits_for_lock);
             self.store.run(step, cached).await
         };
         let mut failed = match result {
