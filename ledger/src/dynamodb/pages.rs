@@ -94,8 +94,8 @@ impl<'a, T: Transport> Pages<'a, T> {
         let mut tries = Tries::within(self.client.deadline);
         loop {
             let failure = match tries.run(self.client.page(range, start)).await {
-                Ok(Ok(page)) => return Ok(page),
-                Ok(Err(failure)) | Err(failure) => failure,
+                Ok(page) => return Ok(page),
+                Err(failed) => failed.failure,
             };
             if !tries.next(&failure).await {
                 return Err(failure);

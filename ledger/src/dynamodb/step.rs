@@ -1,6 +1,12 @@
 //! A step on the table: several tries within its deadline.
 
-use super::{failure::Failure, query, store::Session, transport::Transport, tries::Tries};
+use super::{
+    failure::Failure,
+    query,
+    store::Session,
+    transport::Transport,
+    tries::{FailedTry, Tries},
+};
 use crate::swap::{Done, Failed, Step, Stored};
 
 /// Runs a step.
@@ -12,14 +18,12 @@ pub(super) async fn run<T: Transport>(
     let (mut tries, mut is_ambiguous) = (Tries::within(session.deadline()), false);
     loop {
         // After a failure the state is read: it shows what is stored.
-        let run = tries.run(step.run(session, cached.take())).await;
-        let is_late = run.is_err();
-        let failure = match run {
-            Ok(Ok((done, stored))) => {
+        let FailedTry { failure, is_late } = match tries.run(step.run(session, cached.take())).await {
+            Ok((done, stored)) => {
                 *cached = Some(stored);
                 return Ok(done);
             }
-            Ok(Err(failure)) | Err(failure) => failure,
+            Err(failed) => failed,
         };
         is_ambiguous |= failure.is_ambiguous();
         // Most of the time was lost to other processes, so the table works.

@@ -16,19 +16,26 @@ pub(super) struct Tries {
     pause: Duration,
 }
 
+/// Why a try failed.
+pub(super) struct FailedTry {
+    pub(super) failure: Failure,
+    /// Whether the deadline passed.
+    pub(super) is_late: bool,
+}
+
 impl Tries {
     /// Begins the time.
     pub(super) fn within(limit: Duration) -> Self {
         Self { limit, deadline: Instant::now() + limit, pause: PAUSE }
     }
 
-    /// Runs one try. The outer error is that of the deadline.
-    pub(super) async fn run<R>(
-        &self,
-        one: impl Future<Output = Result<R, Failure>>,
-    ) -> Result<Result<R, Failure>, Failure> {
-        let late = |_| Failure::Unknown(format!("DynamoDB: no response within {:?}", self.limit));
-        timeout_at(self.deadline, one).await.map_err(late)
+    /// Runs one try, until the deadline.
+    pub(super) async fn run<R>(&self, one: impl Future<Output = Result<R, Failure>>) -> Result<R, FailedTry> {
+        let Ok(result) = timeout_at(self.deadline, one).await else {
+            let failure = Failure::Unknown(format!("DynamoDB: no response within {:?}", self.limit));
+            return Err(FailedTry { failure, is_late: true });
+        };
+        result.map_err(|failure| FailedTry { failure, is_late: false })
     }
 
     /// Waits for the next try. Returns whether there is one: the failure may pass, and there is time.
