@@ -32,8 +32,7 @@ impl Call {
     pub fn to_numbers(&self) -> Option<Vec<i64>> {
         let Limits { zone, budgets, .. } = &*self.limits;
         let mut numbers = vec![FORM];
-        numbers
-            .extend(counts(&mut self.limits.as_ref().clone()).map(|count| i64::from(count.map_or(0, NonZeroU32::get))));
+        numbers.extend(counts(&self.limits).map(|count| i64::from(count.map_or(0, NonZeroU32::get))));
         numbers.push(self.limits.metered.into());
         numbers.extend(Period::ALL.map(|period| budgets.get(period).unwrap_or_default().as_pico()));
         numbers.extend([zone.first_offset().into(), i64::try_from(zone.transitions().len()).ok()?]);
@@ -64,9 +63,11 @@ impl Call {
             return None;
         }
         let mut limits = Limits::none(Arc::new(Zone::utc()));
-        for count in counts(&mut limits) {
-            *count = NonZeroU32::new(u32::try_from(next()?).ok()?);
-        }
+        let mut count = || Some(NonZeroU32::new(u32::try_from(next()?).ok()?));
+        limits.requests_per_minute = count()?;
+        limits.concurrent_requests = count()?;
+        limits.tokens_per_minute = count()?;
+        limits.max_output_tokens = count()?;
         limits.metered = next()? != 0;
         for period in Period::ALL {
             let usd = Usd::from_pico(next()?);
@@ -98,8 +99,8 @@ impl Call {
 }
 
 /// The limits that are counts.
-fn counts(limits: &mut Limits) -> [&mut Option<NonZeroU32>; 4] {
-    let Limits { requests_per_minute, concurrent_requests, tokens_per_minute, max_output_tokens, .. } = limits;
+fn counts(limits: &Limits) -> [Option<NonZeroU32>; 4] {
+    let &Limits { requests_per_minute, concurrent_requests, tokens_per_minute, max_output_tokens, .. } = limits;
     [requests_per_minute, concurrent_requests, tokens_per_minute, max_output_tokens]
 }
 
@@ -115,7 +116,9 @@ mod tests {
         let zone = Zone::new(String::new(), 3_600, vec![(1_774_746_000, 7_200), (1_792_890_000, 3_600)]).unwrap();
         let mut limits = Limits::none(Arc::new(zone));
         limits.requests_per_minute = NonZeroU32::new(60);
+        limits.concurrent_requests = NonZeroU32::new(8);
         limits.tokens_per_minute = NonZeroU32::new(u32::MAX);
+        limits.max_output_tokens = NonZeroU32::new(4_096);
         limits.budgets.set(Period::Week, Usd::parse("9000000").unwrap());
         limits.metered = true;
         limits
