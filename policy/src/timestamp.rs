@@ -66,7 +66,6 @@ impl Timestamp {
     }
 }
 
-/// Writes `2026-11-26 13:05:00 UTC`.
 /// A time before 1970 counts as its start.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
@@ -75,6 +74,7 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
+/// Writes `2026-11-26 13:05:00 UTC`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, second) = (self.as_seconds().div_euclid(DAY_SECONDS), self.as_seconds().rem_euclid(DAY_SECONDS));
