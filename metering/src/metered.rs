@@ -31,7 +31,7 @@ impl MeteredBody {
     /// Returns the changes of the body, in the order of their ranges, which do not overlap. Every other byte stays.
     #[must_use]
     pub fn splices(&self, edits: &BodyEdits) -> Vec<Splice> {
-        splices(self.demand.endpoint(), &self.places, edits)
+        splices(self.demand.endpoint, &self.places, edits)
     }
 }
 

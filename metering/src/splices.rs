@@ -28,7 +28,7 @@ pub(crate) fn splices(endpoint: Endpoint, places: &Places, edits: &BodyEdits) ->
     if let Some(calls) = edits.max_tool_calls() {
         changes.set("max_tool_calls", &calls.to_string());
     }
-    if edits.sets_include_usage() {
+    if edits.hides_usage() {
         changes.include_usage();
     }
     changes.remove_tools(edits.removed_indexes());

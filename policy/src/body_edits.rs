@@ -9,7 +9,7 @@ pub struct BodyEdits {
     pub(crate) removed_indexes: Vec<u32>,
     pub(crate) removed_types: Vec<Box<str>>,
     pub(crate) sets_default_tier: bool,
-    pub(crate) sets_include_usage: bool,
+    pub(crate) hides_usage: bool,
 }
 
 /// A cap on the output of one choice.
@@ -42,10 +42,11 @@ impl BodyEdits {
         &self.removed_types
     }
 
-    /// Whether the client did not ask for the usage that the stream will have, so that it is removed from the response.
+    /// Whether `stream_options.include_usage` is set for a client that did not ask for it. The usage is removed from the
+    /// response.
     #[must_use]
     pub fn hides_usage(&self) -> bool {
-        self.sets_include_usage
+        self.hides_usage
     }
 
     /// Returns the cap to write.
@@ -70,11 +71,5 @@ impl BodyEdits {
     #[must_use]
     pub fn sets_default_tier(&self) -> bool {
         self.sets_default_tier
-    }
-
-    /// Whether `stream_options.include_usage` is set.
-    #[must_use]
-    pub fn sets_include_usage(&self) -> bool {
-        self.sets_include_usage
     }
 }

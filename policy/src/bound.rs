@@ -97,7 +97,7 @@ impl Bound {
             tokens: 0,
             known_usage: known_usage(demand, entry.map(|(_, model)| model)),
             edits: BodyEdits {
-                sets_include_usage: demand.endpoint.must_ask_usage() && demand.stream == Stream::Yes,
+                hides_usage: demand.endpoint.must_ask_usage() && demand.stream == Stream::Yes,
                 ..BodyEdits::default()
             },
             cost: Cost::Nothing,

@@ -194,12 +194,6 @@ impl Demand {
         }
     }
 
-    /// Returns the endpoint.
-    #[must_use]
-    pub fn endpoint(&self) -> Endpoint {
-        self.endpoint
-    }
-
     /// Whether the response is a stream.
     #[must_use]
     pub fn is_streamed(&self) -> bool {

@@ -88,9 +88,7 @@ pub use demand::{
 };
 pub use endpoint::Endpoint;
 pub use facts::{Facts, ModelSource, NamedModel, RefusedModel};
-pub use limits::{
-    Budgets, CONCURRENCY_MAX, Limits, METERED_CONCURRENCY, METERED_CONCURRENCY_MAX, REQUESTS_PER_MINUTE_MAX,
-};
+pub use limits::{Budgets, Limits, METERED_CONCURRENCY_MAX};
 pub use model_pattern::ModelPattern;
 pub use network::Network;
 pub use period::{CalendarPeriod, Period};

@@ -5,24 +5,24 @@ use std::{num::NonZeroU32, sync::Arc};
 use crate::{period::Period, usd::Usd, zone::Zone};
 
 /// Open requests of a metered user without a limit of their own.
-pub const METERED_CONCURRENCY: u32 = 8;
+pub(crate) const METERED_CONCURRENCY: u32 = 8;
 
 /// The most open requests of a metered user: each is a hold of about 50 bytes in the stored state.
 pub const METERED_CONCURRENCY_MAX: u32 = 64;
 
 /// The highest limit on open requests of other users whose holds are in memory. A settle searches all of them.
-pub const CONCURRENCY_MAX: u32 = 1_000;
+pub(crate) const CONCURRENCY_MAX: u32 = 1_000;
 
 /// The highest limit on requests per minute: one each 60 µs.
-pub const REQUESTS_PER_MINUTE_MAX: u32 = 1_000_000;
+pub(crate) const REQUESTS_PER_MINUTE_MAX: u32 = 1_000_000;
 
 /// The limits that [`step`](crate::step) enforces for one user. A limit that is not set is `None`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Requests per minute, 1 to [`REQUESTS_PER_MINUTE_MAX`].
+    /// Requests per minute, 1 to 1,000,000.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// Open requests, 1 to [`CONCURRENCY_MAX`]. [`Limits::concurrency`] returns the number that applies.
+    /// Open requests, 1 to 1,000. [`Limits::concurrency`] returns the number that applies.
     pub concurrent_requests: Option<NonZeroU32>,
     /// Tokens per minute, input and output together.
     pub tokens_per_minute: Option<NonZeroU32>,

@@ -453,7 +453,7 @@ fn edit_value(endpoint: Endpoint, body: &mut Value, edits: &BodyEdits) {
     if let Some(calls) = edits.max_tool_calls() {
         body["max_tool_calls"] = json!(calls);
     }
-    if edits.sets_include_usage() {
+    if edits.hides_usage() {
         if body["stream_options"].is_null() {
             body["stream_options"] = json!({});
         }
