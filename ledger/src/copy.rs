@@ -121,10 +121,16 @@ pub enum CopyError {
     #[error("the target is not empty: copy into a new ledger")]
     NotEmpty,
     /// Requests are open.
-    #[error("{0} requests of the source are open: they are charged 10 s after their server has ended; try again then")]
+    #[error(
+        "{0} requests of the source are open: those of servers that have died are charged some seconds after the ledger is \
+         opened for writing; try again then"
+    )]
     OpenRequests(usize),
     /// The sums of the target are not those of the source.
-    #[error("the copy is not equal to the source, so nothing was stored: {copy:?} instead of {source_totals:?}")]
+    #[error(
+        "the copy is not equal to the source, so nothing was stored: it has {}; try again, and report it if it stays so",
+        copy.instead_of(source_totals)
+    )]
     Different {
         /// Of the source.
         source_totals: Box<Totals>,
@@ -221,6 +227,32 @@ pub fn pages_of<'a>(
 }
 
 impl Totals {
+    /// Returns the values that are not those of others, each with the other one.
+    fn instead_of(&self, others: &Self) -> String {
+        let pairs = self.named().into_iter().zip(others.named()).filter(|(own, other)| own != other);
+        let texts = pairs.map(|((name, own), (_, other))| format!("{own} {name} instead of {other}"));
+        texts.collect::<Vec<_>>().join(", ")
+    }
+
+    fn named(&self) -> Vec<(String, String)> {
+        let Self { users, spent, rows, of_rows, of_days } = self;
+        let own = [("users", users.to_string()), ("US dollars spent", spent.to_string()), ("rows", rows.to_string())];
+        let sums = |sums: &Sums, of: &'static str| {
+            let Sums { requests, estimated, input, cached, output, cost } = *sums;
+            let counts = [
+                ("requests", requests),
+                ("estimated requests", estimated),
+                ("input tokens", input),
+                ("cached tokens", cached),
+                ("output tokens", output),
+            ];
+            let counts = counts.map(|(name, count)| (format!("{name} of {of}"), count.to_string()));
+            counts.into_iter().chain([(format!("US dollars of {of}"), cost.to_string())])
+        };
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        own.chain(sums(of_rows, "rows")).chain(sums(of_days, "days")).collect()
+    }
+
     fn add_states(&mut self, states: &[(Arc<str>, State)]) {
         self.users += states.len();
         let spent = states.iter().filter_map(|(_, state)| state.spent(Period::Total.of_day(0)));
@@ -234,5 +266,22 @@ impl Totals {
 
     fn add_days(&mut self, days: &[Day]) {
         self.of_days = days.iter().fold(self.of_days, |sums, day| sums.plus(day.sums));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_of_a_copy() {
+        let sums = |cached, cost| Sums { requests: 2, cached, cost: Usd::from_pico(cost), ..Sums::default() };
+        let totals = |rows, cost| Totals { users: 1, rows, of_days: sums(7, cost), ..Totals::default() };
+        let (source_totals, copy) = (Box::new(totals(2, 1_500_000_000_000)), Box::new(totals(1, 0)));
+        assert_eq!(
+            CopyError::Different { source_totals, copy }.to_string(),
+            "the copy is not equal to the source, so nothing was stored: it has 1 rows instead of 2, 0.00 US dollars of days \
+             instead of 1.50; try again, and report it if it stays so"
+        );
     }
 }

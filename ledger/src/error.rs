@@ -10,7 +10,7 @@ use sparekey_policy::StateError;
 #[non_exhaustive]
 pub enum LedgerError {
     /// Another process kept the ledger locked for too long.
-    #[error("the ledger is locked by another process")]
+    #[error("the ledger is locked by another process: try again, or end the transaction that locks it")]
     Busy,
     /// Another process kept the state of this user locked for too long, or was faster in each of several tries, or too many
     /// calls waited. Other users are not affected.
@@ -35,7 +35,7 @@ pub enum LedgerError {
     #[error("{} is not a ledger of Sparekey: set LEDGER to another file", .0.display())]
     NotALedger(PathBuf),
     /// The file does not exist, and must not be created here.
-    #[error("the ledger {} does not exist", .0.display())]
+    #[error("the ledger {} does not exist: move the file back, or restart the server to create it", .0.display())]
     Missing(PathBuf),
     /// The path names another file than the one that was opened.
     #[error("the ledger {} was replaced: move the file back, or restart the server to use the new one", .0.display())]
@@ -49,13 +49,13 @@ pub enum LedgerError {
         supported: u32,
     },
     /// The stored state of the user is invalid. Other users are not affected.
-    #[error("the state of this user is invalid: {0}")]
+    #[error("the state of this user is invalid ({0}): use the newest release, or restore a copy of the ledger")]
     State(#[from] StateError),
     /// Too many calls wait.
     #[error("the ledger is overloaded: {0} calls wait")]
     Overloaded(usize),
     /// The engine was closed.
-    #[error("the ledger is closed")]
+    #[error("the ledger is closed: restart the proxy, if it is not being stopped")]
     Closed,
     /// Any other failure, such as one of the disk.
     #[error("the ledger failed: {0}")]

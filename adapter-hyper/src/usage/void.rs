@@ -35,10 +35,10 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
     let outcome = ledger.void(id, Arc::new(limits)).wait();
     // The call has its outcome.
     _ = ledger.close();
-    report(&row, outcome.map_err(fail)?)
+    report(&row, &outcome.map_err(fail)?)
 }
 
-fn report(row: &LedgerRow, outcome: Outcome) -> Result<(), Failure> {
+fn report(row: &LedgerRow, outcome: &Outcome) -> Result<(), Failure> {
     match outcome {
         Outcome::Adjusted => {
             let LedgerRow { cost, user, day, .. } = row;
@@ -54,7 +54,10 @@ fn report(row: &LedgerRow, outcome: Outcome) -> Result<(), Failure> {
         Outcome::StillOpen => {
             Err(Failure::Problem("the request is still open; try again when it has ended".to_owned()))
         }
-        outcome => Err(Failure::Problem(format!("the ledger did not take the change: {outcome:?}"))),
+        Outcome::Unknown => Err(Failure::Problem(
+            "the ledger has no request of this id any more; `sparekey usage rows` shows those that it has".to_owned(),
+        )),
+        _ => Err(Failure::Problem("the ledger did not store the change; try again".to_owned())),
     }
 }
 

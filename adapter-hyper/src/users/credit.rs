@@ -54,7 +54,8 @@ fn credit(
     match credited {
         Outcome::Adjusted => {}
         Outcome::PeriodNotKept(_) => return Err(Failure::Problem(BEHIND.to_owned())),
-        outcome => return Err(Failure::Problem(format!("the ledger did not take the credit: {outcome:?}"))),
+        // It has a new id, so no other outcome is possible.
+        _ => return Err(Failure::Problem("the ledger did not store the credit; try again".to_owned())),
     }
     note(&format!("credited {name} with {} US dollars", money::short(amount)));
     if let Outcome::Report(report) = run(call(Command::Report))? {
