@@ -36,7 +36,7 @@ pub(crate) enum Fault {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     fault: Mutex<Fault>,
-    /// Requests so far, but for those of [`Fault::Down`].
+    /// Requests so far, those without a connection included.
     pub(crate) sent: AtomicUsize,
     units: AtomicUsize,
 }
@@ -82,9 +82,7 @@ impl Transport for Faulty {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let fault = self.0.take();
         self.0.count_units(&request);
-        if !matches!(fault, Fault::Down) {
-            self.0.sent.fetch_add(1, Ordering::Relaxed);
-        }
+        self.0.sent.fetch_add(1, Ordering::Relaxed);
         let interrupted = || TransportError::Interrupted("connection closed".to_owned());
         match fault {
             Fault::None => Plain.send(request).await,

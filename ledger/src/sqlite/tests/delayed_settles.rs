@@ -8,14 +8,23 @@ fn stored(folder: &Folder) -> (i64, i64) {
     folder.sql().query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
 
+fn eventually(is_true: impl Fn() -> bool, message: &str) {
+    let started = std::time::Instant::now();
+    while !is_true() {
+        assert!(started.elapsed() < Duration::from_secs(2), "{message}");
+    }
+}
+
 #[test]
 fn one_commit_with_the_next_reservation() {
     let folder = Folder::new();
     let options = Options { settle_delay: Duration::from_secs(60), ..Options::default() };
     let ledger = folder.open_with(options).unwrap().ledger;
     reserve(&ledger, 0, 1).unwrap();
-    drop(ledger.run(settle(0, 1)));
-    std::thread::sleep(Duration::from_millis(20));
+    let (reply, pending) = Pending::new();
+    drop(pending);
+    ledger.send(Job::Change(Request { work: Work::Call(Box::new(settle(0, 1))), reply: Some(reply) }));
+    eventually(|| ledger.waiting() == 0, "the writer does not take the settle");
     assert_eq!(stored(&folder), (1, 0));
     reserve(&ledger, 1, 1).unwrap();
     assert_eq!(stored(&folder), (2, 1));
@@ -27,10 +36,7 @@ fn alone_after_the_delay() {
     let ledger = folder.open();
     reserve(&ledger, 0, 1).unwrap();
     drop(ledger.run(settle(0, 1)));
-    let started = std::time::Instant::now();
-    while stored(&folder) != (2, 1) {
-        assert!(started.elapsed() < Duration::from_secs(2), "the settle is not stored");
-    }
+    eventually(|| stored(&folder) == (2, 1), "the settle is not stored");
 }
 
 #[test]
