@@ -32,7 +32,7 @@ pub fn step(limits: &Limits, state: &mut State, now: Timestamp, command: &Comman
     match *command {
         Command::Reserve(reserve) => self::reserve(limits, state, now, &reserve).unwrap_or_else(|refused| refused),
         Command::Settle { id, amount, tokens } => settle(limits, state, id, amount.max(Usd::ZERO), tokens),
-        Command::Adjust { id, at, amount } => adjust(limits, state, now, id, at.min(now), amount),
+        Command::Adjust { id, at, amount } => adjust(state, id, limits.zone.day_at(at.min(now)), amount, now),
         Command::ProcessEnded(process) => Outcome::Expired { count: state.expire(|hold| hold.process == process, now) },
         Command::Report => {
             report(limits, state, now).map_or_else(Outcome::PeriodNotKept, |report| Outcome::Report(Box::new(report)))
@@ -148,14 +148,13 @@ fn settle(limits: &Limits, state: &mut State, id: HoldId, amount: Usd, tokens: u
     Outcome::Settled { held: charged, was_expired: true, day: Period::Day.of_day(day) }
 }
 
-fn adjust(limits: &Limits, state: &mut State, now: Timestamp, id: HoldId, at: Timestamp, amount: Usd) -> Outcome {
+fn adjust(state: &mut State, id: HoldId, day: i32, amount: Usd, now: Timestamp) -> Outcome {
     if state.hold(id).is_some() {
         return Outcome::StillOpen;
     }
     if state.tombstone(id) == Some(true) {
         return Outcome::AlreadyDone;
     }
-    let day = limits.zone.day_at(at);
     state.charge(day, amount);
     state.finalize(id, day, now);
     Outcome::Adjusted

@@ -16,6 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use self::{
     fields::{Fields, Scope},
+    key::KeyEntry,
     merge::merge,
 };
 use crate::{
@@ -29,6 +30,9 @@ use crate::{
     users::{User, Users},
     zone::Zone,
 };
+
+const NO_KEY: &str =
+    "has no key: neither keys here nor an item in ACCESS_KEYS; make one with `sparekey keygen --digest NAME`";
 
 /// All problems of a users file. Its `Display` prints one per line.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -89,7 +93,10 @@ impl File<'_> {
             check_name(name, node, checks, problems);
             if is_table(node, problems) {
                 let fields = Fields::read(node, Scope::User, &zone, checks, problems);
-                check_keys(name, node, &fields, &mut digests, checks, problems);
+                check_digests(name, &fields.keys, &mut digests, problems);
+                if fields.keys.is_empty() && !fields.has_invalid_keys && !(checks.has_key)(name) {
+                    problems.add(node, NO_KEY);
+                }
                 let user: User = merge(fields, &defaults, &zone, problems);
                 users.insert(name.to_owned(), user);
             }
@@ -132,27 +139,19 @@ fn looks_like_key(name: &str) -> bool {
     random.is_some_and(|random| random.len() >= 8 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-/// Checks that the user has a key, that a digest is not that of another user, and that no digest is repeated.
-fn check_keys<'a>(
+/// Checks that a digest is not that of another user, and that no digest is repeated.
+fn check_digests<'a>(
     name: &str,
-    node: &'a Node,
-    fields: &Fields<'a>,
+    keys: &[KeyEntry<'a>],
     digests: &mut BTreeMap<[u8; 32], &'a Node>,
-    checks: &Checks<'_>,
     problems: &mut Problems<'_>,
 ) {
-    for key in &fields.keys {
+    for key in keys {
         if key.user.is_some_and(|user| user != name) {
             problems.add(key.node, "is a digest of another user's key; each key belongs under the user in it");
         }
         if let Some(first) = digests.insert(key.listed.digest, key.node) {
             problems.add(key.node, &format!("repeats the key of line {}", problems.line(first)));
         }
-    }
-    if fields.keys.is_empty() && !fields.has_invalid_keys && !(checks.has_key)(name) {
-        problems.add(
-            node,
-            "has no key: neither keys here nor an item in ACCESS_KEYS; make one with `sparekey keygen --digest NAME`",
-        );
     }
 }
