@@ -28,6 +28,7 @@ mod page_checks;
 mod places;
 mod prices_command;
 mod readme;
+mod refused_bodies;
 mod refused_heads;
 mod reload;
 mod reverse_proxies;
@@ -86,6 +87,7 @@ const TOPICS: &[(&str, &[Test])] = &[
     ("places", places::TESTS),
     ("prices_command", prices_command::TESTS),
     ("readme", readme::TESTS),
+    ("refused_bodies", refused_bodies::TESTS),
     ("refused_heads", refused_heads::TESTS),
     ("reconcile", usage_command::RECONCILE),
     ("usage_command", usage_command::TESTS),

@@ -250,6 +250,12 @@ impl ConnectionState {
         self.state().body_unread = true;
     }
 
+    /// Whether the connection closes over HTTP/1.1, because the body of the last request was not read to its end.
+    pub(crate) fn has_unread_body(&self) -> bool {
+        let state = self.state();
+        state.body_unread && state.header_blocks.is_none()
+    }
+
     /// Whether the client may still send bytes that are not read: a body, or a head that was rejected.
     pub(crate) fn needs_lingering_close(&self) -> bool {
         let state = self.state();

@@ -1,6 +1,7 @@
 //! The body of a client's request.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::Arc,
@@ -11,8 +12,14 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use sparekey_proxy::Sinks;
+use tokio::task::yield_now;
 
 use super::{connection_state::ConnectionState, request_guard::RequestGuard};
+
+/// Bytes of a body that are discarded, at most.
+const DISCARDED_MAX: usize = 64 << 10;
+/// How often the connection may look for bytes before nothing more counts as arrived.
+const YIELDS: usize = 2;
 
 /// A request body that counts its bytes and reports whether it was read to its end.
 #[derive(Debug)]
@@ -25,14 +32,32 @@ pub(crate) struct RequestBody {
     /// Bytes of data.
     received: usize,
     is_http2: bool,
+    /// hyper asks the client for the body at the first poll.
+    expects_continue: bool,
 }
 
 impl RequestBody {
-    pub(crate) fn new(body: Incoming, request: &RequestGuard, sinks: Sinks) -> Self {
+    pub(crate) fn new(body: Incoming, expects_continue: bool, request: &RequestGuard, sinks: Sinks) -> Self {
         let (connection, is_http2) = (Arc::clone(request.connection()), request.stream().is_some());
-        let mut new = Self { body, connection, sinks, is_complete: false, received: 0, is_http2 };
+        let mut new = Self { body, connection, sinks, is_complete: false, received: 0, is_http2, expects_continue };
         new.check_end(false);
         new
+    }
+
+    /// Discards what has arrived, so that the connection stays open if that is all.
+    pub(crate) async fn discard(mut self) {
+        let mut yields = 0;
+        while !self.expects_continue && !self.is_complete && self.received < DISCARDED_MAX && yields < YIELDS {
+            let frame = poll_fn(|cx| Poll::Ready(Pin::new(&mut self).poll_frame(cx))).await;
+            match frame {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => return,
+                Poll::Pending => {
+                    yields += 1;
+                    yield_now().await;
+                }
+            }
+        }
     }
 
     fn check_end(&mut self, has_ended: bool) {

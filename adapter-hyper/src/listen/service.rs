@@ -5,9 +5,10 @@ use std::{convert::Infallible, sync::Arc};
 use h2::Reason;
 use http::{
     HeaderValue, Request, Response, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING},
     request::Parts,
 };
+use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use sparekey_core::{ClientInfo, HeadFailure};
@@ -52,6 +53,7 @@ impl Service {
         ClientInfo { is_https: self.is_https, is_trusted_proxy }.attach(&mut head);
         let address = |headers: &_| self.trusted_proxies.client(connection.peer(), headers);
         let failure = self.head_failure(&head, is_chunked, connection);
+        let expects_continue = !body.is_end_stream() && head.headers.contains_key(EXPECT);
         // Outside the future, which is stored for as long as the connection is open.
         let mut decision = match failure {
             Some(failure) => Decision::Respond(Box::new(self.proxy.refuse(&head, failure, address))),
@@ -66,22 +68,29 @@ impl Service {
         };
         // A client that uses a `Content-Length` beside `Transfer-Encoding` would send its next request inside this body, so the
         // connection is closed after the response (https://www.rfc-editor.org/rfc/rfc9112#section-6.1).
-        let closes = failure == Some(HeadFailure::ConflictingFraming)
+        let mut closes = failure == Some(HeadFailure::ConflictingFraming)
             || is_chunked && connection.has_content_length().is_none()
             || key.is_none() && connection.is_head_large();
         let guard = connection.start_request(key, open);
         // After the start of the request, which its end follows.
-        let body = guard.as_ref().map(|guard| RequestBody::new(body, guard, self.proxy.sinks().clone()));
+        let body =
+            guard.as_ref().map(|guard| RequestBody::new(body, expects_continue, guard, self.proxy.sinks().clone()));
         async move {
             let (Some(guard), Some(body)) = (guard, body) else { return Err(Reason::REFUSED_STREAM.into()) };
             let outcome = match decision {
-                Decision::Respond(response) => Outcome::Response(*response, None),
+                Decision::Respond(response) => {
+                    body.discard().await;
+                    Outcome::Response(*response, None)
+                }
                 Decision::Forward(admitted) => admitted.send(&self.upstream, body, None).await,
                 // Boxed, so that other requests don't reserve room for it.
                 decision => Box::pin(Self::serve_limited(&self, decision, body)).await,
             };
             let mut response = match outcome {
-                Outcome::Response(response, _) => response,
+                Outcome::Response(response, exchange) => {
+                    closes |= exchange.is_none() && guard.connection().has_unread_body();
+                    response
+                }
                 Outcome::Tunnel(response, tunnel) => {
                     guard.connection().start_tunnel();
                     tokio::spawn(run(tunnel, client, guard, Arc::clone(&self)));
@@ -100,7 +109,10 @@ impl Service {
         loop {
             decision = match decision {
                 Decision::Place(unplaced) => service.proxy.place(unplaced).await,
-                Decision::Respond(response) => return Outcome::Response(*response, None),
+                Decision::Respond(response) => {
+                    body.discard().await;
+                    return Outcome::Response(*response, None);
+                }
                 Decision::Forward(admitted) => return admitted.send(&service.upstream, body, None).await,
                 Decision::Read(unread) => {
                     return match service.proxy.read(unread, body).await {
