@@ -25,7 +25,8 @@ use jiff::Timestamp;
 use keygen::NewKey;
 use sparekey_core::Gate;
 use sparekey_proxy::{
-    Bounds, LedgerHandle, Proxy, Sink, Sinks, log,
+    AccessLog, Bounds, LedgerHandle, Proxy, Sink, Sinks,
+    log::{self, LogQueue},
     online_check::{self, Finding},
 };
 use sparekey_upstream::Upstream;
@@ -116,10 +117,15 @@ impl App {
         online_check::run(&Gate::new(config), &upstream).await
     }
 
+    /// Starts the log.
+    pub(crate) fn start_log(&self) -> (AccessLog, LogQueue) {
+        let settings = &self.loaded.settings;
+        log::start_queued(settings.log_format, settings.log.clone())
+    }
+
     /// Serves until a signal ends the process.
-    pub(crate) async fn run(self) -> Result<(), Box<dyn Error>> {
+    pub(crate) async fn run(self, access_log: AccessLog, log: &LogQueue) -> Result<(), Box<dyn Error>> {
         let Loaded { settings, config, server_tls, outbound_proxy, warnings, files, .. } = self.loaded;
-        let (access_log, log) = log::start_queued(settings.log_format, settings.log);
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
@@ -202,6 +208,7 @@ impl App {
             places: Arc::clone(&places),
             trusted_proxies: settings.trusted_proxies,
             drain_timeout: settings.drain_timeout,
+            cutting: state.cutting,
         };
         let mut serving = pin!(server.run(listeners, state.draining));
 

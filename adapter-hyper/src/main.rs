@@ -69,7 +69,9 @@ fn main() -> ExitCode {
         return if online == ExitCode::SUCCESS { ledger } else { online };
     }
     let ledger = app.ledger();
-    let result = runtime.block_on(app.run());
+    // Until the end of this function, so that the last lines are written.
+    let (access_log, log) = app.start_log();
+    let result = runtime.block_on(app.run(access_log, &log));
     // Dropping the runtime would wait for name lookups.
     runtime.shutdown_background();
     // Requests that were cut are settled until here.

@@ -16,12 +16,15 @@ pub(crate) struct ShutdownState {
     pub(crate) ready: watch::Receiver<bool>,
     /// True once no more connections are accepted.
     pub(crate) draining: watch::Receiver<bool>,
+    /// True once open requests end.
+    pub(crate) cutting: watch::Receiver<bool>,
 }
 
 /// Waits for signals.
 pub(crate) struct Shutdown {
     ready: watch::Sender<bool>,
     draining: watch::Sender<bool>,
+    cutting: watch::Sender<bool>,
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -32,10 +35,12 @@ pub(crate) struct Shutdown {
 impl Shutdown {
     pub(crate) fn new(delay: Duration) -> io::Result<(Self, ShutdownState)> {
         let ((ready, ready_state), (draining, draining_state)) = (watch::channel(true), watch::channel(false));
+        let (cutting, cutting_state) = watch::channel(false);
         let [terminate, interrupt, hangup] =
             [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-        let shutdown = Self { ready, draining, terminate: terminate?, interrupt: interrupt?, hangup: hangup?, delay };
-        Ok((shutdown, ShutdownState { ready: ready_state, draining: draining_state }))
+        let (terminate, interrupt, hangup) = (terminate?, interrupt?, hangup?);
+        let shutdown = Self { ready, draining, cutting, terminate, interrupt, hangup, delay };
+        Ok((shutdown, ShutdownState { ready: ready_state, draining: draining_state, cutting: cutting_state }))
     }
 
     /// Serves until the drain is over. SIGHUP sends a message to `reload`.
@@ -72,6 +77,9 @@ impl Shutdown {
                 }
             }
             if !self.ready.send_replace(false) {
+                self.draining.send_replace(true);
+                self.cutting.send_replace(true);
+                serving.await?;
                 return Err(io::Error::other("ended by a second signal"));
             }
             if self.delay.is_zero() {

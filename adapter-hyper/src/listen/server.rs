@@ -16,7 +16,8 @@ use sparekey_proxy::Proxy;
 use sparekey_upstream::{OutboundProxy, Timeouts, Upstream};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::timeout,
+    task::JoinSet,
+    time::sleep,
 };
 
 use super::{
@@ -53,25 +54,31 @@ pub(crate) struct Server {
     pub(crate) places: Arc<Places>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) drain_timeout: Duration,
+    /// True once open requests end.
+    pub(crate) cutting: watch::Receiver<bool>,
 }
 
 impl Server {
     /// Serves on one thread per core, including the current one, until the drain is over.
     pub(crate) async fn run(self, listeners: Vec<TcpListener>, draining: watch::Receiver<bool>) -> io::Result<()> {
         let others = thread::available_parallelism().map_or(1, usize::from) - 1;
-        let mut threads = Vec::with_capacity(others);
-        for _ in 0..others {
+        let mut threads = JoinSet::new();
+        for number in 1..=others {
             let shared = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
             let (server, draining) = (self.clone(), draining.clone());
             let (tx, rx) = oneshot::channel();
-            thread::spawn(move || tx.send(server.run_thread(shared, draining)));
-            threads.push(rx);
+            let thread = thread::Builder::new().name(format!("server-{number}"));
+            thread.spawn(move || tx.send(server.run_thread(shared, draining)))?;
+            threads.spawn(rx);
         }
-        let mut result = self.serve(listeners, draining).await;
-        for thread in threads {
-            result = result.and(thread.await.unwrap_or_else(|_| Err(io::Error::other("a thread panicked"))));
-        }
-        result
+        let others = async {
+            while let Some(thread) = threads.join_next().await {
+                thread?.unwrap_or_else(|_| Err(io::Error::other("a thread of the server panicked; start it again")))?;
+            }
+            Ok(())
+        };
+        // If a thread fails, the whole server ends: it would serve with fewer threads.
+        tokio::try_join!(self.serve(listeners, draining), others).map(drop)
     }
 
     fn run_thread(self, listeners: Vec<TcpListener>, draining: watch::Receiver<bool>) -> io::Result<()> {
@@ -81,7 +88,7 @@ impl Server {
         result
     }
 
-    async fn serve(self, listeners: Vec<TcpListener>, mut draining: watch::Receiver<bool>) -> io::Result<()> {
+    async fn serve(mut self, listeners: Vec<TcpListener>, mut draining: watch::Receiver<bool>) -> io::Result<()> {
         let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
         let places = Arc::clone(&self.places);
         let (alive, mut all_dropped) = mpsc::channel::<Infallible>(1);
@@ -113,10 +120,14 @@ impl Server {
             tokio::spawn(self.http.clone().serve(stream, context));
         }
         drop((listeners, service));
-        if timeout(self.drain_timeout, all_dropped.recv()).await.is_err() {
-            tracing::warn!("DRAIN_TIMEOUT has passed: {} open requests are cut", places.open_requests());
-            proxy.close();
-        }
+        let reason = tokio::select! {
+            biased;
+            _ = all_dropped.recv() => return Ok(()),
+            () = sleep(self.drain_timeout) => "DRAIN_TIMEOUT has passed",
+            _ = self.cutting.wait_for(|cutting| *cutting) => "a second signal",
+        };
+        tracing::warn!("{reason}: {} open requests are cut", places.open_requests());
+        proxy.close();
         Ok(())
     }
 }

@@ -25,6 +25,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("removed_key_ends_a_request_that_is_read_on", removed_key),
     ("removed_user_is_charged", removed_user),
     ("end_of_a_drain_cuts_and_charges", drained),
+    ("second_signal_cuts_and_charges", second_signal),
+    ("costs_that_are_not_stored_at_the_end_are_logged", not_stored),
     ("drain_waits_for_a_response_that_is_read_on", drain_reads_on),
 ];
 
@@ -222,6 +224,36 @@ fn drained() {
     server.proxy = RunningServer::start(&server.settings);
     assert!(server.settled() > Usd::ZERO);
     assert_eq!(last_end(&server), "shutdown", "it was settled before the end");
+}
+
+fn second_signal() {
+    let upstream = Upstream::start();
+    let mut server = Budgeted::start(upstream.address(), BUDGET);
+    let open = [streaming(&server, &upstream), streaming(&server, &upstream)];
+    drain(&server.proxy, "TERM");
+    server.proxy.process.signal("TERM");
+    assert_eq!(server.proxy.process.wait().0.code(), Some(1));
+    drop(open);
+    let ledger = rusqlite::Connection::open(server.ledger()).expect("open the ledger");
+    let count = |ended: &str| {
+        ledger
+            .query_row("SELECT count(*) FROM usage WHERE ended = ?", [ended], |row| row.get::<_, u32>(0))
+            .expect("a row")
+    };
+    assert_eq!(count("shutdown"), 2);
+}
+
+fn not_stored() {
+    let upstream = Upstream::start();
+    let mut server = Budgeted::start(upstream.address(), BUDGET);
+    let (mut client, mut upstream_conn) = server.sent(&upstream, &chat());
+    let other = rusqlite::Connection::open(server.ledger()).expect("open the ledger");
+    other.execute_batch("BEGIN IMMEDIATE").expect("lock it");
+    upstream_conn.send(completion(9, 20));
+    assert_eq!(client.head().status(), 200);
+    server.proxy.process.signal("TERM");
+    let (_, output) = server.proxy.process.wait();
+    assert!(output.contains("the costs of 1 requests could not be stored"), "{output}");
 }
 
 /// How the last request ended, in the ledger.
