@@ -12,7 +12,7 @@ use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use sparekey_core::{ClientInfo, HeadFailure};
-use sparekey_proxy::{Decision, Outcome, Proxy, Tunnel};
+use sparekey_proxy::{Body, Decision, Outcome, Proxy, Tunnel};
 use sparekey_upstream::Upstream;
 use tokio::sync::mpsc;
 
@@ -68,7 +68,7 @@ impl Service {
         };
         // A client that uses a `Content-Length` beside `Transfer-Encoding` would send its next request inside this body, so the
         // connection is closed after the response (https://www.rfc-editor.org/rfc/rfc9112#section-6.1).
-        let mut closes = failure == Some(HeadFailure::ConflictingFraming)
+        let closes = failure == Some(HeadFailure::ConflictingFraming)
             || is_chunked && connection.has_content_length().is_none()
             || key.is_none() && connection.is_head_large();
         let guard = connection.start_request(key, open);
@@ -80,17 +80,14 @@ impl Service {
             let outcome = match decision {
                 Decision::Respond(response) => {
                     body.discard().await;
-                    Outcome::Response(*response, None)
+                    refused(response, guard.connection())
                 }
                 Decision::Forward(admitted) => admitted.send(&self.upstream, body, None).await,
                 // Boxed, so that other requests don't reserve room for it.
-                decision => Box::pin(Self::serve_limited(&self, decision, body)).await,
+                decision => Box::pin(Self::serve_limited(&self, decision, body, guard.connection())).await,
             };
             let mut response = match outcome {
-                Outcome::Response(response, exchange) => {
-                    closes |= exchange.is_none() && guard.connection().has_unread_body();
-                    response
-                }
+                Outcome::Response(response, _) => response,
                 Outcome::Tunnel(response, tunnel) => {
                     guard.connection().start_tunnel();
                     tokio::spawn(run(tunnel, client, guard, Arc::clone(&self)));
@@ -105,19 +102,24 @@ impl Service {
     }
 
     /// Serves a request of a user with limits: a place is asked for, its body is read, or the ledger.
-    async fn serve_limited(service: &Arc<Self>, mut decision: Decision, body: RequestBody) -> Outcome {
+    async fn serve_limited(
+        service: &Arc<Self>,
+        mut decision: Decision,
+        body: RequestBody,
+        connection: &ConnectionState,
+    ) -> Outcome {
         loop {
             decision = match decision {
                 Decision::Place(unplaced) => service.proxy.place(unplaced).await,
                 Decision::Respond(response) => {
                     body.discard().await;
-                    return Outcome::Response(*response, None);
+                    return refused(response, connection);
                 }
                 Decision::Forward(admitted) => return admitted.send(&service.upstream, body, None).await,
                 Decision::Read(unread) => {
                     return match service.proxy.read(unread, body).await {
                         Ok((admitted, body)) => admitted.send_with_owner(Arc::clone(service), body, None).await,
-                        Err(response) => Outcome::Response(*response, None),
+                        Err(response) => refused(response, connection),
                     };
                 }
                 Decision::Usage(lookup) => return Outcome::Response(service.proxy.usage(lookup).await, None),
@@ -139,6 +141,15 @@ impl Service {
         let is_conflicting = || connection.has_content_length() == Some(true);
         (is_chunked && is_conflicting()).then_some(HeadFailure::ConflictingFraming)
     }
+}
+
+/// A refusal. If the body was not read to its end, the connection closes, and the client learns it
+/// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
+fn refused(mut response: Box<Response<Body>>, connection: &ConnectionState) -> Outcome {
+    if connection.has_unread_body() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Outcome::Response(*response, None)
 }
 
 /// The size of a head over HTTP/2, as `SETTINGS_MAX_HEADER_LIST_SIZE` counts it

@@ -5,6 +5,7 @@ use http::Request;
 use super::{Test, start};
 use crate::{
     adapter::Running as _,
+    case_files::KEY,
     http2,
     raw_connection::{Head, RawConnection},
     server::RunningServer,
@@ -55,6 +56,13 @@ fn arrived() {
     for _ in 0..3 {
         assert_eq!(refused(&mut client, &(head("") + BODY)).header("connection"), None);
     }
+    // Of this one hyper reads the body after the response.
+    client.send(head("").replace(WRONG_KEY, &format!("Bearer {KEY}")) + BODY);
+    let response = client.head();
+    assert_eq!(response.status(), 502);
+    client.body(&response);
+    let get = format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: {WRONG_KEY}\r\n\r\n");
+    assert_eq!(refused(&mut client, &get).header("connection"), None);
 }
 
 /// The head is the first that the client gets, and no `100 Continue`.

@@ -42,6 +42,8 @@ impl ConnectionState {
         state.body_open = true;
         state.phase = Phase::BodyOrIdle;
         let (is_http2, head) = (state.header_blocks.is_some(), mem::take(&mut state.head));
+        // Over HTTP/1.1, the body before this request has ended.
+        state.body_unread &= is_http2;
         state.after_head = raw_head::bytes_after(&head);
         state.head_has_gap = state.after_head > 0;
         let stream = if is_http2 {
