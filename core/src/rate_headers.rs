@@ -21,8 +21,11 @@ static TOKENS: Names = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-/// Sets the headers in place of the upstream's, which are about all users.
+/// Sets the headers in place of the upstream's, which are about all users. A user without rates gets the upstream's.
 pub(crate) fn set(headers: &mut HeaderMap, rates: &Rates) {
+    if rates.requests.is_none() && rates.tokens.is_none() {
+        return;
+    }
     let upstreams: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
     for name in upstreams {
         headers.remove(name);
@@ -87,5 +90,7 @@ mod tests {
             lines,
             ["x-ratelimit-limit-requests: 60", "x-ratelimit-remaining-requests: 59", "x-ratelimit-reset-requests: 1s"]
         );
+        set(&mut headers, &Rates { requests: None, tokens: None });
+        assert_eq!(headers.len(), 3);
     }
 }
