@@ -2,15 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, DirBuilder, OpenOptions},
     io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use sparekey_policy::Timestamp;
 
-/// No alert of so long ago would be due again, but for one of a budget that never starts again.
-const FOREVER: &str = "/total/";
+/// No alert of so long ago would be due again, but for one of a budget that never starts again: in the ids of alerts of budgets,
+/// the period stands behind the user.
+const FOREVER: &str = "total";
 const KEPT: i64 = 400 * 24 * Timestamp::HOUR;
 
 /// The names of alerts, and when they were sent in seconds since 1970.
@@ -45,7 +47,7 @@ impl Sent {
     /// Adds an alert, and stores all.
     pub(super) fn add(&mut self, id: String, now: Timestamp) {
         let oldest = now.plus(-KEPT).as_seconds();
-        self.sent.retain(|id, at| *at >= oldest || id.contains(FOREVER));
+        self.sent.retain(|id, at| *at >= oldest || id.split('/').nth(2) == Some(FOREVER));
         self.sent.insert(id, now.as_seconds());
         if let Err(error) = self.write() {
             let file = self.file.display();
@@ -56,10 +58,11 @@ impl Sent {
     /// A file that is replaced is always whole.
     fn write(&self) -> io::Result<()> {
         if let Some(folder) = self.file.parent() {
-            fs::create_dir_all(folder)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         let draft = draft(&self.file);
-        let mut file = fs::File::create(&draft)?;
+        // The names have users, and what they spent.
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(serde_json::to_string(&self.sent).unwrap_or_default().as_bytes())?;
         file.sync_all()?;
         fs::rename(draft, &self.file)
@@ -72,6 +75,8 @@ fn draft(file: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -83,10 +88,14 @@ mod tests {
         let long_ago = now.plus(-KEPT - Timestamp::SECOND);
         sent.add("old".to_owned(), long_ago);
         sent.add("budget_reached/Tom/total/total/5.00/80".to_owned(), long_ago);
+        sent.add("budget_reached/total/month/2026-11/5.00/80".to_owned(), long_ago);
         sent.add("new".to_owned(), now);
         let again = Sent::read(file.clone());
         assert!(again.contains("new") && !again.contains("old"));
         assert!(again.contains("budget_reached/Tom/total/total/5.00/80"), "it would be due for ever");
+        assert!(!again.contains("budget_reached/total/month/2026-11/5.00/80"), "total is a user");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
         fs::write(&file, "{").unwrap();
         assert!(!Sent::read(file).contains("new"));
         fs::remove_dir_all(folder).unwrap();
