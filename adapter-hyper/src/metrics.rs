@@ -24,7 +24,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use sparekey_core::Keyring;
-use sparekey_proxy::{End, RequestRecord, Settlement, Sink};
+use sparekey_proxy::{RequestRecord, ResponseEnd, Settlement, Sink};
 
 pub(crate) use self::last_day::HOUR;
 use self::{last_day::LastDay, spending::SpendingMetrics};
@@ -270,7 +270,7 @@ impl Sink for Metrics {
         self.spending.ledger_called(time, is_ok);
     }
 
-    fn finished(&self, request: &RequestRecord, _: End) {
+    fn finished(&self, request: &RequestRecord, _: ResponseEnd) {
         self.open.dec();
         if let Some(user) = &request.user {
             self.open_by_user.get_or_create(&UserLabels { user: Some(Arc::clone(user)) }).dec();

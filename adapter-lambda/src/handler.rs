@@ -8,7 +8,7 @@ use http_body_util::Full;
 use rustls::ClientConfig;
 use sparekey_core::{ConfigError, Exchange, Rejection, UpstreamFailure, setting};
 use sparekey_proxy::{
-    AccessLog, Admitted, Body, BodySizes, Bounds, Deadline, Decision, LedgerHandle, Outcome, Proxy, Sinks,
+    AccessLog, Admitted, Body, BodySizes, Bounds, ClientResponse, Deadline, Decision, LedgerHandle, Proxy, Sinks,
 };
 use sparekey_upstream::Upstream;
 use tokio::{
@@ -205,9 +205,9 @@ impl Service {
         yield_now().await;
         let sending = Arc::new(Sending { upstream, _unsettled: settled });
         match admitted.send_with_owner(sending, body, Some(deadline)).await {
-            Outcome::Response(response, exchange) => (response, exchange),
+            ClientResponse::Response(response, exchange) => (response, exchange),
             // Never sent: an event cannot ask for a WebSocket.
-            Outcome::Tunnel(_, tunnel) => (tunnel.refuse(), None),
+            ClientResponse::Tunnel(_, tunnel) => (tunnel.refuse(), None),
         }
     }
 }

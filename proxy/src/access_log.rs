@@ -13,7 +13,7 @@ use sparekey_core::json_string;
 
 use crate::{
     log::Format,
-    record::{End, RequestRecord, Sink},
+    record::{RequestRecord, ResponseEnd, Sink},
     request_id::RequestId,
 };
 
@@ -55,7 +55,7 @@ impl Sink for AccessLog {
         self.is_enabled
     }
 
-    fn finished(&self, request: &RequestRecord, end: End) {
+    fn finished(&self, request: &RequestRecord, end: ResponseEnd) {
         // Without a valid key, no other line belongs to the request, and the client chooses how many there are.
         let id = request.id.or_else(|| request.user.as_ref().map(|_| RequestId::next())).map(|id| id.to_string());
         let client = request.client.map(|client| client.to_string());
@@ -149,7 +149,7 @@ mod tests {
         let log = AccessLog::new(true, format, move |line| *sink.lock().unwrap() = line);
         let mut record = RequestRecord::new(&Method::GET, "/v1/\"x", Some("192.0.2.1".parse().unwrap()));
         change(&mut record);
-        log.finished(&record, End::Complete);
+        log.finished(&record, ResponseEnd::Complete);
         let line = line.lock().unwrap().clone();
         // The time differs.
         let number = line.find("_ms").unwrap();

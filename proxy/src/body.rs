@@ -17,7 +17,7 @@ use sparekey_upstream::ResponseBody;
 use crate::{
     Permits,
     charge::ChargedBody,
-    record::{End, RequestLog},
+    record::{RequestLog, ResponseEnd},
 };
 
 /// The body of a response. It finishes the request's record.
@@ -87,7 +87,7 @@ impl Body {
     /// Finishes the record of a response that was delivered whole.
     pub fn delivered(mut self, bytes: usize) {
         self.log.sent(bytes as u64);
-        self.log.finish(End::Complete);
+        self.log.finish(ResponseEnd::Complete);
     }
 
     /// Drops this body and sends another response instead.
@@ -102,7 +102,7 @@ impl Body {
     }
 
     /// Before the client gets the last bytes, so that its next request finds the place free.
-    fn finish(&mut self, end: End) {
+    fn finish(&mut self, end: ResponseEnd) {
         self.permits.slot = None;
         self.log.finish(end);
     }
@@ -124,11 +124,11 @@ impl http_body::Body for Body {
         let frame = ready!(self.poll_content(cx));
         match &frame {
             Some(Ok(frame)) => self.log.sent(frame.data_ref().map_or(0, Bytes::len) as u64),
-            Some(Err(_)) => self.finish(End::Cut),
-            None => self.finish(End::Complete),
+            Some(Err(_)) => self.finish(ResponseEnd::Cut),
+            None => self.finish(ResponseEnd::Complete),
         }
         if self.is_end_stream() {
-            self.finish(End::Complete);
+            self.finish(ResponseEnd::Complete);
         }
         Poll::Ready(frame)
     }
@@ -154,7 +154,7 @@ impl http_body::Body for Body {
 impl Drop for Body {
     fn drop(&mut self) {
         if self.is_end_stream() || self.log.is_head() {
-            self.log.finish(End::Complete);
+            self.log.finish(ResponseEnd::Complete);
         }
     }
 }
@@ -169,14 +169,14 @@ mod tests {
     use crate::record::{RequestRecord, Sink, Sinks};
 
     #[derive(Debug, Default)]
-    struct LastEnd(Mutex<Option<End>>);
+    struct LastEnd(Mutex<Option<ResponseEnd>>);
 
     impl Sink for LastEnd {
         fn is_enabled(&self) -> bool {
             true
         }
 
-        fn finished(&self, _: &RequestRecord, end: End) {
+        fn finished(&self, _: &RequestRecord, end: ResponseEnd) {
             *self.0.lock().unwrap() = Some(end);
         }
     }
@@ -185,7 +185,7 @@ mod tests {
     fn unread_response_is_cut_except_for_head() {
         let sink = Arc::new(LastEnd::default());
         let sinks = Sinks::new(vec![Arc::clone(&sink) as Arc<dyn Sink>]);
-        for (method, end) in [(Method::GET, End::Cut), (Method::HEAD, End::Complete)] {
+        for (method, end) in [(Method::GET, ResponseEnd::Cut), (Method::HEAD, ResponseEnd::Complete)] {
             let log = RequestLog::start(&sinks, || RequestRecord::new(&method, "/healthz", None));
             drop(Body::own(Response::new(Bytes::from_static(b"ok")), log));
             assert_eq!(*sink.0.lock().unwrap(), Some(end), "{method}");

@@ -9,10 +9,12 @@
 mod body;
 mod failure_clock;
 mod ledger_handle;
+mod left;
 mod open;
-mod outcome;
+mod queries;
 mod recent_failure;
 mod reports;
+mod settlement;
 #[cfg(test)]
 mod tests;
 
@@ -25,12 +27,12 @@ use std::{
 use arc_swap::ArcSwap;
 use http::response;
 use sparekey_core::{Funded, Gate, ModelCheck, Quote, Rejection, UserKey};
-use sparekey_ledger::{self as ledger, Call, Day, DayQuery, Ledger, LedgerError, new_hold_id};
-use sparekey_policy::{Command, Limits, Outcome, Period, Report, Reserve, Timestamp};
+use sparekey_ledger::{self as ledger, Call, Ledger, LedgerError, new_hold_id};
+use sparekey_policy::{Command, Limits, Outcome, Reserve, Timestamp};
 use sparekey_upstream::ResponseBody;
 use tokio::{
     sync::watch,
-    time::{Instant, interval, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 pub(crate) use self::{
@@ -40,14 +42,13 @@ pub(crate) use self::{
 use self::{failure_clock::FailureClock, open::OpenCharge, recent_failure::RecentFailure};
 pub use self::{
     ledger_handle::{LedgerHandle, OpenLedger},
-    outcome::Settlement,
     reports::Reports,
+    settlement::Settlement,
 };
 use crate::{
     Permits,
     body::Body,
     deadline::Deadline,
-    now,
     record::{RequestLog, Sinks},
     slot::Slot,
     throttle::Throttle,
@@ -55,17 +56,9 @@ use crate::{
 
 /// The longest time of a request. Its hold is charged in full then, so it is cut.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// How long a stream is read on after its client left, so that it is charged exactly.
-const READ_ON: Duration = Duration::from_secs(30);
 /// Before a reservation that open requests of another process refuse is tried again. A client's next request can arrive at
 /// another server before the end of its last one is stored: as long as one commit of a database, which takes some milliseconds.
 const LATE_END: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(30), Duration::from_millis(60)];
-/// Between two looks at the settings for a key that was removed, while a response is read on.
-const REVOKED_CHECK: Duration = Duration::from_secs(1);
-/// The owner's page waits so long for the rollup: a year of a hundred users takes less than a second.
-const DAYS_TIMEOUT: Duration = Duration::from_secs(5);
-/// Days that `GET /usage` shows, today included.
-const USAGE_DAYS: i32 = 30;
 
 /// The metered requests of a process.
 #[derive(Clone, Debug)]
@@ -219,26 +212,6 @@ impl Charges {
         Ok((outcome, slot))
     }
 
-    /// Returns the use of a user's limits, and the last days.
-    pub(crate) async fn usage(&self, user: &Arc<str>, limits: &Arc<Limits>) -> Result<(Report, Vec<Day>), LedgerError> {
-        let ledger = self.ledger().await?;
-        let call = Call::new(Arc::clone(user), Arc::clone(limits), Command::Report);
-        let outcome = self.call(ledger.run(call)).await?;
-        self.log_unknown_period(&outcome);
-        let Outcome::Report(report) = outcome else { return Err(LedgerError::Closed) };
-        let today = Period::Day.at(now(), &limits.zone).number();
-        let since = Some(Period::Day.of_day(today.saturating_sub(USAGE_DAYS - 1)));
-        let query = DayQuery { user: Some(Arc::clone(user)), since };
-        Ok((*report, self.call(ledger.days(query)).await?))
-    }
-
-    /// Returns the rollup; an error if the ledger is not open, or too slow.
-    pub(crate) async fn days(&self, query: DayQuery) -> Result<Vec<Day>, LedgerError> {
-        let ledger = self.0.ledger.opened().ok_or(LedgerError::Closed)?;
-        let days = timeout(DAYS_TIMEOUT, ledger.days(query)).await;
-        days.unwrap_or_else(|_| Err(LedgerError::Unreachable("the query takes too long".to_owned())))
-    }
-
     /// Ends all requests that are read on.
     pub(crate) fn close(&self) {
         self.0.closing.send_replace(true);
@@ -305,25 +278,5 @@ impl Charges {
 
     fn is_closing(&self) -> bool {
         *self.0.closing.borrow()
-    }
-
-    /// Waits until a request whose client left must end: its key was removed, the process ends, or a stream takes too long. A
-    /// response that is not streamed is read to its end.
-    pub(crate) async fn left(&self, key: &UserKey, is_streamed: bool) {
-        let mut closing = self.0.closing.subscribe();
-        let revoked = async {
-            let mut check = interval(REVOKED_CHECK);
-            while self.accepts(key) {
-                check.tick().await;
-            }
-        };
-        let late = async {
-            sleep(if is_streamed { READ_ON } else { LONGEST }).await;
-        };
-        tokio::select! {
-            _ = closing.wait_for(|closing| *closing) => {}
-            () = revoked => {}
-            () = late => {}
-        }
     }
 }

@@ -48,7 +48,7 @@ pub use self::{
     clock::now,
     deadline::Deadline,
     ledger_events::ledger_events,
-    record::{End, RequestLog, RequestRecord, Sink, Sinks},
+    record::{RequestLog, RequestRecord, ResponseEnd, Sink, Sinks},
     request_id::RequestId,
     throttle::Throttle,
     tunnel::Tunnel,
@@ -130,7 +130,7 @@ pub(crate) struct Permits {
 
 /// What the client gets for an admitted request. Exhaustive: an adapter has to handle both.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum ClientResponse {
     /// A response. If it is the upstream's, the exchange can replace it by an error response.
     Response(Response<Body>, Option<Box<Exchange>>),
     /// A response with status 101, then bytes both ways.
@@ -245,7 +245,7 @@ impl Proxy {
         log.rejection(rejection.code());
         log.response(response.status(), response.headers());
         log.sent(response.body().len() as u64);
-        log.finish(End::Complete);
+        log.finish(ResponseEnd::Complete);
         response
     }
 }

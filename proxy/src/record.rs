@@ -15,7 +15,7 @@ use crate::{charge::Settlement, request_id::RequestId};
 /// How a request ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum End {
+pub enum ResponseEnd {
     /// The whole response was sent.
     Complete,
     /// The response stopped before its end.
@@ -24,7 +24,7 @@ pub enum End {
     ClientLeft,
 }
 
-impl End {
+impl ResponseEnd {
     /// Returns the text for logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -70,7 +70,7 @@ pub trait Sink: fmt::Debug + Send + Sync {
     }
 
     /// Called when a request has ended.
-    fn finished(&self, request: &RequestRecord, end: End);
+    fn finished(&self, request: &RequestRecord, end: ResponseEnd);
 }
 
 /// The sinks of a process.
@@ -254,7 +254,7 @@ impl RequestLog {
     }
 
     /// Ends the request. The first call counts.
-    pub(crate) fn finish(&mut self, end: End) {
+    pub(crate) fn finish(&mut self, end: ResponseEnd) {
         if let Some(finished) = self.0.take() {
             let (record, sinks) = *finished;
             sinks.0.iter().for_each(|sink| sink.finished(&record, end));
@@ -272,7 +272,7 @@ impl RequestLog {
 impl Drop for RequestLog {
     fn drop(&mut self) {
         let has_response = self.0.as_ref().is_some_and(|open| open.0.response.is_some());
-        self.finish(if has_response { End::Cut } else { End::ClientLeft });
+        self.finish(if has_response { ResponseEnd::Cut } else { ResponseEnd::ClientLeft });
     }
 }
 
@@ -303,14 +303,14 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Default)]
-    struct Ends(Mutex<Vec<(Option<u16>, End)>>);
+    struct Ends(Mutex<Vec<(Option<u16>, ResponseEnd)>>);
 
     impl Sink for Ends {
         fn is_enabled(&self) -> bool {
             true
         }
 
-        fn finished(&self, request: &RequestRecord, end: End) {
+        fn finished(&self, request: &RequestRecord, end: ResponseEnd) {
             self.0.lock().unwrap().push((request.response.map(|(status, _)| status.as_u16()), end));
         }
     }
@@ -347,11 +347,12 @@ mod tests {
         drop(log);
         let mut log = start();
         log.response(StatusCode::OK, &HeaderMap::new());
-        log.finish(End::Complete);
-        log.finish(End::Cut);
+        log.finish(ResponseEnd::Complete);
+        log.finish(ResponseEnd::Cut);
         drop(log);
 
-        let expected = [(None, End::ClientLeft), (Some(200), End::Cut), (Some(200), End::Complete)];
+        let expected =
+            [(None, ResponseEnd::ClientLeft), (Some(200), ResponseEnd::Cut), (Some(200), ResponseEnd::Complete)];
         assert_eq!(*ends.0.lock().unwrap(), expected);
     }
 }

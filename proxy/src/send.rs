@@ -13,14 +13,14 @@ use tokio::{
 };
 
 use crate::{
-    Admitted, Body, BoxError, Outcome, Permits, Tunnel, charge::ReservedCharge, owner_errors::OwnerErrors,
+    Admitted, Body, BoxError, ClientResponse, Permits, Tunnel, charge::ReservedCharge, owner_errors::OwnerErrors,
     record::RequestLog,
 };
 
 impl Admitted {
     /// Sends the request like [`send`](Self::send), with the upstream of an owner that must stay until the request is settled: a
     /// metered request goes on when its client leaves.
-    pub async fn send_with_owner<O, B>(mut self, owner: Arc<O>, body: B, deadline: Option<Instant>) -> Outcome
+    pub async fn send_with_owner<O, B>(mut self, owner: Arc<O>, body: B, deadline: Option<Instant>) -> ClientResponse
     where
         O: AsRef<Upstream> + Send + Sync + 'static,
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
@@ -43,7 +43,7 @@ impl Admitted {
             // If the client has left, the body reads on.
             let _ = tx.send(outcome);
         }));
-        rx.await.unwrap_or_else(|_| Outcome::Response(Body::rejection(&failed, RequestLog::default()), None))
+        rx.await.unwrap_or_else(|_| ClientResponse::Response(Body::rejection(&failed, RequestLog::default()), None))
     }
 
     /// Sends the request to the upstream and filters the response head. After `deadline`, the error response is that of
@@ -53,7 +53,7 @@ impl Admitted {
         upstream: &Upstream,
         body: B,
         deadline: Option<Instant>,
-    ) -> impl Future<Output = Outcome> + use<'_, B>
+    ) -> impl Future<Output = ClientResponse> + use<'_, B>
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
@@ -84,9 +84,9 @@ impl Admitted {
 /// What follows a reply.
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large variant")]
 enum Step {
-    Done(Outcome),
+    Done(ClientResponse),
     /// The response's body is read first. Boxed, so that other requests don't reserve room for it.
-    Read(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Read(Pin<Box<dyn Future<Output = ClientResponse> + Send>>),
 }
 
 /// What the reply to a request needs, once it is there.
@@ -119,7 +119,7 @@ impl Sent {
                 };
                 self.log.response(head.status, &head.headers);
                 let tunnel = Tunnel::new(connection, self.exchange, self.log, self.permits);
-                Step::Done(Outcome::Tunnel(Response::from_parts(head, ()), tunnel))
+                Step::Done(ClientResponse::Tunnel(Response::from_parts(head, ()), tunnel))
             }
             Err(rejection) => Step::Done(self.reject(&rejection)),
         }
@@ -168,15 +168,15 @@ impl Sent {
             None => Body::upstream(body, self.log, self.permits),
             Some(reserved) => reserved.body(&head, body, self.log, self.permits),
         };
-        Step::Done(Outcome::Response(Response::from_parts(head, body), Some(self.exchange)))
+        Step::Done(ClientResponse::Response(Response::from_parts(head, body), Some(self.exchange)))
     }
 
-    fn reject(self, rejection: &Rejection) -> Outcome {
-        Outcome::Response(Body::rejection(rejection, self.log), None)
+    fn reject(self, rejection: &Rejection) -> ClientResponse {
+        ClientResponse::Response(Body::rejection(rejection, self.log), None)
     }
 
     /// Logs why the upstream refused the owner's credentials.
-    async fn refused(mut self, head: response::Parts, mut body: ResponseBody) -> Outcome {
+    async fn refused(mut self, head: response::Parts, mut body: ResponseBody) -> ClientResponse {
         self.owner_errors.refused_credentials(&head, &mut body, &self.exchange, &mut self.log).await;
         match self.respond(head, body) {
             Step::Done(outcome) => outcome,
@@ -185,7 +185,7 @@ impl Sent {
     }
 
     /// Looks whether the account of the owner has no quota left: a user with a budget gets the same code for that.
-    async fn limited(mut self, mut head: response::Parts, mut body: ResponseBody) -> Outcome {
+    async fn limited(mut self, mut head: response::Parts, mut body: ResponseBody) -> ClientResponse {
         if self.owner_errors.lacks_quota(&head, &mut body, &self.exchange, &mut self.log).await {
             Exchange::mark_quota(&mut head);
         }
@@ -196,7 +196,7 @@ impl Sent {
     }
 
     /// Reads a list of models, and returns those that the user may use.
-    async fn model_list(self, head: response::Parts, body: ResponseBody) -> Outcome {
+    async fn model_list(self, head: response::Parts, body: ResponseBody) -> ClientResponse {
         let exchange = self.exchange;
         let mut body = Body::upstream(body, self.log, self.permits);
         let list = body.collect(MODEL_LIST_MAX).await;
@@ -206,7 +206,7 @@ impl Sent {
             Ok(response) => body.replace_by(response),
             Err(rejection) => body.replace(&rejection),
         };
-        Outcome::Response(response, Some(exchange))
+        ClientResponse::Response(response, Some(exchange))
     }
 }
 

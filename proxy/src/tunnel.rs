@@ -19,7 +19,7 @@ use crate::{
     Permits, Proxy,
     body::Body,
     now,
-    record::{End, RequestLog},
+    record::{RequestLog, ResponseEnd},
 };
 
 /// Bytes read at a time in each direction: a WebSocket holds two such buffers, 16 KiB.
@@ -66,7 +66,7 @@ impl Tunnel {
             () = expiry => Ok(()),
         };
         log.sent(passed.into_inner());
-        log.finish(End::Complete);
+        log.finish(ResponseEnd::Complete);
         let _ = tokio::join!(to_client.shutdown(), to_upstream.shutdown());
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sparekey_proxy::{End, RequestRecord, Settlement, Sink};
+use sparekey_proxy::{RequestRecord, ResponseEnd, Settlement, Sink};
 use tokio::sync::Notify;
 
 /// The code of the error response to a user whose budget is spent.
@@ -95,7 +95,7 @@ impl Sink for Watch {
         }
     }
 
-    fn finished(&self, request: &RequestRecord, _: End) {
+    fn finished(&self, request: &RequestRecord, _: ResponseEnd) {
         if request.lacks_quota {
             self.add(Event::QuotaSpent);
         }

@@ -12,7 +12,7 @@ use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use sparekey_core::{ClientInfo, HeadFailure};
-use sparekey_proxy::{Body, Decision, Outcome, Proxy, Tunnel};
+use sparekey_proxy::{Body, ClientResponse, Decision, Proxy, Tunnel};
 use sparekey_upstream::Upstream;
 use tokio::sync::mpsc;
 
@@ -87,8 +87,8 @@ impl Service {
                 decision => Box::pin(Self::serve_limited(&self, decision, body, guard.connection())).await,
             };
             let mut response = match outcome {
-                Outcome::Response(response, _) => response,
-                Outcome::Tunnel(response, tunnel) => {
+                ClientResponse::Response(response, _) => response,
+                ClientResponse::Tunnel(response, tunnel) => {
                     guard.connection().start_tunnel();
                     tokio::spawn(run(tunnel, client, guard, Arc::clone(&self)));
                     return Ok(response.map(|()| GuardedBody::Empty));
@@ -107,7 +107,7 @@ impl Service {
         mut decision: Decision,
         body: RequestBody,
         connection: &ConnectionState,
-    ) -> Outcome {
+    ) -> ClientResponse {
         loop {
             decision = match decision {
                 Decision::Place(unplaced) => service.proxy.place(unplaced).await,
@@ -122,7 +122,7 @@ impl Service {
                         Err(response) => refused(response, connection),
                     };
                 }
-                Decision::Usage(lookup) => return Outcome::Response(service.proxy.usage(lookup).await, None),
+                Decision::Usage(lookup) => return ClientResponse::Response(service.proxy.usage(lookup).await, None),
             }
         }
     }
@@ -145,11 +145,11 @@ impl Service {
 
 /// A refusal. If the body was not read to its end, the connection closes, and the client learns it
 /// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
-fn refused(mut response: Box<Response<Body>>, connection: &ConnectionState) -> Outcome {
+fn refused(mut response: Box<Response<Body>>, connection: &ConnectionState) -> ClientResponse {
     if connection.has_unread_body() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Outcome::Response(*response, None)
+    ClientResponse::Response(*response, None)
 }
 
 /// The size of a head over HTTP/2, as `SETTINGS_MAX_HEADER_LIST_SIZE` counts it

@@ -10,7 +10,7 @@ use sparekey_policy::Timestamp;
 use sparekey_upstream::ErrorKind;
 use tokio::time::Instant;
 
-use super::{Charges, Complaint, outcome::Settlement};
+use super::{Charges, Complaint, settlement::Settlement};
 use crate::slot::Slot;
 
 /// A request whose highest cost is reserved. If it is dropped, the request was cut, and an estimate is charged.

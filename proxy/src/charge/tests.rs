@@ -12,12 +12,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use sparekey_core::{Admission, Config, Places};
-use sparekey_ledger::{Clock, End, LedgerRow, Memory, Pending, RowQuery};
+use sparekey_ledger::{Clock, Day, DayQuery, End, LedgerRow, Memory, Pending, RowQuery};
 use sparekey_metering::{Target, read_metered};
 use sparekey_policy::{Enforced, HoldId, KeySource, ModelSource, PriceTable, ProcessId, StateError, Usd, Zone};
 
 use super::{recent_failure::COUNTS, *};
-use crate::users::TomlUsers;
+use crate::{now, users::TomlUsers};
 
 const KEY: &str = "sk-Tom-abcdefgh12345678";
 const BODY: &[u8] = br#"{"model":"gpt-5","messages":[],"max_completion_tokens":100}"#;
