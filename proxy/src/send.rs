@@ -9,7 +9,7 @@ use sparekey_metering::{MODEL_LIST_MAX, filter_models};
 use sparekey_upstream::{Error, ErrorKind, Reply, ResponseBody, Upgrade, Upstream};
 use tokio::{
     sync::oneshot,
-    time::{Instant, error::Elapsed, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -70,8 +70,11 @@ impl Admitted {
         let sent = Sent { exchange, log, permits, charge, owner_errors };
         async move {
             let reply = match deadline {
-                None => Ok(sending.await),
-                Some(deadline) => Box::pin(timeout_at(deadline, sending)).await,
+                None => sending.await.map_err(Failure::Upstream),
+                Some(deadline) => match Box::pin(timeout_at(deadline, sending)).await {
+                    Ok(reply) => reply.map_err(Failure::Upstream),
+                    Err(_) => Err(Failure::Deadline),
+                },
             };
             match sent.step(reply) {
                 Step::Done(outcome) => outcome,
@@ -79,6 +82,13 @@ impl Admitted {
             }
         }
     }
+}
+
+/// Why there is no reply.
+enum Failure {
+    Upstream(Error),
+    /// The deadline of the request has passed.
+    Deadline,
 }
 
 /// What follows a reply.
@@ -99,7 +109,7 @@ struct Sent {
 }
 
 impl Sent {
-    fn step(mut self, reply: Result<Result<Reply, Error>, Elapsed>) -> Step {
+    fn step(mut self, reply: Result<Reply, Failure>) -> Step {
         match self.received(reply) {
             Ok(Reply::Response(response)) => {
                 let (head, body) = response.into_parts();
@@ -126,15 +136,15 @@ impl Sent {
     }
 
     /// The reply, or the rejection in place of it.
-    fn received(&mut self, reply: Result<Result<Reply, Error>, Elapsed>) -> Result<Reply, Rejection> {
+    fn received(&mut self, reply: Result<Reply, Failure>) -> Result<Reply, Rejection> {
         let kind = match reply {
-            Ok(Ok(reply)) => {
+            Ok(reply) => {
                 if let (Some(reserved), Reply::Response(response)) = (&mut self.charge, &reply) {
                     reserved.charge.responded(response.status(), response.headers());
                 }
                 return Ok(reply);
             }
-            Ok(Err(error)) => {
+            Err(Failure::Upstream(error)) => {
                 let (user, request_id) = (self.exchange.user(), self.log.id());
                 if error.kind() == ErrorKind::RequestBody {
                     tracing::info!(user, %request_id, "{error}");
@@ -143,7 +153,7 @@ impl Sent {
                 }
                 error.kind()
             }
-            Err(_) => {
+            Err(Failure::Deadline) => {
                 let (user, request_id) = (self.exchange.user(), self.log.id());
                 tracing::warn!(user, %request_id, "upstream request cancelled: its deadline has passed");
                 ErrorKind::Timeout

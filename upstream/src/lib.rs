@@ -158,9 +158,9 @@ impl Upstream {
         let turn = loop {
             if !http1_only && let Some(permit) = self.http2.permit() {
                 drop(waited);
-                match Box::pin(exchange_http2(permit, head, body)).await {
-                    Ok(response) => return Ok(response?.into()),
-                    Err(copy) => (head, body) = copy,
+                match Box::pin(exchange_http2(permit, head, body)).await? {
+                    Http2Try::Response(response) => return Ok(response.into()),
+                    Http2Try::Again(copy) => (head, body) = copy,
                 }
                 break None;
             }
@@ -262,19 +262,28 @@ fn origin(head: request::Parts) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-/// Sends a request on an open connection; `Err` is a copy to send again.
+/// The result on a connection that may have closed before the request.
+enum Http2Try<B> {
+    Response(Response<Http2Body>),
+    /// A copy to send again.
+    Again((Box<request::Parts>, RequestBody<B>)),
+}
+
+/// Sends a request on an open connection.
 async fn exchange_http2<B>(
     permit: StreamPermit,
     head: Box<request::Parts>,
     body: RequestBody<B>,
-) -> Result<Result<Response<Http2Body>, Error>, (Box<request::Parts>, RequestBody<B>)>
+) -> Result<Http2Try<B>, Error>
 where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let copy = copy(&head, &body);
     match (permit.exchange(head, body).await, copy) {
-        (Err(error), Some(copy)) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::NotSent) => Err(copy),
-        (result, _) => Ok(result),
+        (Err(error), Some(copy)) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::NotSent) => {
+            Ok(Http2Try::Again(copy))
+        }
+        (result, _) => result.map(Http2Try::Response),
     }
 }
 
