@@ -1,26 +1,34 @@
 //! Settings of the server that are valid, and probably a mistake.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fs, iter, os::unix::fs::MetadataExt as _, time::Duration};
 
 use sparekey_core::{SETTINGS, is_private_address};
 use sparekey_policy::{PriceTable, Timestamp, Users};
 
-use super::{settings::Settings, sources::SecretFile, table::SERVER_SETTINGS};
+use super::{
+    settings::Settings,
+    sources::SecretFile,
+    table::{SERVER_SETTINGS, Source},
+};
 
 /// Variables of other programs, and the setting that was probably meant.
-const FOREIGN: [(&str, &str); 5] = [
+const FOREIGN: [(&str, &str); 6] = [
     ("OPENAI_BASE_URL", "API_BASE"),
     ("OPENAI_API_BASE", "API_BASE"),
     ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION"),
     ("OPENAI_PROJECT_ID", "OPENAI_PROJECT"),
     ("OPENAI_KEY", "OPENAI_API_KEY"),
+    ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
 ];
-/// Variables that name the certificates to trust, which are no settings of this server's own.
-const TRUST: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// Variables that are spelled like a setting, and none of this server's own: the certificates to trust, and a common word.
+const OTHERS: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "ROUTER"];
+/// What other programs put behind the name of a setting.
+const SUFFIXES: [&str; 3] = ["_FILE", "_PATH", "_URL"];
 
-/// The longest difference to a setting that is a misspelling, and the shortest name for which it is one.
-const MISSPELLING_MAX: usize = 2;
-const MISSPELLED_MIN: usize = 8;
+/// The shortest name for which a difference to a setting is a misspelling: `USER` is none of `USERS`.
+const MISSPELLED_MIN: usize = 5;
+/// The shortest name that may have two differences. Shorter ones may have one.
+const TWICE_MISSPELLED_MIN: usize = 8;
 /// The permission of all users to read
 /// ([chmod(2)](https://man7.org/linux/man-pages/man2/chmod.2.html)).
 const READABLE_BY_ALL: u32 = 0o004;
@@ -95,21 +103,34 @@ fn misnamed(variable: &str) -> Option<String> {
     if let Some((_, setting)) = FOREIGN.iter().find(|(name, _)| *name == variable) {
         return Some(format!("{variable} is not a setting of this server; use {setting}"));
     }
-    if TRUST.contains(&variable) {
+    if OTHERS.contains(&variable) || variable.len() < MISSPELLED_MIN || names().any(|name| name == variable) {
         return None;
     }
-    let settings = || SETTINGS.iter().map(|s| s.name).chain(SERVER_SETTINGS.iter().map(|s| s.name));
-    let name = variable.strip_suffix("_FILE").unwrap_or(variable);
-    if name.len() < MISSPELLED_MIN || settings().any(|setting| setting == name) {
-        return None;
-    }
-    let mut long = settings().filter(|setting| setting.len() >= MISSPELLED_MIN);
-    // The difference in length is checked first: it is a lower bound, and most variables have another length.
-    let meant = long.find(|setting| {
-        setting.len().abs_diff(name.len()) <= MISSPELLING_MAX
-            && strsim::damerau_levenshtein(setting, name) <= MISSPELLING_MAX
+    let long = || names().filter(|name| name.len() >= MISSPELLED_MIN);
+    let near = long().filter_map(|name| {
+        let allowed = if name.len().min(variable.len()) < TWICE_MISSPELLED_MIN { 1 } else { 2 };
+        // It is a lower bound, and most variables have another length.
+        if name.len().abs_diff(variable.len()) > allowed {
+            return None;
+        }
+        Some((strsim::damerau_levenshtein(&name, variable), name)).filter(|(difference, _)| *difference <= allowed)
+    });
+    let misspelled = near.min().map(|(_, name)| name);
+    let meant = misspelled.or_else(|| {
+        let start = SUFFIXES.iter().find_map(|suffix| variable.strip_suffix(suffix))?;
+        long().find(|name| name == start)
     })?;
     Some(format!("{variable} is not a setting of this server; use {meant}"))
+}
+
+/// The names of all variables that are settings.
+fn names() -> impl Iterator<Item = Cow<'static, str>> {
+    let core = SETTINGS.iter().map(|setting| (setting.name, setting.secret));
+    let server = SERVER_SETTINGS.iter().map(|setting| (setting.name, setting.source != Source::Flag));
+    core.chain(server).flat_map(|(name, has_file)| {
+        let file = has_file.then(|| Cow::Owned(format!("{name}_FILE")));
+        iter::once(Cow::Borrowed(name)).chain(file)
+    })
 }
 
 #[cfg(test)]
@@ -139,21 +160,52 @@ mod tests {
         assert!(warning.starts_with("PRICES_FILE: the built-in prices are 61 days old (20"), "{warning}");
     }
 
+    /// Settings, and variables that systemd, shells, Docker, Kubernetes (of services named as a setting), GitHub's runners and
+    /// the libraries of PostgreSQL set or read.
+    const RIGHT: &str = "
+        OPENAI_API_KEY OPENAI_API_KEY_FILE ACCESS_KEYS_FILE USERS USERS_FILE LEDGER LEDGER_FILE PRICES_FILE TLS_CERT TLS_KEY
+        LOG LOG_FORMAT ALERT_WEBHOOK_FILE OPERATIONS_PASSWORD_FILE NO_PROXY ALL_PROXY HTTPS_PROXY PORT SSL_CERT_FILE
+        LISTEN_FDS LISTEN_PID LISTEN_FDNAMES LISTENER INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID RUNTIME_DIRECTORY
+        STATE_DIRECTORY CACHE_DIRECTORY LOGS_DIRECTORY CONFIGURATION_DIRECTORY CREDENTIALS_DIRECTORY NOTIFY_SOCKET WATCHDOG_PID
+        WATCHDOG_USEC MAINPID MANAGERPID TRIGGER_UNIT TRIGGER_PATH REMOTE_ADDR REMOTE_PORT MONITOR_UNIT EXIT_STATUS PIDFILE
+        MEMORY_PRESSURE_WATCH MEMORY_PRESSURE_WRITE FDSTORE
+        HOME USER LOGNAME USERNAME USERPROFILE SHELL PATH PWD OLDPWD TERM LANG LANGUAGE LC_ALL SHLVL MAIL TZ TMPDIR EDITOR PAGER
+        DISPLAY SSH_CLIENT SSH_TTY SUDO_USER SUDO_UID XDG_STATE_HOME XDG_RUNTIME_DIR HOSTNAME HOST DEBUG
+        LOG_LEVEL LOGLEVEL LOG_FILE LOG_PATH RUST_LOG RUST_BACKTRACE ROUTER
+        KUBERNETES_PORT KUBERNETES_SERVICE_HOST KUBERNETES_PORT_443_TCP_ADDR SPAREKEY_PORT SPAREKEY_SERVICE_HOST LEDGER_PORT
+        LEDGER_SERVICE_HOST LEDGER_SERVICE_PORT USERS_PORT USERS_SERVICE_HOST USERS_PORT_80_TCP PRICES_SERVICE_HOST
+        CI GITHUB_TOKEN GITHUB_ENV GITHUB_PATH GITHUB_API_URL GITHUB_SERVER_URL GITHUB_WORKSPACE RUNNER_OS RUNNER_TEMP
+        ACTIONS_RUNTIME_URL
+        PGPASSFILE PGHOST PGPORT PGUSER PGDATABASE PGSSLMODE AWS_REGION AWS_PROFILE DYNO K_SERVICE K_REVISION RENDER
+    ";
+
     #[test]
     fn variables() {
         for (name, meant) in [
             ("OPENAI_BASE_URL", "use API_BASE"),
             ("ACCESS_KEY", "use ACCESS_KEYS"),
             ("OPENAI_APIKEY", "use OPENAI_API_KEY"),
-            ("ACESS_KEYS_FILE", "use ACCESS_KEYS"),
+            ("ACESS_KEYS_FILE", "use ACCESS_KEYS_FILE"),
             ("IDLE_TIMOUT", "use IDLE_TIMEOUT"),
+            ("USER_FILE", "use USERS_FILE"),
+            ("USERFILE", "use USERS_FILE"),
+            ("USERS_FIL", "use USERS_FILE"),
+            ("USERS_PATH", "use USERS"),
+            ("LEDGR", "use LEDGER"),
+            ("LEGDER_FILE", "use LEDGER_FILE"),
+            ("LEDGER_URL", "use LEDGER"),
+            ("PRICE_FILE", "use PRICES_FILE"),
+            ("TRUSTED_PROXY", "use TRUSTED_PROXIES"),
+            ("ALERT_WEBHOOK_URL", "use ALERT_WEBHOOK"),
+            ("API_BASE_URL", "use API_BASE"),
+            ("TLS_CRT", "use TLS_CERT"),
+            ("TLS_CERT_FILE", "use TLS_CERT"),
             ("http_proxy", "HTTPS_PROXY and ALL_PROXY only"),
         ] {
             let warnings = found(&[], &[name]);
-            assert!(warnings.len() == 1 && warnings[0].contains(meant), "{name}: {warnings:?}");
+            assert!(warnings.len() == 1 && warnings[0].ends_with(meant), "{name}: {warnings:?}");
         }
-        for name in ["OPENAI_API_KEY", "ACCESS_KEYS_FILE", "LISTEN_FDS", "SSL_CERT_FILE", "HOME", "LISTENER", "LOGNAME"]
-        {
+        for name in RIGHT.split_whitespace() {
             assert_eq!(found(&[], &[name]), [""; 0], "{name}");
         }
     }
