@@ -20,7 +20,10 @@ use rustls::{
 };
 use sparekey_upstream::{Reply, Timeouts, Upgrade, Upstream};
 
-use crate::config::{settings::Settings, sources::Sources};
+use crate::config::{
+    settings::Settings,
+    sources::{Sources, read_bytes},
+};
 
 /// The wait for a connection and for the response.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,7 +35,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn ask(flags: ArgMatches) -> Result<(), String> {
     // Secrets are not needed, so a health check may run where they cannot be read.
     let values = Sources::new(Some(flags)).values();
-    let mut problems = Vec::new();
+    let own = ["LISTEN", "TLS_CERT", "TLS_KEY"].into_iter();
+    let mut problems: Vec<_> = own.filter_map(|name| values.problem(name)).map(str::to_owned).collect();
     let settings = Settings::read(&values, &mut problems);
     if !problems.is_empty() {
         return Err(problems.join("; "));
@@ -65,8 +69,8 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 /// Trusts the certificate in this file only, whatever its names are: the request is to the address, not to a name.
 fn pinned(cert: &Path) -> Result<ClientConfig, String> {
-    let certificate = CertificateDer::from_pem_file(cert);
-    let certificate = certificate.map_err(|_| format!("TLS_CERT {} has no PEM certificate", cert.display()))?;
+    let certificate = read_bytes(cert).ok().and_then(|pem| CertificateDer::from_pem_slice(&pem).ok());
+    let certificate = certificate.ok_or_else(|| format!("TLS_CERT {} has no PEM certificate", cert.display()))?;
     let provider = Arc::new(ring::default_provider());
     let verifier = Pinned { certificate, provider: Arc::clone(&provider) };
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -3,7 +3,7 @@
 mod json;
 mod table;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use sparekey_policy::{ModelPrices, PriceTable, Usd};
@@ -52,7 +52,7 @@ pub(crate) fn run(flags: ArgMatches, own: &ArgMatches) -> ExitCode {
 
 fn show(flags: ArgMatches, own: &ArgMatches) -> Result<(), Failure> {
     let values = Sources::new(Some(flags)).values();
-    let table = prices::read(values.get(prices::SETTING).map(Path::new));
+    let table = prices::of_command(&values);
     let table = table.map_err(|problems| Failure::Problem(problems.join("\n  ")))?;
     let models = match own.get_one::<String>("model") {
         None => table.models().collect(),

@@ -104,7 +104,7 @@ pub(crate) fn run(flags: ArgMatches, own: &ArgMatches) -> ExitCode {
 fn reconcile(flags: ArgMatches, own: &ArgMatches) -> Result<bool, Failure> {
     let values = Sources::new(Some(flags)).values();
     let location = config::ledger::location(&values).map_err(Failure::Usage)?;
-    let prices = prices::read(values.get(prices::SETTING).map(std::path::Path::new));
+    let prices = prices::of_command(&values);
     let prices = prices.map_err(|problems| Failure::Problem(problems.join("\n  ")))?;
     let api = own.get_one::<String>("costs-api").map_or(OPENAI, String::as_str);
     let api = ApiBase::parse(api).map_err(|error| Failure::Usage(format!("--costs-api {error}")))?;

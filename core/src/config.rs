@@ -146,10 +146,8 @@ impl Config {
             problems.push(Problem::NoApiKey);
         }
         // A users file may begin with a quoted key.
-        let secrets = SETTINGS.iter().filter(|setting| setting.secret && setting.name != "USERS");
-        let quoted = secrets
-            .map(|setting| setting.name)
-            .filter(|name| text(name).is_some_and(|value| value.starts_with(['"', '\''])));
+        let others = SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "USERS");
+        let quoted = others.filter(|name| text(name).is_some_and(|value| value.starts_with(['"', '\''])));
         problems.extend(quoted.map(|name| Problem::Quoted { name }));
         if text("OPENAI_API_KEY").is_some_and(|key| key.starts_with(ADMIN_KEY)) {
             problems.push(Problem::AdminKey);
@@ -327,6 +325,7 @@ mod tests {
                 "\"sk-proj-abc\"",
                 "OPENAI_API_KEY is in quotes, which would be a part of it; remove them",
             ),
+            ("OPENAI_PROJECT", "'proj_a'", "OPENAI_PROJECT is in quotes, which would be a part of it; remove them"),
             ("ACCESS_KEYS", "'sk-Tom-abcdefgh'", "ACCESS_KEYS is in quotes, which would be a part of it; remove them"),
             (
                 "OPENAI_API_KEY",

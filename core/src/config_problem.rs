@@ -28,7 +28,7 @@ pub enum Problem {
         /// The setting.
         name: &'static str,
     },
-    /// A secret in quotes, as some tools pass them on.
+    /// A value in quotes, as some tools pass them on.
     #[error("{name} is in quotes, which would be a part of it; remove them")]
     Quoted {
         /// The setting.

@@ -18,6 +18,10 @@ const SETTING: &str = "LEDGER";
 /// Before the name of a DynamoDB table.
 const TABLE: &str = "dynamodb:";
 
+/// Files of variables, such as Docker's, have no comments behind a value. A new file of this name would be a ledger in which
+/// nothing is spent.
+const COMMENT: &str = " #";
+
 /// The name of the file in the folder of the state.
 const FILE: &str = "sparekey.db";
 
@@ -125,6 +129,9 @@ impl ServerLedger {
         }
         if has_parameters(text) {
             return Err(format!("{}; a list of parameters such as host=… is not read", forms()));
+        }
+        if text.contains(COMMENT) {
+            return Err(format!("{name} has a comment behind the path, which would be a part of it; remove it"));
         }
         // SQLite's names of databases in memory begin with a colon.
         if text.contains("://") || text.starts_with(':') {

@@ -4,8 +4,21 @@ use std::{fs, path::Path};
 
 use sparekey_policy::{PriceTable, PricesFileError};
 
+use super::sources::{Values, read_text};
+
 /// The setting that names the file.
 pub(crate) const SETTING: &str = "PRICES_FILE";
+
+/// Reads the prices of a command's settings.
+///
+/// # Errors
+/// All problems, one sentence each.
+pub(crate) fn of_command(values: &Values) -> Result<PriceTable, Vec<String>> {
+    match values.problem(SETTING) {
+        Some(problem) => Err(vec![problem.to_owned()]),
+        None => read(values.get(SETTING).map(Path::new)),
+    }
+}
 
 /// Reads the prices.
 ///
@@ -19,7 +32,7 @@ pub(crate) fn read(file: Option<&Path>) -> Result<PriceTable, Vec<String>> {
     if fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
         return Err(vec![format!("{SETTING} names {path}, which is no regular file")]);
     }
-    let text = fs::read_to_string(file);
+    let text = read_text(file);
     let text = text.map_err(|error| vec![format!("{SETTING} names {path}, which cannot be read: {error}")])?;
     if text.trim().is_empty() {
         return Err(vec![format!("{SETTING} names {path}, which is empty")]);

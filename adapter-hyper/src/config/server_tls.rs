@@ -12,6 +12,8 @@ use rustls::{
 use tokio_rustls::TlsAcceptor;
 use x509_cert::{Certificate, der::Decode as _};
 
+use super::sources::read_bytes;
+
 /// The server's side of TLS.
 pub(crate) struct ServerTls {
     pub(crate) acceptor: TlsAcceptor,
@@ -26,14 +28,14 @@ impl ServerTls {
     /// A sentence that begins with the name of the setting.
     pub(crate) fn read(cert: &Path, key: &Path) -> Result<Self, String> {
         let (cert_file, key_file) = (cert.display(), key.display());
-        let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let chain = read(cert).and_then(|pem| CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>());
         let chain =
             chain.map_err(|error| format!("TLS_CERT {cert_file} has no PEM certificates: {}", reason(error)))?;
         if chain.is_empty() {
             return Err(format!("TLS_CERT {cert_file} has no PEM certificates"));
         }
         let expires = expiry(&chain).ok_or_else(|| format!("TLS_CERT {cert_file} has an invalid certificate"))?;
-        let key = PrivateKeyDer::from_pem_file(key);
+        let key = read(key).and_then(|pem| PrivateKeyDer::from_pem_slice(&pem));
         let key = key.map_err(|error| format!("TLS_KEY {key_file} has no PEM private key: {}", reason(error)))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -48,6 +50,10 @@ impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerTls").field("expires", &self.expires).finish_non_exhaustive()
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, pem::Error> {
+    read_bytes(path).map_err(pem::Error::Io)
 }
 
 /// When the first certificate expires.

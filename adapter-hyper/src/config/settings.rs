@@ -122,6 +122,8 @@ impl Settings {
         let tls = match (values.get("TLS_CERT"), values.get("TLS_KEY")) {
             (Some(cert), Some(key)) => Some((cert.into(), key.into())),
             (None, None) => None,
+            // That of the other one is among the problems of the values.
+            _ if ["TLS_CERT", "TLS_KEY"].iter().any(|name| values.problem(name).is_some()) => None,
             (Some(_), None) => reader.problem("TLS_CERT is set, but TLS_KEY is not; set both or neither"),
             (None, Some(_)) => reader.problem("TLS_KEY is set, but TLS_CERT is not; set both or neither"),
         };

@@ -1,6 +1,6 @@
 //! Where the value of a setting comes from: its flag, its environment variable, or a file named by either.
 
-use std::{collections::HashMap, env, fs};
+use std::{collections::HashMap, env, fs, io, path::Path};
 
 use clap::ArgMatches;
 use sparekey_core::{KeyringError, Problem, SETTINGS};
@@ -34,9 +34,42 @@ pub(crate) struct SecretFile {
     pub(crate) path: String,
 }
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Reads a variable. A value that is not UTF-8 gets replacement characters, which no setting accepts, so that it is reported.
 pub(crate) fn environment(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// Reads a text of the settings, without its byte order mark.
+///
+/// # Errors
+/// Those of the file system, and of text that is not UTF-8.
+pub(crate) fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    String::from_utf8(read_bytes(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
+
+/// Reads a file of the settings. Editors of Windows put a byte order mark in front, which is no part of the text.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn read_bytes(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let bytes = fs::read(path)?;
+    Ok(match bytes.strip_prefix(BYTE_ORDER_MARK) {
+        Some(text) => text.to_vec(),
+        None => bytes,
+    })
+}
+
+/// Whether a value is in quotes: Docker's `--env-file` and units of systemd's older versions pass them on.
+fn is_quoted(value: &str) -> bool {
+    let value = value.trim();
+    ['"', '\''].iter().any(|quote| value.len() > 1 && value.starts_with(*quote) && value.ends_with(*quote))
+}
+
+/// The sentence of [`Problem::Quoted`], which is for names known at compile time.
+fn quoted(name: &str) -> String {
+    format!("{name} is in quotes, which would be a part of it; remove them")
 }
 
 impl Sources {
@@ -54,11 +87,17 @@ impl Sources {
         self.ignored.push(setting);
     }
 
-    /// The file that has the value of a setting, whether it exists or not.
-    pub(crate) fn file(&self, setting: &str) -> Option<String> {
+    /// Returns the path of the file that has the value of a setting, whether it exists or not.
+    ///
+    /// # Errors
+    /// A sentence, for a path in quotes.
+    pub(crate) fn file(&self, setting: &str) -> Result<Option<String>, String> {
         let name = format!("{setting}_FILE");
         let is_set = |path: &String| !path.trim().is_empty();
-        self.flag(&name).filter(is_set).or_else(|| environment(&name).filter(is_set))
+        match self.flag(&name).filter(is_set).or_else(|| environment(&name).filter(is_set)) {
+            Some(path) if is_quoted(&path) => Err(quoted(&name)),
+            path => Ok(path.map(|path| path.trim().to_owned())),
+        }
     }
 
     /// The flag of a setting, after the subcommand or before it.
@@ -92,14 +131,14 @@ impl Sources {
                 (Some(_), Some(_)) => {
                     values.problems.push((name, format!("{name} and {file_name} are both set; keep one")));
                 }
-                (Some(value), None) => values.set(name, value),
-                (None, Some(path)) => values.read_secret(name, path),
+                (Some(value), None) => values.accept(name, name, value),
+                (None, Some(path)) => values.read_secret(name, path.trim()),
                 (None, None) => {}
             }
         }
         // Cloud Run, Heroku and Render choose the port.
-        if let Some(port) = environment("PORT") {
-            values.by_name.entry("LISTEN").or_insert(port);
+        if let Some(port) = environment("PORT").filter(|_| !values.is_set("LISTEN")) {
+            values.accept("LISTEN", "PORT", port);
         }
         values.by_name.extend(self.fixed.iter().map(|(name, value)| (*name, value.clone())));
         values
@@ -107,18 +146,36 @@ impl Sources {
 }
 
 impl Values {
-    fn read_secret(&mut self, setting: &'static str, path: String) {
-        let problem = match fs::read_to_string(&path) {
-            Ok(value) if value.trim().is_empty() => format!("{setting}_FILE names {path}, which is empty"),
+    /// Stores a value that `source` has, unless it is in quotes.
+    fn accept(&mut self, setting: &'static str, source: &str, value: String) {
+        // A users file may begin and end with a quoted text.
+        if is_quoted(&value) && setting != "USERS" {
+            self.problems.push((setting, quoted(source)));
+        } else {
+            self.set(setting, value);
+        }
+    }
+
+    fn read_secret(&mut self, setting: &'static str, path: &str) {
+        let name = format!("{setting}_FILE");
+        if is_quoted(path) {
+            self.problems.push((setting, quoted(&name)));
+            return;
+        }
+        let problem = match read_text(path) {
+            // All keys may be in the users file. If not, it is reported that there is none.
+            Ok(value) if value.trim().is_empty() && setting != "ACCESS_KEYS" => {
+                format!("{name} names {path}, which is empty")
+            }
             Ok(value) => {
-                self.by_name.insert(setting, value);
-                self.secret_files.push(SecretFile { setting, path });
+                self.accept(setting, &format!("{name} {path}"), value);
+                self.secret_files.push(SecretFile { setting, path: path.to_owned() });
                 return;
             }
             Err(error) => {
                 // The path may be the secret itself by mistake: a key, or an address with a password.
-                let path = if ["sk-", "://"].iter().any(|mark| path.contains(mark)) { "a file" } else { &path };
-                format!("{setting}_FILE names {path}, which cannot be read: {error}")
+                let path = if ["sk-", "://"].iter().any(|mark| path.contains(mark)) { "a file" } else { path };
+                format!("{name} names {path}, which cannot be read: {error}")
             }
         };
         self.problems.push((setting, problem));
@@ -138,6 +195,7 @@ impl Values {
     pub(crate) fn explains(&self, problem: &Problem) -> bool {
         let is_unreadable = |name| self.problem(name).is_some();
         match problem {
+            Problem::TokenWithoutGateway => is_unreadable("API_BASE"),
             Problem::NoApiKey => is_unreadable("OPENAI_API_KEY") || is_unreadable("AI_GATEWAY_TOKEN"),
             Problem::AccessKeys(KeyringError::Empty) => is_unreadable("ACCESS_KEYS") || is_unreadable("USERS"),
             Problem::Users(sentence) => is_unreadable("ACCESS_KEYS") && sentence.contains(" has no key"),
@@ -161,9 +219,9 @@ impl Values {
         self.by_name.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// Whether a setting is set, even if its value cannot be read.
+    /// Whether a setting is set, even if its value cannot be read, or its file is empty.
     pub(crate) fn is_set(&self, name: &str) -> bool {
-        self.get(name).is_some() || self.problem(name).is_some()
+        self.get(name).is_some() || self.problem(name).is_some() || self.secret_file(name).is_some()
     }
 
     pub(crate) fn set(&mut self, name: &'static str, value: String) {
@@ -260,6 +318,49 @@ mod tests {
             let values = read(&arguments, &environment);
             assert!(problems(&values).is_empty() && values.is_set(name), "{values:?}");
         }
+    }
+
+    #[test]
+    fn quotes_are_a_problem_of_any_setting() {
+        let own = SERVER_SETTINGS.iter().map(|setting| (setting.name, setting.source != Source::Flag));
+        for (name, has_file) in SETTINGS.iter().map(|setting| (setting.name, setting.secret)).chain(own) {
+            let file_name = format!("{name}_FILE");
+            for name in [Some(name), Some(&*file_name).filter(|_| has_file)].into_iter().flatten() {
+                let expected = [format!("{name} is in quotes, which would be a part of it; remove them")];
+                for value in ["\"x\"", " 'x'\r"] {
+                    let values = read(&[], &[(name, value)]);
+                    // A users file may begin and end with a quoted text.
+                    assert_eq!(problems(&values), expected[..usize::from(name != "USERS")], "{name}");
+                    assert_eq!(values.get(name), (name == "USERS").then(|| value.trim()));
+                }
+            }
+        }
+        let values = read(&["--ledger", "'x.db'"], &[("PORT", "\"80\"")]);
+        let of = |name| format!("{name} is in quotes, which would be a part of it; remove them");
+        assert_eq!(problems(&values), [of("LEDGER"), of("PORT")]);
+        for value in ["\"", "'a", "a'", "'a\""] {
+            assert_eq!(read(&[], &[("OPERATIONS_PASSWORD", value)]).get("OPERATIONS_PASSWORD"), Some(value));
+        }
+    }
+
+    #[test]
+    fn files_of_windows() {
+        let folder = env::temp_dir().join(format!("sparekey-sources-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("keys").display().to_string();
+        let get = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let values = read(&[], &[("ACCESS_KEYS_FILE", &format!(" {path} \r"))]);
+            let found = (values.get("ACCESS_KEYS").map(str::to_owned), values.problems().map(str::to_owned).collect());
+            assert_eq!(values.secret_file("ACCESS_KEYS"), Some(&*path), "it is watched");
+            assert!(values.is_set("ACCESS_KEYS"));
+            found
+        };
+        assert_eq!(get("\u{feff}sk-Tom-abcdefgh\r\n"), (Some("sk-Tom-abcdefgh".to_owned()), vec![]));
+        assert_eq!(get("\u{feff}\r\n"), (None, vec![]));
+        let problem = format!("ACCESS_KEYS_FILE {path} is in quotes, which would be a part of it; remove them");
+        assert_eq!(get("'sk-Tom-abcdefgh'\n"), (None, vec![problem]));
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -10,6 +10,8 @@ use sparekey_core::{Places, ReadUsers, UserChecks};
 use sparekey_policy::{Enforced, KeySource, Users};
 use sparekey_proxy::users::TomlUsers;
 
+use super::sources::read_text;
+
 /// The fields that the server enforces. A file with another one is refused.
 pub(crate) const ENFORCED: Enforced<'static> = Enforced::ALL;
 
@@ -70,7 +72,7 @@ pub(crate) fn read_key(source: &KeySource, users_file: Option<&str>) -> Result<S
             if fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file()) {
                 return Err(format!("names {shown}, which is no regular file"));
             }
-            fs::read_to_string(file).map_err(|error| format!("names {shown}, which cannot be read: {error}"))
+            read_text(file).map_err(|error| format!("names {shown}, which cannot be read: {error}"))
         }
     }
 }

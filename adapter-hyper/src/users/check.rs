@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::ArgMatches;
-use sparekey_core::{AccessKey, Config, Keyring, Places, Problem, list_items};
+use sparekey_core::{AccessKey, Config, Keyring, KeyringError, Places, Problem, list_items};
 use sparekey_policy::{Enforced, KeySource, Users};
 use sparekey_proxy::users::TomlUsers;
 
@@ -36,7 +36,7 @@ impl Context {
     /// Reads the settings.
     pub(super) fn read(flags: ArgMatches) -> Result<Self, Failure> {
         let mut sources = Sources::new(Some(flags));
-        let Some(path) = sources.file("USERS") else {
+        let Some(path) = sources.file("USERS").map_err(Failure::Usage)? else {
             let is_variable = sources.values().is_set("USERS");
             return Err(Failure::Usage(if is_variable { NOT_A_FILE } else { NO_FILE }.to_owned()));
         };
@@ -45,10 +45,10 @@ impl Context {
         // Other secrets need not be readable here.
         let mut problems: Vec<_> = values.problem("ACCESS_KEYS").map(str::to_owned).into_iter().collect();
         let list = values.get("ACCESS_KEYS").unwrap_or_default();
-        if let Err(found) = Keyring::parse(list, &[])
-            && !list.is_empty()
-        {
-            problems.extend(found.iter().map(|problem| values.with_file(&format!("ACCESS_KEYS {problem}"))));
+        if let Err(found) = Keyring::parse(list, &[]) {
+            // All keys may be in the users file.
+            let found = found.iter().filter(|problem| **problem != KeyringError::Empty);
+            problems.extend(found.map(|problem| values.with_file(&format!("ACCESS_KEYS {problem}"))));
         }
         if !problems.is_empty() {
             return Err(Failure::Usage(format!("invalid settings:\n  {}", problems.join("\n  "))));
@@ -58,7 +58,7 @@ impl Context {
             *access_keys.entry(user.to_owned()).or_default() += 1;
         }
         let ledger = ledger::location(&values);
-        Ok(Self { path: path.into(), access_keys, has_access_keys: !list.is_empty(), ledger, values })
+        Ok(Self { path: path.into(), access_keys, has_access_keys: values.is_set("ACCESS_KEYS"), ledger, values })
     }
 
     /// Returns where the ledger is.

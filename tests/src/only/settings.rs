@@ -30,6 +30,7 @@ pub(super) const TESTS: &[Test] = &[
     ("check_online_names_the_problem", check_online),
     ("check_reports_and_exits", check),
     ("check_looks_at_the_ledger", check_ledger),
+    ("a_path_with_quotes_or_a_comment_is_no_ledger", ledger_path),
     ("flags_override_the_environment", flags),
     ("port_in_use_is_reported", port_in_use),
     ("help_lists_every_setting", help),
@@ -162,8 +163,8 @@ fn empty_key_files() {
     let authority = Authority::new();
     let path = authority.file().replace("authority.pem", "keys");
     for (text, problem) in [
-        ("", "is empty"),
-        ("\n", "is empty"),
+        ("", "contains no key; make one"),
+        ("\n", "contains no key; make one"),
         (" ,\n,", "contains no key; make one"),
         ("# none", "contains no key; make one"),
     ] {
@@ -233,6 +234,21 @@ fn check_ledger() {
             let expected = expected.replace("{file}", &path);
             assert!(code == Some(2) && output.matches(&expected).count() == 1, "{arguments:?} {code:?} {output}");
             assert!(!output.contains("secret"), "{output}");
+        }
+    }
+}
+
+/// A new ledger of such a name would let all budgets start at zero.
+fn ledger_path() {
+    let users = "[users.Tom]\nbudgets = [{ usd = 1, per = \"day\" }]";
+    for (ledger, problem) in [
+        ("\"x.db\"", "LEDGER is in quotes, which would be a part of it; remove them"),
+        ("x.db # ledger", "LEDGER has a comment behind the path, which would be a part of it; remove it"),
+    ] {
+        let settings = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("USERS", users), ("LEDGER", ledger)];
+        for arguments in [&[][..], &["check"], &["usage"], &["reconcile"]] {
+            let (code, output) = run(arguments, &settings);
+            assert!(code == Some(2) && output.matches(problem).count() == 1, "{arguments:?} {code:?} {output}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Test,
-    command_folder::{Folder, digest, stderr},
+    command_folder::{Folder, assert_refused, digest, output, stderr},
     settings_for,
 };
 use crate::{
@@ -32,6 +32,8 @@ pub(super) const TESTS: &[Test] = &[
     ("remove_refuses_while_access_keys_has_a_key", remove_refuses),
     ("disable_gives_a_user_of_access_keys_an_entry", disable),
     ("file_without_users_is_valid", last_user),
+    ("all_keys_may_be_in_the_users_file", no_access_keys),
+    ("quotes_around_the_path_create_no_file", quoted_path),
     ("list_and_show", reports::list_and_show),
     ("compile_is_what_the_worker_reads", reports::compile),
     ("compile_refuses_what_the_worker_cannot_do", reports::compile_refuses),
@@ -289,6 +291,49 @@ fn last_user() {
     assert_eq!(folder.text(), "# No users.\n");
     assert_eq!(folder.done(&["list", "--json"]), "[]\n");
     folder.done(&["add", "Tom"]);
+}
+
+/// The unit and the compose files always name a file of access keys.
+fn no_access_keys() {
+    let upstream = Upstream::start();
+    for text in ["", "\n", "# none\n"] {
+        let folder = Folder::new(None);
+        let (keys, file) = (folder.path.join("access_keys"), folder.file());
+        fs::write(&keys, text).unwrap();
+        let (keys, file) = (keys.to_str().unwrap(), file.to_str().unwrap());
+        let run = |arguments: &[&str]| {
+            let output = output(folder.command(arguments).env("ACCESS_KEYS_FILE", keys));
+            assert!(output.status.success(), "{text:?}: {}", stderr(&output));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let tom = run(&["add", "Tom"]);
+        let more = [("ACCESS_KEYS_FILE", keys), ("USERS_FILE", file), ("LOG", "info")];
+        let mut settings = settings_for(&format!("http://{}", upstream.address()), &more);
+        settings.remove("ACCESS_KEYS");
+        let server = RunningServer::start(&settings);
+        let request = format!("GET /usage HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {}\r\n\r\n", tom.trim());
+        let status = || {
+            let mut client = RawConnection::connect(server.address());
+            client.send(&request);
+            client.head().status()
+        };
+        assert_eq!(status(), 200, "{text:?}");
+        assert!(run(&["list"]).contains("Tom"));
+        run(&["disable", "Tom"]);
+        server.process.wait_for(|line| line.contains("reloaded: users: 1").then_some(()));
+        assert_eq!(status(), 401, "{text:?}");
+        // The file is watched.
+        fs::write(keys, format!("{KEY}\n{ANN}\n")).unwrap();
+        server.process.wait_for(|line| line.contains("reloaded: users: 2").then_some(()));
+    }
+}
+
+fn quoted_path() {
+    let folder = Folder::new(None);
+    let path = format!("\"{}\"", folder.file().display());
+    let output = output(folder.command(&["add", "Tom"]).env("USERS_FILE", path).current_dir(&folder.path));
+    assert_refused(&output, 2, "USERS_FILE is in quotes, which would be a part of it; remove them");
+    assert_eq!(folder.names(), [""; 0]);
 }
 
 fn running_server() {
