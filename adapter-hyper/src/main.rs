@@ -42,14 +42,18 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     rlimits::set();
     let arguments = command_line::parse();
-    if let Some(code) = arguments.as_ref().and_then(run_without_server) {
-        return code;
-    }
     // This thread serves requests too, besides signals, the demo and the admin address.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
+    // Before any file is written, by commands too.
+    if let Err(error) = rlimits::survive_file_size(&runtime) {
+        return fail(&error);
+    }
+    if let Some(code) = arguments.as_ref().and_then(run_without_server) {
+        return code;
+    }
     if let Some(flags) = arguments.clone().filter(|flags| flags.subcommand_matches("health").is_some()) {
         return runtime.block_on(health::ask(flags)).map_or_else(|reason| fail(&reason), |()| ExitCode::SUCCESS);
     }

@@ -1,15 +1,16 @@
 //! The ledger's file: only users who need it depend on it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use super::*;
-use crate::{only::admin, upstream::RespondingUpstream};
+use crate::{only::admin, server::binary, upstream::RespondingUpstream};
 
 pub(crate) const TESTS: &[Test] = &[
     ("is_created_for_metered_users_only", created),
     ("that_cannot_be_opened_refuses_metered_users_only", not_a_ledger),
     ("is_opened_when_it_can_be", opened_later),
     ("locked_by_another_process", locked),
+    ("at_the_limit_of_a_files_size", file_size),
     ("holds_no_body_and_no_key", private),
 ];
 
@@ -86,6 +87,30 @@ fn locked() {
     assert_eq!(server.send(&as_ann(&chat())).0.status(), 200);
     other.execute_batch("ROLLBACK").expect("unlock it");
     wait_until("requests pass again", || server.send(&chat()).0.status() == 200);
+}
+
+/// The signal of such a write would end the server.
+fn file_size() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let keys = both();
+    let server = Budgeted::start_with(upstream.address(), BUDGET, &[(keys[0].0, &*keys[0].1)]);
+    assert_eq!(server.send(&chat()).0.status(), 200);
+    let limit = |soft| {
+        let id = i32::try_from(server.proxy.process.id()).expect("a process id");
+        rlimit::prlimit(id, rlimit::Resource::FSIZE, Some((soft, rlimit::INFINITY)), None).expect("limit the server");
+    };
+    limit(4096);
+    wait_until("the write fails", || server.send(&chat()).0.status() == 503);
+    assert_eq!(server.send(&as_ann(&chat())).0.status(), 200);
+    limit(rlimit::INFINITY);
+    wait_until("requests pass again", || server.send(&chat()).0.status() == 200);
+    // Commands write too.
+    let mut credit = Command::new("/bin/sh");
+    credit.args(["-c", "ulimit -S -f 1 && exec \"$0\" users credit Tom 1"]).arg(binary()).env_clear();
+    let credit =
+        credit.env("LEDGER", server.ledger()).env("USERS_FILE", server.files.path("users")).env("ACCESS_KEYS", KEY);
+    let output = credit.output().expect("run the command");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
 fn private() {
