@@ -12,6 +12,8 @@ use crate::commands::{Failure, ledger, money, note};
 /// Hexadecimal digits of an id.
 const DIGITS: usize = 32;
 
+const VOID_ALREADY: &str = "the request is void already";
+
 pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> {
     let id = flags.get_one::<String>("id").and_then(|text| parse(text));
     let forms = "ID must be the id of a request, 32 hexadecimal digits, as `sparekey usage rows` shows it";
@@ -20,12 +22,13 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
         Failure::Usage("set USERS_FILE or --users-file as for the server: days are those of its time zone".to_owned())
     })?;
     let fail = |error| ledger::failure(&context.ledger, &error);
-    let row = ledger::read(&context.ledger)?.row(id).map_err(fail)?;
+    let read = || ledger::read(&context.ledger)?.row(id).map_err(fail);
+    let row = read()?;
     let row = row.ok_or_else(|| {
         Failure::Problem("the ledger has no request of this id; an open request has none until it ends".to_owned())
     })?;
     if row.voided.is_some() {
-        note("the request is void already");
+        note(VOID_ALREADY);
         return Ok(());
     }
     // The user may have been removed since.
@@ -35,7 +38,14 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
     let outcome = ledger.void(id, Arc::new(limits)).wait();
     // The call has its outcome.
     _ = ledger.close();
-    report(&row, &outcome.map_err(fail)?)
+    match outcome.map_err(fail)? {
+        // By a command that ran at the same time.
+        Outcome::AlreadyDone if read()?.is_some_and(|row| row.voided.is_some()) => {
+            note(VOID_ALREADY);
+            Ok(())
+        }
+        outcome => report(&row, &outcome),
+    }
 }
 
 fn report(row: &LedgerRow, outcome: &Outcome) -> Result<(), Failure> {
@@ -48,8 +58,12 @@ fn report(row: &LedgerRow, outcome: &Outcome) -> Result<(), Failure> {
             ));
             Ok(())
         }
+        // The state of the user has the id of an adjustment for so long, so that a repetition has no effect.
         Outcome::AlreadyDone => {
-            Err(Failure::Problem("the row was written by a command less than 24 hours ago; try again later".to_owned()))
+            let LedgerRow { cost, user, .. } = row;
+            Err(Failure::Problem(format!(
+                "the row is a credit of less than 24 hours ago; `sparekey users credit {user} {cost}` takes it back"
+            )))
         }
         Outcome::StillOpen => {
             Err(Failure::Problem("the request is still open; try again when it has ended".to_owned()))

@@ -60,7 +60,8 @@ pub(crate) fn command(settings: Vec<Arg>) -> Command {
                 .arg(
                     Arg::new("usd")
                         .value_name("USD")
-                        .help("The amount in US dollars, such as 5 or 0.50")
+                        .help("The amount in US dollars, such as 5 or 0.50; -5 takes a credit back")
+                        .allow_negative_numbers(true)
                         .required(true),
                 ),
         )

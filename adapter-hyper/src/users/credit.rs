@@ -12,9 +12,16 @@ use crate::{
     config::ledger::Location,
 };
 
+/// US dollars of one command. The sums of a day hold 9.2 million.
+const AMOUNT_MAX: i64 = 1_000_000;
+
 pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(), Failure> {
-    let amount = flags.get_one::<String>("usd").and_then(|text| Usd::parse(text)).filter(|usd| *usd > Usd::ZERO);
-    let amount = amount.ok_or_else(|| Failure::Usage("USD must be an amount above 0, such as 5 or 0.50".to_owned()))?;
+    let amount = flags.get_one::<String>("usd").and_then(|text| parse(text));
+    let amount = amount.ok_or_else(|| {
+        Failure::Usage(format!(
+            "USD must be an amount above 0, such as 5 or 0.50, or below 0, which takes a credit back; at most {AMOUNT_MAX}"
+        ))
+    })?;
     let users = context.validate(&file::read(&context.path)?);
     let users = users.map_err(|problems| edit::invalid("is invalid", context, &problems))?;
     let Some(user) = users.get(name) else {
@@ -57,11 +64,23 @@ fn credit(
         // It has a new id, so no other outcome is possible.
         _ => return Err(Failure::Problem("the ledger did not store the credit; try again".to_owned())),
     }
-    note(&format!("credited {name} with {} US dollars", money::short(amount)));
+    note(&if amount > Usd::ZERO {
+        format!("credited {name} with {} US dollars", money::short(amount))
+    } else {
+        format!("took a credit of {} US dollars back from {name}", money::short(Usd::ZERO.minus(amount)))
+    });
     if let Outcome::Report(report) = run(call(Command::Report))? {
         for line in show::spent(&report) {
             note(&line);
         }
     }
     Ok(())
+}
+
+/// An amount, which is negative for a credit that is taken back.
+fn parse(text: &str) -> Option<Usd> {
+    let (amount, is_taken_back) = text.strip_prefix('-').map_or((text, false), |amount| (amount, true));
+    let most = Usd::parse(&AMOUNT_MAX.to_string())?;
+    let amount = Usd::parse(amount).filter(|usd| *usd > Usd::ZERO && *usd <= most)?;
+    Some(if is_taken_back { Usd::ZERO.minus(amount) } else { amount })
 }

@@ -3,7 +3,11 @@
 pub(super) mod ledger;
 mod reconcile;
 
-use std::{fs, process::Command, time::SystemTime};
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::SystemTime,
+};
 
 use rusqlite::Connection;
 use sparekey_policy::{Outcome, Timestamp};
@@ -22,6 +26,7 @@ pub(super) const TESTS: &[Test] = &[
     ("rows_have_the_ids_for_void", rows),
     ("many_rows_are_read_and_printed_in_pages", many_rows),
     ("void_gives_back_once", void),
+    ("parallel_voids_give_back_once", parallel_voids),
     ("credit_lowers_what_is_spent", credit),
     ("show_and_list_have_what_is_spent", show),
     ("default_path_of_the_ledger", default_path),
@@ -187,6 +192,20 @@ fn void() {
     folder.refuses(&["usage", "void", &format!("{:032x}", 9)], 1, "has no request of this id");
 }
 
+fn parallel_voids() {
+    let folder = with_usage();
+    for id in 1..=4 {
+        let void =
+            || folder.sparekey(&["usage", "void", &format!("{id:032x}")]).stderr(Stdio::piped()).spawn().unwrap();
+        let running: Vec<_> = (0..6).map(|_| void()).collect();
+        let outputs: Vec<_> = running.into_iter().map(|command| command.wait_with_output().unwrap()).collect();
+        let notes: Vec<_> = outputs.iter().map(stderr).collect();
+        assert!(outputs.iter().all(|output| output.status.success()), "{notes:?}");
+        let count = |text: &str| notes.iter().filter(|note| note.contains(text)).count();
+        assert_eq!((count("were given back"), count("the request is void already")), (1, 5), "{notes:?}");
+    }
+}
+
 fn now() -> Timestamp {
     SystemTime::now().into()
 }
@@ -211,12 +230,20 @@ fn credit() {
     assert_eq!((&rows[2]["end"], &rows[2]["usd"]), (&"credit".into(), &"-2.25".into()));
     let id = rows[2]["id"].as_str().unwrap();
     assert_ne!(id, rows[1]["id"]);
-    folder.refuses(&["usage", "void", id], 1, "less than 24 hours ago");
+    let hint = "less than 24 hours ago; `sparekey users credit Tom -2.25` takes it back";
+    folder.refuses(&["usage", "void", id], 1, hint);
+    let notes = folder.notes(&["users", "credit", "Tom", "-2.25"]);
+    assert!(notes.starts_with("sparekey: took a credit of 2.25 US dollars back from Tom\n"), "{notes}");
+    assert!(notes.contains("2.25 US dollars in total, and 1.00 held"), "{notes}");
+    folder.notes(&["users", "credit", "Tom", "2.25"]);
     let sums = folder.prints(&["usage", "--csv"]);
     assert!(sums.ends_with("\nTom,1,0,1000,400,50,0.00\n"), "{sums}");
     for (user, usd, code, message) in [
         ("Tom", "0", 2, "USD must be an amount above 0"),
+        ("Tom", "-0", 2, "USD must be an amount above 0"),
         ("Tom", "5,00", 2, "USD must be an amount above 0"),
+        ("Tom", "1000001", 2, "or below 0, which takes a credit back; at most 1000000"),
+        ("Tom", "-1000000.01", 2, "at most 1000000"),
         ("Bob", "5", 1, "Bob has no entry in the users file"),
         ("Eve", "5", 1, "Eve has no budget and is not metered"),
     ] {
