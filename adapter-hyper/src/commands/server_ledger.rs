@@ -1,6 +1,11 @@
 //! The ledger of a server, opened beside it.
 
-use std::{fs::File, io::ErrorKind, path::Path, sync::Arc};
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    path::Path,
+    sync::Arc,
+};
 
 use sparekey_ledger::{
     Ledger, LedgerError, Options, Sqlite,
@@ -9,7 +14,7 @@ use sparekey_ledger::{
 };
 
 use super::Failure;
-use crate::config::ledger::{ServerLedger, is_default, service_file};
+use crate::config::ledger::{ServerLedger, is_default, link_target, service_file};
 
 /// A ledger that is read.
 pub(crate) enum Reader {
@@ -70,7 +75,7 @@ pub(crate) fn check(ledger: &ServerLedger, is_online: bool) -> Result<(), Failur
     match ledger {
         ServerLedger::Postgres(_) if !is_online => Ok(()),
         ServerLedger::Postgres(address) => postgres::check(address.expose()).map_err(|error| failure(ledger, &error)),
-        ServerLedger::File(path) if !path.exists() => check_creatable(path),
+        ServerLedger::File(path) if !path.exists() => check_creatable(&link_target(path)),
         // The server makes an empty file a ledger.
         ServerLedger::File(path) if path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0) => Ok(()),
         ServerLedger::File(_) => read(ledger).map(drop),
@@ -91,9 +96,10 @@ fn check_creatable(path: &Path) -> Result<(), Failure> {
 
 /// SQLite calls every file that it cannot open by one name.
 fn check_readable(path: &Path) -> Result<(), Failure> {
-    match File::open(path).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_file() => Ok(()),
-        Ok(_) => Err(Failure::Problem(format!("the ledger {} is not a file", path.display()))),
+    // Opening a pipe would wait for its writer.
+    match fs::metadata(path).and_then(|file| if file.is_file() { File::open(path).map(|_| true) } else { Ok(false) }) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::Problem(format!("the ledger {} is not a file", path.display()))),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let ledger = ServerLedger::File(path.to_owned());
             Err(failure(&ledger, &LedgerError::Missing(path.to_owned())))

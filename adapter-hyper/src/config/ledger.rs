@@ -2,9 +2,9 @@
 
 use std::{
     fmt,
-    fs::DirBuilder,
+    fs::{DirBuilder, OpenOptions},
     io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -27,6 +27,11 @@ const FILE: &str = "sparekey.db";
 
 /// The ledger has the users' names, and what they spent.
 const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// Linux follows so many symbolic links
+/// ([path_resolution(7)](https://man7.org/linux/man-pages/man7/path_resolution.7.html)).
+const LINKS_MAX: usize = 40;
 
 /// The folder of the systemd unit, and of the container. It is the default of a process without a home too.
 const SERVICE_FOLDER: &str = "/var/lib/sparekey";
@@ -194,12 +199,27 @@ pub(crate) fn state_file(name: &str) -> PathBuf {
     default_path(environment).with_file_name(name)
 }
 
-/// Creates the folder of the default path. Another one must exist: with a wrong path, all counters would start at zero.
+/// Creates the folder of the default path. Another one must exist: with a wrong path, all counters would start at zero. Behind a
+/// symbolic link to a file that does not exist it creates an empty one, which becomes the ledger: SQLite does not.
 ///
 /// # Errors
 /// Those of the file system.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
-    create_default_folder(path, environment)
+    create_default_folder(path, environment)?;
+    if path.is_symlink() && !path.exists() {
+        OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(link_target(path))?;
+    }
+    Ok(())
+}
+
+/// The file that a symbolic link stands for, whether it exists or not; `path` itself if it is none.
+pub(crate) fn link_target(path: &Path) -> PathBuf {
+    let mut file = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = file.read_link() else { break };
+        file = file.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
+    }
+    file
 }
 
 /// Whether it is the default file, whose folder the server creates.

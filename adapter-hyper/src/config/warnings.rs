@@ -6,6 +6,7 @@ use sparekey_core::{SETTINGS, is_private_address};
 use sparekey_policy::{PriceTable, Timestamp, Users};
 
 use super::{
+    ledger::ServerLedger,
     settings::Settings,
     sources::SecretFile,
     table::{SERVER_SETTINGS, Source},
@@ -50,6 +51,13 @@ pub(crate) fn find(settings: &Settings, environment: &[String], secret_files: &[
     if settings.metrics_listen.is_some_and(|address| !is_private_address(address.ip())) {
         warnings
             .push("METRICS_LISTEN is open to every machine that reaches this one; use a private address".to_owned());
+    }
+    if let ServerLedger::File(path) = &settings.ledger
+        && fs::metadata(path).is_ok_and(|file| !file.is_file())
+    {
+        warnings.push(
+            "LEDGER is not a regular file, so users with budgets are refused; give the path of a file".to_owned(),
+        );
     }
     let readable = secret_files.iter().filter(|file| {
         fs::metadata(&file.path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & READABLE_BY_ALL != 0)

@@ -220,6 +220,18 @@ fn check_ledger() {
         assert!(expected.is_none_or(|expected| output.contains(expected)), "{ledger}: {output}");
     }
     assert!(!files.path("new.db").exists());
+    // Opening a pipe waits for its writer.
+    let pipe = files.path("pipe").display().to_string();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let settings = [("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY), ("USERS", users), ("LEDGER", &*pipe)];
+    for (arguments, problem) in [
+        (&["check"][..], "warning: LEDGER is not a regular file"),
+        (&["check"], "is not a file"),
+        (&["usage"], "is not a file"),
+    ] {
+        let (code, output) = run(arguments, &settings);
+        assert!(code == Some(1) && output.contains(problem), "{arguments:?} {code:?} {output}");
+    }
     files.write("empty", "\n");
     files.write("mysql", "mysql://me:secret@host/db");
     for (file, expected) in [

@@ -1,6 +1,10 @@
 //! The ledger's file: only users who need it depend on it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    process::Command,
+};
 
 use super::*;
 use crate::{only::admin, server::binary, upstream::RespondingUpstream};
@@ -9,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("is_created_for_metered_users_only", created),
     ("that_cannot_be_opened_refuses_metered_users_only", not_a_ledger),
     ("is_opened_when_it_can_be", opened_later),
+    ("behind_a_link_is_created", linked),
     ("locked_by_another_process", locked),
     ("at_the_limit_of_a_files_size", file_size),
     ("holds_no_body_and_no_key", private),
@@ -73,6 +78,21 @@ fn opened_later() {
     fs::remove_file(files.path("folder")).expect("remove the file");
     fs::create_dir(files.path("folder")).expect("create the folder");
     wait_until("the ledger is opened", || server.send(&chat()).0.status() == 200);
+}
+
+fn linked() {
+    let upstream = RespondingUpstream::start(|_| completion(1, 1));
+    let files = Files::new();
+    for (link, target) in [("first.db", "second.db"), ("second.db", "folder/ledger.db")] {
+        symlink(target, files.path(link)).expect("a link");
+    }
+    let (path, file) = (files.path("first.db"), files.path("folder/ledger.db"));
+    let server = Budgeted::start_with(upstream.address(), BUDGET, &[("LEDGER", path.to_str().expect("a UTF-8 path"))]);
+    assert_eq!(server.send(&chat()).0.status(), 503, "a folder is not created");
+    fs::create_dir(files.path("folder")).expect("create the folder");
+    wait_until("the ledger is created", || server.send(&chat()).0.status() == 200);
+    assert_eq!(fs::metadata(file).expect("the file").permissions().mode() & 0o777, 0o600);
+    server.proxy.process.wait_for(|line| line.contains("created the ledger").then_some(()));
 }
 
 fn locked() {
