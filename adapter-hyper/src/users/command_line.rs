@@ -8,7 +8,8 @@ use crate::commands;
 const AFTER_HELP: &str = "\
 The file is that of USERS_FILE or --users-file, as the server reads it. ACCESS_KEYS, ACCESS_KEYS_FILE or \
 --access-keys-file are read too, because a limit applies to all keys of a user: set them as for the server. A running \
-server takes a change within seconds. What users spent is in the ledger: list and show read it, credit writes to it \
+server takes a change within seconds; a container must have the folder of the file mounted, because the mount of a file keeps \
+the old one. What users spent is in the ledger: list and show read it, credit writes to it \
 beside the server.
 
 Exit status: 0 if it is done; 1 if the file or the user has a problem, and then nothing was changed; 2 for a wrong \

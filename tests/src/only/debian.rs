@@ -63,7 +63,7 @@ fn package(program: &Path) {
         "usr/lib/systemd/system/sparekey.service",
         "usr/lib/systemd/system/sparekey.socket",
         "etc/default/sparekey",
-        "etc/sparekey",
+        "etc/sparekey/access_keys",
     ] {
         assert!(root.join(file).exists(), "{file}");
     }
