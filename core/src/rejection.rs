@@ -212,8 +212,9 @@ impl RejectionKind {
                 ..spec(
                     StatusCode::UNAUTHORIZED,
                     "invalid_api_key",
-                    "Incorrect API key provided. This access key is not valid here: look for a missing or added \
-                     character, or ask the owner of this proxy for a new key.",
+                    "Incorrect API key provided. This access key is not valid here. Send the key itself in the header \
+                     'Authorization: Bearer YOUR_KEY', look for a missing or added character, or ask the owner of this \
+                     proxy for a new key.",
                 )
             },
             Self::OpenAiKey => Spec {
