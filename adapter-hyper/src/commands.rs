@@ -6,6 +6,7 @@ pub(crate) mod dynamodb;
 pub(crate) mod json;
 pub(crate) mod ledger;
 pub(crate) mod money;
+pub(crate) mod next_step;
 pub(crate) mod progress;
 pub(crate) mod records;
 pub(crate) mod server_ledger;

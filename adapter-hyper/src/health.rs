@@ -13,12 +13,12 @@ use clap::ArgMatches;
 use http::{Request, StatusCode};
 use http_body_util::Empty;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
-use sparekey_upstream::{Reply, Timeouts, Upgrade, Upstream};
+use sparekey_upstream::{Error, ErrorKind, Reply, Timeouts, Upgrade, Upstream};
 
 use crate::config::{
     settings::Settings,
@@ -52,8 +52,18 @@ pub(crate) async fn ask(flags: ArgMatches) -> Result<(), String> {
         Ok(Ok(Reply::Response(response))) if response.status() == StatusCode::OK => Ok(()),
         Ok(Ok(Reply::Response(response))) => Err(format!("{url}: status {}", response.status().as_u16())),
         Ok(Ok(Reply::Upgraded(_))) => Err(format!("{url}: not an HTTP response")),
-        Ok(Err(error)) => Err(format!("{url}: {error}")),
+        Ok(Err(error)) => Err(format!("{url}: {}", failure(&error))),
         Err(_) => Err(format!("{url}: no response within {} s", TIMEOUT.as_secs())),
+    }
+}
+
+/// Why the server does not respond. It is no upstream, which the error's text names first.
+fn failure(error: &Error) -> String {
+    let text = error.to_string();
+    let causes = text.split_once(": ").map_or(&*text, |(_, causes)| causes);
+    match error.kind() {
+        ErrorKind::NotSent => format!("no connection to a server, with the LISTEN of these settings: {causes}"),
+        _ => format!("no valid response: {causes}"),
     }
 }
 
@@ -97,7 +107,7 @@ impl ServerCertVerifier for Pinned {
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+    ) -> Result<ServerCertVerified, rustls::Error> {
         let is_pinned = *certificate == self.certificate;
         if is_pinned { Ok(ServerCertVerified::assertion()) } else { Err(CertificateError::UnknownIssuer.into()) }
     }
@@ -107,7 +117,7 @@ impl ServerCertVerifier for Pinned {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
@@ -116,7 +126,7 @@ impl ServerCertVerifier for Pinned {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 

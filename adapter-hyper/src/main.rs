@@ -30,7 +30,7 @@ use clap::ArgMatches;
 use mimalloc::MiMalloc;
 use sparekey_proxy::online_check::Finding;
 
-use crate::{app::App, config::command_line};
+use crate::{app::App, commands::next_step::with_next_step, config::command_line};
 
 /// musl's allocator took 40 % of the CPU time of a static build. After 1,000 streams, glibc's left 28 MB, this one 23 MB.
 #[global_allocator]
@@ -110,13 +110,13 @@ fn report(findings: Vec<Finding>) -> ExitCode {
     for finding in findings {
         match finding {
             Ok(text) => println!("  online          {text}"),
-            Err(text) => eprintln!("sparekey: {text}"),
+            Err(text) => eprintln!("sparekey: {}", with_next_step(&text)),
         }
     }
     if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn fail(error: &dyn fmt::Display) -> ExitCode {
-    eprintln!("sparekey: {error}");
+    eprintln!("sparekey: {}", with_next_step(&error.to_string()));
     ExitCode::FAILURE
 }

@@ -9,6 +9,9 @@ use crate::commands::{Failure, local_time, money, note, print};
 /// The column of the values.
 const LABEL_WIDTH: usize = 20;
 
+/// Requests without a row of the ledger, such as those for the list of models, have no cost.
+const UNUSED: &str = "not in the last year; only requests that can cost something count";
+
 pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(), Failure> {
     let text = file::read(&context.path)?;
     let users = context.validate(&text);
@@ -29,7 +32,7 @@ pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(
     let spent = match spent {
         Ok(None) => Vec::new(),
         Ok(Some(spent)) => {
-            let last_day = spent.last_day.map_or_else(|| "not in the last year".to_owned(), |day| day.to_string());
+            let last_day = spent.last_day.map_or_else(|| UNUSED.to_owned(), |day| day.to_string());
             lines.push(("last used", last_day));
             self::spent(&spent.report)
         }

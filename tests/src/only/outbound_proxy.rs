@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
     sync::mpsc::{Receiver, channel},
     thread,
 };
@@ -11,8 +12,9 @@ use super::{Test, get};
 use crate::{
     adapter::Running as _,
     http2::{self, Upstream},
+    process::Process,
     raw_connection::RawConnection,
-    server::RunningServer,
+    server::{RunningServer, binary},
     tls::Authority,
     upstream::RespondingUpstream,
     wire,
@@ -134,13 +136,15 @@ fn refused() {
     wire::assert_rejected(&mut client, 502, "upstream_unreachable");
     let line = server.process.wait_for(|line| line.contains("not sent").then(|| line.to_owned()));
     assert!(line.contains(&format!("outbound proxy http://{}", proxy.address())), "{line}");
+    let settings = wire::settings("https://api.openai.com", &[("HTTPS_PROXY", variable[0].1)]);
+    let mut check = Command::new(binary());
+    let (status, output) = Process::start(check.args(["check", "--online"]), &settings).wait();
+    assert!(status.code() == Some(1) && output.contains("; this is the proxy of HTTPS_PROXY"), "{output}");
 }
 
 fn invalid() {
     let settings = wire::settings("https://api.openai.com", &[("HTTPS_PROXY", "https://tom:secret@proxy:1")]);
-    let (status, output) =
-        crate::process::Process::start(std::process::Command::new(crate::server::binary()).arg("check"), &settings)
-            .wait();
+    let (status, output) = Process::start(Command::new(binary()).arg("check"), &settings).wait();
     assert!(status.code() == Some(2) && output.contains("HTTPS_PROXY is not the URL"), "{output}");
     assert!(!output.contains("secret"), "{output}");
 }

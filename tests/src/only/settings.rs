@@ -366,6 +366,7 @@ fn port_in_use() {
         let listens = [("LISTEN", listen), ("METRICS_LISTEN", metrics)];
         let (code, output) = run(&[], &[&[("OPENAI_API_KEY", API_KEY), ("ACCESS_KEYS", KEY)], &listens[..]].concat());
         assert!(code == Some(1) && output.contains(&format!("cannot listen on {address}")), "{output}");
+        assert!(output.contains("; another program listens there: stop it, or set another port"), "{output}");
     }
 }
 

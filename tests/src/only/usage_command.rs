@@ -270,6 +270,7 @@ fn show() {
     assert!(!folder.prints(&["users", "show", "Eve"]).contains("spent"));
     let text = folder.prints(&["users", "show", "Ann"]);
     assert!(text.contains("  spent               0.00 US dollars on 20"), "{text}");
+    assert!(text.contains("not in the last year; only requests that can cost something count\n"), "{text}");
     let json = folder.prints(&["users", "list", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let month = &json[2]["spending"][2];
