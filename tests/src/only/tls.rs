@@ -19,6 +19,7 @@ pub(super) const TESTS: &[Test] = &[
     ("upstream_with_an_untrusted_certificate_is_unreachable", untrusted),
     ("upstream_with_another_hosts_certificate_is_unreachable", other_host),
     ("invalid_certificate_files_are_reported", invalid_certificate),
+    ("certificate_files_may_have_a_byte_order_mark", byte_order_mark),
     ("invalid_authority_files_are_reported", invalid_authority),
     ("plain_upstream_needs_no_authority", plain_upstream),
     ("many_short_http2_responses_keep_the_connection", many_short_responses),
@@ -98,6 +99,21 @@ fn invalid_certificate() {
         assert!(!output.contains(&secret[..8]) && !output.contains(&numbers), "{output}");
         assert!(status.code() == Some(2) && output.contains(reason), "{output}");
     }
+}
+
+fn byte_order_mark() {
+    let authority = Authority::new();
+    let (cert, key) = authority.files("localhost");
+    for file in [&cert, &key] {
+        fs::write(file, format!("\u{feff}{}", fs::read_to_string(file).unwrap())).unwrap();
+    }
+    let upstream = RespondingUpstream::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec());
+    let proxy = start(upstream.address(), &[("TLS_CERT", &cert), ("TLS_KEY", &key)]);
+    let mut health = Command::new(binary());
+    let listen = proxy.address().to_string();
+    let health = health.arg("health").env_clear().envs([("LISTEN", &listen), ("TLS_CERT", &cert), ("TLS_KEY", &key)]);
+    let output = health.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 fn invalid_authority() {
