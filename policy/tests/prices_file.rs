@@ -33,6 +33,7 @@ fn is_refused_line(line: &str, message: &str) {
 }
 
 const FORM: &str = "must be 0, or US dollars per million from \"0.000001\" to \"10000\" with at most six decimals";
+const SIZE: &str = "must be a whole number from 1 to 4294967295; leave it out if it is not known";
 const CALL: &str = "must be US dollars from 0 to 1000, with at most twelve decimals";
 
 #[test]
@@ -148,8 +149,11 @@ fn messages() {
         "pictures.high must be a quality and a size, such as \"high/1024x1024\"",
     );
     is_refused_line("pictures = 1", "pictures must be a table such as { \"high/1024x1024\" = \"0.167\" }");
-    is_refused_line("max_input = -1", "max_input must be a whole number from 0 to 4294967295");
-    is_refused_line("max_output = \"5\"", "max_output must be a whole number from 0 to 4294967295");
+    for value in ["0", "-1", "\"5\"", "4294967296"] {
+        for field in ["max_input", "max_output", "output_tokens_per_second"] {
+            is_refused_line(&format!("{field} = {value}"), &format!("{field} {SIZE}"));
+        }
+    }
     is_refused_line("regional = 1", "regional must be true or false");
     is_refused_line(
         "ends = \"2026-01-01\"",
@@ -171,6 +175,31 @@ fn messages() {
         "price = 1",
         "price is not a field of a model; its fields are mode, max_input, max_output, output_tokens_per_second, ends, regional, web_search_call, per_minute_audio, per_million_characters, pictures, and rows such as standard, flex or priority_long",
     );
+}
+
+/// `max_output = 0` would hold nothing for the output of a request.
+#[test]
+fn a_model_without_output_is_an_embedding_or_moderation() {
+    let refused = || format!("line 1: models.m.max_output {SIZE}");
+    for (mode, output, is_allowed) in [
+        ("embedding", "0", true),
+        ("moderation", "0", true),
+        ("embedding", "\"0.000001\"", false),
+        ("chat", "0", false),
+        ("audio_speech", "0", false),
+        ("image_generation", "0", false),
+    ] {
+        let row = format!("standard = {{ input = 1, output = {output} }}");
+        // The mode may stand behind the size.
+        let text = format!("models.m = {{ max_output = 0, mode = \"{mode}\", {row} }}");
+        let expected = if is_allowed { Ok(Some(0)) } else { Err(refused()) };
+        let read = read(&text).map(|table| table.find("m").unwrap().max_output);
+        assert_eq!(read.map_err(|error| error.to_string()), expected, "{text}");
+    }
+    let moderation = "omni-moderation-latest";
+    assert_eq!(SHIPPED.find(moderation).unwrap().max_output, Some(0));
+    let table = read(&format!("[models.{moderation}]\nstandard = {{ input = 1, output = 1 }}")).unwrap();
+    assert_eq!(table.find(moderation).unwrap().max_output, None, "the listed size is not of a model with output");
 }
 
 #[test]

@@ -76,6 +76,12 @@ impl ModelMode {
         Self::NAMES.into_iter().find(|(_, known)| *known == name).map(|(mode, _)| mode)
     }
 
+    /// Whether its responses have no output that is billed.
+    #[cfg(feature = "users-file")]
+    pub(crate) fn has_no_output(self) -> bool {
+        matches!(self, Self::Embedding | Self::Moderation)
+    }
+
     /// Returns its name in the price table.
     #[must_use]
     pub fn name(self) -> &'static str {

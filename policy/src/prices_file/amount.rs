@@ -54,6 +54,16 @@ pub(super) fn count(node: &Node, problems: &mut Problems<'_>) -> Option<u32> {
     count
 }
 
+/// Reads a size or a speed in tokens. One of 0 would bound what a request costs to nothing.
+pub(super) fn size(node: &Node, problems: &mut Problems<'_>) -> Option<u32> {
+    let size = if let Value::Integer(size) = node.value { u32::try_from(size).ok() } else { None };
+    let size = size.filter(|size| *size > 0);
+    if size.is_none() {
+        problems.add(node, &format!("must be a whole number from 1 to {}; leave it out if it is not known", u32::MAX));
+    }
+    size
+}
+
 /// Reads a decimal number, in quotes or whole, and converts it.
 fn decimal<T>(
     node: &Node,

@@ -37,6 +37,7 @@ pub(super) fn read(name: &str, node: &Node, mut model: ModelPrices, problems: &m
     for (field, value) in node.entries() {
         set(&mut model, field, value, problems);
     }
+    check_no_output(node, &mut model, problems);
     let is_priced = !model.rows.is_empty() || model.per_minute_audio.is_some() || model.per_character.is_some();
     let has_price = is_priced || node.entries().iter().any(|(field, _)| is_price(field));
     if !has_price {
@@ -46,6 +47,19 @@ pub(super) fn read(name: &str, node: &Node, mut model: ModelPrices, problems: &m
         problems.add(node, "has rows, but not standard, which applies to most requests");
     }
     model
+}
+
+/// Checks that a model with `max_output = 0` has no output that costs something.
+fn check_no_output(node: &Node, model: &mut ModelPrices, problems: &mut Problems<'_>) {
+    let is_free = |row: &TokenPrices| row.get(TokenKind::Output).is_none_or(|price| price == Usd::ZERO);
+    if model.max_output != Some(0) || (model.mode.has_no_output() && model.rows().all(|(_, row)| is_free(row))) {
+        return;
+    }
+    // That of the listed model is not for a model with output.
+    model.max_output = None;
+    if let Some((_, value)) = node.entries().iter().find(|(field, _)| field == "max_output") {
+        amount::size(value, problems);
+    }
 }
 
 /// Whether the table of a model changes what a response costs.
@@ -65,9 +79,11 @@ fn set(model: &mut ModelPrices, field: &str, node: &Node, problems: &mut Problem
     }
     match field {
         "mode" => model.mode = mode(node, problems).unwrap_or_default(),
-        "max_input" => model.max_input = amount::count(node, problems),
-        "max_output" => model.max_output = amount::count(node, problems),
-        "output_tokens_per_second" => model.output_tokens_per_second = amount::count(node, problems),
+        "max_input" => model.max_input = amount::size(node, problems),
+        // `check_no_output` refuses 0 if the model writes something.
+        "max_output" if matches!(node.value, Value::Integer(0)) => model.max_output = Some(0),
+        "max_output" => model.max_output = amount::size(node, problems),
+        "output_tokens_per_second" => model.output_tokens_per_second = amount::size(node, problems),
         "ends" => model.ends = date::read(node, &Zone::utc(), problems).map(|day| day.plus(DAY)),
         "regional" => {
             model.has_regional_factor = matches!(node.value, Value::Boolean(true));
