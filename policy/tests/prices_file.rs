@@ -136,7 +136,7 @@ fn messages() {
         is_refused_line(&format!("standard = {{ input = {price}, output = 1 }}"), &format!("standard.input {FORM}"));
     }
     is_refused_line(
-        "standard = { input = 0.25 }",
+        "standard = { input = 0.25, output = 1 }",
         "standard.input must be in quotes, such as \"0.25\", so that no fraction is rounded",
     );
     is_refused_line("per_million_characters = \"0.0000001\"", &format!("per_million_characters {FORM}"));
@@ -164,7 +164,7 @@ fn messages() {
         "mode must be one of chat, responses, completion, embedding, moderation, image_generation, audio_speech, audio_transcription, realtime",
     );
     is_refused_line(
-        "standard = { input = 1, outputs = 1 }",
+        "standard = { input = 1, output = 1, outputs = 1 }",
         "standard.outputs is not a kind of token; the kinds are input, cached, cache_write, cache_write_12h, output, audio_in, audio_cached, audio_out, image_in, image_cached, image_out",
     );
     is_refused_line(
@@ -202,6 +202,29 @@ fn a_model_without_output_is_an_embedding_or_moderation() {
     assert_eq!(table.find(moderation).unwrap().max_output, None, "the listed size is not of a model with output");
 }
 
+/// Text without a price of its output would be accepted here and refused at each request.
+#[test]
+fn rows_have_a_price_of_output() {
+    const OUTPUT: &str = "must have the price of output tokens, such as { input = \"0.25\", output = \"2\" }; only a model of mode \"embedding\" or \"moderation\" needs none";
+    for (mode, row, is_allowed) in [
+        ("chat", "{ input = 1 }", false),
+        ("responses", "{ input = 1, audio_out = 1 }", false),
+        ("audio_speech", "{ input = 1, audio_out = 1 }", false),
+        ("image_generation", "{ input = 1 }", false),
+        ("image_generation", "{ input = 1, image_out = 1 }", true),
+        ("chat", "{ input = 1, output = 0 }", true),
+        ("embedding", "{ input = 1 }", true),
+        ("moderation", "{ input = 1 }", true),
+    ] {
+        let model = format!("[models.m]\nstandard = {row}\nmode = \"{mode}\"");
+        let expected = if is_allowed { Ok(()) } else { Err(format!("line 2: models.m.standard {OUTPUT}")) };
+        assert_eq!(read(&model).map(|_| ()).map_err(|error| error.to_string()), expected, "{model}");
+    }
+    let standard = "[models.m]\nstandard = { input = 1, output = 1 }";
+    is_refused(&format!("{standard}\nflex = {{ input = 1 }}"), &[&format!("line 3: models.m.flex {OUTPUT}")]);
+    assert!(read(&format!("{standard}\nbatch = {{ input = 1 }}")).is_ok(), "as of gpt-image-1");
+}
+
 #[test]
 fn all_problems_at_once() {
     is_refused(
@@ -214,7 +237,7 @@ fn all_problems_at_once() {
         ],
     );
     is_refused(
-        "[models.a]\nmax_input = 1\n\n[models.b]\nflex = { input = 1 }\n\n[models]\nc = 1\n\"é\" = { per_minute_audio = 1 }",
+        "[models.a]\nmax_input = 1\n\n[models.b]\nflex = { input = 1, output = 1 }\n\n[models]\nc = 1\n\"é\" = { per_minute_audio = 1 }",
         &[
             "line 1: models.a has no price; it needs standard = { input = \"…\", output = \"…\" }, or a price per minute",
             "line 4: models.b has rows, but not standard, which applies to most requests",
@@ -243,7 +266,7 @@ proptest! {
     #[test]
     fn prices_are_exact(micro in 0..=10_000_000_000_i64, more in 1..=9) {
         let text = format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
-        let file = |price: &str| format!("[models.m]\nstandard = {{ input = \"{price}\" }}");
+        let file = |price: &str| format!("[models.m]\nstandard = {{ input = \"{price}\", output = 0 }}");
         let one = Usage::from(Tokens { input: 1, ..Tokens::default() });
         let table = read(&file(&text)).unwrap();
         prop_assert_eq!(table.cost("m", Tier::Standard, &one), Some(Usd::from_pico(micro)));

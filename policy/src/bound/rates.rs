@@ -77,9 +77,10 @@ impl Rates {
         if is_hidden || is_heard || extras.has_audio_input || extras.pictures.count > 0 {
             input = input.max(highest(&MEDIA_IN)?);
         }
-        // An endpoint without a cap has its own kind of output.
-        let mut output = highest(&[TokenKind::Output])?;
-        if extras.has_media_output || !endpoint.has_output_cap() {
+        // Embeddings have no output, and need no price of it.
+        let mut output = if endpoint == Endpoint::Embeddings { 0 } else { highest(&[TokenKind::Output])? };
+        // Other endpoints without a cap have their own kind of output.
+        if extras.has_media_output || !(endpoint.has_output_cap() || endpoint == Endpoint::Embeddings) {
             output = output.max(highest(&MEDIA_OUT)?);
         }
         Some(Self { input, output })

@@ -3,6 +3,7 @@
 use super::amount;
 use crate::{
     prices::{ModelMode, ModelPrices, RowName, TokenKind, TokenPrices},
+    tier::Tier,
     timestamp::Timestamp,
     toml_file::{
         problem::Problems,
@@ -38,6 +39,7 @@ pub(super) fn read(name: &str, node: &Node, mut model: ModelPrices, problems: &m
         set(&mut model, field, value, problems);
     }
     check_no_output(node, &mut model, problems);
+    check_output_prices(node, model.mode, problems);
     let is_priced = !model.rows.is_empty() || model.per_minute_audio.is_some() || model.per_character.is_some();
     let has_price = is_priced || node.entries().iter().any(|(field, _)| is_price(field));
     if !has_price {
@@ -59,6 +61,23 @@ fn check_no_output(node: &Node, model: &mut ModelPrices, problems: &mut Problems
     model.max_output = None;
     if let Some((_, value)) = node.entries().iter().find(|(field, _)| field == "max_output") {
         amount::size(value, problems);
+    }
+}
+
+/// Checks that each row has a price of output. No request has the prices of a batch.
+fn check_output_prices(node: &Node, mode: ModelMode, problems: &mut Problems<'_>) {
+    for (field, row) in node.entries() {
+        let is_live = RowName::parse(field).is_some_and(|name| name.tier != Tier::Batch);
+        let has = |kind: TokenKind| row.entries().iter().any(|(field, _)| field == kind.name());
+        let has_output = has(TokenKind::Output) || has(TokenKind::ImageOut);
+        // A row without input has its own problem.
+        if is_live && has(TokenKind::Input) && !has_output && !mode.has_no_output() {
+            problems.add(
+                row,
+                "must have the price of output tokens, such as { input = \"0.25\", output = \"2\" }; only a model of mode \
+                 \"embedding\" or \"moderation\" needs none",
+            );
+        }
     }
 }
 

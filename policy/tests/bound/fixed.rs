@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sparekey_policy::{AudioFile, Bound, BoundRequest, Demand, Endpoint, Stream, Tier, Tokens, Unbounded};
 
-use crate::{SHIPPED, limits, request, usd};
+use crate::{ODD, SHIPPED, chat, limits, request, usd};
 
 #[test]
 fn requests_without_a_cap() {
@@ -15,6 +15,11 @@ fn requests_without_a_cap() {
     assert_eq!(want("text-embedding-3-small", &demand), Ok(usd("0.00002")));
     demand.text_bytes = 30_000_000;
     assert_eq!(want("text-embedding-3-small", &demand), Ok(usd("0.006")));
+    let embeddings = BoundRequest { prices: &ODD, ..request(&demand, "vectors", &budget) };
+    assert_eq!(Bound::new(embeddings).map(|bound| bound.want()), Ok(usd("0.3")), "without a price of output");
+    let text = chat(1_000, None);
+    let text = BoundRequest { prices: &ODD, ..request(&text, "vectors", &budget) };
+    assert_eq!(Bound::new(text).map(|_| ()), Err(Unbounded::Model));
 
     let mut demand = Demand::new(Endpoint::Speech);
     demand.extras_mut().characters = 4_096;

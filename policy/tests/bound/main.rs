@@ -32,6 +32,9 @@ static ODD: LazyLock<Arc<PriceTable>> = LazyLock::new(|| {
         standard = { input = "3", output = "4" }
         standard_long = { input = "2", output = "9" }
         priority = { input = "4", output = "5" }
+        [models.vectors]
+        mode = "embedding"
+        standard = { input = "1" }
         [models.unsized]
         standard = { input = "3", output = "4" }
     "#;

@@ -29,7 +29,7 @@ fn overrides() {
     let folder = Folder::new(None);
     let file = folder.path.join("prices.toml");
     let mine = "[models.\"my model\"]\nmax_output = 4096\nstandard = { input = \"0.000001\", output = 20 }\nweb_search_call = 0\n";
-    fs::write(&file, format!("{mine}[models.\"gpt-5.4\"]\nstandard = {{ input = 1 }}\n")).unwrap();
+    fs::write(&file, format!("{mine}[models.\"gpt-5.4\"]\nstandard = {{ input = 1, output = 2 }}\n")).unwrap();
     let file = file.to_str().unwrap();
     let text = folder.prints(&["prices", "my model", "--prices-file", file]);
     assert!(text.contains(", changed by PRICES_FILE; version "), "{text}");
@@ -43,12 +43,15 @@ my model  standard  0.000001           20.00  a web search 0.00
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let models = json["models"].as_array().unwrap();
     let find = |name: &str| models.iter().find(|model| model["name"] == name).unwrap();
-    assert_eq!(find("gpt-5.4")["per_million_tokens"], serde_json::json!({ "standard": { "input": "1.00" } }));
+    assert_eq!(
+        find("gpt-5.4")["per_million_tokens"],
+        serde_json::json!({ "standard": { "input": "1.00", "output": "2.00" } })
+    );
     assert_eq!(find("my model")["per_million_tokens"]["standard"]["input"], "0.000001");
     assert_eq!(find("my model")["max_output"], 4096);
     assert!(find("gpt-4o-mini")["per_million_tokens"]["standard"]["cached"].is_string());
     assert!(json["version"].as_str().unwrap().contains('+'), "the owner's prices count");
-    fs::write(file, "[models.a]\nstandard = { input = 1.5 }\n[tool]\n").unwrap();
+    fs::write(file, "[models.a]\nstandard = { input = 1.5, output = 2 }\n[tool]\n").unwrap();
     let mut command = folder.sparekey(&["prices"]);
     let output = super::command_folder::output(command.env("PRICES_FILE", file));
     let problem = format!("PRICES_FILE {file} line 2: models.a.standard.input must be in quotes");

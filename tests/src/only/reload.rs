@@ -169,10 +169,10 @@ fn all_or_nothing() {
 
 fn prices() {
     let files = with_keys(KEY);
-    files.write("prices", "[models.\"my-model\"]\nstandard = { input = \"1\" }\n");
+    files.write("prices", "[models.\"my-model\"]\nstandard = { input = \"1\", output = \"2\" }\n");
     let path = files.path("prices").to_str().unwrap().to_owned();
     let proxy = files.start(&Upstream::start(), &[("PRICES_FILE", &path)]);
-    files.write("prices", "[models.a]\nstandard = { input = 1.5 }\nbatch = 1\n");
+    files.write("prices", "[models.a]\nstandard = { input = 1.5, output = 2 }\nbatch = 1\n");
     let line = proxy.process.wait_for(|line| line.contains("reload failed").then(|| line.to_owned()));
     for problem in ["line 2: models.a.standard.input must be in quotes", "line 3: models.a.batch must"] {
         assert!(line.contains(&format!("PRICES_FILE {path} {problem}")), "{line}");
