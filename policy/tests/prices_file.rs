@@ -249,6 +249,28 @@ fn all_problems_at_once() {
 }
 
 #[test]
+fn names_with_a_dot_need_quotes() {
+    let message = |line, path, name| {
+        format!(
+            "line {line}: models.{path} is not a field of a model; a name with a dot needs quotes, such as [models.\"{name}\"]"
+        )
+    };
+    let row = "standard = { input = 1, output = 2 }";
+    for (text, path, name) in [
+        (format!("[models.gpt-5.4-mini]\n{row}"), "gpt-5.4-mini", "gpt-5.4-mini"),
+        // No model `gpt-7` is listed.
+        (format!("[models.gpt-7.4-mini]\n{row}"), "gpt-7.4-mini", "gpt-7.4-mini"),
+        (format!("[models.gpt-7.4.1-mini]\n{row}"), "gpt-7.4", "gpt-7.4.1-mini"),
+        (format!("models.gpt-7.4.{row}"), "gpt-7.4", "gpt-7.4"),
+        (format!("[models.\"org/a\".5]\n{row}"), "\"org/a\".5", "org/a.5"),
+    ] {
+        is_refused(&text, &[&message(1, path, name)]);
+    }
+    let both = format!("[models.gpt-7]\n{row}\n[models.gpt-7.1]\n{row}\n[models.gpt-7.2]\n{row}");
+    is_refused(&both, &[&message(3, "gpt-7.1", "gpt-7.1"), &message(5, "gpt-7.2", "gpt-7.2")]);
+}
+
+#[test]
 fn duplicate_models_and_fields() {
     is_refused(
         "[models.a]\nper_minute_audio = 1\n[models.a]\nper_minute_audio = 2",

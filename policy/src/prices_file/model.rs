@@ -20,6 +20,20 @@ const DAY: i64 = 24 * Timestamp::HOUR;
 /// The longest name. The longest ones in use are paths of local models.
 const NAME_MAX: usize = 512;
 
+/// The fields of a model that are not rows.
+const FIELDS: [&str; 10] = [
+    "mode",
+    "max_input",
+    "max_output",
+    "output_tokens_per_second",
+    "ends",
+    "regional",
+    "web_search_call",
+    "per_minute_audio",
+    "per_million_characters",
+    "pictures",
+];
+
 /// Reads the table of a model over what is listed for it already.
 pub(super) fn read(name: &str, node: &Node, mut model: ModelPrices, problems: &mut Problems<'_>) -> ModelPrices {
     let is_name =
@@ -29,6 +43,11 @@ pub(super) fn read(name: &str, node: &Node, mut model: ModelPrices, problems: &m
     }
     if !matches!(node.value, Value::Table(_)) {
         problems.add(node, "must be a table");
+        return model;
+    }
+    let mut parts = node.entries().iter().filter(|(field, value)| is_part_of_name(field, value)).peekable();
+    if parts.peek().is_some() {
+        parts.for_each(|(_, part)| refuse_part_of_name(part, problems));
         return model;
     }
     if node.entries().iter().any(|(field, _)| is_price(field)) {
@@ -81,6 +100,23 @@ fn check_output_prices(node: &Node, mode: ModelMode, problems: &mut Problems<'_>
     }
 }
 
+/// Whether this is a table of another model: the name in `[models.gpt-5.4]` is two names in TOML.
+fn is_part_of_name(field: &str, node: &Node) -> bool {
+    matches!(node.value, Value::Table(_)) && RowName::parse(field).is_none() && !FIELDS.contains(&field)
+}
+
+fn refuse_part_of_name(node: &Node, problems: &mut Problems<'_>) {
+    let mut last = node;
+    while let [(field, next)] = last.entries()
+        && is_part_of_name(field, next)
+    {
+        last = next;
+    }
+    let name = last.path.strip_prefix("models.").unwrap_or(&last.path).replace('"', "");
+    problems
+        .add(node, &format!("is not a field of a model; a name with a dot needs quotes, such as [models.\"{name}\"]"));
+}
+
 /// Whether the table of a model changes what a response costs.
 pub(super) fn has_prices(node: &Node) -> bool {
     node.entries().iter().any(|(field, _)| is_price(field) || field == "web_search_call")
@@ -114,12 +150,13 @@ fn set(model: &mut ModelPrices, field: &str, node: &Node, problems: &mut Problem
         "per_minute_audio" => model.per_minute_audio = amount::per_call(node, problems),
         "per_million_characters" => model.per_character = amount::per_token(node, problems),
         "pictures" => model.pictures = pictures(node, problems),
-        _ => problems.add(
-            node,
-            "is not a field of a model; its fields are mode, max_input, max_output, output_tokens_per_second, ends, \
-             regional, web_search_call, per_minute_audio, per_million_characters, pictures, and rows such as standard, \
-             flex or priority_long",
-        ),
+        _ => {
+            let names = FIELDS.join(", ");
+            let message = format!(
+                "is not a field of a model; its fields are {names}, and rows such as standard, flex or priority_long"
+            );
+            problems.add(node, &message);
+        }
     }
 }
 
