@@ -12,6 +12,7 @@ pub use hold::{Hold, HoldId, ProcessId};
 use self::{counter::Counter, hold::Tombstone};
 use crate::{
     period::{CalendarPeriod, Period},
+    rate::Arrival,
     timestamp::Timestamp,
     token_bucket::TokenBucket,
     usd::Usd,
@@ -32,7 +33,7 @@ const TOMBSTONES_MAX: usize = 32;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct State {
     last: Option<Timestamp>,
-    pub(crate) requests: Option<Timestamp>,
+    pub(crate) requests: Option<Arrival>,
     pub(crate) tokens: TokenBucket,
     counters: [Counter; Period::ALL.len()],
     holds: Vec<Hold>,
@@ -83,7 +84,7 @@ impl State {
     fn shift(&mut self, micros: i64) {
         let holds = self.holds.iter_mut().map(|hold| &mut hold.until);
         let tombstones = self.tombstones.iter_mut().map(|tombstone| &mut tombstone.until);
-        let rates = self.requests.iter_mut().chain([&mut self.tokens.at]);
+        let rates = self.requests.iter_mut().map(|arrival| &mut arrival.at).chain([&mut self.tokens.at]);
         for instant in holds.chain(tombstones).chain(rates) {
             *instant = instant.plus(micros);
         }

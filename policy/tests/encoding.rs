@@ -74,7 +74,7 @@ proptest! {
     /// Fields of newer versions survive a step of this one.
     #[test]
     fn unknown_tags_are_kept(
-        fields in prop::collection::vec((10..=255_u8, prop::collection::vec(any::<u8>(), 0..100)), 0..8),
+        fields in prop::collection::vec((11..=255_u8, prop::collection::vec(any::<u8>(), 0..100)), 0..8),
         place: prop::sample::Index,
     ) {
         let fields: Vec<u8> = fields.into_iter().flat_map(|(tag, value)| [vec![tag, u8::try_from(value.len()).unwrap()], value].concat()).collect();
@@ -124,7 +124,7 @@ proptest! {
 #[test]
 fn typical_size() {
     let holds: Vec<_> = (0..15).map(|id| (u128::MAX - id, 50_000_000_000, 5_000, u64::MAX)).collect();
-    assert_eq!(state(&holds, &[]).encode().len(), 828);
+    assert_eq!(state(&holds, &[]).encode().len(), 831);
     assert_eq!(State::default().encode(), [1]);
 }
 
@@ -141,6 +141,11 @@ fn errors() {
         (vec![4, 4, 2, 0, 2, 0], Err(StateError::Field(4))),
         (hold.clone(), Err(StateError::Field(8))),
         (vec![0, 0, 0, 0], Ok(())),
+        (vec![10, 1, 6], Ok(())),
+        (vec![10, 1, 0], Err(StateError::Field(10))),
+        (vec![10, 1, 5], Err(StateError::Field(10))),
+        (vec![10, 2, 6, 6], Err(StateError::Field(10))),
+        (vec![10, 1, 6, 10, 1, 6], Err(StateError::Duplicate(10))),
     ] {
         let bytes = [vec![1], fields.clone()].concat();
         assert_eq!(State::decode(&bytes).map(|_| ()), error, "{fields:?}");

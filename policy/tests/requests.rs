@@ -226,6 +226,72 @@ fn clock_that_steps_back() {
     assert_eq!(state.holds()[0].until, year_ago.plus(Timestamp::HOUR));
 }
 
+/// Returns what is left of a limit on requests or on tokens.
+#[track_caller]
+fn remaining(limits: &Limits, state: &State, now: Timestamp) -> u32 {
+    let Outcome::Report(report) = step(limits, &mut state.clone(), now, &Command::Report) else { panic!("no report") };
+    report.rates.requests.or(report.rates.tokens).unwrap().remaining
+}
+
+/// A change of a limit keeps what was counted: from one limit and so many requests or tokens to another limit.
+#[test]
+fn changed_rates_keep_what_was_counted() {
+    let requests = |per_minute| limits(Some(per_minute), None, None);
+    let tokens = |per_minute| limits(None, None, Some(per_minute));
+    let none = limits(None, None, None);
+    for (before, count, after, left) in [
+        (3, 3, 60, 57),
+        (3, 1, 1_000_000, 999_999),
+        (60, 20, 3, 0),
+        (60, 2, 3, 1),
+        (7, 3, 11, 8),
+        (11, 3, 7, 4),
+        (60, 20, 60, 40),
+    ] {
+        let mut state = State::default();
+        for id in 0..count {
+            step(&requests(before), &mut state, NOW, &reserve(id.into(), 0, NOW));
+        }
+        let mut of_tokens = State::default();
+        step(&tokens(before), &mut of_tokens, NOW, &reserve(0, count, NOW));
+        for (limits, mut state) in [(requests(after), state), (tokens(after), of_tokens)] {
+            assert_eq!(remaining(&limits, &state, NOW), left, "{before} to {after}");
+            // Also where the limit was removed, and requests passed.
+            step(&none, &mut state, NOW, &reserve(100, 1, NOW));
+            assert_eq!(remaining(&limits, &state, NOW), left, "{before} to none to {after}");
+            for id in (1_000..).take(left.min(100) as usize) {
+                let outcome = step(&limits, &mut state, NOW, &reserve(id, 1, NOW));
+                assert!(matches!(outcome, Outcome::Granted { .. }), "{before} to {after}");
+                step(&limits, &mut state, NOW, &settle(id, 1));
+            }
+            assert_eq!(remaining(&limits, &state, NOW), left - left.min(100), "{before} to {after}");
+        }
+    }
+    // A limit where there was none.
+    let mut state = State::default();
+    step(&none, &mut state, NOW, &reserve(1, 1, NOW));
+    assert_eq!([requests(5), tokens(5)].map(|limits| remaining(&limits, &state, NOW)), [5, 5]);
+}
+
+/// A state of an earlier version has no interval beside the arrival time.
+#[test]
+fn stored_states_without_the_interval() {
+    let (three, sixty) = (limits(Some(3), None, None), limits(Some(60), None, None));
+    let mut state = State::default();
+    step(&three, &mut state, NOW, &reserve(1, 0, NOW));
+    let bytes = state.encode();
+    // 20 s as a varint of four bytes.
+    let (earlier, interval) = bytes.split_at(bytes.len() - 6);
+    assert_eq!(interval[..2], [10, 4]);
+    let earlier = State::decode(earlier).unwrap();
+    assert_eq!(remaining(&three, &earlier, NOW), 2);
+    assert_eq!(remaining(&sixty, &earlier, NOW), 40, "20 s are 20 requests");
+    assert_eq!(remaining(&sixty, &State::decode(&bytes).unwrap(), NOW), 59);
+    let mut kept = earlier;
+    step(&three, &mut kept, NOW, &reserve(2, 0, NOW));
+    assert_eq!(remaining(&sixty, &kept, NOW), 58, "the next request stores the interval");
+}
+
 #[test]
 fn changed_rate_waits_at_most_a_minute() {
     let mut state = State::default();

@@ -10,6 +10,7 @@
 //! 4 5 6 7    = (number, spent) of the current period of day, week, month, total, then of the previous one if any
 //! 8          = id (16 bytes), amount, tokens, until, process, day         once per hold
 //! 9          = id (16 bytes), amount, until, day, final (0 or 1)          once per tombstone
+//! 10         = microseconds of one request of field 2, signed varint
 //! ```
 //!
 //! Fields of other tags are kept and written back, so that an older version shares the state with a newer one. A new
@@ -29,6 +30,7 @@ const TOKENS: u8 = 3;
 const COUNTERS: [u8; 4] = [4, 5, 6, 7];
 const HOLD: u8 = 8;
 const TOMBSTONE: u8 = 9;
+const REQUESTS_INTERVAL: u8 = 10;
 
 /// Why stored bytes are not a state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -59,8 +61,12 @@ impl State {
             put_field(&mut out, LAST, &mut value);
         }
         if let Some(requests) = self.requests {
-            put_instant(&mut value, requests);
+            put_instant(&mut value, requests.at);
             put_field(&mut out, REQUESTS, &mut value);
+            if requests.interval > 0 {
+                put_signed(&mut value, requests.interval);
+                put_field(&mut out, REQUESTS_INTERVAL, &mut value);
+            }
         }
         if self.tokens != TokenBucket::default() {
             put_signed(&mut value, self.tokens.used);
@@ -104,12 +110,12 @@ impl State {
     pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
         let Some((&FORMAT, mut rest)) = bytes.split_first() else { return Err(StateError::Format) };
         let mut state = Self::default();
-        let mut seen = [false; 8];
+        let mut seen = [false; 11];
         while let Some((&tag, mut after)) = rest.split_first() {
             let field = rest;
             let (value, next) = take_value(&mut after).ok_or(StateError::Field(tag))?;
             if let Some(seen) = seen.get_mut(usize::from(tag)) {
-                if *seen && tag != 0 {
+                if *seen && ![0, HOLD, TOMBSTONE].contains(&tag) {
                     return Err(StateError::Duplicate(tag));
                 }
                 *seen = true;
@@ -126,7 +132,12 @@ impl State {
         let invalid = StateError::Field(tag);
         match tag {
             LAST => self.last = Some(take_instant(input).ok_or(invalid)?),
-            REQUESTS => self.requests = Some(take_instant(input).ok_or(invalid)?),
+            REQUESTS => self.requests.get_or_insert_default().at = take_instant(input).ok_or(invalid)?,
+            // Without an arrival, it is that of a time long ago.
+            REQUESTS_INTERVAL => {
+                let interval = take_signed(input).filter(|interval| *interval > 0);
+                self.requests.get_or_insert_default().interval = interval.ok_or(invalid)?;
+            }
             TOKENS => self.tokens = take_tokens(input).ok_or(invalid)?,
             HOLD => {
                 let hold = take_hold(input).ok_or(invalid)?;

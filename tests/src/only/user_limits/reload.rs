@@ -39,13 +39,15 @@ fn changed_rate() {
     };
     assert_eq!(pass().status(), 200);
     assert_eq!(send(&proxy, &get("/v1/models")).0.status(), 429);
-    // The state is kept: the whole burst is used, and what is new is the time until the next request.
+    // One of three was used.
+    reload(&files, &proxy, "[users.Tom]\nrequests_per_minute = 3");
+    assert_eq!(pass().header("x-ratelimit-remaining-requests"), Some("1"));
+    reload(&files, &proxy, "[users.Tom]");
+    assert_eq!(pass().header("x-ratelimit-limit-requests"), None);
     reload(&files, &proxy, "[users.Tom]\nrequests_per_minute = 2");
     assert_eq!(send(&proxy, &get("/v1/models")).0.status(), 429);
     reload(&files, &proxy, "[users.Tom]\nrequests_per_minute = 1000000");
     assert_eq!(pass().header("x-ratelimit-limit-requests"), Some("1000000"));
-    reload(&files, &proxy, "[users.Tom]");
-    assert_eq!(pass().header("x-ratelimit-limit-requests"), None);
 }
 
 /// A response that has begun: the client's and the upstream's connection.
