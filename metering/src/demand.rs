@@ -48,14 +48,14 @@ mod values;
 pub(crate) use draft::Body;
 pub(crate) use fields::{ONE_MODEL, advice, picture_format_advice};
 pub(crate) use places::{EDITED, Members, Place, Places, cap_fields};
-pub(crate) use values::word;
+pub(crate) use values::{Count, word};
 
 use sparekey_policy::{Endpoint, Stream};
 
 use self::{
     draft::Draft,
     fields::{FIELDS, Scope, TEXTS},
-    values::{characters, count},
+    values::characters,
 };
 use crate::{
     json::{Reader, Result},
@@ -115,7 +115,8 @@ impl Draft {
                 self.demand.stream = Stream::Yes;
             }
             "tools" | "input" if !is_text => self.read_input(reader, param, field)?,
-            "n" if is_text || Scope::Pictures.includes(endpoint) => self.n = count(reader, param)?,
+            "n" if is_text => self.n = Count::Choices.read(reader, param)?,
+            "n" if Scope::Pictures.includes(endpoint) => self.n = Count::Pictures.read(reader, param)?,
             _ if models::FIELDS.contains(&field) && !["tools", "input"].contains(&field) => {
                 models::read_field(&mut self.facts, reader, param, field)?;
             }
@@ -152,7 +153,9 @@ impl Draft {
         match field {
             "size" => self.demand.extras_mut().picture_size = Some(word(reader.text(param)?)),
             "quality" => self.demand.extras_mut().picture_quality = Some(word(reader.text(param)?)),
-            "partial_images" => self.demand.extras_mut().partial_pictures = reader.unsigned(param)?,
+            "partial_images" => {
+                self.demand.extras_mut().partial_pictures = Count::PartialPictures.read(reader, param)?;
+            }
             "output_format" => {
                 let advice = picture_format_advice(reader.text(param)?);
                 self.refuse_if(param, advice);

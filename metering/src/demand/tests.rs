@@ -55,7 +55,12 @@ fn values_of_another_type() {
         (r#"{"max_output_tokens":"100"}"#, "max_output_tokens", whole),
         (r#"{"max_output_tokens":true}"#, "max_output_tokens", whole),
         (r#"{"max_tool_calls":-0}"#, "max_tool_calls", whole),
-        (r#"{"n":0}"#, "n", "a whole number of at least 1"),
+        (r#"{"n":0}"#, "n", "a whole number from 1 to 128"),
+        (r#"{"n":129}"#, "n", "a whole number from 1 to 128"),
+        (r#"{"n":100000000000000000000}"#, "n", "a whole number from 1 to 128"),
+        (r#"{"n":"2"}"#, "n", whole),
+        (r#"{"best_of":0}"#, "best_of", "a whole number from 1 to 20"),
+        (r#"{"best_of":21}"#, "best_of", "a whole number from 1 to 20"),
         (r#"{"stream":"true"}"#, "stream", "true or false"),
         (r#"{"stream":1}"#, "stream", "true or false"),
         (r#"{"stream_options":true}"#, "stream_options", "an object"),
@@ -71,6 +76,34 @@ fn values_of_another_type() {
     ] {
         let error = read(Endpoint::ChatCompletions, body.as_bytes()).err();
         assert_eq!(error, Some(BodyError::Type { param: param.into(), expected }), "{body}");
+    }
+}
+
+#[test]
+fn numbers_of_outputs() {
+    use Endpoint::{Completions, ImageEdits, ImageGenerations, Responses};
+    for (endpoint, field, most) in [
+        (Endpoint::ChatCompletions, "n", 128),
+        (Completions, "n", 128),
+        (Completions, "best_of", 20),
+        (Responses, "n", 128),
+        (ImageGenerations, "n", 10),
+        (ImageEdits, "n", 10),
+        (ImageEdits, "partial_images", 3),
+    ] {
+        let read = |count: u64| read(endpoint, format!("{{\"{field}\":{count}}}").as_bytes());
+        let body = read(most).unwrap_or_else(|error| panic!("{error:?}: {endpoint:?} {field}"));
+        if field == "partial_images" {
+            assert_eq!(body.demand.extras().partial_pictures, most);
+        } else {
+            assert_eq!(body.demand.choices, most, "{endpoint:?} {field}");
+        }
+        for count in [most + 1, u64::MAX] {
+            assert!(
+                matches!(read(count), Err(BodyError::Type { param, .. }) if param == field),
+                "{endpoint:?} {field} {count}"
+            );
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     input,
     places::{Members, cap_fields},
     tools,
-    values::{count, prompts, service_tier},
+    values::{Count, prompts, service_tier},
 };
 use crate::{
     json::{Names, Reader, Result},
@@ -42,7 +42,7 @@ impl Draft {
                 self.demand.extras_mut().tools.max_calls = Some(calls);
                 return Ok(Some(calls));
             }
-            "best_of" => self.best_of = count(reader, param)?,
+            "best_of" => self.best_of = Count::Candidates.read(reader, param)?,
             "stream_options" => self.read_stream_options(reader, param)?,
             "service_tier" => self.demand.service_tier = service_tier(reader.text(param)?),
             "messages" | "input" => input::read(self, reader, param)?,

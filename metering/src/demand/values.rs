@@ -11,11 +11,37 @@ use crate::{
 /// Characters of a value that is compared with a list. Longer ones are in no list.
 const WORD_MAX: usize = 64;
 
-/// Reads a number of outputs.
-pub(super) fn count(reader: &mut Reader<'_>, param: Param<'_>) -> Result<u64> {
-    match reader.unsigned(param)? {
-        0 => Err(BodyError::Type { param: param.to_text(), expected: "a whole number of at least 1" }),
-        count => Ok(count),
+/// A number of outputs. One that OpenAI does not take is a mistake of the client, and not a request that needs a large budget.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Count {
+    /// `n` of a text: <https://platform.openai.com/docs/api-reference/chat/create>
+    Choices,
+    /// `best_of`: <https://platform.openai.com/docs/api-reference/completions/create>
+    Candidates,
+    /// `n` of images: <https://platform.openai.com/docs/api-reference/images/create>
+    Pictures,
+    /// `partial_images`, likewise.
+    PartialPictures,
+}
+
+impl Count {
+    /// Checks a number.
+    ///
+    /// # Errors
+    /// The numbers that can be sent.
+    pub(crate) fn check(self, count: u64) -> std::result::Result<u64, &'static str> {
+        let (range, expected) = match self {
+            Self::Choices => (1..=128, "a whole number from 1 to 128"),
+            Self::Candidates => (1..=20, "a whole number from 1 to 20"),
+            Self::Pictures => (1..=10, "a whole number from 1 to 10"),
+            Self::PartialPictures => (0..=3, "a whole number from 0 to 3"),
+        };
+        Some(count).filter(|count| range.contains(count)).ok_or(expected)
+    }
+
+    pub(super) fn read(self, reader: &mut Reader<'_>, param: Param<'_>) -> Result<u64> {
+        let count = reader.unsigned(param)?;
+        self.check(count).map_err(|expected| BodyError::Type { param: param.to_text(), expected })
     }
 }
 

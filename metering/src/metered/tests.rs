@@ -320,6 +320,8 @@ fn forms() {
         &[("N", "9")],
         &[("n[]", "9")],
         &[("n", "0")],
+        &[("n", "11")],
+        &[("n", "100000000000000000000")],
         &[("n", "-1")],
         &[("n", "")],
         &[("n\"; filename=\"n", "1")],
@@ -327,6 +329,7 @@ fn forms() {
         assert_eq!(param(parts).as_deref(), Some("n"), "{parts:?}");
     }
     assert_eq!(param(&[("stream", "yes")]).as_deref(), Some("stream"));
+    assert_eq!(param(&[("partial_images", "4")]).as_deref(), Some("partial_images"));
     let param = |parts: &[(&str, &str)]| match read(Transcriptions, parts) {
         Err(BodyFailure::Invalid { param, .. }) => param,
         other => panic!("{other:?}"),

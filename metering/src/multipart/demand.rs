@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audio,
-    demand::{advice, picture_format_advice, word},
+    demand::{Count, advice, picture_format_advice, word},
     digits,
     error::BodyError,
 };
@@ -117,13 +117,12 @@ impl FormDemand {
         let endpoint = self.demand.endpoint;
         let mut refused = advice(endpoint, name);
         match name {
-            "n" => match number(text, name)? {
-                0 => return Err(wrong_type(name, "a whole number of at least 1")),
-                count => self.demand.choices = count,
-            },
+            "n" => self.demand.choices = count(Count::Pictures, text, name)?,
             "size" => self.demand.extras_mut().picture_size = Some(word(text)),
             "quality" => self.demand.extras_mut().picture_quality = Some(word(text)),
-            "partial_images" => self.demand.extras_mut().partial_pictures = number(text, name)?,
+            "partial_images" => {
+                self.demand.extras_mut().partial_pictures = count(Count::PartialPictures, text, name)?;
+            }
             "output_format" => refused = picture_format_advice(text),
             "response_format" if endpoint != Endpoint::ImageEdits => {
                 self.has_format = true;
@@ -165,8 +164,9 @@ fn format_advice(endpoint: Endpoint, format: &[u8]) -> Option<&'static str> {
     Some(advice).filter(|_| !formats.contains(&format))
 }
 
-fn number(text: &[u8], name: &'static str) -> Result<u64, BodyError> {
-    digits::parse(text).ok_or_else(|| wrong_type(name, "a whole number that is not negative"))
+fn count(count: Count, text: &[u8], name: &'static str) -> Result<u64, BodyError> {
+    let number = digits::parse(text).ok_or("a whole number that is not negative");
+    number.and_then(|number| count.check(number)).map_err(|expected| wrong_type(name, expected))
 }
 
 fn wrong_type(name: &'static str, expected: &'static str) -> BodyError {
