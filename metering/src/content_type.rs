@@ -141,6 +141,16 @@ mod tests {
         }
     }
 
+    /// Without a valid media type it is unknown which form of body the client wants to send.
+    #[test]
+    fn each_remedy_names_both_forms() {
+        let malformed = parse("multipart/form-data; boundary=").unwrap_err();
+        for error in [malformed, BodyError::MissingContentType, BodyError::MediaType] {
+            let text = error.to_string();
+            assert!(["application/json", "multipart/form-data"].iter().all(|form| text.contains(form)), "{text}");
+        }
+    }
+
     #[test]
     fn boundaries() {
         let longest = "b".repeat(70);

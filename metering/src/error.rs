@@ -18,13 +18,19 @@ pub enum BodyError {
     )]
     ContentEncoding,
     /// A body without `content-type`.
-    #[error("This request has a body, but no 'Content-Type'. Send the header 'Content-Type: application/json'.")]
+    #[error(
+        "This request has a body, but no 'Content-Type'. Send 'Content-Type: application/json', or multipart/form-data \
+             with its boundary where the route takes files."
+    )]
     MissingContentType,
     /// More than one `content-type`.
     #[error("This request has more than one 'Content-Type'. Send one.")]
     RepeatedContentType,
     /// A `content-type` that is not `type/subtype` with valid parameters.
-    #[error("The header 'Content-Type' of this request is malformed. Send 'Content-Type: application/json'.")]
+    #[error(
+        "The header 'Content-Type' of this request is malformed. Send 'Content-Type: application/json', or \
+             multipart/form-data with its boundary where the route takes files."
+    )]
     MalformedContentType,
     /// A media type in which this route takes no body.
     #[error(
