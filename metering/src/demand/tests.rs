@@ -477,6 +477,22 @@ fn refused_options() {
     }
 }
 
+/// The advice is about what the path names.
+#[test]
+fn advice_for_tools() {
+    let leave_out = "Leave out this tool.";
+    for (tool, expected) in [
+        (r#"{"type":"mcp"}"#, leave_out),
+        (r#"{"type":"code_interpreter"}"#, leave_out),
+        (r#"{"type":"shell"}"#, leave_out),
+        (r#"{"type":"namespace","tools":[{"type":"web_search"}]}"#, leave_out),
+    ] {
+        let demand = responses(&format!("{{\"tools\":[{tool}]}}"));
+        let advice = demand.extras().refused.as_ref().map(|refused| refused.advice);
+        assert_eq!(advice, Some(expected), "{tool}");
+    }
+}
+
 #[test]
 fn pictures_to_make() {
     let body = r#"{"size":"1024x1024","quality":"high","partial_images":2,"images":[{"file_id":"a"},{"image_url":"b"}],"mask":{"file_id":"c"}}"#;

@@ -2,7 +2,7 @@
 
 use sparekey_policy::{Endpoint, HostedKind, HostedTool, ToolChoice};
 
-use super::{draft::Draft, fields::LEAVE_OUT};
+use super::draft::Draft;
 use crate::{
     error::BodyError,
     json::{Names, Reader, Result},
@@ -26,6 +26,8 @@ const TYPE_MAX: usize = 64;
 /// functions in chat completions.
 const TOOLS_MAX: usize = 1_024;
 
+// The path in the message is that of its type.
+const LEAVE_OUT_TOOL: &str = "Leave out this tool.";
 const FUNCTIONS_ONLY: &str = "Send tools of the types 'function' and 'custom' only.";
 
 /// What a tool says of itself.
@@ -107,7 +109,7 @@ fn add(draft: &mut Draft, param: Param<'_>, index: u32, tool: &Tool<'_>) {
     let is_function = ["function", "custom"].contains(&name);
     let is_refused = tool.has_hosted || REFUSED_TOOLS.contains(&name) || (name == "shell" && !tool.is_local);
     if is_refused || (draft.demand.endpoint == Endpoint::ChatCompletions && !is_function) {
-        let advice = if is_refused { LEAVE_OUT } else { FUNCTIONS_ONLY };
+        let advice = if is_refused { LEAVE_OUT_TOOL } else { FUNCTIONS_ONLY };
         draft.refuse(Param::Field(&param, "type"), advice);
         return;
     }
