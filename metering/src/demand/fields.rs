@@ -81,7 +81,8 @@ const REFUSED_FIELDS: [(&str, Scope, &str); 13] = [
     ("frame_count", Scope::Pictures, LEAVE_OUT),
     ("complexity", Scope::Pictures, LEAVE_OUT),
     ("url", Scope::Audio, "Send the file."),
-    ("file", Scope::Audio, "Send the file as multipart/form-data."),
+    // A form's `file[…]` that is no file. `Draft::new` has refused each JSON body.
+    ("file", Scope::Audio, "Send the file in 'file' only."),
 ];
 
 pub(super) const LEAVE_OUT: &str = "Leave it out.";

@@ -302,6 +302,7 @@ fn forms() {
         (Translations, ("response_format", "verbose_json"), None),
         (ImageEdits, ("response_format", "b64_json"), None),
         (Transcriptions, ("url", "https://a"), Some("url")),
+        (Transcriptions, ("file[url]", "https://a"), Some("file")),
         (ImageEdits, ("output_format", "gif"), Some("output_format")),
         (ImageEdits, ("svg[reasoning]", "high"), Some("svg")),
         (ImageEdits, ("frame_count", "9"), Some("frame_count")),
