@@ -49,7 +49,7 @@ pub(crate) async fn read(
     let _ = context.wait_until(&Promise::all_settled(&Array::of1(&reader.closed())));
     let mut permit = MEMORY.begin_expiring(check.user(), crate::settings::now());
     let bytes = {
-        let mut count = |bytes| permit.grow(bytes).map_err(BodyFailure::from);
+        let mut count = |bytes| permit.grow(bytes);
         let read = within(BODY_TIMEOUT, collect(reader, &mut count)).await;
         read.unwrap_or(Err(BodyFailure::TimedOut(BODY_TIMEOUT)))?
     };

@@ -38,26 +38,6 @@ pub struct BodyPermit {
     body: Arc<Mutex<Body>>,
 }
 
-/// Why a body cannot be read on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BodyMemoryError {
-    /// `request_too_large`: the body is longer than one may be.
-    #[error("The body of this request is longer than {limit} bytes. Send a shorter one.")]
-    TooLarge {
-        /// [`BodySizes::body`].
-        limit: usize,
-    },
-    /// `overloaded`: the user's other bodies take the user's share.
-    #[error(
-        "Your other requests take all the memory that this proxy has for your bodies. Try again when one has been sent."
-    )]
-    UserFull,
-    /// `overloaded`: the bodies of all users take all memory.
-    #[error("This proxy has no memory for the body of this request. Try again.")]
-    Full,
-}
-
 #[derive(Debug, Default)]
 struct Counts {
     held: usize,
@@ -169,18 +149,19 @@ impl BodyPermit {
     ///
     /// # Errors
     ///
-    /// There is no room for them, or the permit has expired. They are not counted then; the caller drops them and the permit.
-    pub fn grow(&mut self, bytes: usize) -> Result<(), BodyMemoryError> {
+    /// [`BodyFailure::TooLarge`], [`BodyFailure::OwnMemory`] or [`BodyFailure::Memory`]: there is no room for them, or the permit
+    /// has expired. They are not counted then; the caller drops them and the permit.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), BodyFailure> {
         let sizes = self.memory.sizes;
         let mut counts = self.memory.lock();
         let mut body = lock(&self.body);
         let held = body.held.saturating_add(bytes);
         if held > sizes.body {
-            return Err(BodyMemoryError::TooLarge { limit: sizes.body });
+            return Err(BodyFailure::TooLarge(sizes.body));
         }
         let total = counts.held.saturating_add(bytes);
         if total > sizes.total || body.has_ended {
-            return Err(BodyMemoryError::Full);
+            return Err(BodyFailure::Memory);
         }
         if let Some(user) = counts.users.get_mut(&body.user) {
             // The first body may have ended.
@@ -188,23 +169,13 @@ impl BodyPermit {
             let of_user = user.held.saturating_add(bytes);
             let is_alone = user.held == body.held;
             if of_user > sizes.total / 4 && !(body.is_first && is_alone) {
-                return Err(BodyMemoryError::UserFull);
+                return Err(BodyFailure::OwnMemory);
             }
             user.held = of_user;
         }
         counts.held = total;
         body.held = held;
         Ok(())
-    }
-}
-
-impl From<BodyMemoryError> for BodyFailure {
-    fn from(error: BodyMemoryError) -> Self {
-        match error {
-            BodyMemoryError::TooLarge { limit } => Self::TooLarge(limit),
-            BodyMemoryError::UserFull => Self::OwnMemory,
-            BodyMemoryError::Full => Self::Memory,
-        }
     }
 }
 

@@ -148,22 +148,7 @@ pub enum BodyError {
     UrlModel,
 }
 
-/// The kind of a [`BodyError`]. Exhaustive: a caller has to choose an error response for each kind.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum BodyErrorKind {
-    /// `invalid_body`.
-    Invalid,
-    /// `unsupported_encoding`.
-    Encoding,
-}
-
 impl BodyError {
-    /// Returns the kind of the error.
-    #[must_use]
-    pub fn kind(&self) -> BodyErrorKind {
-        if *self == Self::ContentEncoding { BodyErrorKind::Encoding } else { BodyErrorKind::Invalid }
-    }
-
     /// Returns the field to blame: `error.param` of OpenAI's error envelope.
     #[must_use]
     pub fn param(&self) -> Option<&str> {
@@ -200,9 +185,9 @@ impl BodyError {
 impl From<BodyError> for BodyFailure {
     fn from(error: BodyError) -> Self {
         let message = error.to_string();
-        match error.kind() {
-            BodyErrorKind::Invalid => Self::Invalid { message, param: error.param().map(str::to_owned) },
-            BodyErrorKind::Encoding => Self::Encoding(message),
+        if error == BodyError::ContentEncoding {
+            return Self::Encoding(message);
         }
+        Self::Invalid { message, param: error.param().map(str::to_owned) }
     }
 }

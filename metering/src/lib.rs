@@ -94,9 +94,9 @@ mod request;
 mod splices;
 mod usage;
 
-pub use body_memory::{BODY_TIMEOUT, BodyMemory, BodyMemoryError, BodyPermit, BodySizes};
+pub use body_memory::{BODY_TIMEOUT, BodyMemory, BodyPermit, BodySizes};
 pub use content_type::{BodyForm, Boundary};
-pub use error::{BodyError, BodyErrorKind};
+pub use error::BodyError;
 pub use metered::{MeteredBody, read_metered};
 pub use model_list::{MODEL_LIST_MAX, filter_models};
 pub use request::{Target, check_head, read_facts, read_request};

@@ -12,8 +12,8 @@ fn one_body_has_its_own_bound() {
     let mut body = memory.begin(&tom);
     assert_eq!(body.grow(10), Ok(()));
     assert_eq!(body.grow(0), Ok(()));
-    assert_eq!(body.grow(1), Err(BodyMemoryError::TooLarge { limit: 10 }));
-    assert_eq!(body.grow(usize::MAX), Err(BodyMemoryError::TooLarge { limit: 10 }));
+    assert_eq!(body.grow(1), Err(BodyFailure::TooLarge(10)));
+    assert_eq!(body.grow(usize::MAX), Err(BodyFailure::TooLarge(10)));
     assert_eq!(memory.held(), 10);
 }
 
@@ -23,13 +23,13 @@ fn a_user_gets_a_quarter_but_always_one_body() {
     let [mut first, mut second, mut of_ann] = [&tom, &tom, &ann].map(|user| memory.begin(user));
     assert_eq!(first.grow(20), Ok(()));
     assert_eq!(second.grow(5), Ok(()));
-    assert_eq!(second.grow(1), Err(BodyMemoryError::UserFull));
-    assert_eq!(first.grow(40), Err(BodyMemoryError::UserFull));
+    assert_eq!(second.grow(1), Err(BodyFailure::OwnMemory));
+    assert_eq!(first.grow(40), Err(BodyFailure::OwnMemory));
     drop(second);
     // The first is the user's only body now.
     assert_eq!(first.grow(40), Ok(()));
     assert_eq!(of_ann.grow(35), Ok(()));
-    assert_eq!(of_ann.grow(6), Err(BodyMemoryError::Full));
+    assert_eq!(of_ann.grow(6), Err(BodyFailure::Memory));
     assert_eq!(memory.held(), 95);
 }
 
@@ -76,11 +76,11 @@ fn a_permit_that_is_never_dropped_expires() {
     let mut kept = memory.begin(&ann);
     assert_eq!(kept.grow(10), Ok(()));
     let mut next = memory.begin_expiring(&tom, at(1_149));
-    assert_eq!(next.grow(1), Err(BodyMemoryError::UserFull));
+    assert_eq!(next.grow(1), Err(BodyFailure::OwnMemory));
     drop(memory.begin_expiring(&ann, at(1_150)));
     assert_eq!(memory.held(), 10);
     assert_eq!(next.grow(80), Ok(()), "it is the user's first body now");
-    assert_eq!(abandoned.grow(0), Err(BodyMemoryError::Full));
+    assert_eq!(abandoned.grow(0), Err(BodyFailure::Memory));
     drop(abandoned);
     assert_eq!(memory.held(), 90, "it was free before");
     drop([next, kept]);
