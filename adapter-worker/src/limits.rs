@@ -16,7 +16,7 @@ use std::{rc::Rc, sync::Arc};
 
 use sparekey_core::{Config, ConfigError, Funded, Limited, ModelCheck, Problem, Rejection};
 use sparekey_ledger::{Call, Charge};
-use sparekey_metering::{Splice, Target, read_metered};
+use sparekey_metering::{BodyPart, Splice, Target, read_metered};
 use sparekey_policy::{Command, Endpoint, HoldId, ModelSource, PriceTable, ProcessId, Reserve, Timestamp};
 use worker::{
     Env,
@@ -136,13 +136,12 @@ async fn forward_metered(check: ModelCheck, endpoint: Endpoint, incoming: &Rc<In
 
 fn spliced(body: &[u8], splices: &[Splice]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
-    let mut position = 0;
-    for Splice { range, text } in splices {
-        out.extend(&body[position..range.start]);
-        out.extend(&text[..]);
-        position = range.end;
+    for part in Splice::parts(body.len(), splices) {
+        out.extend(match part {
+            BodyPart::Kept(range) => &body[range],
+            BodyPart::Text(text) => text,
+        });
     }
-    out.extend(&body[position..]);
     out
 }
 

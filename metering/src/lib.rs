@@ -100,7 +100,7 @@ pub use error::BodyError;
 pub use metered::{MeteredBody, read_metered};
 pub use model_list::{MODEL_LIST_MAX, filter_models};
 pub use request::{Target, check_head, read_facts, read_request};
-pub use splices::Splice;
+pub use splices::{BodyPart, Splice};
 pub use usage::{
     ModelTokens, PictureTool, ResponseForm, ResponseIdentity, ResponseUsage, StreamEnd, UsageEventFilter, UsageScanner,
 };

@@ -12,7 +12,8 @@ use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
 use sparekey_core::{Funded, Limited, ModelCheck, Rejection, UserKey};
 use sparekey_metering::{
-    self as metering, BODY_TIMEOUT, BodyMemory, BodyPermit, MeteredBody, Splice, Target, read_metered, read_request,
+    self as metering, BODY_TIMEOUT, BodyMemory, BodyPart, BodyPermit, MeteredBody, Splice, Target, read_metered,
+    read_request,
 };
 use sparekey_policy::{BodyFailure, Endpoint, Facts, ModelSource, Timestamp};
 use tokio::{task::spawn_blocking, time::timeout};
@@ -151,7 +152,7 @@ impl Proxy {
             Ok((Funded { mut forward, edits, .. }, mut charge)) => {
                 log.clamped(edits.clamped());
                 charge.hold_slot(permits.slot.take());
-                let body = ReadBody(spliced(body, read.splices(&edits)));
+                let body = ReadBody(spliced(&body, &read.splices(&edits)));
                 if !edits.is_empty() {
                     forward = forward.with_body_length(body.size_hint().lower());
                 }
@@ -284,21 +285,13 @@ async fn collect<B: http_body::Body<Data = Bytes>>(body: B, mut permit: BodyPerm
     Ok(Bytes::from_owner(Counted { bytes: collected, _permit: permit }))
 }
 
-/// Replaces parts of a body, which are sorted and do not overlap.
-fn spliced(body: Bytes, splices: Vec<Splice>) -> VecDeque<Bytes> {
-    if splices.is_empty() {
-        return VecDeque::from([body]);
-    }
-    let mut parts = VecDeque::with_capacity(splices.len() * 2 + 1);
-    let mut position = 0;
-    for Splice { range, text } in splices {
-        parts.push_back(body.slice(position..range.start));
-        parts.push_back(Bytes::from(text));
-        position = range.end;
-    }
-    parts.push_back(body.slice(position..));
-    parts.retain(|part| !part.is_empty());
-    parts
+/// Replaces parts of a body.
+fn spliced(body: &Bytes, splices: &[Splice]) -> VecDeque<Bytes> {
+    let parts = Splice::parts(body.len(), splices).map(|part| match part {
+        BodyPart::Kept(range) => body.slice(range),
+        BodyPart::Text(text) => Bytes::copy_from_slice(text),
+    });
+    parts.collect()
 }
 
 impl http_body::Body for ReadBody {
