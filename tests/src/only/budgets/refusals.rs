@@ -97,6 +97,9 @@ fn unbounded(start: Start<'_>) {
         (responses(&json!({"model": "no-price"})), 403, "model_not_priced"),
         (responses(&json!({"background": true})), 400, "option_not_allowed"),
         (responses(&json!({"prompt": {"id": "p"}})), 400, "option_not_allowed"),
+        (responses(&json!({"tools": [{"type": "mcp"}]})), 400, "option_not_allowed"),
+        (post("/v1/chat/completions", &json!({"model": "model", "messages": [], "n": 1000})), 400, "invalid_body"),
+        (post("/v1/images/generations", &json!({"model": "model", "n": 11})), 400, "invalid_body"),
         (post("/v1/batches", &json!({})), 403, "route_not_allowed"),
         (post("/v1/decisions", &json!({"model": "model"})), 403, "route_not_allowed"),
         (post("/v1/new_endpoint", &json!({})), 403, "route_not_allowed"),
@@ -104,6 +107,9 @@ fn unbounded(start: Start<'_>) {
     ] {
         assert_refused(&*server, &request, status, "invalid_request_error", code);
     }
+    let untyped = post("/v1/audio/transcriptions", &json!({})).replace("content-type: application/json\r\n", "");
+    let (_, message) = assert_refused(&*server, &untyped, 400, "invalid_request_error", "invalid_body");
+    assert!(message.contains("no 'Content-Type'") && message.contains("multipart/form-data"), "{message}");
     let agents = responses(&json!({})).replace("host: proxy", "host: proxy\r\nopenai-beta: responses_multi_agent=v1");
     assert_refused(&*server, &agents, 400, "invalid_request_error", "option_not_allowed");
     assert!(upstream.is_untouched());
