@@ -67,8 +67,16 @@ impl<'a> Fields<'a> {
             let field = UserField::ALL.into_iter().find(|field| field.name() == name);
             let allowed = || UserField::ALL.into_iter().filter(|field| scope == Scope::User || field.is_limit());
             let Some(field) = field.filter(|field| allowed().any(|allowed| allowed == *field)) else {
-                let names = allowed().map(UserField::name).collect::<Vec<_>>().join(", ");
-                problems.add(node, &format!("is not a field here; the fields are {names}"));
+                let names = || allowed().map(UserField::name).collect::<Vec<_>>().join(", ");
+                let advice = match (scope, &node.value) {
+                    // The name in `[users.tom.smith]` is two names in TOML.
+                    (Scope::User, Value::Table(_)) => {
+                        let name = node.path.strip_prefix("users.").unwrap_or(&node.path).replace('"', "");
+                        format!("a name with a dot needs quotes: [users.\"{name}\"]")
+                    }
+                    _ => format!("the fields are {}", names()),
+                };
+                problems.add(node, &format!("is not a field here; {advice}"));
                 continue;
             };
             fields.set(field, node, zone, checks, problems);

@@ -178,6 +178,14 @@ fn syntax() {
 }
 
 #[test]
+fn names_with_a_dot_need_quotes() {
+    is_refused(
+        &format!("[users.tom.smith]\nkeys = [\"sha256:{A}\"]\n[users.tom]\nkeys = [\"sha256:{B}\"]"),
+        &["line 1: users.tom.smith is not a field here; a name with a dot needs quotes: [users.\"tom.smith\"]"],
+    );
+}
+
+#[test]
 fn names_that_are_keys_are_refused_and_not_shown() {
     is_refused(
         &format!(
