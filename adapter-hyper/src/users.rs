@@ -2,9 +2,9 @@
 //!
 //! Reads print to standard output. Of the commands that write, only `add` and `rotate` print there: the new key, once.
 
-mod check;
 mod command_line;
 mod compile;
+mod context;
 mod credit;
 mod edit;
 mod file;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use self::check::Context;
+use self::context::Context;
 use crate::commands::{Failure, check_name, finish};
 
 /// Runs `sparekey users …`, which these are the flags of.

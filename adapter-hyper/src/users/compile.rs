@@ -2,7 +2,7 @@
 
 use sparekey_policy::{Enforced, KeySource};
 
-use super::{check::Context, edit, file};
+use super::{context::Context, edit, file};
 use crate::commands::{Failure, print};
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use sparekey_ledger::{Call, End, Ledger, LedgerError, Row, new_hold_id};
 use sparekey_policy::{Command, Limits, Outcome, Usd};
 
-use super::{check::Context, edit, file, show, spending::BEHIND};
+use super::{context::Context, edit, file, show, spending::BEHIND};
 use crate::{
     commands::{Failure, ledger, money, note},
     config::ledger::Location,

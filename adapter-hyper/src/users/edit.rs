@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use keygen::NewKey;
 use sparekey_policy::{EditError, Moment, NewValue, Timestamp, UserField, UsersDocument, Zone};
 
-use super::{check::Context, file::LockedFile, options};
+use super::{context::Context, file::LockedFile, options};
 use crate::commands::{Failure, local_time, note};
 
 /// A change of the document.

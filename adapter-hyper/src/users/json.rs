@@ -3,11 +3,11 @@
 use sparekey_core::json_string;
 use sparekey_policy::{ListedKey, PeriodReport, Timestamp, Usd, User, UserField, Zone};
 
-use super::{overview::Overview, spending::Spent};
+use super::{overview::UserOverview, spending::Spent};
 use crate::commands::json::{array, instant, object};
 
 /// Writes a user, with what a metered one spent.
-pub(super) fn user(user: &Overview<'_>, spent: Option<&Spent>, zone: &Zone, now: Timestamp) -> String {
+pub(super) fn user(user: &UserOverview<'_>, spent: Option<&Spent>, zone: &Zone, now: Timestamp) -> String {
     let mut members = vec![
         ("name", json_string(user.name)),
         ("state", json_string(user.state(now))),

@@ -6,9 +6,9 @@ use clap::ArgMatches;
 use sparekey_policy::{Report, Timestamp, User, Zone};
 
 use super::{
-    check::Context,
+    context::Context,
     edit, file, json,
-    overview::Overview,
+    overview::UserOverview,
     spending::{Spending, Spent},
 };
 use crate::commands::{Failure, json::array, local_time, money, note, print};
@@ -28,10 +28,10 @@ const GAP: &str = "  ";
 pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> {
     let users = context.validate(&file::read(&context.path)?);
     let users = users.map_err(|problems| edit::invalid("is invalid", context, &problems))?;
-    let (all, zone, now) = (Overview::all(context, &users), users.zone(), sparekey_proxy::now());
+    let (all, zone, now) = (UserOverview::all(context, &users), users.zone(), sparekey_proxy::now());
     let spending = Spending::open(context, &all, &users);
     let mut is_silent = spending.is_missing();
-    let with_spent = |user: &Overview<'_>| {
+    let with_spent = |user: &UserOverview<'_>| {
         spending.of(user.name, now).unwrap_or_else(|reason| {
             if !mem::replace(&mut is_silent, true) {
                 note(&format!("warning: what users spent is unknown: {reason}"));
@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, flags: &ArgMatches) -> Result<(), Failure> 
     print(&table(&users, zone, now))
 }
 
-fn table(users: &[(Overview<'_>, Option<&Spent>)], zone: &Zone, now: Timestamp) -> String {
+fn table(users: &[(UserOverview<'_>, Option<&Spent>)], zone: &Zone, now: Timestamp) -> String {
     let last_day = |spent: Option<&Spent>| Some(spent?.last_day?.to_string());
     let last_width = if users.iter().any(|(_, spent)| last_day(*spent).is_some()) { DAY_WIDTH } else { 0 };
     let names = users.iter().map(|(user, _)| user.name.len()).filter(|length| *length <= NAME_MAX);
@@ -142,7 +142,7 @@ mod tests {
             {{"name":"{long}","disabled":true,"routes":["inference"]}}]}}"#
         );
         let users = Users::from_json(&json).unwrap();
-        let overview = |name, access_keys| (Overview { name, entry: users.get(name), access_keys }, None);
+        let overview = |name, access_keys| (UserOverview { name, entry: users.get(name), access_keys }, None);
         let users = [overview("Ann", 12), overview("Tom", 1), overview("twenty-characters-xx", 1), overview(&long, 2)];
         let table = table(&users, &Zone::utc(), Timestamp::from_seconds(1_795_780_801));
         let expected = format!(

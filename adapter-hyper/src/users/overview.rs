@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use sparekey_policy::{Timestamp, User, Users};
 
-use super::check::Context;
+use super::context::Context;
 
 /// A user.
 #[derive(Clone, Copy)]
-pub(super) struct Overview<'a> {
+pub(super) struct UserOverview<'a> {
     pub(super) name: &'a str,
     /// `None` for a user without an entry, and so without limits.
     pub(super) entry: Option<&'a User>,
@@ -16,7 +16,7 @@ pub(super) struct Overview<'a> {
     pub(super) access_keys: usize,
 }
 
-impl<'a> Overview<'a> {
+impl<'a> UserOverview<'a> {
     /// All users, sorted by name.
     pub(super) fn all(context: &'a Context, users: &'a Users) -> Vec<Self> {
         let names = users.iter().map(|(name, _)| name).chain(context.access_keys.keys().map(String::as_str));

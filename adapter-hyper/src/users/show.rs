@@ -3,7 +3,7 @@
 use clap::ArgMatches;
 use sparekey_policy::{Period, PeriodReport, Report, Timestamp, Usd, User, UserField, UsersDocument, Zone};
 
-use super::{check::Context, edit, file, json, overview::Overview, spending::Spending};
+use super::{context::Context, edit, file, json, overview::UserOverview, spending::Spending};
 use crate::commands::{Failure, local_time, money, note, print};
 
 /// The column of the values.
@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(
     let text = file::read(&context.path)?;
     let users = context.validate(&text);
     let users = users.map_err(|problems| edit::invalid("is invalid", context, &problems))?;
-    let (all, zone, now) = (Overview::all(context, &users), users.zone(), sparekey_proxy::now());
+    let (all, zone, now) = (UserOverview::all(context, &users), users.zone(), sparekey_proxy::now());
     let Some(user) = all.iter().find(|user| user.name == name) else {
         return Err(Failure::Problem(format!("there is no user {name}; `sparekey users list` lists all")));
     };
@@ -43,7 +43,12 @@ pub(super) fn run(context: &Context, name: &str, flags: &ArgMatches) -> Result<(
     print(&format!("{name}\n{}\n", lines.collect::<Vec<_>>().join("\n")))
 }
 
-fn lines(user: &Overview<'_>, document: &UsersDocument, zone: &Zone, now: Timestamp) -> Vec<(&'static str, String)> {
+fn lines(
+    user: &UserOverview<'_>,
+    document: &UsersDocument,
+    zone: &Zone,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
     let mut lines = vec![("state", user.state(now).to_owned())];
     let listed = user.entry.map_or(&[][..], |entry| &entry.keys);
     let at = |instant| format!("{} {}", local_time(instant, zone), zone.name());

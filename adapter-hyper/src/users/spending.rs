@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use sparekey_ledger::{DayQuery, LedgerError};
 use sparekey_policy::{CalendarPeriod, Period, Report, Timestamp, Users};
 
-use super::{check::Context, overview::Overview};
+use super::{context::Context, overview::UserOverview};
 use crate::{
     commands::{
         Failure,
@@ -44,8 +44,8 @@ type LastDays = HashMap<Arc<str>, CalendarPeriod>;
 
 impl<'a> Spending<'a> {
     /// Opens the ledger if one of the users shown is metered.
-    pub(super) fn open(context: &Context, shown: &[Overview<'_>], users: &'a Users) -> Self {
-        let is_metered = |user: &Overview<'_>| user.entry.is_some_and(|entry| entry.limits.is_metered());
+    pub(super) fn open(context: &Context, shown: &[UserOverview<'_>], users: &'a Users) -> Self {
+        let is_metered = |user: &UserOverview<'_>| user.entry.is_some_and(|entry| entry.limits.is_metered());
         let ledger = if shown.iter().any(is_metered) {
             let since = Period::Day.at(sparekey_proxy::now().plus(-LAST_DAYS * 24 * Timestamp::HOUR), users.zone());
             let user = if let [user] = shown { Some(user.name.into()) } else { None };
