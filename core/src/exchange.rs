@@ -12,12 +12,11 @@ use crate::{
     failure::UpstreamFailure,
     gate::Gate,
     grant::Grant,
-    headers,
-    keyring::UserKey,
-    mask, rate_headers,
+    headers, mask, rate_headers,
     rejection::{self, Rejection, RejectionKind},
     response_headers,
     secret::Secret,
+    user_key::UserKey,
 };
 
 /// Headers of a list of models that describe the whole one.

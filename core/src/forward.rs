@@ -9,9 +9,9 @@ use crate::{
     exchange::Exchange,
     failure::UpstreamFailure,
     gate::Gate,
-    keyring::UserKey,
     quote,
     rejection::{Rejection, RejectionKind},
+    user_key::UserKey,
 };
 
 /// No encoding: the response is read.

@@ -18,7 +18,7 @@ use crate::{
     front_page,
     grant::Grant,
     headers,
-    keyring::{self, Keyring, UserKey},
+    keyring::{self, Keyring},
     limit_rejection::LimitRejection,
     limited::{self, Limited, ModelCheck, UsageRequest},
     path, percent,
@@ -28,6 +28,7 @@ use crate::{
     routes::{self, METHODS},
     secret::Secret,
     usage, usage_page,
+    user_key::UserKey,
 };
 
 /// Authorization of an

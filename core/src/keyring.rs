@@ -10,6 +10,7 @@ use crate::{
     grant::Grant,
     headers,
     list::{self, Position},
+    user_key::UserKey,
 };
 
 /// Prefix of a digest item: `sha256:{user}:{64 hexadecimal digits}`.
@@ -36,15 +37,6 @@ struct Entry {
     /// `None` for a user without limits.
     grant: Option<Arc<Grant>>,
     is_disabled: bool,
-}
-
-/// A user and the digest of the access key that was sent.
-#[derive(Clone, Debug)]
-pub struct UserKey {
-    pub(crate) user: Arc<str>,
-    pub(crate) digest: KeyDigest,
-    /// `None` for a user without limits.
-    pub(crate) grant: Option<Arc<Grant>>,
 }
 
 /// Why `ACCESS_KEYS` is invalid. Positions skip empty items.
@@ -95,26 +87,6 @@ pub enum ItemError {
     /// It begins with `sha256:`, but is not a digest item.
     #[error("a digest item is sha256:{{user}}:{{64 hexadecimal digits}}")]
     Digest,
-}
-
-impl UserKey {
-    /// Returns the start of the digest, by which logs tell a user's keys apart.
-    #[must_use]
-    pub fn digest_prefix(&self) -> [u8; 4] {
-        self.digest.prefix()
-    }
-
-    /// Returns the user's name.
-    #[must_use]
-    pub fn user(&self) -> &Arc<str> {
-        &self.user
-    }
-
-    /// Returns the limits of the user's state, if it has one.
-    #[must_use]
-    pub fn limits(&self) -> Option<&Limits> {
-        self.grant.as_ref().map(|grant| grant.place_limits()).filter(|limits| limits.needs_state())
-    }
 }
 
 impl Keyring {

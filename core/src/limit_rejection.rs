@@ -5,10 +5,7 @@ use std::{fmt, net::IpAddr, num::NonZeroU32, time::Duration};
 use http::{HeaderValue, StatusCode, header};
 use sparekey_policy::{BodyFailure, Denial, DeniedBy, Limits, Timestamp};
 
-use crate::rejection::Spec;
-
-/// The longest `retry-after`, in seconds: OpenAI's SDK for Node ignores longer ones and repeats the request at once.
-const RETRY_AFTER_MAX: u64 = 60;
+use crate::error_spec::{Spec, seconds};
 
 /// Why a user's limits refuse a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -178,19 +175,6 @@ fn overloaded(message: &'static str) -> Spec {
     Spec::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).with_retry(Duration::from_secs(1))
 }
 
-impl Spec {
-    /// An error that a repetition after this time may not have.
-    pub(crate) fn with_retry(self, after: Duration) -> Self {
-        let header = Some((header::RETRY_AFTER, HeaderValue::from(seconds(after).min(RETRY_AFTER_MAX))));
-        Self { header, retry: true, ..self }
-    }
-}
-
-/// Whole seconds, rounded up.
-pub(crate) fn seconds(duration: Duration) -> u64 {
-    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)).max(1)
-}
-
 struct Address(Option<IpAddr>);
 
 impl fmt::Display for Address {
@@ -198,29 +182,6 @@ impl fmt::Display for Address {
         match self.0 {
             Some(address) => address.fmt(f),
             None => f.write_str("which is not known"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_rounded_up_and_bounded() {
-        for (milliseconds, expected, header) in [
-            (0, 1, 1_u64),
-            (1, 1, 1),
-            (1000, 1, 1),
-            (1001, 2, 2),
-            (59_001, 60, 60),
-            (60_001, 61, 60),
-            (3_600_000, 3600, 60),
-        ] {
-            let wait = Duration::from_millis(milliseconds);
-            assert_eq!(seconds(wait), expected, "{milliseconds} ms");
-            let spec = rate_limit("tokens", String::new(), wait);
-            assert_eq!(spec.header, Some((header::RETRY_AFTER, HeaderValue::from(header))), "{milliseconds} ms");
         }
     }
 }

@@ -10,12 +10,12 @@ use crate::{
     cors::Cors,
     forward::Forward,
     grant::{Grant, Needs},
-    keyring::UserKey,
     limit_rejection::LimitRejection,
     quote::Quote,
     rejection::{Rejection, RejectionKind},
     spending_rejection,
     usage::{self, UsageReports},
+    user_key::UserKey,
 };
 
 /// A request of a user with limits. Ask the user's state for a place if it has [`limits`](Self::limits), then call

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sparekey_policy::{BodyEdits, Bound, HoldId, Limits, Outcome, ProcessId, Rates, Reserve, Timestamp, Usd};
 
 use crate::{
-    budget_headers::BudgetHeaders, forward::Forward, keyring::UserKey, limit_rejection::LimitRejection,
-    limited::ModelCheck, rejection::Rejection, spending_rejection,
+    budget_headers::BudgetHeaders, forward::Forward, limit_rejection::LimitRejection, limited::ModelCheck,
+    rejection::Rejection, spending_rejection, user_key::UserKey,
 };
 
 /// A request whose highest cost is known. Ask the ledger for [`reserve`](Self::reserve) with [`limits`](Self::limits), and

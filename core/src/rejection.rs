@@ -11,14 +11,15 @@ use sparekey_policy::Rates;
 
 use crate::{
     cors::Cors,
+    error_spec::Spec,
     failure::{HeadFailure, UpstreamFailure},
     json,
-    keyring::UserKey,
     limit_rejection::LimitRejection,
     open_routes::RouteError,
     path::AmbiguousPath,
     rate_headers,
     routes::METHODS,
+    user_key::UserKey,
 };
 
 /// OpenAI's SDKs repeat a request or not by this header, whatever the status
@@ -76,31 +77,6 @@ pub(crate) enum RejectionKind {
     NoModelList,
     Misconfigured,
     UnknownUsers,
-}
-
-/// A row of the table.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Spec {
-    pub(crate) status: StatusCode,
-    /// `error.type`.
-    pub(crate) error_type: &'static str,
-    /// `error.code`, and the code in logs and metrics.
-    pub(crate) code: &'static str,
-    pub(crate) message: Cow<'static, str>,
-    /// `error.param`.
-    pub(crate) param: Option<String>,
-    /// A header of this kind only.
-    pub(crate) header: Option<(HeaderName, HeaderValue)>,
-    /// Whether the same request may succeed later.
-    pub(crate) retry: bool,
-}
-
-impl Spec {
-    /// An error that a repetition does not help.
-    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        let error_type = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
-        Self { status, error_type, code, message: message.into(), param: None, header: None, retry: false }
-    }
 }
 
 impl Rejection {

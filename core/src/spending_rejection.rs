@@ -8,8 +8,8 @@ use http::StatusCode;
 use sparekey_policy::{Denial, DeniedBy, Limits, Period, PeriodReport, Unbounded, Usd};
 
 use crate::{
-    limit_rejection::{LimitRejection, rate_limit, seconds},
-    rejection::Spec,
+    error_spec::{Spec, seconds},
+    limit_rejection::{LimitRejection, rate_limit},
 };
 
 /// The ledger denied a reservation. `least` is the least amount of use to the request.

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header, request};
 use sparekey_policy::{CalendarPeriod, PeriodReport, Rate, Rates, Report, Usd};
 
-use crate::{cors::Cors, grant::Grant, json, keyring::UserKey, path, rate_headers};
+use crate::{cors::Cors, grant::Grant, json, path, rate_headers, user_key::UserKey};
 
 /// What a user used of a model on a day.
 #[derive(Clone, Debug)]
