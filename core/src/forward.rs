@@ -9,7 +9,6 @@ use crate::{
     exchange::Exchange,
     failure::UpstreamFailure,
     gate::Gate,
-    quote,
     rejection::{Rejection, RejectionKind},
     user_key::UserKey,
 };
@@ -77,16 +76,17 @@ impl Forward {
         self
     }
 
-    /// The user's remaining rates.
-    pub(crate) fn rates(&self) -> Option<Rates> {
-        self.exchange.rates().copied()
+    /// Adds the rate of requests, if its state is in memory.
+    pub(crate) fn with_requests(&self, rates: Rates) -> Rates {
+        Rates { requests: self.exchange.rates().and_then(|rates| rates.requests).or(rates.requests), ..rates }
     }
 
     /// Prepares a request whose response is read for its usage. `changes_body`: a part of the response is removed.
     pub(crate) fn metered(mut self, headers: BudgetHeaders, rates: Rates, changes_body: bool) -> Self {
         self.head.headers.insert(header::ACCEPT_ENCODING, IDENTITY);
+        let rates = self.with_requests(rates);
         let limited = self.exchange.limited();
-        limited.rates = Some(quote::with_requests(rates, limited.rates));
+        limited.rates = Some(rates);
         limited.budget = Some(headers);
         limited.changes_body = changes_body;
         self

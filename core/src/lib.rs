@@ -31,6 +31,7 @@
 //! ```
 
 mod access_key;
+mod admission;
 mod api_base;
 mod budget_headers;
 mod client_info;
@@ -73,10 +74,12 @@ mod secret;
 mod spending_rejection;
 mod usage;
 mod usage_page;
+mod usage_request;
 mod user_key;
 mod users;
 
 pub use access_key::{AccessKey, KeyDigest, KeyError};
+pub use admission::Admission;
 pub use api_base::{ApiBase, ApiBaseError};
 pub use client_info::ClientInfo;
 pub use config::{Config, SETTINGS, Setting, setting};
@@ -85,10 +88,10 @@ pub use config_warning::ConfigWarning;
 pub use exchange::Exchange;
 pub use failure::{HeadFailure, UpstreamFailure};
 pub use forward::Forward;
-pub use gate::{Admission, Gate};
+pub use gate::Gate;
 pub use json::string_literal as json_string;
 pub use keyring::{ItemError, Keyring, KeyringError};
-pub use limited::{Limited, ModelCheck, UsageRequest};
+pub use limited::{Limited, ModelCheck};
 pub use list::{Position, items as list_items};
 pub use open_routes::RoutesError;
 pub use places::Places;
@@ -100,5 +103,6 @@ pub use reply_body::ReplyBody;
 pub use request_head::RequestHead;
 pub use response_headers::is_stripped_from_responses;
 pub use usage::{UsageDay, UsageReports, UsageSums};
+pub use usage_request::UsageRequest;
 pub use user_key::UserKey;
 pub use users::{CompiledUsers, ReadUsers, UserChecks, read_env_key};

@@ -1,20 +1,17 @@
 //! A request of a user with limits: the steps before it is admitted.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, header};
-use sparekey_policy::{BodyFailure, Bound, BoundRequest, Demand, Endpoint, Facts, Limits, ModelSource, Outcome};
+use http::{HeaderName, HeaderValue, header};
+use sparekey_policy::{BodyFailure, Endpoint, Facts, Limits, ModelSource, Outcome};
 
 use crate::{
     cors::Cors,
     forward::Forward,
     grant::{Grant, Needs},
     limit_rejection::LimitRejection,
-    quote::Quote,
-    rejection::{Rejection, RejectionKind},
+    rejection::Rejection,
     spending_rejection,
-    usage::{self, UsageReports},
     user_key::UserKey,
 };
 
@@ -37,14 +34,6 @@ pub struct ModelCheck {
     pub(crate) is_responses_websocket: bool,
     /// Whether the request may have a body.
     pub(crate) may_have_body: bool,
-}
-
-/// A request for the user's own limits: `GET /usage`.
-#[derive(Debug)]
-pub struct UsageRequest {
-    key: UserKey,
-    grant: Arc<Grant>,
-    cors: Cors,
 }
 
 impl Limited {
@@ -206,24 +195,7 @@ impl ModelCheck {
         self.forward.gate().prices()?.find_entry(model).map(|(name, _)| name)
     }
 
-    /// Computes the highest cost of a request, if the user may use the models that it names. `hidden_tokens` are those of the
-    /// response that [`Demand::previous_response_id`] names, if they are known and of the same model.
-    ///
-    /// # Errors
-    /// A [`Rejection`]: send nothing of the request anywhere.
-    pub fn quote(self, facts: &Facts, demand: &Demand, hidden_tokens: Option<u64>) -> Result<Quote, Rejection> {
-        self.check_models(facts).map_err(|limit| self.reject(limit))?;
-        let gate = self.forward.gate();
-        let (Some(limits), Some(prices)) = (self.grant.ledger_limits().cloned(), gate.prices()) else {
-            return Err(self.reject(LimitRejection::Undecided));
-        };
-        let (model, is_openai) = (facts.model.as_deref(), gate.api_base().is_openai_or_gateway());
-        let request = BoundRequest { demand, model, limits: &limits, prices, is_openai, hidden_tokens };
-        let bound = Bound::new(request).map_err(|reason| self.reject(spending_rejection::unbounded(reason, model)))?;
-        Ok(Quote::new(self, limits, bound))
-    }
-
-    fn check_models(&self, facts: &Facts) -> Result<(), LimitRejection> {
+    pub(crate) fn check_models(&self, facts: &Facts) -> Result<(), LimitRejection> {
         if self.grant.user().models.is_none() {
             return Ok(());
         }
@@ -243,6 +215,18 @@ impl ModelCheck {
         self.reject(LimitRejection::Body(failure))
     }
 
+    /// Returns the error response to a request whose place cannot be counted.
+    #[must_use]
+    pub fn reject_without_ledger(&self) -> Rejection {
+        self.reject(spending_rejection::ledger())
+    }
+
+    /// Returns the error response to a user whose requests failed repeatedly after they were sent.
+    #[must_use]
+    pub fn reject_repeated_failures(&self, wait: Duration) -> Rejection {
+        self.reject(spending_rejection::repeated_failures(wait))
+    }
+
     fn values(&self, name: HeaderName) -> impl Iterator<Item = &[u8]> {
         self.forward.head().headers.get_all(name).iter().map(HeaderValue::as_bytes)
     }
@@ -252,75 +236,8 @@ impl ModelCheck {
     }
 }
 
-impl UsageRequest {
-    /// A user may read its limits after its end too.
-    pub(crate) fn new(
-        key: UserKey,
-        grant: Arc<Grant>,
-        cors: Cors,
-        client: impl FnOnce() -> Option<IpAddr>,
-    ) -> Result<Box<Self>, Rejection> {
-        match grant.check_address(client) {
-            Ok(()) => Ok(Box::new(Self { key, grant, cors })),
-            Err(limit) => Err(rejection(limit, false, cors).with_key(key)),
-        }
-    }
-
-    /// Returns the user.
-    #[must_use]
-    pub fn user(&self) -> &Arc<str> {
-        self.key.user()
-    }
-
-    /// Returns the access key of the request.
-    #[must_use]
-    pub fn key(&self) -> &UserKey {
-        &self.key
-    }
-
-    /// Returns the limits of the user's state in memory.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        self.grant.place_limits()
-    }
-
-    /// Returns the limits of the user's state in the ledger; `None` if there are none.
-    #[must_use]
-    pub fn ledger_limits(&self) -> Option<&Arc<Limits>> {
-        self.grant.ledger_limits()
-    }
-
-    /// Returns the response.
-    #[must_use]
-    pub fn reply(&self, reports: &UsageReports<'_>) -> Response<Bytes> {
-        usage::reply_with(&self.key, &self.grant, reports, &self.cors)
-    }
-
-    /// Returns the response of a platform without states.
-    #[must_use]
-    pub fn reply_without_reports(&self) -> Response<Bytes> {
-        usage::reply(&self.key, Some(&self.grant), &self.cors)
-    }
-
-    /// Returns the error response to a user who reads it too often.
-    #[must_use]
-    pub fn reject_too_often(&self, per_minute: u32, retry_after: Duration) -> Rejection {
-        self.reject(LimitRejection::Requests { per_minute, retry_after })
-    }
-
-    /// Returns the error response without the ledger.
-    #[must_use]
-    pub fn reject_without_ledger(&self) -> Rejection {
-        self.reject(spending_rejection::usage())
-    }
-
-    fn reject(&self, limit: LimitRejection) -> Rejection {
-        rejection(limit, false, self.cors.clone()).with_key(self.key.clone())
-    }
-}
-
 /// The error response, with status 426 for a WebSocket of the Responses API, whose clients repeat others.
 pub(crate) fn rejection(limit: LimitRejection, is_responses_websocket: bool, cors: Cors) -> Rejection {
     let limit = if is_responses_websocket { LimitRejection::Upgrade(Box::new(limit)) } else { limit };
-    Rejection::new(RejectionKind::Limit(Box::new(limit)), cors)
+    Rejection::new(limit.into(), cors)
 }

@@ -1,8 +1,10 @@
 //! The highest cost of a request of a metered user, and the last step before the request is admitted.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use sparekey_policy::{BodyEdits, Bound, HoldId, Limits, Outcome, ProcessId, Rates, Reserve, Timestamp, Usd};
+use sparekey_policy::{
+    BodyEdits, Bound, BoundRequest, Demand, Facts, HoldId, Limits, Outcome, ProcessId, Reserve, Timestamp, Usd,
+};
 
 use crate::{
     budget_headers::BudgetHeaders, forward::Forward, limit_rejection::LimitRejection, limited::ModelCheck,
@@ -31,11 +33,26 @@ pub struct Funded {
     pub granted: Usd,
 }
 
-impl Quote {
-    pub(crate) fn new(check: ModelCheck, limits: Arc<Limits>, bound: Bound) -> Self {
-        Self { check, limits, bound }
+impl ModelCheck {
+    /// Computes the highest cost of a request, if the user may use the models that it names. `hidden_tokens` are those of the
+    /// response that [`Demand::previous_response_id`] names, if they are known and of the same model.
+    ///
+    /// # Errors
+    /// A [`Rejection`]: send nothing of the request anywhere.
+    pub fn quote(self, facts: &Facts, demand: &Demand, hidden_tokens: Option<u64>) -> Result<Quote, Rejection> {
+        self.check_models(facts).map_err(|limit| self.reject(limit))?;
+        let gate = self.forward.gate();
+        let (Some(limits), Some(prices)) = (self.grant.ledger_limits().cloned(), gate.prices()) else {
+            return Err(self.reject(LimitRejection::Undecided));
+        };
+        let (model, is_openai) = (facts.model.as_deref(), gate.api_base().is_openai_or_gateway());
+        let request = BoundRequest { demand, model, limits: &limits, prices, is_openai, hidden_tokens };
+        let bound = Bound::new(request).map_err(|reason| self.reject(spending_rejection::unbounded(reason, model)))?;
+        Ok(Quote { check: self, limits, bound })
     }
+}
 
+impl Quote {
     /// Returns the access key of the request.
     #[must_use]
     pub fn key(&self) -> &UserKey {
@@ -77,7 +94,7 @@ impl Quote {
             }
             Outcome::Denied(ref denial) => {
                 let rejection = check.reject(spending_rejection::denied(denial, &limits, bound.least()));
-                Err(rejection.with_rates(with_requests(denial.rates, check.forward.rates())))
+                Err(rejection.with_rates(check.forward.with_requests(denial.rates)))
             }
             Outcome::Settled { .. }
             | Outcome::Adjusted
@@ -95,23 +112,4 @@ impl Quote {
     pub fn reject_without_ledger(&self) -> Rejection {
         self.check.reject(spending_rejection::ledger())
     }
-}
-
-impl ModelCheck {
-    /// Returns the error response to a request whose place cannot be counted.
-    #[must_use]
-    pub fn reject_without_ledger(&self) -> Rejection {
-        self.reject(spending_rejection::ledger())
-    }
-
-    /// Returns the error response to a user whose requests failed repeatedly after they were sent.
-    #[must_use]
-    pub fn reject_repeated_failures(&self, wait: Duration) -> Rejection {
-        self.reject(spending_rejection::repeated_failures(wait))
-    }
-}
-
-/// Adds the rate of requests, if its state is in memory.
-pub(crate) fn with_requests(rates: Rates, of_memory: Option<Rates>) -> Rates {
-    Rates { requests: of_memory.and_then(|rates| rates.requests).or(rates.requests), ..rates }
 }

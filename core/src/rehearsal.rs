@@ -39,10 +39,7 @@ mod tests {
     use http::{Request, Response};
 
     use super::*;
-    use crate::{
-        config::Config,
-        gate::{Admission, Gate},
-    };
+    use crate::{admission::Admission, config::Config, gate::Gate};
 
     #[test]
     fn request_is_rewritten_and_response_is_filtered() {

@@ -342,6 +342,12 @@ impl RejectionKind {
     }
 }
 
+impl From<LimitRejection> for RejectionKind {
+    fn from(limit: LimitRejection) -> Self {
+        Self::Limit(Box::new(limit))
+    }
+}
+
 impl From<HeadFailure> for RejectionKind {
     fn from(failure: HeadFailure) -> Self {
         match failure {
