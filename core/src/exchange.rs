@@ -12,8 +12,9 @@ use crate::{
     failure::UpstreamFailure,
     gate::Gate,
     grant::Grant,
-    headers, mask, rate_headers,
-    rejection::{self, Rejection, RejectionKind},
+    headers, mask, owner_quota, rate_headers,
+    rejection::{Rejection, RejectionKind},
+    response_facts::{self, REQUEST_ID},
     response_headers,
     secret::Secret,
     user_key::UserKey,
@@ -22,25 +23,6 @@ use crate::{
 /// Headers of a list of models that describe the whole one.
 const OF_WHOLE_LIST: [HeaderName; 5] =
     [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES];
-
-/// Says what of the upstream is the cause of an error.
-const UPSTREAM: HeaderName = HeaderName::from_static("x-sparekey-upstream");
-
-/// The number of the try, by [OpenAI's SDKs](https://github.com/openai/openai-python).
-const RETRY_COUNT: &str = "x-stainless-retry-count";
-
-/// Statuses at which the upstream did nothing that costs.
-const FREE: [StatusCode; 9] = [
-    StatusCode::BAD_REQUEST,
-    StatusCode::UNAUTHORIZED,
-    StatusCode::FORBIDDEN,
-    StatusCode::NOT_FOUND,
-    StatusCode::PAYLOAD_TOO_LARGE,
-    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-    StatusCode::UNPROCESSABLE_ENTITY,
-    StatusCode::TOO_MANY_REQUESTS,
-    StatusCode::SERVICE_UNAVAILABLE,
-];
 
 /// An admitted request that waits for its response. It holds the gate that admitted the request, so that a reload of
 /// the settings between request and response changes nothing for it.
@@ -82,36 +64,21 @@ impl Exchange {
         head.status == StatusCode::UNAUTHORIZED
     }
 
-    /// OpenAI's code if the owner's account has no quota left. A budget that is spent has the same one.
-    pub const INSUFFICIENT_QUOTA: &str = "insufficient_quota";
-
-    /// Returns whether the owner's account may have no quota left. Then the body has [`Self::INSUFFICIENT_QUOTA`].
-    #[must_use]
-    pub fn may_lack_quota(head: &response::Parts) -> bool {
-        head.status == StatusCode::TOO_MANY_REQUESTS
-    }
-
     /// Returns whether a response may be an error that only the owner can end, so that its body must be read.
     #[must_use]
     pub fn may_concern_owner(&self, head: &response::Parts) -> bool {
-        self.refuses_credentials(head) || Self::may_lack_quota(head)
+        self.refuses_credentials(head) || owner_quota::may_be_spent(head)
     }
 
     /// Returns the text for the owner's log if such an error concerns the owner, for a platform that does not parse it.
     pub fn owner_error(&self, head: &mut response::Parts, body: &[u8]) -> Option<String> {
-        if Self::may_lack_quota(head) {
-            let code = b"\"insufficient_quota\"";
-            if !body.windows(code.len()).any(|text| text == code) {
+        if owner_quota::may_be_spent(head) {
+            if !owner_quota::has_code(body) {
                 return None;
             }
-            Self::mark_quota(head);
+            owner_quota::mark(head);
         }
         Some(self.mask_secrets(&String::from_utf8_lossy(body)))
-    }
-
-    /// Marks a response that says that the owner's account has no quota left.
-    pub fn mark_quota(head: &mut response::Parts) {
-        head.headers.insert(UPSTREAM, HeaderValue::from_static(Self::INSUFFICIENT_QUOTA));
     }
 
     /// Returns a text of the upstream for the owner's log: one line of at most 400 characters, without keys.
@@ -199,50 +166,11 @@ impl Exchange {
         mut head: response::Parts,
         list: Option<Vec<u8>>,
     ) -> Result<Response<Bytes>, Rejection> {
-        let is_encoded = Self::is_encoded(&head.headers);
+        let is_encoded = response_facts::is_encoded(&head.headers);
         let list = list.filter(|_| !is_encoded).ok_or_else(|| self.reject(UpstreamFailure::NoModelList))?;
         strip_whole_list(&mut head.headers);
         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(list.len()));
         Ok(Response::from_parts(head, list.into()))
-    }
-
-    /// Whether a body has an encoding, so that it is not read.
-    #[must_use]
-    pub fn is_encoded(headers: &HeaderMap) -> bool {
-        let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-        !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain)
-    }
-
-    /// Returns the media type of a response whose body can be read as it is; `None` for an encoded one.
-    #[must_use]
-    pub fn readable_type(headers: &HeaderMap) -> Option<&[u8]> {
-        let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-        value.filter(|_| !Self::is_encoded(headers))
-    }
-
-    /// Returns the length of a body, if its head has one of less than 4 GB.
-    #[must_use]
-    pub fn content_length(headers: &HeaderMap) -> Option<u32> {
-        headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-    }
-
-    /// Returns the upstream's id of a request, from the headers of its response.
-    #[must_use]
-    pub fn upstream_id(headers: &HeaderMap) -> Option<&str> {
-        headers.get(rejection::REQUEST_ID)?.to_str().ok()
-    }
-
-    /// Returns which repetition of a request the client's SDK sends, from the headers of the request; 0 for the first try.
-    #[must_use]
-    pub fn retry_count(headers: &HeaderMap) -> u32 {
-        let count = headers.get(RETRY_COUNT).and_then(|count| count.to_str().ok()?.parse().ok());
-        count.unwrap_or(0)
-    }
-
-    /// Whether the upstream did nothing that costs, if its response has this status.
-    #[must_use]
-    pub fn is_free(status: StatusCode) -> bool {
-        FREE.contains(&status)
     }
 
     /// Returns the error response to send if the upstream sent no response.
@@ -254,7 +182,7 @@ impl Exchange {
     /// Returns the error response to send in place of a response with status 401, whose body may contain parts of the API
     /// key.
     fn reject_unauthorized(&self, head: response::Parts) -> Rejection {
-        let request_id = self.filter(head).headers.remove(rejection::REQUEST_ID);
+        let request_id = self.filter(head).headers.remove(REQUEST_ID);
         self.add_rates(Rejection::new(RejectionKind::ApiKeyRefused, self.cors.clone()).with_request_id(request_id))
     }
 

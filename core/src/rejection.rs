@@ -11,6 +11,7 @@ use sparekey_policy::Rates;
 
 use crate::{
     cors::Cors,
+    error_code::UPSTREAM_AUTH_FAILED,
     error_spec::Spec,
     failure::{HeadFailure, UpstreamFailure},
     json,
@@ -18,6 +19,7 @@ use crate::{
     open_routes::RouteError,
     path::AmbiguousPath,
     rate_headers,
+    response_facts::REQUEST_ID,
     routes::METHODS,
     user_key::UserKey,
 };
@@ -25,8 +27,6 @@ use crate::{
 /// OpenAI's SDKs repeat a request or not by this header, whatever the status
 /// ([openai-python](https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py)).
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An error response, ready to be sent.
 #[derive(Debug)]
@@ -305,7 +305,7 @@ impl RejectionKind {
             ),
             Self::ApiKeyRefused => spec(
                 StatusCode::BAD_GATEWAY,
-                "upstream_auth_failed",
+                UPSTREAM_AUTH_FAILED,
                 "The upstream API refused the owner's credentials for this request: the API key, its scopes, the \
                  organization, the project or the address. Your access key is valid. Ask the owner of this proxy, whose log \
                  has the reason.",

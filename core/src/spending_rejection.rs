@@ -8,6 +8,7 @@ use http::StatusCode;
 use sparekey_policy::{Denial, DeniedBy, Limits, Period, PeriodReport, Unbounded, Usd};
 
 use crate::{
+    error_code::INSUFFICIENT_QUOTA,
     error_spec::{Spec, seconds},
     limit_rejection::{LimitRejection, rate_limit},
 };
@@ -51,10 +52,10 @@ fn budget(report: &PeriodReport, least: Usd) -> Spec {
     };
     let again = report.ends.map_or(String::new(), |ends| format!(" It starts again on {ends}."));
     Spec {
-        error_type: "insufficient_quota",
+        error_type: INSUFFICIENT_QUOTA,
         ..Spec::new(
             StatusCode::TOO_MANY_REQUESTS,
-            "insufficient_quota",
+            INSUFFICIENT_QUOTA,
             format!("{state}{again} GET /v1/usage shows what you spent. Ask the owner of this proxy for more."),
         )
     }

@@ -3,7 +3,7 @@
 use std::{error::Error as _, time::Duration};
 
 use http::{StatusCode, request};
-use sparekey_core::{Gate, Probe};
+use sparekey_core::{Gate, Probe, error_code::INSUFFICIENT_QUOTA};
 use sparekey_upstream::{Reply, Upgrade, Upstream};
 use tokio::time::timeout;
 
@@ -70,7 +70,7 @@ fn judge(status: StatusCode, code: &str, message: &str) -> Finding {
         (StatusCode::FORBIDDEN, "unsupported_country_region_territory") => {
             "does not serve the region of this machine: run the proxy elsewhere, or set HTTPS_PROXY or an AI Gateway"
         }
-        (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota") => {
+        (StatusCode::TOO_MANY_REQUESTS, INSUFFICIENT_QUOTA) => {
             "has no credit left for this API key: look at its billing"
         }
         (StatusCode::TOO_MANY_REQUESTS, _) => return Ok(format!("accepts the API key, and is busy ({quoted})")),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::response;
-use sparekey_core::Exchange;
+use sparekey_core::{Exchange, error_code::INSUFFICIENT_QUOTA};
 use sparekey_upstream::ResponseBody;
 
 use crate::{record::RequestLog, throttle::Throttle, upstream_error::UpstreamError};
@@ -47,7 +47,7 @@ impl OwnerErrors {
         log: &mut RequestLog,
     ) -> bool {
         let UpstreamError { code, message } = UpstreamError::read(head, body, BODY_TIMEOUT).await;
-        if code != Exchange::INSUFFICIENT_QUOTA {
+        if code != INSUFFICIENT_QUOTA {
             return false;
         }
         log.lacks_quota();

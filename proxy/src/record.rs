@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use sparekey_core::UserKey;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use sparekey_core::{UserKey, response_facts};
 
 use crate::{charge::Settlement, request_id::RequestId};
 
@@ -85,10 +85,6 @@ const PATH_MAX: usize = 200;
 const KEYLESS_PATH_MAX: usize = 100;
 /// Characters of a model. OpenAI's names have less than 80, those of fine-tuned models included.
 const MODEL_MAX: usize = 100;
-
-/// The upstream's id of a request
-/// ([OpenAI](https://platform.openai.com/docs/api-reference/debugging-requests)).
-const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The recorded facts of a request. No key, no query, no body.
 #[derive(Debug)]
@@ -239,7 +235,7 @@ impl RequestLog {
     pub(crate) fn response(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.update(|record| {
             record.response = Some((status, record.elapsed()));
-            record.upstream_id = headers.get(UPSTREAM_REQUEST_ID).cloned();
+            record.upstream_id = headers.get(response_facts::REQUEST_ID).cloned();
         });
     }
 

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, response};
-use sparekey_core::{Exchange, Rejection, UpstreamFailure};
+use sparekey_core::{Exchange, Rejection, UpstreamFailure, owner_quota};
 use sparekey_metering::{MODEL_LIST_MAX, filter_models};
 use sparekey_upstream::{Error, ErrorKind, Reply, ResponseBody, Upgrade, Upstream};
 use tokio::{
@@ -116,7 +116,7 @@ impl Sent {
                 if self.exchange.refuses_credentials(&head) {
                     return Step::Read(Box::pin(self.refused(head, body)));
                 }
-                if Exchange::may_lack_quota(&head) {
+                if owner_quota::may_be_spent(&head) {
                     return Step::Read(Box::pin(self.limited(head, body)));
                 }
                 self.respond(head, body)
@@ -197,7 +197,7 @@ impl Sent {
     /// Looks whether the account of the owner has no quota left: a user with a budget gets the same code for that.
     async fn limited(mut self, mut head: response::Parts, mut body: ResponseBody) -> ClientResponse {
         if self.owner_errors.lacks_quota(&head, &mut body, &self.exchange, &mut self.log).await {
-            Exchange::mark_quota(&mut head);
+            owner_quota::mark(&mut head);
         }
         match self.respond(head, body) {
             Step::Done(outcome) => outcome,

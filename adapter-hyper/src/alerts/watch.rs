@@ -9,14 +9,9 @@ use std::{
     time::Duration,
 };
 
+use sparekey_core::error_code::{INSUFFICIENT_QUOTA, UPSTREAM_AUTH_FAILED};
 use sparekey_proxy::{RequestRecord, ResponseEnd, Settlement, Sink};
 use tokio::sync::Notify;
-
-/// The code of the error response to a user whose budget is spent.
-const SPENT: &str = "insufficient_quota";
-
-/// The code of the error response if the upstream refuses the API key.
-const REFUSED: &str = "upstream_auth_failed";
 
 /// Something that has happened.
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +95,8 @@ impl Sink for Watch {
             self.add(Event::QuotaSpent);
         }
         match (request.rejection, &request.user) {
-            (Some(REFUSED), _) => self.add(Event::ApiKeyRefused),
-            (Some(SPENT), Some(user)) => {
+            (Some(UPSTREAM_AUTH_FAILED), _) => self.add(Event::ApiKeyRefused),
+            (Some(INSUFFICIENT_QUOTA), Some(user)) => {
                 self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(user));
                 self.changed.notify_one();
             }

@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use http::{HeaderMap, response};
-use sparekey_core::{Exchange, UpstreamFailure};
+use sparekey_core::{UpstreamFailure, response_facts, retry_count};
 use sparekey_ledger::{Call, Charge, End, Reported, ResponseHead, Settled};
 use sparekey_metering::ResponseIdentity;
 use sparekey_policy::Timestamp;
@@ -70,7 +70,7 @@ impl Open {
         if let Some(reserved) = &mut self.0 {
             reserved.sent = Some(now());
             if let Kind::Charge(charge) = &mut reserved.kind {
-                charge.retry = Exchange::retry_count(headers);
+                charge.retry = retry_count(headers);
             }
         }
     }
@@ -79,8 +79,8 @@ impl Open {
     pub(crate) fn responded(&mut self, head: &response::Parts) {
         let Some(Reserved { kind: Kind::Charge(charge), .. }) = self.0.as_deref_mut() else { return };
         let time = charge.started.until(now());
-        charge.head = Some(ResponseHead::new(head.status.as_u16(), time, Exchange::upstream_id(&head.headers)));
-        if Exchange::is_free(head.status) {
+        charge.head = Some(ResponseHead::new(head.status.as_u16(), time, response_facts::upstream_id(&head.headers)));
+        if response_facts::is_free(head.status) {
             self.settle(End::Complete, Reported::Free);
         }
     }
@@ -89,7 +89,7 @@ impl Open {
     /// decode: it passes as it is, although a response without an encoding was asked for.
     pub(crate) fn body(mut self, head: &response::Parts, upstream: &Response) -> Option<ReadableStream> {
         let body = upstream.body();
-        let Some(body) = body.as_ref().filter(|_| !Exchange::is_encoded(&head.headers)) else {
+        let Some(body) = body.as_ref().filter(|_| !response_facts::is_encoded(&head.headers)) else {
             if let Some(Reserved { kind: Kind::Charge(charge), .. }) = self.0.as_deref_mut() {
                 charge.is_streamed = false;
             }

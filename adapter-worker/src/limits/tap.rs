@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::response;
-use sparekey_core::Exchange;
+use sparekey_core::response_facts;
 use sparekey_ledger::{End, Reported};
 use sparekey_metering::{ResponseForm, ResponseUsage, UsageEventFilter, UsageScanner};
 use worker::{
@@ -36,7 +36,7 @@ type Filter = Closure<dyn FnMut(JsValue) -> Uint8Array>;
 
 /// Returns the stream for the client.
 pub(super) fn pass(mut reserved: Box<Reserved>, head: &response::Parts, body: &ReadableStream) -> ReadableStream {
-    let form = Exchange::readable_type(&head.headers).and_then(ResponseForm::from_content_type);
+    let form = response_facts::readable_type(&head.headers).and_then(ResponseForm::from_content_type);
     let is_stream = form == Some(ResponseForm::EventStream);
     let form = match &mut reserved.kind {
         Kind::Charge(charge) => {
@@ -47,7 +47,7 @@ pub(super) fn pass(mut reserved: Box<Reserved>, head: &response::Parts, body: &R
     };
     let filter = (reserved.hides_usage && is_stream).then(filter);
     let function = filter.as_ref().map(|filter| filter.as_ref().unchecked_ref::<Function>());
-    let length = Exchange::content_length(&head.headers).map(f64::from).filter(|_| filter.is_none());
+    let length = response_facts::content_length(&head.headers).map(f64::from).filter(|_| filter.is_none());
     let tapped: Array = streams::tap(body, length, form.is_some(), function);
     let [stream, end, kept] = [0, 1, 2].map(|index| tapped.get(index));
     let incoming = reserved.ledger.incoming();

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::response;
 use http_body::{Body as _, Frame, SizeHint};
-use sparekey_core::Exchange;
+use sparekey_core::response_facts;
 use sparekey_ledger::End;
 use sparekey_metering::{ResponseForm, UsageEventFilter, UsageScanner};
 use sparekey_net::Timer;
@@ -204,7 +204,7 @@ impl Reading {
 
 /// `None` for a form without usage, and for an encoding that is not decoded.
 fn form(head: &response::Parts) -> Option<ResponseForm> {
-    ResponseForm::from_content_type(Exchange::readable_type(&head.headers)?)
+    ResponseForm::from_content_type(response_facts::readable_type(&head.headers)?)
 }
 
 impl fmt::Debug for ChargedBody {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, thread};
 
 use http::{HeaderMap, StatusCode};
-use sparekey_core::{Exchange, UserKey};
+use sparekey_core::{UserKey, response_facts, retry_count};
 use sparekey_ledger::{self as ledger, End, Ledger, Reported, ResponseHead, Settled};
 use sparekey_metering::{ResponseIdentity, ResponseUsage};
 use sparekey_policy::Timestamp;
@@ -51,7 +51,7 @@ impl Charge {
     /// The request is sent now, with these headers. Returns its deadline.
     pub(crate) fn sending(&mut self, headers: &HeaderMap, deadline: Option<Instant>) -> Option<Instant> {
         let Some(open) = &mut self.0 else { return deadline };
-        open.charge.retry = Exchange::retry_count(headers);
+        open.charge.retry = retry_count(headers);
         open.sent = Some((Instant::now(), crate::now()));
         Some(deadline.map_or(open.until, |deadline| deadline.min(open.until)))
     }
@@ -65,8 +65,8 @@ impl Charge {
     pub(crate) fn responded(&mut self, status: StatusCode, headers: &HeaderMap) {
         let Some(open) = &mut self.0 else { return };
         let time = open.charge.started.until(crate::now());
-        open.charge.head = Some(ResponseHead::new(status.as_u16(), time, Exchange::upstream_id(headers)));
-        if Exchange::is_free(status) {
+        open.charge.head = Some(ResponseHead::new(status.as_u16(), time, response_facts::upstream_id(headers)));
+        if response_facts::is_free(status) {
             self.settle(End::Complete, Reported::Free);
         }
     }
