@@ -11,6 +11,9 @@ use worker::{
 /// The KV namespace of users, and its key.
 const USERS_KV: (&str, &str) = ("USERS_KV", "users");
 
+/// The binding of the ledger's class.
+pub(crate) const LEDGER: &str = "LEDGER";
+
 /// The owner's price table.
 const PRICES: &str = "PRICES";
 
@@ -21,7 +24,7 @@ pub(crate) type Values = Vec<(&'static str, String)>;
 pub(crate) async fn read(env: &Env) -> (Values, Option<ConfigError>) {
     let mut values = Values::new();
     let names = SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "USERS");
-    for name in names.chain(crate::limits::is_bound(env).then_some(PRICES)) {
+    for name in names.chain(has_ledger(env).then_some(PRICES)) {
         match value(get(env, name)).await {
             Ok(value) => values.extend(value.map(|value| (name, value))),
             Err(_) => return (Values::new(), Some(ConfigError::unreadable(name))),
@@ -51,6 +54,11 @@ async fn users(env: &Env) -> Result<Option<String>, ConfigError> {
     }
     let users = call_get(&kv, &Array::of1(&USERS_KV.1.into())).await;
     users.map(Some).map_err(|_| problem("USERS_KV returns no value of the key users"))
+}
+
+/// Whether the Worker has a ledger.
+pub(crate) fn has_ledger(env: &Env) -> bool {
+    cfg!(feature = "limits") && !get(env, LEDGER).is_undefined()
 }
 
 /// A binding; `undefined` if there is none.

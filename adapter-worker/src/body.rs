@@ -16,7 +16,7 @@ use worker::{
     worker_sys::Context,
 };
 
-use crate::timeout::within;
+use crate::{clock::now, timeout::within};
 
 /// Bytes of one body, and of all bodies of an isolate: a quarter of its memory, because a body is there up to three times, as
 /// it arrived, in the memory of wasm, and as it is sent.
@@ -47,7 +47,7 @@ pub(crate) async fn read(
     // Otherwise, the runtime would not resume this after a reset by the client, and the memory would not be free. A failure
     // here would be logged.
     let _ = context.wait_until(&Promise::all_settled(&Array::of1(&reader.closed())));
-    let mut permit = MEMORY.begin_expiring(check.user(), crate::settings::now());
+    let mut permit = MEMORY.begin_expiring(check.user(), now());
     let bytes = {
         let mut count = |bytes| permit.grow(bytes);
         let read = within(BODY_TIMEOUT, collect(reader, &mut count)).await;

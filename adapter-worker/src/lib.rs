@@ -6,6 +6,7 @@
 
 mod bindings;
 mod body;
+mod clock;
 mod fields;
 #[cfg(feature = "limits")]
 mod limits;
@@ -58,7 +59,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         Ok(parts) => parts,
         Err(headers) => return messages::whole(gate.reject_head(HeadFailure::Target, Some(&headers)).to_response()),
     };
-    let response = match gate.admit(head.into(), client, settings::now) {
+    let response = match gate.admit(head.into(), client, clock::now) {
         Ok(Admission::Forward(admitted)) => forward(admitted, None, &request, &fields, None).await,
         #[cfg(feature = "limits")]
         Ok(Admission::Limited(limited)) => {

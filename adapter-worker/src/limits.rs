@@ -4,10 +4,12 @@
 //! ModelCheck ─► Quote ─► Ledger::reserve ─► Open ─► send ─► the body passes ─► Open::settle, in waitUntil
 //! ```
 
+mod incoming;
 mod ledger;
 mod memory;
 mod object;
 mod open;
+mod reserved;
 mod streams;
 mod tap;
 mod usage;
@@ -17,31 +19,26 @@ use std::{rc::Rc, sync::Arc};
 use sparekey_core::{Config, ConfigError, Funded, Limited, ModelCheck, Problem, Rejection};
 use sparekey_ledger::{Call, Charge};
 use sparekey_metering::{BodyPart, Splice, Target, read_metered};
-use sparekey_policy::{Command, Endpoint, HoldId, ModelSource, PriceTable, ProcessId, Reserve, Timestamp};
+use sparekey_policy::{Command, Endpoint, HoldId, ModelSource, PriceTable, Reserve, Timestamp};
 use worker::{
-    Env,
     wasm_bindgen::{JsCast as _, JsValue},
     wasm_bindgen_futures::{JsFuture, future_to_promise},
-    web_sys::{Request, Response},
-    worker_sys::Context,
+    web_sys::Response,
 };
 
-use self::ledger::Ledger;
 pub(crate) use self::{
-    ledger::is_bound,
+    incoming::Incoming,
     open::{Open, send},
     usage::reply as usage,
 };
-use crate::{Forwarded, body, fields::Fields, messages, settings::now};
+use self::{ledger::Ledger, memory::PROCESS};
+use crate::{Forwarded, body, clock::now, messages};
 
 /// The longest time of a request, in microseconds. Its hold is charged in full then, so it is cut.
 const LONGEST: i64 = 30 * Timestamp::MINUTE;
 
 /// What gives a Worker a ledger.
 pub(crate) const LEDGER_REMEDY: &str = "bind the Durable Object as LEDGER (wrangler.toml.sample)";
-
-/// Every isolate is the same process: a hold expires at its end only.
-const PROCESS: ProcessId = ProcessId(0);
 
 /// Adds the price table, if a user is metered: the owner's, in its compact form, or the shipped one.
 pub(crate) fn with_prices(config: Config, prices: Option<String>) -> Result<Config, ConfigError> {
@@ -53,14 +50,6 @@ pub(crate) fn with_prices(config: Config, prices: Option<String>) -> Result<Conf
         Ok(prices) => Ok(config.with_prices(prices)),
         Err(error) => Err(vec![Problem::Adapter(format!("PRICES: {error}"))].into()),
     }
-}
-
-/// A request of a user with limits.
-pub(crate) struct Incoming {
-    pub(crate) request: Request,
-    pub(crate) fields: Fields,
-    pub(crate) env: Env,
-    pub(crate) context: Context,
 }
 
 /// Responds to a request whose user may have limits in the ledger. It goes on if the client leaves: otherwise a place would
@@ -143,11 +132,6 @@ fn spliced(body: &[u8], splices: &[Splice]) -> Vec<u8> {
         });
     }
     out
-}
-
-fn from_millis(millis: f64) -> Timestamp {
-    #[allow(clippy::cast_possible_truncation, reason = "milliseconds until the year 287396 are exact")]
-    Timestamp::from_micros((millis * 1e3) as i64)
 }
 
 fn new_id() -> HoldId {

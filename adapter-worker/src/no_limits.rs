@@ -3,7 +3,6 @@
 use http::{HeaderMap, response};
 use sparekey_core::{Config, ConfigError, UpstreamFailure};
 use worker::{
-    Env,
     wasm_bindgen::JsValue,
     web_sys::{AbortSignal, ReadableStream, Response},
 };
@@ -42,11 +41,6 @@ pub(crate) async fn send(
     sending: impl Future<Output = Result<Response, JsValue>>,
 ) -> Result<Response, UpstreamFailure> {
     sending.await.map_err(|_| UpstreamFailure::Interrupted)
-}
-
-/// Whether the Worker has a ledger.
-pub(crate) fn is_bound(_: &Env) -> bool {
-    false
 }
 
 /// Adds the prices, which a Worker without a ledger does not need.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sparekey_core::{CompiledUsers, Config, ConfigError, Gate, Keyring, Places, read_env_key};
-use sparekey_policy::{Enforced, Timestamp, UserField};
+use sparekey_policy::{Enforced, UserField};
 use worker::{
     Env, console_error, console_warn,
     js_sys::Date,
@@ -120,7 +120,7 @@ fn keep(config: Config, values: Option<Values>, read_at: f64) {
 }
 
 fn config(env: &Env, values: &Values, before: Option<&Keyring>) -> Result<Config, ConfigError> {
-    let has_ledger = limits::is_bound(env);
+    let has_ledger = bindings::has_ledger(env);
     let users = CompiledUsers {
         enforced: if has_ledger {
             Enforced::ALL
@@ -137,10 +137,4 @@ fn config(env: &Env, values: &Values, before: Option<&Keyring>) -> Result<Config
 
 fn get(values: &Values, name: &str) -> Option<String> {
     values.iter().find(|(set, _)| *set == name).map(|(_, value)| value.clone())
-}
-
-/// The time, for the gate.
-#[allow(clippy::cast_possible_truncation, reason = "milliseconds until the year 287396 are exact")]
-pub(crate) fn now() -> Timestamp {
-    Timestamp::from_micros((Date::now() * 1e3) as i64)
 }

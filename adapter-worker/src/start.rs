@@ -9,7 +9,7 @@ use worker::{
     web_sys::{Headers, Request, RequestInit, Response},
 };
 
-use crate::{messages, settings};
+use crate::{clock, messages, settings};
 
 #[wasm_bindgen(module = "cloudflare:workers")]
 extern "C" {
@@ -32,7 +32,7 @@ fn rehearse() -> Result<(), JsValue> {
     let request = Request::new_with_str_and_init(rehearsal::URL, &RequestInit::new())?;
     append(&request.headers(), &rehearsal::REQUEST)?;
     let (head, fields) = messages::request_head(&request).map_err(|_| "URL")?;
-    let Ok(Admission::Forward(admitted)) = gate.admit(head.into(), crate::client, settings::now) else {
+    let Ok(Admission::Forward(admitted)) = gate.admit(head.into(), crate::client, clock::now) else {
         return Err("request".into());
     };
     let (head, exchange) = admitted.into_parts();

@@ -5,17 +5,15 @@ use std::{rc::Rc, time::Duration};
 use sparekey_ledger::{Call, LedgerRow, Row};
 use sparekey_policy::{Command, HoldId, Outcome, Period, State, Timestamp, Usd};
 use worker::{
-    Delay, Env, console_error,
+    Delay, console_error,
     js_sys::{Array, BigInt64Array, Promise, Uint8Array},
     wasm_bindgen::{JsCast as _, JsValue},
     wasm_bindgen_futures::{JsFuture, future_to_promise},
 };
 
-use super::{Incoming, from_millis, memory, object, streams};
-use crate::{bindings, timeout::within};
+use super::{incoming::Incoming, memory, object, streams};
+use crate::{bindings, clock::from_millis, timeout::within};
 
-/// The binding of the object's class.
-const BINDING: &str = "LEDGER";
 /// The variable that names where the object is created, and its default: beside the region of the sample's placement.
 const LOCATION: (&str, &str) = ("LEDGER_LOCATION", "enam");
 /// A call that takes longer has failed.
@@ -26,11 +24,6 @@ const RETRIES: [Duration; 3] = [Duration::from_millis(50), Duration::from_secs(1
 /// The ledger, and the request that calls it.
 #[derive(Clone)]
 pub(super) struct Ledger(pub(super) Rc<Incoming>);
-
-/// Whether the Worker has a ledger.
-pub(crate) fn is_bound(env: &Env) -> bool {
-    !bindings::get(env, BINDING).is_undefined()
-}
 
 impl Ledger {
     /// The request.
@@ -111,7 +104,7 @@ impl Ledger {
     /// A new one for each call, because one whose call failed stays broken.
     fn object(&self) -> Result<streams::Object, JsValue> {
         let hint = bindings::get(&self.0.env, LOCATION.0).as_string();
-        streams::ledger(&bindings::get(&self.0.env, BINDING), hint.as_deref().unwrap_or(LOCATION.1))
+        streams::ledger(&bindings::get(&self.0.env, bindings::LEDGER), hint.as_deref().unwrap_or(LOCATION.1))
     }
 }
 

@@ -4,11 +4,13 @@ use std::{cell::RefCell, collections::HashMap, num::NonZeroU32, sync::Arc, time:
 
 use sparekey_ledger::Call;
 use sparekey_policy::{
-    Command, DeniedBy, HoldId, Limits, Outcome, RepeatedFailures, Reserve, State, Timestamp, Zone, step,
+    Command, DeniedBy, HoldId, Limits, Outcome, ProcessId, RepeatedFailures, Reserve, State, Timestamp, Zone, step,
 };
 
-use super::PROCESS;
-use crate::settings::now;
+use crate::clock::now;
+
+/// Every isolate is the same process: a hold expires at its end only.
+pub(super) const PROCESS: ProcessId = ProcessId(0);
 
 /// A user reads its usage at most so often.
 pub(super) const USAGE_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();

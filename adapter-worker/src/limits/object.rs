@@ -7,6 +7,8 @@ use worker::{
     wasm_bindgen::{JsValue, prelude::wasm_bindgen},
 };
 
+use crate::clock::from_millis;
+
 /// Runs a call on a user's state. Returns the state after it, whether it must be stored, the day of a settled request, the id
 /// of an expired hold whose row is removed, and the rows to add, as lines. The row of the settled request itself, with
 /// `has_row`, is the caller's.
@@ -22,7 +24,7 @@ pub fn ledger_step(
     has_row: bool,
     now: f64,
 ) -> Result<Array, JsValue> {
-    let now = super::from_millis(now);
+    let now = from_millis(now);
     let mut call = Call::from_numbers(user.into(), &call.to_vec()).ok_or("the call is of another version")?;
     if has_row {
         call = call.with_row(Row::bare(now, End::Complete));

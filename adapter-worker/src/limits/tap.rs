@@ -20,7 +20,7 @@ use worker::{
 };
 
 use super::{
-    open::{Kind, Reserved},
+    reserved::{Kind, Reserved},
     streams,
 };
 use crate::{body, timeout::within};

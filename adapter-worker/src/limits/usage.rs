@@ -8,8 +8,8 @@ use sparekey_policy::{Command, Outcome, Period, Usd, step};
 
 use worker::console_error;
 
-use super::{Incoming, Ledger, memory};
-use crate::settings::now;
+use super::{incoming::Incoming, ledger::Ledger, memory};
+use crate::clock::now;
 
 /// Days that it shows, today included.
 const DAYS: i32 = 30;
