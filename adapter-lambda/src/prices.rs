@@ -1,6 +1,6 @@
 //! The price table: the one that ships with the release, with the prices of `PRICES`.
 
-use sparekey_core::Problem;
+use sparekey_core::ConfigProblem;
 use sparekey_policy::PriceTable;
 
 /// The owner's prices in TOML, or what names a parameter or secret with them.
@@ -10,11 +10,11 @@ pub(crate) const PRICES: &str = "PRICES";
 ///
 /// # Errors
 /// All problems, with their lines.
-pub(crate) fn own(text: &str) -> Result<PriceTable, Vec<Problem>> {
+pub(crate) fn own(text: &str) -> Result<PriceTable, Vec<ConfigProblem>> {
     let own = shipped()?.with_overrides(text);
     own.map_err(|error| {
         let problems = error.problems().iter();
-        problems.map(|problem| Problem::Adapter(format!("{PRICES} {problem}"))).collect()
+        problems.map(|problem| ConfigProblem::Adapter(format!("{PRICES} {problem}"))).collect()
     })
 }
 
@@ -22,6 +22,6 @@ pub(crate) fn own(text: &str) -> Result<PriceTable, Vec<Problem>> {
 ///
 /// # Errors
 /// The problem of the release.
-pub(crate) fn shipped() -> Result<PriceTable, Vec<Problem>> {
-    PriceTable::shipped().map_err(|error| vec![Problem::Adapter(format!("the built-in price table: {error}"))])
+pub(crate) fn shipped() -> Result<PriceTable, Vec<ConfigProblem>> {
+    PriceTable::shipped().map_err(|error| vec![ConfigProblem::Adapter(format!("the built-in price table: {error}"))])
 }

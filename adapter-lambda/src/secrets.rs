@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
-use sparekey_core::{Problem, SETTINGS};
+use sparekey_core::{ConfigProblem, SETTINGS};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{loopback::Loopback, prices::PRICES, target};
@@ -49,13 +49,13 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// All problems. None contains the name, because an owner may have put the secret there by mistake.
 pub(crate) async fn fetch_all(
     get: impl Fn(&str) -> Option<String>,
-) -> Result<HashMap<&'static str, String>, Vec<Problem>> {
+) -> Result<HashMap<&'static str, String>, Vec<ConfigProblem>> {
     let (mut values, mut problems) = (HashMap::new(), Vec::new());
-    let secrets = SETTINGS.iter().filter(|setting| setting.secret && setting.name != USERS);
+    let secrets = SETTINGS.iter().filter(|setting| setting.is_secret && setting.name != USERS);
     for name in secrets.map(|setting| setting.name).chain([PRICES]) {
         match fetch(&get, name, START_TIMEOUT).await {
             Ok(value) => values.extend(value.map(|value| (name, value))),
-            Err(problem) => problems.push(Problem::Adapter(problem)),
+            Err(problem) => problems.push(ConfigProblem::Adapter(problem)),
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }

@@ -2,7 +2,7 @@
 
 use std::{env, str::FromStr as _, time::Duration};
 
-use sparekey_core::{Problem, setting};
+use sparekey_core::{ConfigProblem, setting};
 use sparekey_ledger::{RETENTION_DAYS_MAX, dynamodb::Table};
 use sparekey_proxy::{
     AccessLog,
@@ -45,9 +45,9 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Reads the settings. Each problem is added to `problems`; then the result must not be used.
-    pub(crate) fn read(get: impl Fn(&str) -> Option<String>, problems: &mut Vec<Problem>) -> Self {
+    pub(crate) fn read(get: impl Fn(&str) -> Option<String>, problems: &mut Vec<ConfigProblem>) -> Self {
         let read = |name: &str| setting(&get, name);
-        let mut problem = |sentence: String| problems.push(Problem::Adapter(sentence));
+        let mut problem = |sentence: String| problems.push(ConfigProblem::Adapter(sentence));
         let mode = match read("RESPONSE_MODE").as_deref() {
             None | Some("stream") => Mode::Stream,
             Some("buffer") => Mode::Buffer,

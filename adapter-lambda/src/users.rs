@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sparekey_core::{Config, ConfigError, Gate, Keyring, Places, Problem, read_env_key};
+use sparekey_core::{Config, ConfigError, ConfigProblem, Gate, Keyring, Places, read_env_key};
 use sparekey_policy::{Enforced, KeySource, PriceTable, UserField};
 use sparekey_proxy::users::TomlUsers;
 
@@ -117,7 +117,7 @@ pub(crate) fn lookup(
 /// The value of the variable, or of the parameter or secret that a variable names.
 async fn fetch(get: fn(&str) -> Option<String>, start_timeout: Duration) -> Result<Value, ConfigError> {
     let named = secrets::fetch(get, USERS, start_timeout).await;
-    Ok(named.map_err(|problem| vec![Problem::Adapter(problem)])?.or_else(|| get(USERS)))
+    Ok(named.map_err(|problem| vec![ConfigProblem::Adapter(problem)])?.or_else(|| get(USERS)))
 }
 
 fn config(

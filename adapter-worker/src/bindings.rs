@@ -1,6 +1,6 @@
 //! Values of variables, secrets, Secrets Store bindings and the KV namespace of users.
 
-use sparekey_core::{ConfigError, Problem, SETTINGS};
+use sparekey_core::{ConfigError, ConfigProblem, SETTINGS};
 use worker::{
     Env,
     js_sys::{Array, Function, Promise, Reflect},
@@ -44,7 +44,7 @@ pub(crate) fn are_texts(env: &Env) -> bool {
 }
 
 async fn users(env: &Env) -> Result<Option<String>, ConfigError> {
-    let problem = |text: &str| ConfigError::from(vec![Problem::Adapter(text.to_owned())]);
+    let problem = |text: &str| ConfigError::from(vec![ConfigProblem::Adapter(text.to_owned())]);
     let (users, kv) = (get(env, "USERS"), get(env, USERS_KV.0));
     if kv.is_undefined() {
         return value(users).await.map_err(|_| ConfigError::unreadable("USERS"));

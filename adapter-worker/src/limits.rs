@@ -16,7 +16,7 @@ mod usage;
 
 use std::{rc::Rc, sync::Arc};
 
-use sparekey_core::{Config, ConfigError, Funded, Limited, ModelCheck, Problem, Rejection};
+use sparekey_core::{Config, ConfigError, ConfigProblem, Funded, Limited, ModelCheck, Rejection};
 use sparekey_ledger::{Call, Charge};
 use sparekey_metering::{BodyPart, Splice, Target, read_metered};
 use sparekey_policy::{Command, Endpoint, HoldId, ModelSource, PriceTable, Reserve, Timestamp};
@@ -48,7 +48,7 @@ pub(crate) fn with_prices(config: Config, prices: Option<String>) -> Result<Conf
     let prices = prices.map_or_else(PriceTable::shipped, |prices| PriceTable::from_json(&prices));
     match prices {
         Ok(prices) => Ok(config.with_prices(prices)),
-        Err(error) => Err(vec![Problem::Adapter(format!("PRICES: {error}"))].into()),
+        Err(error) => Err(vec![ConfigProblem::Adapter(format!("PRICES: {error}"))].into()),
     }
 }
 

@@ -7,7 +7,7 @@ use sparekey_policy::PriceTable;
 
 use crate::{
     api_base::ApiBase,
-    config_problem::{ConfigError, Problem},
+    config_problem::{ConfigError, ConfigProblem},
     config_warning::{self, ConfigWarning},
     cors::AllowedOrigins,
     keyring::{ADMIN_KEY, Keyring, KeyringError},
@@ -23,7 +23,7 @@ pub struct Setting {
     /// The name, as in the environment.
     pub name: &'static str,
     /// Whether the value must not be printed.
-    pub secret: bool,
+    pub is_secret: bool,
     /// Its purpose, in one line.
     pub help: &'static str,
 }
@@ -32,48 +32,48 @@ pub struct Setting {
 pub const SETTINGS: [Setting; 11] = [
     Setting {
         name: "OPENAI_API_KEY",
-        secret: true,
+        is_secret: true,
         help: "The API key, sent to the upstream in place of the access keys",
     },
     Setting {
         name: "ACCESS_KEYS",
-        secret: true,
+        is_secret: true,
         help: "The access keys of all users, separated by commas or newlines: sk-{user}-{random} as keygen makes \
                them, or sha256:{user}:{digest}",
     },
     Setting {
         name: "USERS",
-        secret: true,
+        is_secret: true,
         help: "Limits of users, and keys: a users file in TOML (for the Worker: as `sparekey users compile` writes it)",
     },
     Setting {
         name: "API_BASE",
-        secret: false,
+        is_secret: false,
         help: "The upstream's base URL: OpenAI, an AI Gateway, or a compatible service [default: https://api.openai.com/v1]",
     },
     Setting {
         name: "API_KEY_HEADER",
-        secret: false,
+        is_secret: false,
         help: "Header that has the API key in requests to the upstream: api-key for Azure's classic endpoint [default: \
                authorization, with Bearer]",
     },
-    Setting { name: "AI_GATEWAY_TOKEN", secret: true, help: "The token of an authenticated Cloudflare AI Gateway" },
-    Setting { name: "OPENAI_ORGANIZATION", secret: false, help: "Sent upstream as openai-organization" },
-    Setting { name: "OPENAI_PROJECT", secret: false, help: "Sent upstream as openai-project" },
+    Setting { name: "AI_GATEWAY_TOKEN", is_secret: true, help: "The token of an authenticated Cloudflare AI Gateway" },
+    Setting { name: "OPENAI_ORGANIZATION", is_secret: false, help: "Sent upstream as openai-organization" },
+    Setting { name: "OPENAI_PROJECT", is_secret: false, help: "Sent upstream as openai-project" },
     Setting {
         name: "ALLOWED_ORIGINS",
-        secret: false,
+        is_secret: false,
         help: "Origins whose pages may read responses, separated by commas [default: *]",
     },
     Setting {
         name: "ROUTES",
-        secret: false,
+        is_secret: false,
         help: "Open routes, separated by commas: families (inference, data, compatible, ephemeral), all, or paths such \
                as /v1/custom/* [default: inference,data,compatible]",
     },
     Setting {
         name: "PASS_HEADERS",
-        secret: false,
+        is_secret: false,
         help: "Request headers to pass besides those of OpenAI's clients: names or prefix-*, separated by commas",
     },
 ];
@@ -132,7 +132,7 @@ impl Config {
         let mut visible_ascii = |name: &'static str| {
             let secret = Secret::parse(&text(name)?);
             if secret.is_none() {
-                problems.push(Problem::NotAHeader { name });
+                problems.push(ConfigProblem::NotAHeader { name });
             }
             secret
         };
@@ -143,60 +143,60 @@ impl Config {
         let project = account("OPENAI_PROJECT");
 
         if text("OPENAI_API_KEY").is_none() && text("AI_GATEWAY_TOKEN").is_none() {
-            problems.push(Problem::NoApiKey);
+            problems.push(ConfigProblem::NoApiKey);
         }
         // A users file may begin with a quoted key.
         let others = SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != "USERS");
         let quoted = others.filter(|name| text(name).is_some_and(|value| value.starts_with(['"', '\''])));
-        problems.extend(quoted.map(|name| Problem::Quoted { name }));
+        problems.extend(quoted.map(|name| ConfigProblem::Quoted { name }));
         if text("OPENAI_API_KEY").is_some_and(|key| key.starts_with(ADMIN_KEY)) {
-            problems.push(Problem::AdminKey);
+            problems.push(ConfigProblem::AdminKey);
         }
         let owner_keys: Vec<String> = ["OPENAI_API_KEY", "AI_GATEWAY_TOKEN"].into_iter().filter_map(text).collect();
         let owner_keys: Vec<&str> = owner_keys.iter().map(String::as_str).collect();
         let users = text("USERS");
         if users.is_none() && reader.is_some() && get("USERS").is_some() {
             // The file or the store lost its content: users without limits would not be noticed.
-            problems.push(Problem::Users("is blank: list users, or remove the setting".to_owned()));
+            problems.push(ConfigProblem::Users("is blank: list users, or remove the setting".to_owned()));
         }
         let mut keys = Keyring::parse(&text("ACCESS_KEYS").unwrap_or_default(), &owner_keys).unwrap_or_else(|causes| {
             let may_be_empty = users.is_some() || reader.is_none();
             let causes = causes.into_iter().filter(|cause| !may_be_empty || *cause != KeyringError::Empty);
-            problems.extend(causes.map(Problem::AccessKeys));
+            problems.extend(causes.map(ConfigProblem::AccessKeys));
             Keyring::default()
         });
-        let are_keys_valid = !problems.iter().any(|problem| matches!(problem, Problem::AccessKeys(_)));
+        let are_keys_valid = !problems.iter().any(|problem| matches!(problem, ConfigProblem::AccessKeys(_)));
         let has_users = users.is_some();
         if let (Some(users), Some(reader)) = (users, reader) {
             let found = users::add(&users, reader, &owner_keys, &mut keys, are_keys_valid);
-            problems.extend(found.into_iter().map(Problem::Users));
+            problems.extend(found.into_iter().map(ConfigProblem::Users));
         }
         let api_base = text("API_BASE").map_or_else(|| Ok(ApiBase::default()), |text| ApiBase::parse(&text));
         let api_base = api_base.unwrap_or_else(|cause| {
-            problems.push(Problem::ApiBase(cause));
+            problems.push(ConfigProblem::ApiBase(cause));
             ApiBase::default()
         });
-        if gateway_token.is_some() && api_base.is_openai() && !problems.iter().any(Problem::is_api_base) {
-            problems.push(Problem::TokenWithoutGateway);
+        if gateway_token.is_some() && api_base.is_openai() && !problems.iter().any(ConfigProblem::is_api_base) {
+            problems.push(ConfigProblem::TokenWithoutGateway);
         }
         let origins = AllowedOrigins::parse(&text("ALLOWED_ORIGINS").unwrap_or_default()).unwrap_or_else(|position| {
-            problems.push(Problem::AllowedOrigins { position });
+            problems.push(ConfigProblem::AllowedOrigins { position });
             AllowedOrigins::default()
         });
         let is_openai = api_base.is_openai_or_gateway();
         let routes = OpenRoutes::parse(text("ROUTES").as_deref(), is_openai).unwrap_or_else(|errors| {
-            problems.extend(errors.into_iter().map(Problem::Routes));
+            problems.extend(errors.into_iter().map(ConfigProblem::Routes));
             OpenRoutes::default()
         });
         let api_key_header =
             text("API_KEY_HEADER").map_or(Some(header::AUTHORIZATION), |name| request_headers::parse_key_header(&name));
         let api_key_header = api_key_header.unwrap_or_else(|| {
-            problems.push(Problem::ApiKeyHeader);
+            problems.push(ConfigProblem::ApiKeyHeader);
             header::AUTHORIZATION
         });
         let pass_headers = PassHeaders::parse(&text("PASS_HEADERS").unwrap_or_default(), &api_key_header);
         let pass_headers = pass_headers.unwrap_or_else(|positions| {
-            problems.extend(positions.into_iter().map(|position| Problem::PassHeaders { position }));
+            problems.extend(positions.into_iter().map(|position| ConfigProblem::PassHeaders { position }));
             PassHeaders::default()
         });
         if !problems.is_empty() {
@@ -253,8 +253,8 @@ pub fn setting(get: impl Fn(&str) -> Option<String>, name: &str) -> Option<Strin
     get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-impl From<Vec<Problem>> for ConfigError {
-    fn from(problems: Vec<Problem>) -> Self {
+impl From<Vec<ConfigProblem>> for ConfigError {
+    fn from(problems: Vec<ConfigProblem>) -> Self {
         Self { problems }
     }
 }

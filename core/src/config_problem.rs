@@ -6,13 +6,13 @@ use crate::{api_base::ApiBaseError, keyring::KeyringError, open_routes::RoutesEr
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigError {
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Vec<ConfigProblem>,
 }
 
 /// One problem of the settings.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum ConfigProblem {
     /// Neither an API key nor a gateway token.
     #[error("OPENAI_API_KEY and AI_GATEWAY_TOKEN are not set; set the API key")]
     NoApiKey,
@@ -79,17 +79,17 @@ impl ConfigError {
     /// Creates the error of an adapter that cannot read a setting that exists: it must not count as not set.
     #[must_use]
     pub fn unreadable(name: &'static str) -> Self {
-        Self { problems: vec![Problem::Unreadable { name }] }
+        Self { problems: vec![ConfigProblem::Unreadable { name }] }
     }
 
     /// Returns the problems. Each is a sentence that begins with the setting's name.
     #[must_use]
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 }
 
-impl Problem {
+impl ConfigProblem {
     pub(crate) fn is_api_base(&self) -> bool {
         matches!(self, Self::ApiBase(_))
     }

@@ -87,7 +87,7 @@ pub use admission::Admission;
 pub use api_base::{ApiBase, ApiBaseError};
 pub use client_info::ClientInfo;
 pub use config::{Config, SETTINGS, Setting, setting};
-pub use config_problem::{ConfigError, Problem};
+pub use config_problem::{ConfigError, ConfigProblem};
 pub use config_warning::ConfigWarning;
 pub use exchange::Exchange;
 pub use failure::{HeadFailure, UpstreamFailure};

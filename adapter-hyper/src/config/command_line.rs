@@ -35,7 +35,7 @@ pub(crate) fn command() -> Command {
         argument(&format!("{name}_FILE"), heading, format!("{help} [env: {name}, {name}_FILE]"))
     };
     let core = SETTINGS.iter().map(|setting| {
-        if setting.secret {
+        if setting.is_secret {
             secret(setting.name, shared(setting.name), setting.help)
         } else {
             argument(setting.name, shared(setting.name), format!("{} [env: {}]", setting.help, setting.name))

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, env, fs, io, path::Path};
 
 use clap::ArgMatches;
-use sparekey_core::{KeyringError, Problem, SETTINGS};
+use sparekey_core::{ConfigProblem, KeyringError, SETTINGS};
 
 use super::table::{SERVER_SETTINGS, Source, flag_name};
 
@@ -67,7 +67,7 @@ fn is_quoted(value: &str) -> bool {
     ['"', '\''].iter().any(|quote| value.len() > 1 && value.starts_with(*quote) && value.ends_with(*quote))
 }
 
-/// The sentence of [`Problem::Quoted`], which is for names known at compile time.
+/// The sentence of [`ConfigProblem::Quoted`], which is for names known at compile time.
 fn quoted(name: &str) -> String {
     format!("{name} is in quotes, which would be a part of it; remove them")
 }
@@ -117,7 +117,7 @@ impl Sources {
         let is_set = |value: &String| !value.trim().is_empty();
         let flag = |name: &str| self.flag(name).filter(is_set);
         let environment = |name: &str| environment(name).filter(is_set);
-        let core = SETTINGS.iter().map(|s| (s.name, if s.secret { Source::File } else { Source::Flag }));
+        let core = SETTINGS.iter().map(|s| (s.name, if s.is_secret { Source::File } else { Source::Flag }));
         let settings = core.chain(SERVER_SETTINGS.iter().map(|setting| (setting.name, setting.source)));
         let is_read = |name: &str| !self.fixed.contains_key(name) && !self.ignored.contains(&name);
         let mut values = Values::default();
@@ -192,13 +192,13 @@ impl Values {
     }
 
     /// Whether a problem is only the consequence of a setting that has no value although it is set.
-    pub(crate) fn explains(&self, problem: &Problem) -> bool {
+    pub(crate) fn explains(&self, problem: &ConfigProblem) -> bool {
         let is_unreadable = |name| self.problem(name).is_some();
         match problem {
-            Problem::TokenWithoutGateway => is_unreadable("API_BASE"),
-            Problem::NoApiKey => is_unreadable("OPENAI_API_KEY") || is_unreadable("AI_GATEWAY_TOKEN"),
-            Problem::AccessKeys(KeyringError::Empty) => is_unreadable("ACCESS_KEYS") || is_unreadable("USERS"),
-            Problem::Users(sentence) => is_unreadable("ACCESS_KEYS") && sentence.contains(" has no key"),
+            ConfigProblem::TokenWithoutGateway => is_unreadable("API_BASE"),
+            ConfigProblem::NoApiKey => is_unreadable("OPENAI_API_KEY") || is_unreadable("AI_GATEWAY_TOKEN"),
+            ConfigProblem::AccessKeys(KeyringError::Empty) => is_unreadable("ACCESS_KEYS") || is_unreadable("USERS"),
+            ConfigProblem::Users(sentence) => is_unreadable("ACCESS_KEYS") && sentence.contains(" has no key"),
             _ => false,
         }
     }
@@ -294,7 +294,10 @@ mod tests {
                 "LEDGER_FILE names a file, which cannot be read: No such file or directory (os error 2)",
             ]
         );
-        assert!(values.explains(&Problem::NoApiKey) && values.explains(&Problem::AccessKeys(KeyringError::Empty)));
+        assert!(
+            values.explains(&ConfigProblem::NoApiKey)
+                && values.explains(&ConfigProblem::AccessKeys(KeyringError::Empty))
+        );
     }
 
     #[test]
@@ -323,7 +326,7 @@ mod tests {
     #[test]
     fn quotes_are_a_problem_of_any_setting() {
         let own = SERVER_SETTINGS.iter().map(|setting| (setting.name, setting.source != Source::Flag));
-        for (name, has_file) in SETTINGS.iter().map(|setting| (setting.name, setting.secret)).chain(own) {
+        for (name, has_file) in SETTINGS.iter().map(|setting| (setting.name, setting.is_secret)).chain(own) {
             let file_name = format!("{name}_FILE");
             for name in [Some(name), Some(&*file_name).filter(|_| has_file)].into_iter().flatten() {
                 let expected = [format!("{name} is in quotes, which would be a part of it; remove them")];

@@ -133,7 +133,7 @@ fn misnamed(variable: &str) -> Option<String> {
 
 /// The names of all variables that are settings.
 fn names() -> impl Iterator<Item = Cow<'static, str>> {
-    let core = SETTINGS.iter().map(|setting| (setting.name, setting.secret));
+    let core = SETTINGS.iter().map(|setting| (setting.name, setting.is_secret));
     let server = SERVER_SETTINGS.iter().map(|setting| (setting.name, setting.source != Source::Flag));
     core.chain(server).flat_map(|(name, has_file)| {
         let file = has_file.then(|| Cow::Owned(format!("{name}_FILE")));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::ArgMatches;
-use sparekey_core::{AccessKey, Config, Keyring, KeyringError, Places, Problem, list_items};
+use sparekey_core::{AccessKey, Config, ConfigProblem, Keyring, KeyringError, Places, list_items};
 use sparekey_policy::{Enforced, KeySource, Users};
 use sparekey_proxy::users::TomlUsers;
 
@@ -109,10 +109,12 @@ impl Context {
         for problem in config.err().iter().flat_map(sparekey_core::ConfigError::problems) {
             let sentence = problem.to_string();
             match problem {
-                Problem::Users(_) | Problem::Quoted { name: "USERS" } => {
+                ConfigProblem::Users(_) | ConfigProblem::Quoted { name: "USERS" } => {
                     problems.push(sentence.strip_prefix("USERS ").unwrap_or(&sentence).to_owned());
                 }
-                Problem::AccessKeys(_) if self.has_access_keys => key_problems.push(self.values.with_file(&sentence)),
+                ConfigProblem::AccessKeys(_) if self.has_access_keys => {
+                    key_problems.push(self.values.with_file(&sentence));
+                }
                 _ => {}
             }
         }
