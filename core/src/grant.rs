@@ -12,7 +12,7 @@ use crate::{
     limit_rejection::LimitRejection,
     open_routes::OpenRoutes,
     places::Places,
-    routes::{self, Cost, Route},
+    routes::{self, Route, RouteCost},
     secret::Secret,
     spending_rejection,
 };
@@ -170,8 +170,8 @@ impl Grant {
         if !limits.is_metered() {
             return Ok(None);
         }
-        let cost = route.map_or(Cost::Unbounded, |route| route.cost);
-        if let Cost::Bounded(endpoint) = cost {
+        let cost = route.map_or(RouteCost::Unbounded, |route| route.cost);
+        if let RouteCost::Bounded(endpoint) = cost {
             let is_multi_agent =
                 |value: &HeaderValue| headers::contains(&value.as_bytes().to_ascii_lowercase(), MULTI_AGENT);
             if limits.is_restricted() && head.headers.get_all(OPENAI_BETA).iter().any(is_multi_agent) {
@@ -181,8 +181,8 @@ impl Grant {
             return Ok(Some(endpoint));
         }
         // A tolerant upstream may find a route here that costs something.
-        let costs = || routes::tolerant_readings(&head.method, decoded).any(|route| route.cost != Cost::Free);
-        if limits.is_restricted() && (cost != Cost::Free || costs()) {
+        let costs = || routes::tolerant_readings(&head.method, decoded).any(|route| route.cost != RouteCost::Free);
+        if limits.is_restricted() && (cost != RouteCost::Free || costs()) {
             return Err(spending_rejection::route());
         }
         Ok(None)
