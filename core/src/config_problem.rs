@@ -1,6 +1,6 @@
 //! Settings that are invalid.
 
-use crate::{api_base::ApiBaseError, keyring::KeyringError, open_routes::RoutesError};
+use crate::{api_base::ApiBaseError, keyring_error::KeyringError, open_routes::RoutesError};
 
 /// All problems of the settings; its `Display` prints one per line.
 #[derive(Clone, Debug, thiserror::Error)]

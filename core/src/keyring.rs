@@ -6,9 +6,9 @@ use sparekey_policy::{Limits, Timestamp, Zone};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
-    access_key::{AccessKey, KeyDigest, KeyError},
+    access_key::{AccessKey, KeyDigest},
     grant::Grant,
-    headers,
+    keyring_error::{ItemError, KeyringError},
     list::{self, Position},
     user_key::UserKey,
 };
@@ -18,9 +18,6 @@ const DIGEST_ITEM: &str = "sha256:";
 
 /// Prefix of OpenAI's [admin keys](https://platform.openai.com/docs/api-reference/administration).
 pub(crate) const ADMIN_KEY: &str = "sk-admin-";
-
-/// Texts in a URL that are hashed because they may be keys. Each costs about 1 µs without SHA instructions; a URL has none.
-const CANDIDATES_MAX: usize = 16;
 
 /// Compared for an unknown user, so that an unknown user and a wrong key take the same time.
 const UNKNOWN_USER: [KeyDigest; 1] = [KeyDigest::ZERO];
@@ -32,61 +29,11 @@ pub struct Keyring {
 }
 
 #[derive(Debug, Default)]
-struct Entry {
+pub(crate) struct Entry {
     digests: Vec<KeyDigest>,
     /// `None` for a user without limits.
     grant: Option<Arc<Grant>>,
     is_disabled: bool,
-}
-
-/// Why `ACCESS_KEYS` is invalid. Positions skip empty items.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyringError {
-    /// No item at all.
-    #[error("contains no key; make one with `sparekey keygen NAME`")]
-    Empty,
-    /// An item that is neither a key nor a digest item.
-    #[error("{position}: {cause}")]
-    Item {
-        /// The item's position.
-        position: Position,
-        /// Why it is invalid.
-        cause: ItemError,
-    },
-    /// Another API key of OpenAI: its user may spend without this proxy.
-    #[error("{position} is an API key of OpenAI; give users keys made with `sparekey keygen NAME`")]
-    OpenAiKey {
-        /// The item's position.
-        position: Position,
-    },
-    /// An item that occurs twice.
-    #[error("{position} repeats an earlier item")]
-    Duplicate {
-        /// The item's position.
-        position: Position,
-    },
-    /// The owner's API key or gateway token, which must stay secret.
-    #[error("{position} is the API key itself; give users keys made with `sparekey keygen NAME`")]
-    ApiKey {
-        /// The item's position.
-        position: Position,
-    },
-}
-
-/// Why an item of `ACCESS_KEYS` is invalid.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ItemError {
-    /// Not an access key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Several keys.
-    #[error("keys are separated by commas or newlines")]
-    Separator,
-    /// It begins with `sha256:`, but is not a digest item.
-    #[error("a digest item is sha256:{{user}}:{{64 hexadecimal digits}}")]
-    Digest,
 }
 
 impl Keyring {
@@ -201,41 +148,11 @@ impl Keyring {
     }
 
     /// The user of a key, also of one who is disabled.
-    fn find_any(&self, user: &str, given: &KeyDigest) -> Option<(&Arc<str>, &Entry)> {
+    pub(crate) fn find_any(&self, user: &str, given: &KeyDigest) -> Option<(&Arc<str>, &Entry)> {
         let known = self.users.get_key_value(user);
         let digests = known.map_or(&UNKNOWN_USER[..], |(_, entry)| &entry.digests);
         let found = digests.iter().fold(Choice::from(0), |found, digest| found | digest.ct_eq(given));
         known.filter(|_| bool::from(found))
-    }
-
-    /// Whether a text contains one of these keys, or more than [`CANDIDATES_MAX`] texts that may be keys.
-    pub(crate) fn occurs_in(&self, text: &[u8]) -> bool {
-        const START_MAX: usize = AccessKey::PREFIX.len() + AccessKey::USER_MAX;
-        if !text.contains(&b'-') {
-            return false;
-        }
-        let mut candidates = 0_usize;
-        // The user may contain dashes, so each dash may be the last.
-        headers::positions(text, "-").any(|dash| {
-            let (before, after) = text.split_at_checked(dash).unwrap_or_default();
-            let random = after.iter().skip(1).take_while(|byte| byte.is_ascii_alphanumeric()).count();
-            if !(AccessKey::RANDOM_MIN..=AccessKey::RANDOM_MAX).contains(&random) {
-                return false;
-            }
-            let is_key_byte = |byte: &&u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-            let length = before.iter().rev().take(START_MAX).take_while(is_key_byte).count();
-            let earliest = dash.saturating_sub(length);
-            headers::positions(before.get(earliest..).unwrap_or_default(), AccessKey::PREFIX).any(|position| {
-                candidates = candidates.saturating_add(1);
-                let key = earliest.saturating_add(position)..=dash.saturating_add(random);
-                candidates > CANDIDATES_MAX || self.is_key(text.get(key).unwrap_or_default())
-            })
-        })
-    }
-
-    fn is_key(&self, text: &[u8]) -> bool {
-        let key = str::from_utf8(text).ok().and_then(|text| AccessKey::parse(text).ok());
-        key.is_some_and(|key| self.find_any(key.user(), &key.digest()).is_some())
     }
 
     fn add(&mut self, item: &str, position: Position, owner_keys: &[(&str, KeyDigest)]) -> Result<(), KeyringError> {
@@ -307,25 +224,6 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_found_in_a_text() {
-        let ring = Keyring::parse("sk-anna-maria.k-abcdefgh,sk-Tom-ABCDEFGH", &[]).unwrap();
-        for text in [
-            "sk-Tom-ABCDEFGH",
-            "/x/sk-Tom-ABCDEFGH.png",
-            "key=sk-anna-maria.k-abcdefgh&a=b",
-            "protocol.sk-anna-maria.k-abcdefgh-",
-            "sk-sk-Tom-ABCDEFGH",
-        ] {
-            assert!(ring.occurs_in(text.as_bytes()), "{text}");
-        }
-        for text in ["sk-Tom-ABCDEFGI", "sk-learn-documentation", "sk-Tom-", "sk-", "", "sk-Tom-ABCDEFGHI", "task-Tom"]
-        {
-            assert!(!ring.occurs_in(text.as_bytes()), "{text}");
-        }
-        assert!(!ring.occurs_in(b"\xffsk-Tom-\xff"));
-    }
-
-    #[test]
     fn user_with_two_keys() {
         let digest = AccessKey::parse("sk-Tom-zzzzzzzz").unwrap().digest();
         let list = format!("{TOM},sha256:Tom:{digest}");
@@ -362,15 +260,5 @@ mod tests {
         for list in ["sk-Tom-abcdefgh sk-Ann-abcdefgh", "sk-Tom-abcdefgh;sk-Ann-abcdefgh"] {
             is_rejected(list, &["item 1: keys are separated by commas or newlines"]);
         }
-    }
-
-    #[test]
-    fn search_is_bounded() {
-        let ring = Keyring::parse(TOM, &[]).unwrap();
-        let candidate = "sk-Ann-abcdefgh,";
-        assert!(!ring.occurs_in(candidate.repeat(CANDIDATES_MAX).as_bytes()));
-        assert!(ring.occurs_in(candidate.repeat(CANDIDATES_MAX + 1).as_bytes()));
-        assert!(ring.occurs_in(format!("{}abcdefgh", "sk-".repeat(CANDIDATES_MAX + 2)).as_bytes()));
-        assert!(!ring.occurs_in("task-abcdefgh/".repeat(1000).as_bytes()));
     }
 }
