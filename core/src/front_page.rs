@@ -80,6 +80,9 @@ mod tests {
     #[test]
     fn policy_matches_the_page() {
         checks::assert_policy(HTML, POLICY);
+        for name in ["style", "script"] {
+            assert!(!checks::content(HTML, name).contains(BASE_URL), "the base URL would change the digest of {name}");
+        }
     }
 
     #[test]
