@@ -1,4 +1,4 @@
-//! Writes JSON strings.
+//! Writes JSON.
 
 /// A JSON string literal, quotes included ([RFC 8259 §7](https://www.rfc-editor.org/rfc/rfc8259#section-7)).
 #[must_use]
@@ -21,6 +21,28 @@ pub fn string_literal(text: &str) -> String {
     literal
 }
 
+/// An array of values that are JSON.
+#[must_use]
+pub fn array(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", list(items))
+}
+
+/// An object of values that are JSON.
+#[must_use]
+pub fn object<N: AsRef<str>>(members: &[(N, String)]) -> String {
+    format!("{{{}}}", self::members(members))
+}
+
+/// The items of an array.
+pub(crate) fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(",")
+}
+
+/// The members of an object.
+pub(crate) fn members<N: AsRef<str>>(members: &[(N, String)]) -> String {
+    list(members.iter().map(|(name, value)| format!("{}:{value}", string_literal(name.as_ref()))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +60,13 @@ mod tests {
         ] {
             assert_eq!(string_literal(text), literal);
         }
+    }
+
+    #[test]
+    fn values_are_separated() {
+        let array = array(["1", "[]"].map(str::to_owned).into_iter());
+        assert_eq!(array, "[1,[]]");
+        assert_eq!(object(&[("a", array), ("b\"", "{}".to_owned())]), r#"{"a":[1,[]],"b\"":{}}"#);
+        assert_eq!(object::<&str>(&[]), "{}");
     }
 }

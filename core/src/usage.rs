@@ -14,13 +14,19 @@
 //! Amounts are decimal numbers of US dollars. `expires` and `resets_at` are Unix times, or null; days are those of the time zone.
 //! A limit that is not set is absent, and an empty list is no limit.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header, request};
 use sparekey_policy::{CalendarPeriod, PeriodReport, Rate, Rates, Report, Usd};
 
 use crate::{cors::Cors, grant::Grant, json, path, rate_headers, user_key::UserKey};
+
+/// Days that it shows, today included.
+pub const USAGE_DAYS: i32 = 30;
+
+/// A user reads it at most so often, with a burst of the same number: a page that refreshes each second passes.
+pub const USAGE_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
 /// What a user used of a model on a day.
 #[derive(Clone, Debug)]
@@ -97,7 +103,7 @@ pub(crate) fn reply(key: &UserKey, grant: Option<&Grant>, cors: &Cors) -> Respon
 pub(crate) fn reply_with(key: &UserKey, grant: &Grant, reports: &UsageReports<'_>, cors: &Cors) -> Response<Bytes> {
     let periods = reports.ledger.map(|report| report.periods).into_iter().flatten();
     let sections = Sections {
-        budgets: list(periods.filter_map(|period| budget(&period))),
+        budgets: json::list(periods.filter_map(|period| budget(&period))),
         limits: limits(grant, reports),
         days: by_day(reports.days),
         models: by_model(reports.days),
@@ -113,7 +119,7 @@ fn write(key: &UserKey, grant: Option<&Grant>, sections: Sections, cors: &Cors) 
     let routes = user.and_then(|user| user.routes.clone()).into_iter().flatten();
     let networks = user.and_then(|user| user.networks.as_ref()).into_iter().flatten().map(ToString::to_string);
     let array = |items: String| format!("[{items}]");
-    let body = object(&[
+    let body = json::object(&[
         ("object", json::string_literal("usage")),
         ("user", json::string_literal(key.user())),
         ("expires", unix_time(expires)),
@@ -157,7 +163,7 @@ fn limits(grant: &Grant, reports: &UsageReports<'_>) -> String {
         ("max_output_tokens", grant.user().limits.max_output_tokens.map(|limit| limit.to_string())),
     ];
     let limits: Vec<_> = limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect();
-    members(&limits)
+    json::members(&limits)
 }
 
 fn rate(rate: Rate) -> String {
@@ -169,7 +175,7 @@ fn rate(rate: Rate) -> String {
 /// `None` for a period without a budget.
 fn budget(report: &PeriodReport) -> Option<String> {
     let left = report.left()?.max(Usd::ZERO);
-    Some(object(&[
+    Some(json::object(&[
         ("per", json::string_literal(report.period.period().name())),
         ("usd", amount(report.budget?)),
         ("spent_usd", amount(report.spent)),
@@ -185,7 +191,7 @@ fn by_day(days: &[UsageDay]) -> String {
         let (_, sum) = sums.entry(day.day.number()).or_insert((day.day, UsageSums::default()));
         *sum = sum.plus(day.sums);
     }
-    list(sums.into_values().map(|(day, sums)| sums.item("day", &day.to_string())))
+    json::list(sums.into_values().map(|(day, sums)| sums.item("day", &day.to_string())))
 }
 
 fn by_model(days: &[UsageDay]) -> String {
@@ -194,7 +200,7 @@ fn by_model(days: &[UsageDay]) -> String {
         let sum = sums.entry(&day.model).or_default();
         *sum = sum.plus(day.sums);
     }
-    list(sums.into_iter().map(|(model, sums)| sums.item("model", model)))
+    json::list(sums.into_iter().map(|(model, sums)| sums.item("model", model)))
 }
 
 impl UsageSums {
@@ -208,7 +214,7 @@ impl UsageSums {
     }
 
     fn item(self, name: &'static str, value: &str) -> String {
-        object(&[
+        json::object(&[
             (name, json::string_literal(value)),
             ("usd", amount(self.usd)),
             ("requests", self.requests.to_string()),
@@ -227,17 +233,5 @@ fn unix_time(at: Option<sparekey_policy::Timestamp>) -> String {
 }
 
 fn strings(texts: impl Iterator<Item = String>) -> String {
-    list(texts.map(|text| json::string_literal(&text)))
-}
-
-fn list(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join(",")
-}
-
-fn object(members: &[(&str, String)]) -> String {
-    format!("{{{}}}", self::members(members))
-}
-
-fn members(members: &[(&str, String)]) -> String {
-    list(members.iter().map(|(name, value)| format!(r#""{name}":{value}"#)))
+    json::list(texts.map(|text| json::string_literal(&text)))
 }

@@ -1,23 +1,17 @@
 //! `GET /usage`: a user's own limits, and what was spent.
 
-use std::{
-    num::NonZeroU32,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 use http::Response;
-use sparekey_core::{UsageDay, UsageReports, UsageRequest, UsageSums, UserKey};
+use sparekey_core::{USAGE_PER_MINUTE, UsageDay, UsageReports, UsageRequest, UsageSums, UserKey};
 use sparekey_ledger::Day;
 use sparekey_policy::{Limits, Zone};
 
 use crate::{Decision, Proxy, body::Body, record::RequestLog};
 
-/// A user reads it at most so often, with a burst of the same number: a page that refreshes each second passes.
-const PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
-
 static LIMITS: LazyLock<Limits> = LazyLock::new(|| {
     let mut limits = Limits::none(Arc::new(Zone::utc()));
-    limits.requests_per_minute = Some(PER_MINUTE);
+    limits.requests_per_minute = Some(USAGE_PER_MINUTE);
     limits
 });
 
@@ -40,7 +34,7 @@ impl Proxy {
     pub(crate) fn admit_usage(&self, request: Box<UsageRequest>, mut log: RequestLog) -> Decision {
         log.key(request.key());
         if let Err(wait) = self.usage_rates.pass(request.user(), &LIMITS) {
-            let rejection = request.reject_too_often(PER_MINUTE.get(), wait);
+            let rejection = request.reject_too_often(USAGE_PER_MINUTE.get(), wait);
             return Decision::respond(Body::rejection(&rejection, log));
         }
         if request.ledger_limits().is_some() {

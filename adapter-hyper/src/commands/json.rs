@@ -1,18 +1,8 @@
 //! Parts of JSON.
 
 use sparekey_core::json_string;
+pub(crate) use sparekey_core::{json_array as array, json_object as object};
 use sparekey_policy::{Timestamp, Zone};
-
-/// Writes an array of values.
-pub(crate) fn array(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(","))
-}
-
-/// Writes an object of values.
-pub(crate) fn object<N: AsRef<str>>(members: &[(N, String)]) -> String {
-    let members = members.iter().map(|(name, value)| format!("{}:{value}", json_string(name.as_ref())));
-    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
-}
 
 /// Writes an instant as [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6) has it, with the offset of the zone.
 pub(crate) fn instant(instant: Timestamp, zone: &Zone) -> String {

@@ -1,7 +1,8 @@
 //! What an isolate remembers of users, so that repeated requests do not reach the ledger.
 
-use std::{cell::RefCell, collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Duration};
 
+use sparekey_core::USAGE_PER_MINUTE;
 use sparekey_ledger::Call;
 use sparekey_policy::{
     Command, DeniedBy, HoldId, Limits, Outcome, ProcessId, RepeatedFailures, Reserve, State, Timestamp, Zone, step,
@@ -11,9 +12,6 @@ use crate::clock::now;
 
 /// Every isolate is the same process: a hold expires at its end only.
 pub(super) const PROCESS: ProcessId = ProcessId(0);
-
-/// A user reads its usage at most so often.
-pub(super) const USAGE_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
 #[derive(Default)]
 struct Memory {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use sparekey_core::{UsageDay, UsageReports, UsageRequest, UsageSums};
+use sparekey_core::{USAGE_DAYS, USAGE_PER_MINUTE, UsageDay, UsageReports, UsageRequest, UsageSums};
 use sparekey_policy::{Command, Outcome, Period, Usd, step};
 
 use worker::console_error;
@@ -11,17 +11,14 @@ use worker::console_error;
 use super::{incoming::Incoming, ledger::Ledger, memory};
 use crate::clock::now;
 
-/// Days that it shows, today included.
-const DAYS: i32 = 30;
-
 /// Reads the ledger, if the user has limits there.
 pub(crate) async fn reply(usage: &UsageRequest, incoming: Incoming) -> http::Response<Bytes> {
     if let Err(wait) = memory::count_usage(usage.user()) {
-        return usage.reject_too_often(memory::USAGE_PER_MINUTE.get(), wait).to_response();
+        return usage.reject_too_often(USAGE_PER_MINUTE.get(), wait).to_response();
     }
     let Some(limits) = usage.ledger_limits() else { return usage.reply(&UsageReports::default()) };
     let today = Period::Day.at(now(), &limits.zone).number();
-    let read = Ledger(Rc::new(incoming)).usage(usage.user(), today - (DAYS - 1)).await;
+    let read = Ledger(Rc::new(incoming)).usage(usage.user(), today - (USAGE_DAYS - 1)).await;
     let unavailable = || usage.reject_without_ledger().to_response();
     let (mut state, at, days) = match read {
         Ok(read) => read,

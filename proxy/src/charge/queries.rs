@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sparekey_core::USAGE_DAYS;
 use sparekey_ledger::{Call, Day, DayQuery, LedgerError};
 use sparekey_policy::{Command, Limits, Outcome, Period, Report};
 use tokio::time::timeout;
@@ -11,8 +12,6 @@ use crate::now;
 
 /// The owner's page waits so long for the rollup: a year of a hundred users takes less than a second.
 const DAYS_TIMEOUT: Duration = Duration::from_secs(5);
-/// Days that `GET /usage` shows, today included.
-const USAGE_DAYS: i32 = 30;
 
 impl Charges {
     /// Returns the use of a user's limits, and the last days.
