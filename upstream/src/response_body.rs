@@ -48,8 +48,9 @@ pub(crate) struct Peeked {
 }
 
 impl Peeked {
-    fn len(&self) -> u64 {
-        self.start.iter().flatten().map(|data| data.len() as u64).sum()
+    /// `None` if an error follows.
+    fn len(&self) -> Option<u64> {
+        self.start.iter().map(|data| data.as_ref().ok().map(|data| data.len() as u64)).sum()
     }
 }
 
@@ -78,12 +79,12 @@ impl Incoming {
         }
     }
 
-    /// The bytes that follow, if their number is known.
+    /// The bytes that follow, if their number is known. Of a body that breaks off it is not.
     fn remaining(&self) -> Option<u64> {
         match self {
             Self::Http1(body) => body.remaining(),
             Self::Http2(body) => body.remaining(),
-            Self::Peeked(peeked) => peeked.rest.remaining()?.checked_add(peeked.len()),
+            Self::Peeked(peeked) => peeked.rest.remaining()?.checked_add(peeked.len()?),
             Self::Cut => Some(0),
         }
     }
@@ -100,18 +101,21 @@ impl ResponseBody {
         let read = async {
             while text.len() < max {
                 let Some(frame) = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await else { break };
-                let data = frame.map(|frame| frame.into_data().unwrap_or_default());
-                let is_error = data.is_err();
-                if let Ok(data) = &data {
-                    text.extend_from_slice(data.get(..max - text.len()).unwrap_or(data));
-                }
-                start.push_back(data);
-                if is_error {
-                    break;
+                match frame.map(|frame| frame.into_data().unwrap_or_default()) {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => {
+                        text.extend_from_slice(data.get(..max - text.len()).unwrap_or(&data));
+                        start.push_back(Ok(data));
+                    }
+                    Err(error) => return start.push_back(Err(error)),
                 }
             }
         };
         let _ = timeout(wait, read).await;
+        if let Some(error) = self.error.take() {
+            self.incoming = Incoming::Cut;
+            start.push_back(Err(error));
+        }
         if !start.is_empty() {
             let rest = mem::replace(&mut self.incoming, Incoming::Cut);
             self.incoming = Incoming::Peeked(Box::new(Peeked { start, rest }));

@@ -13,6 +13,7 @@ use crate::{
 
 pub(super) const TESTS: &[Test] = &[
     test("chunked_body_then_close", &[Feature::StreamingResponse], chunked),
+    test("chunked_error_then_close", &[Feature::StreamingResponse], error),
     test("chunked_body_then_reset", &[Feature::StreamingResponse], chunked_reset),
     test("body_shorter_than_content_length", &[Feature::StreamingResponse], short),
     test("chunked_body_to_http2_client", &[Feature::Http2], to_http2),
@@ -31,6 +32,20 @@ fn chunked(adapter: &dyn Adapter) {
     client.until("data: 1\n\n");
     drop(upstream_conn);
     assert!(!client.rest().0.ends_with(b"0\r\n\r\n"), "a truncated body must not look complete");
+}
+
+/// Its start is read before the client gets it.
+fn error(adapter: &dyn Adapter) {
+    let (_proxy, mut client, mut upstream_conn, _) = forwarded(adapter, &request("GET", "/v1/responses", ""));
+    upstream_conn.send("HTTP/1.1 429 Too Many Requests\r\ntransfer-encoding: chunked\r\n\r\n");
+    upstream_conn.send_chunk("slow");
+    drop(upstream_conn);
+    let head = client.head();
+    assert!((head.status(), head.content_length()) == (429, None) || head.status() == 502);
+    assert!(
+        !client.rest().0.ends_with(b"0\r\n\r\n") || head.status() == 502,
+        "a truncated body must not look complete"
+    );
 }
 
 fn chunked_reset(adapter: &dyn Adapter) {
