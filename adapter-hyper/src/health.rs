@@ -57,10 +57,9 @@ pub(crate) async fn ask(flags: ArgMatches) -> Result<(), String> {
     }
 }
 
-/// Why the server does not respond. It is no upstream, which the error's text names first.
+/// Why the server does not respond. It is no upstream, which the error's own text names.
 fn failure(error: &Error) -> String {
-    let text = error.to_string();
-    let causes = text.split_once(": ").map_or(&*text, |(_, causes)| causes);
+    let causes = error.causes();
     match error.kind() {
         ErrorKind::NotSent => format!("no connection to a server, with the LISTEN of these settings: {causes}"),
         _ => format!("no valid response: {causes}"),

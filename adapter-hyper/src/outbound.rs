@@ -63,7 +63,10 @@ impl Service {
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Failure> {
         let (head, body) = request.into_parts();
         let reply = self.0.send(Box::new(head), Full::new(body), Upgrade::Forbidden).await.map_err(|error| {
-            let failure = if error.kind() == ErrorKind::NotSent { Failure::NotSent } else { Failure::Interrupted };
+            let failure = match error.kind() {
+                ErrorKind::NotSent | ErrorKind::Refused => Failure::NotSent,
+                _ => Failure::Interrupted,
+            };
             failure(error.to_string())
         })?;
         let Reply::Response(response) = reply else {

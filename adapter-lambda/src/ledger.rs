@@ -67,7 +67,7 @@ impl Transport for Connections {
         let body = Full::new(Bytes::from(body));
         let reply = unanswered.upstream.send(Box::new(head), body, Upgrade::Forbidden).await;
         let reply = reply.map_err(|error| match error.kind() {
-            ErrorKind::NotSent => not_sent(&error),
+            ErrorKind::NotSent | ErrorKind::Refused => not_sent(&error),
             _ => interrupted(&error),
         })?;
         let Reply::Response(response) = reply else { return Err(interrupted(&"it switched protocols")) };

@@ -66,7 +66,7 @@ fn respond(reply: Result<Reply, sparekey_upstream::Error>, exchange: &Exchange) 
         }
         Ok(Reply::Upgraded(_)) => Err(exchange.reject(UpstreamFailure::Interrupted)),
         Err(error) => Err(exchange.reject(match error.kind() {
-            ErrorKind::NotSent => UpstreamFailure::Unreachable,
+            ErrorKind::NotSent | ErrorKind::Refused => UpstreamFailure::Unreachable,
             ErrorKind::RequestBody => UpstreamFailure::InvalidBody,
             ErrorKind::Timeout => UpstreamFailure::Timeout,
             ErrorKind::Interrupted | ErrorKind::InvalidResponse => UpstreamFailure::Interrupted,

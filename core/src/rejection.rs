@@ -287,7 +287,7 @@ impl RejectionKind {
                 ..spec(
                     StatusCode::BAD_GATEWAY,
                     "upstream_unreachable",
-                    "The proxy could not reach the upstream API, so nothing of this request was processed. Try again. If the \
+                    "The upstream API processed nothing of this request: it could not be reached, or refused it. Try again. If the \
                      error persists, contact the owner of this proxy.",
                 )
             },

@@ -223,7 +223,7 @@ impl Sent {
 fn failure(kind: ErrorKind) -> UpstreamFailure {
     match kind {
         ErrorKind::Timeout => UpstreamFailure::Timeout,
-        ErrorKind::NotSent => UpstreamFailure::Unreachable,
+        ErrorKind::NotSent | ErrorKind::Refused => UpstreamFailure::Unreachable,
         ErrorKind::RequestBody => UpstreamFailure::InvalidBody,
         ErrorKind::Interrupted | ErrorKind::InvalidResponse => UpstreamFailure::Interrupted,
     }

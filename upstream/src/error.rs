@@ -14,9 +14,10 @@ pub struct Error {
 /// The kind of an error. Exhaustive: a caller has to choose an error response for each kind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
-    /// Nothing of the request was sent: no connection, or it closed before a byte was written. Or the upstream has said that
-    /// it processes nothing of it.
+    /// Nothing of the request was sent: no connection, or it closed before a byte was written.
     NotSent,
+    /// The upstream has said that it processes nothing of the request.
+    Refused,
     /// The client's body ended early, or has another length than its `Content-Length`.
     RequestBody,
     /// The connection broke after a part of the request was sent.
@@ -32,6 +33,18 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Returns all causes, in one line.
+    #[must_use]
+    pub fn causes(&self) -> String {
+        let mut text = self.source.to_string();
+        let mut next = self.source.source();
+        while let Some(cause) = next {
+            text = format!("{text}: {cause}");
+            next = cause.source();
+        }
+        text
     }
 
     pub(crate) fn new(kind: ErrorKind, source: impl Into<BoxError>) -> Self {
@@ -51,17 +64,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            ErrorKind::NotSent => "upstream request not sent, or refused unread",
+            ErrorKind::NotSent => "upstream request not sent",
+            ErrorKind::Refused => "the upstream refused the request unread",
             ErrorKind::RequestBody => "the client sent an invalid request body",
             ErrorKind::Interrupted | ErrorKind::Timeout => "upstream request failed",
             ErrorKind::InvalidResponse => "upstream sent an invalid response",
         })?;
-        let mut next: Option<&dyn StdError> = Some(&*self.source);
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
+        write!(f, ": {}", self.causes())
     }
 }
 

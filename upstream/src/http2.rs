@@ -252,7 +252,7 @@ impl StreamPermit {
                 send_body = None;
             }
             Pin::new(&mut response).poll(cx).map_err(|error| {
-                let kind = if is_unprocessed(&error) { ErrorKind::NotSent } else { ErrorKind::Interrupted };
+                let kind = if is_unprocessed(&error) { ErrorKind::Refused } else { ErrorKind::Interrupted };
                 Error::new(kind, error)
             })
         });

@@ -280,7 +280,9 @@ where
 {
     let copy = copy(&head, &body);
     match (permit.exchange(head, body).await, copy) {
-        (Err(error), Some(copy)) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::NotSent) => {
+        (Err(error), Some(copy))
+            if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::NotSent | ErrorKind::Refused) =>
+        {
             Ok(Http2Try::Again(copy))
         }
         (result, _) => result.map(Http2Try::Response),

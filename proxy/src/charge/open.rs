@@ -74,7 +74,7 @@ impl Charge {
     /// Settles a request that has no response.
     pub(crate) fn failed(&mut self, kind: ErrorKind) {
         match kind {
-            ErrorKind::NotSent => {
+            ErrorKind::NotSent | ErrorKind::Refused => {
                 if let Some(open) = &mut self.0 {
                     open.sent = None;
                 }
