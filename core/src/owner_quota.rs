@@ -13,8 +13,9 @@ pub fn may_be_spent(head: &response::Parts) -> bool {
     head.status == StatusCode::TOO_MANY_REQUESTS
 }
 
-/// Whether the body of such a response has the code, for a platform that does not parse it.
-pub(crate) fn has_code(body: &[u8]) -> bool {
+/// Returns whether the body of such a response has it, as its code or its type.
+#[must_use]
+pub fn has_code(body: &[u8]) -> bool {
     let code = INSUFFICIENT_QUOTA.as_bytes();
     body.windows(code.len().saturating_add(2)).any(|text| matches!(text, [b'"', text @ .., b'"'] if text == code))
 }

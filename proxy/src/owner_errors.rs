@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use http::response;
-use sparekey_core::{Exchange, error_code::INSUFFICIENT_QUOTA};
+use sparekey_core::{Exchange, error_code::INSUFFICIENT_QUOTA, owner_quota};
 use sparekey_upstream::ResponseBody;
 
-use crate::{record::RequestLog, throttle::Throttle, upstream_error::UpstreamError};
+use crate::{
+    record::RequestLog,
+    throttle::Throttle,
+    upstream_error::{self, UpstreamError},
+};
 
 /// How long the client waits for the rest of the body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,12 +50,22 @@ impl OwnerErrors {
         exchange: &Exchange,
         log: &mut RequestLog,
     ) -> bool {
-        let UpstreamError { code, message } = UpstreamError::read(head, body, BODY_TIMEOUT).await;
-        if code != INSUFFICIENT_QUOTA {
+        let Some(text) = upstream_error::text(head, body, BODY_TIMEOUT).await else {
+            if self.0.is_due("encoding".to_owned()) {
+                let encoding = upstream_error::encoding(head);
+                tracing::info!(
+                    "a response with status 429 has the content encoding {encoding}, which is not read, so that it may be about \
+                     the quota of the owner's account"
+                );
+            }
+            return false;
+        };
+        if !owner_quota::has_code(text.as_bytes()) {
             return false;
         }
+        let UpstreamError { message, .. } = UpstreamError::parse(text);
         log.lacks_quota();
-        if self.0.is_due(code) {
+        if self.0.is_due(INSUFFICIENT_QUOTA.to_owned()) {
             let (user, request_id, message) = (exchange.user(), log.id(), exchange.mask_secrets(&message));
             tracing::error!(
                 user,

@@ -37,13 +37,11 @@ struct ErrorObject {
 impl UpstreamError {
     /// Reads it from the start of a body, which stays whole.
     pub(crate) async fn read(head: &response::Parts, body: &mut ResponseBody, wait: Duration) -> Self {
-        let body = body.peek(BODY_MAX, wait).await;
-        let encoding = head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity");
-        let text = decode(encoding, &body).unwrap_or_else(|| format!("(a body with the content encoding {encoding})"));
-        Self::parse(text)
+        let text = text(head, body, wait).await;
+        Self::parse(text.unwrap_or_else(|| format!("(a body with the content encoding {})", encoding(head))))
     }
 
-    fn parse(text: String) -> Self {
+    pub(crate) fn parse(text: String) -> Self {
         let (code, message) = match serde_json::from_str(&text) {
             Ok(Envelope { error: ErrorObject { code, message } }) => (code, message),
             Err(_) => (Value::Null, text),
@@ -55,6 +53,16 @@ impl UpstreamError {
         };
         Self { code, message }
     }
+}
+
+/// The text at the start of a body, which stays whole; `None` if its encoding is not read.
+pub(crate) async fn text(head: &response::Parts, body: &mut ResponseBody, wait: Duration) -> Option<String> {
+    decode(encoding(head), &body.peek(BODY_MAX, wait).await)
+}
+
+/// The encoding of a body.
+pub(crate) fn encoding(head: &response::Parts) -> &str {
+    head.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("identity")
 }
 
 /// The text of a body; `None` if its encoding is another one.
