@@ -208,7 +208,7 @@ impl App {
             places: Arc::clone(&places),
             trusted_proxies: settings.trusted_proxies,
             drain_timeout: settings.drain_timeout,
-            cutting: state.cutting,
+            stop: state.stop,
         };
         let mut serving = pin!(server.run(listeners, state.draining));
 

@@ -16,15 +16,33 @@ pub(crate) struct ShutdownState {
     pub(crate) ready: watch::Receiver<bool>,
     /// True once no more connections are accepted.
     pub(crate) draining: watch::Receiver<bool>,
-    /// True once open requests end.
-    pub(crate) cutting: watch::Receiver<bool>,
+    pub(crate) stop: Stop,
+}
+
+/// Ends the server at once: it accepts nothing, and open requests are cut.
+#[derive(Clone)]
+pub(crate) struct Stop {
+    draining: watch::Sender<bool>,
+    cutting: watch::Sender<bool>,
+}
+
+impl Stop {
+    pub(crate) fn now(&self) {
+        self.draining.send_replace(true);
+        self.cutting.send_replace(true);
+    }
+
+    pub(crate) async fn requested(&self) {
+        // This sender keeps the channel open.
+        let _ = self.cutting.subscribe().wait_for(|cutting| *cutting).await;
+    }
 }
 
 /// Waits for signals.
 pub(crate) struct Shutdown {
     ready: watch::Sender<bool>,
     draining: watch::Sender<bool>,
-    cutting: watch::Sender<bool>,
+    stop: Stop,
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -35,12 +53,12 @@ pub(crate) struct Shutdown {
 impl Shutdown {
     pub(crate) fn new(delay: Duration) -> io::Result<(Self, ShutdownState)> {
         let ((ready, ready_state), (draining, draining_state)) = (watch::channel(true), watch::channel(false));
-        let (cutting, cutting_state) = watch::channel(false);
+        let stop = Stop { draining: draining.clone(), cutting: watch::Sender::new(false) };
         let [terminate, interrupt, hangup] =
             [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
         let (terminate, interrupt, hangup) = (terminate?, interrupt?, hangup?);
-        let shutdown = Self { ready, draining, cutting, terminate, interrupt, hangup, delay };
-        Ok((shutdown, ShutdownState { ready: ready_state, draining: draining_state, cutting: cutting_state }))
+        let state = ShutdownState { ready: ready_state, draining: draining_state, stop: stop.clone() };
+        Ok((Self { ready, draining, stop, terminate, interrupt, hangup, delay }, state))
     }
 
     /// Serves until the drain is over. SIGHUP sends a message to `reload`.
@@ -77,8 +95,7 @@ impl Shutdown {
                 }
             }
             if !self.ready.send_replace(false) {
-                self.draining.send_replace(true);
-                self.cutting.send_replace(true);
+                self.stop.now();
                 serving.await?;
                 return Err(io::Error::other("ended by a second signal"));
             }

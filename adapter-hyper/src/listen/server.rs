@@ -20,6 +20,8 @@ use tokio::{
     time::sleep,
 };
 
+use crate::shutdown::Stop;
+
 use super::{
     connection::{ConnectionContext, HttpServer},
     connection_state::ConnectionState,
@@ -54,8 +56,8 @@ pub(crate) struct Server {
     pub(crate) places: Arc<Places>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) drain_timeout: Duration,
-    /// True once open requests end.
-    pub(crate) cutting: watch::Receiver<bool>,
+    /// Ends the server at once.
+    pub(crate) stop: Stop,
 }
 
 impl Server {
@@ -71,14 +73,25 @@ impl Server {
             thread.spawn(move || tx.send(server.run_thread(shared, draining)))?;
             threads.spawn(rx);
         }
-        let others = async {
-            while let Some(thread) = threads.join_next().await {
-                thread?.unwrap_or_else(|_| Err(io::Error::other("a thread of the server panicked; start it again")))?;
-            }
-            Ok(())
+        // If a thread fails, all end, and settle what is open: the server would go on with fewer threads.
+        let stop = self.stop.clone();
+        let failed = |error: &io::Error| {
+            tracing::error!("a thread of the server has failed, so the server ends: {error}");
+            stop.now();
         };
-        // If a thread fails, the whole server ends: it would serve with fewer threads.
-        tokio::try_join!(self.serve(listeners, draining), others).map(drop)
+        let others = async {
+            let mut result = Ok(());
+            while let Some(thread) = threads.join_next().await {
+                let ended = thread.map_err(io::Error::other).and_then(|ended| {
+                    ended.unwrap_or_else(|_| Err(io::Error::other("a thread of the server panicked; start it again")))
+                });
+                result = result.and(ended.inspect_err(failed));
+            }
+            result
+        };
+        let own = async { self.serve(listeners, draining).await.inspect_err(failed) };
+        let (own, others) = tokio::join!(own, others);
+        own.and(others)
     }
 
     fn run_thread(self, listeners: Vec<TcpListener>, draining: watch::Receiver<bool>) -> io::Result<()> {
@@ -88,7 +101,7 @@ impl Server {
         result
     }
 
-    async fn serve(mut self, listeners: Vec<TcpListener>, mut draining: watch::Receiver<bool>) -> io::Result<()> {
+    async fn serve(self, listeners: Vec<TcpListener>, mut draining: watch::Receiver<bool>) -> io::Result<()> {
         let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
         let places = Arc::clone(&self.places);
         let (alive, mut all_dropped) = mpsc::channel::<Infallible>(1);
@@ -124,7 +137,7 @@ impl Server {
             biased;
             _ = all_dropped.recv() => return Ok(()),
             () = sleep(self.drain_timeout) => "DRAIN_TIMEOUT has passed",
-            _ = self.cutting.wait_for(|cutting| *cutting) => "a second signal",
+            () = self.stop.requested() => "the server ends at once",
         };
         tracing::warn!("{reason}: {} open requests are cut", places.open_requests());
         proxy.close();
