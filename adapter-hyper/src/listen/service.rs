@@ -80,7 +80,7 @@ impl Service {
             let outcome = match decision {
                 Decision::Respond(response) => {
                     body.discard().await;
-                    refused(response, guard.connection())
+                    own(response, guard.connection())
                 }
                 Decision::Forward(admitted) => admitted.send(&self.upstream, body, None).await,
                 // Boxed, so that other requests don't reserve room for it.
@@ -113,16 +113,19 @@ impl Service {
                 Decision::Place(unplaced) => service.proxy.place(unplaced).await,
                 Decision::Respond(response) => {
                     body.discard().await;
-                    return refused(response, connection);
+                    return own(response, connection);
                 }
                 Decision::Forward(admitted) => return admitted.send(&service.upstream, body, None).await,
                 Decision::Read(unread) => {
                     return match service.proxy.read(unread, body).await {
                         Ok((admitted, body)) => admitted.send_with_owner(Arc::clone(service), body, None).await,
-                        Err(response) => refused(response, connection),
+                        Err(response) => own(response, connection),
                     };
                 }
-                Decision::Usage(lookup) => return ClientResponse::Response(service.proxy.usage(lookup).await, None),
+                Decision::Usage(lookup) => {
+                    body.discard().await;
+                    return own(Box::new(service.proxy.usage(lookup).await), connection);
+                }
             }
         }
     }
@@ -143,9 +146,9 @@ impl Service {
     }
 }
 
-/// A refusal. If the body was not read to its end, the connection closes, and the client learns it
+/// A response of the proxy's own. If the body was not read to its end, the connection closes, and the response announces it
 /// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
-fn refused(mut response: Box<Response<Body>>, connection: &ConnectionState) -> ClientResponse {
+fn own(mut response: Box<Response<Body>>, connection: &ConnectionState) -> ClientResponse {
     if connection.has_unread_body() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

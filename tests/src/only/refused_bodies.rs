@@ -31,7 +31,7 @@ fn head(more: &str) -> String {
 }
 
 fn server() -> RunningServer {
-    // No request is forwarded.
+    // Nothing listens at the address of its upstream.
     start(Upstream::start().address(), &[])
 }
 
