@@ -100,9 +100,12 @@ fn check_output_prices(node: &Node, mode: ModelMode, problems: &mut Problems<'_>
     }
 }
 
-/// Whether this is a table of another model: the name in `[models.gpt-5.4]` is two names in TOML.
+/// Whether this is a table of another model: the name in `[models.gpt-5.4]` is two names in TOML. Another table is a field with
+/// a wrong name.
 fn is_part_of_name(field: &str, node: &Node) -> bool {
-    matches!(node.value, Value::Table(_)) && RowName::parse(field).is_none() && !FIELDS.contains(&field)
+    let is_field = |field: &str| RowName::parse(field).is_some() || FIELDS.contains(&field);
+    let has_part = |(field, node): &(String, Node)| is_field(field) || is_part_of_name(field, node);
+    !is_field(field) && node.entries().iter().any(has_part)
 }
 
 fn refuse_part_of_name(node: &Node, problems: &mut Problems<'_>) {

@@ -64,13 +64,14 @@ impl<'a> Fields<'a> {
     ) -> Self {
         let mut fields = Self::default();
         for (name, node) in table.entries() {
-            let field = UserField::ALL.into_iter().find(|field| field.name() == name);
+            let find = |name: &str| UserField::ALL.into_iter().find(|field| field.name() == name);
+            let field = find(name);
             let allowed = || UserField::ALL.into_iter().filter(|field| scope == Scope::User || field.is_limit());
             let Some(field) = field.filter(|field| allowed().any(|allowed| allowed == *field)) else {
                 let names = || allowed().map(UserField::name).collect::<Vec<_>>().join(", ");
                 let advice = match (scope, &node.value) {
                     // The name in `[users.tom.smith]` is two names in TOML.
-                    (Scope::User, Value::Table(_)) => {
+                    (Scope::User, Value::Table(_)) if node.entries().iter().any(|(name, _)| find(name).is_some()) => {
                         let name = node.path.strip_prefix("users.").unwrap_or(&node.path).replace('"', "");
                         format!("a name with a dot needs quotes: [users.\"{name}\"]")
                     }

@@ -183,6 +183,14 @@ fn names_with_a_dot_need_quotes() {
         &format!("[users.tom.smith]\nkeys = [\"sha256:{A}\"]\n[users.tom]\nkeys = [\"sha256:{B}\"]"),
         &["line 1: users.tom.smith is not a field here; a name with a dot needs quotes: [users.\"tom.smith\"]"],
     );
+    is_refused(
+        &format!("[users.Tom]\nkeys = [\"sha256:{A}\"]\nbudget = {{ usd = 5, per = \"month\" }}"),
+        &[
+            "line 3: users.Tom.budget is not a field here; the fields are keys, expires, disabled, networks, routes, models, \
+           requests_per_minute, concurrent_requests, budgets, tokens_per_minute, max_output_tokens, metered, \
+           openai_api_key, openai_project",
+        ],
+    );
 }
 
 #[test]
