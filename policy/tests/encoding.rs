@@ -124,7 +124,7 @@ proptest! {
 #[test]
 fn typical_size() {
     let holds: Vec<_> = (0..15).map(|id| (u128::MAX - id, 50_000_000_000, 5_000, u64::MAX)).collect();
-    assert_eq!(state(&holds, &[]).encode().len(), 831);
+    assert_eq!(state(&holds, &[]).encode().len(), 839);
     assert_eq!(State::default().encode(), [1]);
 }
 
@@ -141,15 +141,47 @@ fn errors() {
         (vec![4, 4, 2, 0, 2, 0], Err(StateError::Field(4))),
         (hold.clone(), Err(StateError::Field(8))),
         (vec![0, 0, 0, 0], Ok(())),
-        (vec![10, 1, 6], Ok(())),
-        (vec![10, 1, 0], Err(StateError::Field(10))),
-        (vec![10, 1, 5], Err(StateError::Field(10))),
-        (vec![10, 2, 6, 6], Err(StateError::Field(10))),
-        (vec![10, 1, 6, 10, 1, 6], Err(StateError::Duplicate(10))),
+        (vec![10, 2, 6, 0], Ok(())),
+        (vec![10, 1, 6], Err(StateError::Field(10))),
+        (vec![10, 2, 0, 0], Err(StateError::Field(10))),
+        (vec![10, 2, 5, 0], Err(StateError::Field(10))),
+        (vec![10, 3, 6, 0, 6], Err(StateError::Field(10))),
+        (vec![10, 2, 6, 0, 10, 2, 6, 0], Err(StateError::Duplicate(10))),
     ] {
         let bytes = [vec![1], fields.clone()].concat();
         assert_eq!(State::decode(&bytes).map(|_| ()), error, "{fields:?}");
     }
     assert_eq!(State::decode(&[]), Err(StateError::Format));
     assert_eq!(State::decode(&[2]), Err(StateError::Format));
+}
+
+/// The fields of an encoded state, each shorter than 128 bytes.
+fn fields(bytes: &[u8]) -> Vec<&[u8]> {
+    let (mut rest, mut fields) = (bytes.get(1..).unwrap(), Vec::new());
+    while let [_, length, ..] = rest {
+        let (field, next) = rest.split_at(2 + usize::from(*length));
+        fields.push(field);
+        rest = next;
+    }
+    fields
+}
+
+/// As a version writes it that does not know the interval.
+#[test]
+fn interval_of_another_arrival_is_ignored() {
+    let passed = |per_minute: u32, now: Timestamp| {
+        let mut limits = Limits::none(Arc::new(Zone::utc()));
+        limits.requests_per_minute = NonZeroU32::new(per_minute);
+        let mut state = State::default();
+        step(&limits, &mut state, now, &reserve(1, 0, 0, now, 1));
+        state.encode()
+    };
+    let (three, sixty) = (passed(3, NOW), passed(60, NOW.plus(Timestamp::SECOND)));
+    let interval = |bytes| fields(bytes).into_iter().find(|field| field.first() == Some(&10)).unwrap().to_vec();
+    let others: Vec<u8> =
+        fields(&sixty).into_iter().filter(|field| field.first() != Some(&10)).flatten().copied().collect();
+    let without = [&[1], &*others].concat();
+    let stale = [&without[..], &interval(&three)].concat();
+    assert_eq!(State::decode(&stale).unwrap().encode(), State::decode(&without).unwrap().encode());
+    assert_ne!(State::decode(&sixty).unwrap().encode(), State::decode(&without).unwrap().encode());
 }

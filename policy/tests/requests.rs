@@ -280,9 +280,9 @@ fn stored_states_without_the_interval() {
     let mut state = State::default();
     step(&three, &mut state, NOW, &reserve(1, 0, NOW));
     let bytes = state.encode();
-    // 20 s as a varint of four bytes.
-    let (earlier, interval) = bytes.split_at(bytes.len() - 6);
-    assert_eq!(interval[..2], [10, 4]);
+    // 20 s as a varint of four bytes, and the arrival in eight.
+    let (earlier, interval) = bytes.split_at(bytes.len() - 14);
+    assert_eq!(interval[..2], [10, 12]);
     let earlier = State::decode(earlier).unwrap();
     assert_eq!(remaining(&three, &earlier, NOW), 2);
     assert_eq!(remaining(&sixty, &earlier, NOW), 40, "20 s are 20 requests");

@@ -10,7 +10,7 @@
 //! 4 5 6 7    = (number, spent) of the current period of day, week, month, total, then of the previous one if any
 //! 8          = id (16 bytes), amount, tokens, until, process, day         once per hold
 //! 9          = id (16 bytes), amount, until, day, final (0 or 1)          once per tombstone
-//! 10         = microseconds of one request of field 2, signed varint
+//! 10         = microseconds of one request of field 2, signed varint, and field 2 again
 //! ```
 //!
 //! Fields of other tags are kept and written back, so that an older version shares the state with a newer one. A new
@@ -65,6 +65,7 @@ impl State {
             put_field(&mut out, REQUESTS, &mut value);
             if requests.interval > 0 {
                 put_signed(&mut value, requests.interval);
+                put_instant(&mut value, requests.at);
                 put_field(&mut out, REQUESTS_INTERVAL, &mut value);
             }
         }
@@ -133,10 +134,13 @@ impl State {
         match tag {
             LAST => self.last = Some(take_instant(input).ok_or(invalid)?),
             REQUESTS => self.requests.get_or_insert_default().at = take_instant(input).ok_or(invalid)?,
-            // Without an arrival, it is that of a time long ago.
+            // Versions that do not know it keep it beside another arrival.
             REQUESTS_INTERVAL => {
-                let interval = take_signed(input).filter(|interval| *interval > 0);
-                self.requests.get_or_insert_default().interval = interval.ok_or(invalid)?;
+                let interval = take_signed(input).filter(|interval| *interval > 0).ok_or(invalid)?;
+                let at = take_instant(input).ok_or(invalid)?;
+                if let Some(requests) = self.requests.as_mut().filter(|requests| requests.at == at) {
+                    requests.interval = interval;
+                }
             }
             TOKENS => self.tokens = take_tokens(input).ok_or(invalid)?,
             HOLD => {
