@@ -6,7 +6,7 @@ use std::{
 };
 
 use sparekey_core::{ModelCheck, UpstreamFailure};
-use sparekey_metering::{BODY_TIMEOUT, BodyMemory, BodyPermit, BodySizes, MODEL_LIST_MAX, check_head};
+use sparekey_metering::{BODY_TIMEOUT, BodyMemory, BodyPermit, BodySizes, check_head};
 use sparekey_policy::{BodyFailure, ModelSource};
 use worker::{
     js_sys::{Array, Promise, Reflect, Uint8Array},
@@ -22,7 +22,9 @@ use crate::{clock::now, timeout::within};
 /// it arrived, in the memory of wasm, and as it is sent.
 const MAX: usize = 32 << 20;
 
-/// How long a client waits for the body of an error.
+/// Bytes of the body of an error that are read. OpenAI's have less than 1 KiB.
+const ERROR_MAX: usize = 16 << 10;
+/// How long a client waits for them.
 const ERROR_TIMEOUT: Duration = Duration::from_secs(2);
 
 static MEMORY: LazyLock<Arc<BodyMemory>> = LazyLock::new(|| BodyMemory::new(BodySizes { body: MAX, total: MAX }));
@@ -57,11 +59,11 @@ pub(crate) async fn read(
 }
 
 /// Reads the body of a response.
-pub(crate) async fn read_response(response: &Response) -> Result<Vec<u8>, UpstreamFailure> {
+pub(crate) async fn read_response(response: &Response, max: usize) -> Result<Vec<u8>, UpstreamFailure> {
     let Some(stream) = response.body() else { return Ok(Vec::new()) };
-    let mut left = MODEL_LIST_MAX;
+    let mut left = max;
     let mut count = |bytes| {
-        left = left.checked_sub(bytes).ok_or(BodyFailure::TooLarge(MODEL_LIST_MAX))?;
+        left = left.checked_sub(bytes).ok_or(BodyFailure::TooLarge(max))?;
         Ok(())
     };
     collect(stream.get_reader().unchecked_into(), &mut count).await.map_err(|failure| match failure {
@@ -70,10 +72,10 @@ pub(crate) async fn read_response(response: &Response) -> Result<Vec<u8>, Upstre
     })
 }
 
-/// Reads the body of an error, which stays whole; empty if it takes too long.
+/// Reads the body of an error, which stays whole; empty if it takes too long, or is too long.
 pub(crate) async fn read_error(response: &Response) -> Vec<u8> {
     let Ok(copy) = response.clone() else { return Vec::new() };
-    within(ERROR_TIMEOUT, read_response(&copy)).await.and_then(Result::ok).unwrap_or_default()
+    within(ERROR_TIMEOUT, read_response(&copy, ERROR_MAX)).await.and_then(Result::ok).unwrap_or_default()
 }
 
 /// Reads a stream until its end, or until `count` refuses the number of bytes that have arrived, which cancels it.

@@ -22,7 +22,7 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 use sparekey_core::{Admission, Forward, HeadFailure, ModelCheck, Rejection, ReplyBody, UpstreamFailure};
-use sparekey_metering::{Target, filter_models, read_request};
+use sparekey_metering::{MODEL_LIST_MAX, Target, filter_models, read_request};
 use worker::{
     Env, console_error,
     js_sys::Uint8Array,
@@ -143,7 +143,7 @@ async fn forward(
     }
     let head = exchange.admit_response_or_upgrade(head)?;
     if exchange.filters_models(&head) {
-        let list = body::read_response(&upstream).await.map_err(|failure| exchange.reject(failure))?;
+        let list = body::read_response(&upstream, MODEL_LIST_MAX).await.map_err(|failure| exchange.reject(failure))?;
         let list = filter_models(&list, |model| exchange.allows_model(model));
         return messages::whole(exchange.filtered_models(head, list)?).map_err(interrupted);
     }
