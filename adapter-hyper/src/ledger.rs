@@ -9,7 +9,7 @@ use sparekey_ledger::{
 use sparekey_proxy::{LedgerHandle, ledger_events};
 
 use crate::config::{
-    ledger::{ServerLedger, create_folder},
+    ledger::{ServerLedger, prepare_file},
     settings::Settings,
 };
 
@@ -36,8 +36,7 @@ pub(crate) fn handle(settings: &Settings) -> LedgerHandle {
 }
 
 fn open_file(path: &Path, retention: Duration) -> Result<(Arc<dyn Ledger>, bool), LedgerError> {
-    create_folder(path)
-        .map_err(|error| LedgerError::Io(format!("cannot create the folder of {}: {error}", path.display())))?;
+    prepare_file(path).map_err(|error| LedgerError::Io(format!("cannot create {}: {error}", path.display())))?;
     let options = Options { retention: Some(retention), events: ledger_events(), ..Options::default() };
     let Opened { ledger, is_new, expired } = Sqlite::open(path, options)?;
     if expired > 0 {

@@ -75,7 +75,11 @@ pub(crate) fn check(ledger: &ServerLedger, is_online: bool) -> Result<(), Failur
     match ledger {
         ServerLedger::Postgres(_) if !is_online => Ok(()),
         ServerLedger::Postgres(address) => postgres::check(address.expose()).map_err(|error| failure(ledger, &error)),
-        ServerLedger::File(path) if !path.exists() => check_creatable(&link_target(path)),
+        ServerLedger::File(path) if !path.exists() => {
+            let target = link_target(path);
+            let target = target.map_err(|error| Failure::Problem(format!("the ledger {}: {error}", path.display())))?;
+            check_creatable(&target)
+        }
         // The server makes an empty file a ledger.
         ServerLedger::File(path) if path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0) => Ok(()),
         ServerLedger::File(_) => read(ledger).map(drop),

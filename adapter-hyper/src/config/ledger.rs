@@ -204,22 +204,25 @@ pub(crate) fn state_file(name: &str) -> PathBuf {
 ///
 /// # Errors
 /// Those of the file system.
-pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn prepare_file(path: &Path) -> io::Result<()> {
     create_default_folder(path, environment)?;
     if path.is_symlink() && !path.exists() {
-        OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(link_target(path))?;
+        OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(link_target(path)?)?;
     }
     Ok(())
 }
 
-/// The file that a symbolic link stands for, whether it exists or not; `path` itself if it is none.
-pub(crate) fn link_target(path: &Path) -> PathBuf {
+/// Returns the file that a symbolic link stands for, whether it exists or not; `path` itself if it is none.
+///
+/// # Errors
+/// Too many links, as in a loop.
+pub(crate) fn link_target(path: &Path) -> io::Result<PathBuf> {
     let mut file = path.to_owned();
     for _ in 0..LINKS_MAX {
-        let Ok(target) = file.read_link() else { break };
+        let Ok(target) = file.read_link() else { return Ok(file) };
         file = file.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
     }
-    file
+    Err(io::Error::other("too many symbolic links"))
 }
 
 /// Whether it is the default file, whose folder the server creates.
