@@ -27,6 +27,9 @@ const REJECTIONS: [&str; 3] = [
     include_str!("../../../core/src/spending_rejection.rs"),
 ];
 
+/// Codes that have a name.
+const ERROR_CODES: &str = include_str!("../../../core/src/error_code.rs");
+
 /// The cells of a table of the README, by its first line.
 fn rows(first_line: &str) -> impl Iterator<Item = Vec<&'static str>> {
     let (_, table) = README.split_once(first_line).expect("the README has the table");
@@ -84,12 +87,17 @@ fn errors() {
     assert!(unknown.is_empty(), "only in the README: {unknown:?}");
 }
 
-/// The statuses of a table in the code, each with the string that follows it. The code of a missing key is null.
+/// The statuses of a table in the code, each with the code that follows it, a string or its name. That of a missing key is null.
 fn rejections(source: &str) -> impl Iterator<Item = (u16, &str)> {
     source.split("StatusCode::").skip(1).filter_map(|after| {
         let (name, rest) = after.split_once(',')?;
         let status = (100..600).find(|status| constant(*status).as_deref() == Some(name))?;
-        let code = rest.trim_start().strip_prefix('"')?.split('"').next()?;
+        let rest = rest.trim_start();
+        let text = rest.strip_prefix('"').or_else(|| {
+            let name = rest.split(|c: char| !c.is_ascii_uppercase() && c != '_').next()?;
+            Some(ERROR_CODES.split_once(&format!("pub const {name}: &str = \""))?.1)
+        });
+        let code = text?.split('"').next()?;
         (code != "missing_api_key").then_some((status, code))
     })
 }
