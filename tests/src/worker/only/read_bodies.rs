@@ -186,9 +186,10 @@ pub(super) fn endless_list(worker: &Worker) {
         upstream_conn.head();
         upstream_conn.send(format!("HTTP/1.1 {status} x\r\ntransfer-encoding: chunked\r\n\r\n"));
         let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, " ".repeat(1 << 20));
-        // What the sockets hold comes on top.
+        // What the sockets hold comes on top. Of an error only the start is read.
         let sent = (1..=64).take_while(|_| upstream_conn.try_send(&chunk).is_ok()).last();
-        assert!((8..64).contains(&sent.unwrap_or(0)), "{sent:?} MiB were sent");
+        let least = if status == 200 { 8 } else { 0 };
+        assert!((least..64).contains(&sent.unwrap_or(0)), "{sent:?} MiB were sent");
         assert_rejected(&mut client, 502, if status == 200 { "answer_too_large" } else { "upstream_auth_failed" });
     }
     let (_, after) = proxy.tally();
