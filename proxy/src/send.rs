@@ -76,8 +76,9 @@ impl Admitted {
                     Err(_) => Err(Failure::Deadline),
                 },
             };
+            // Not by `finish`, whose future would take room in each connection's.
             match sent.step(reply) {
-                Step::Done(outcome) => outcome,
+                Step::Done(response) => response,
                 Step::Read(reading) => reading.await,
             }
         }
@@ -97,6 +98,15 @@ enum Step {
     Done(ClientResponse),
     /// The response's body is read first. Boxed, so that other requests don't reserve room for it.
     Read(Pin<Box<dyn Future<Output = ClientResponse> + Send>>),
+}
+
+impl Step {
+    async fn finish(self) -> ClientResponse {
+        match self {
+            Self::Done(response) => response,
+            Self::Read(reading) => reading.await,
+        }
+    }
 }
 
 /// What the reply to a request needs, once it is there.
@@ -188,10 +198,7 @@ impl Sent {
     /// Logs why the upstream refused the owner's credentials.
     async fn refused(mut self, head: response::Parts, mut body: ResponseBody) -> ClientResponse {
         self.owner_errors.refused_credentials(&head, &mut body, &self.exchange, &mut self.log).await;
-        match self.respond(head, body) {
-            Step::Done(outcome) => outcome,
-            Step::Read(reading) => reading.await,
-        }
+        self.respond(head, body).finish().await
     }
 
     /// Looks whether the account of the owner has no quota left: a user with a budget gets the same code for that.
@@ -199,10 +206,7 @@ impl Sent {
         if self.owner_errors.lacks_quota(&head, &mut body, &self.exchange, &mut self.log).await {
             owner_quota::mark(&mut head);
         }
-        match self.respond(head, body) {
-            Step::Done(outcome) => outcome,
-            Step::Read(reading) => reading.await,
-        }
+        self.respond(head, body).finish().await
     }
 
     /// Reads a list of models, and returns those that the user may use.
