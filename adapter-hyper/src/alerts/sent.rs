@@ -10,6 +10,8 @@ use std::{
 
 use sparekey_policy::Timestamp;
 
+use crate::config::ledger::{FILE_MODE, FOLDER_MODE};
+
 /// No alert of so long ago would be due again, but for one of a budget that never starts again: in the ids of alerts of budgets,
 /// the period stands behind the user.
 const FOREVER: &str = "total";
@@ -58,11 +60,10 @@ impl Sent {
     /// A file that is replaced is always whole.
     fn write(&self) -> io::Result<()> {
         if let Some(folder) = self.file.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
         }
         let draft = draft(&self.file);
-        // The names have users, and what they spent.
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&draft)?;
         file.write_all(serde_json::to_string(&self.sent).unwrap_or_default().as_bytes())?;
         file.sync_all()?;
         fs::rename(draft, &self.file)

@@ -25,9 +25,9 @@ const COMMENT: &str = " #";
 /// The name of the file in the folder of the state.
 const FILE: &str = "sparekey.db";
 
-/// The ledger has the users' names, and what they spent.
-const FOLDER_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+/// The ledger has the users' names, and what they spent. So have files beside it.
+pub(crate) const FOLDER_MODE: u32 = 0o700;
+pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// Linux follows so many symbolic links
 /// ([path_resolution(7)](https://man7.org/linux/man-pages/man7/path_resolution.7.html)).
