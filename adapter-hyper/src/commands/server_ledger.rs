@@ -13,7 +13,7 @@ use sparekey_ledger::{
     postgres::{self, Postgres},
 };
 
-use super::{Failure, next_step::with_next_step};
+use super::Failure;
 use crate::config::ledger::{ServerLedger, is_default, link_target, service_file};
 
 /// A ledger that is read.
@@ -137,7 +137,7 @@ pub(crate) fn failure(ledger: &ServerLedger, error: &LedgerError) -> Failure {
         error => match ledger {
             ServerLedger::File(path) => format!("{}: {error}", path.display()),
             // The error names the database.
-            ServerLedger::Postgres(_) => with_next_step(&error.to_string()),
+            ServerLedger::Postgres(_) => error.to_string(),
         },
     })
 }

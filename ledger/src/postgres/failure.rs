@@ -70,8 +70,10 @@ impl Failure {
     }
 }
 
-/// Of errors of the client, what an owner can do about them.
-const NEXT_STEPS: [(&str, &str); 2] = [
+/// A part of the text of an error, and what an owner can do about it.
+const NEXT_STEPS: [(&str, &str); 4] = [
+    ("(3D000)", "create it with CREATE DATABASE, or correct LEDGER"),
+    ("does not support TLS", "enable TLS there, or set sslmode=disable in LEDGER if the network is private"),
     (
         "password missing",
         "add a line for this host, port, database and role to the file of PGPASSFILE, or to ~/.pgpass",
@@ -86,10 +88,14 @@ const NEXT_STEPS: [(&str, &str); 2] = [
 fn unreachable(error: &tokio_postgres::Error) -> LedgerError {
     let source = std::error::Error::source(error);
     let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    LedgerError::Unreachable(match NEXT_STEPS.iter().find(|(part, _)| text.contains(part)) {
+    LedgerError::Unreachable(with_next_step(text))
+}
+
+fn with_next_step(text: String) -> String {
+    match NEXT_STEPS.iter().find(|(part, _)| text.contains(part)) {
         Some((_, next)) => format!("{text}; {next}"),
         None => text,
-    })
+    }
 }
 
 fn of_database(error: &DbError) -> LedgerError {
@@ -103,7 +109,7 @@ fn of_database(error: &DbError) -> LedgerError {
         _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => LedgerError::ReadOnlyDatabase,
         Some("57" | "08" | "53") => LedgerError::Unreachable(error.message().to_owned()),
         Some("XX") => LedgerError::Corrupt(error.message().to_owned()),
-        _ => LedgerError::Io(format!("PostgreSQL: {} ({})", error.message(), code.code())),
+        _ => LedgerError::Io(with_next_step(format!("PostgreSQL: {} ({})", error.message(), code.code()))),
     }
 }
 
@@ -116,5 +122,22 @@ impl From<tokio_postgres::Error> for Failure {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         Self::Known(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_steps() {
+        for (problem, step) in [
+            ("PostgreSQL: database \"x\" does not exist (3D000)", "create it"),
+            ("server does not support TLS", "sslmode=disable"),
+        ] {
+            let text = with_next_step(problem.to_owned());
+            assert!(text.starts_with(&format!("{problem}; ")) && text.contains(step), "{text}");
+        }
+        assert_eq!(with_next_step("x".to_owned()), "x");
     }
 }
