@@ -156,7 +156,9 @@ mod tests {
         assert!(line.contains(&before) || line.contains(&date()));
         // The machine may be slow.
         let (start, rest) = line.split_once("total_ms").unwrap();
-        let rest = rest.trim_start_matches(['"', ':', '=']).trim_start_matches(|c: char| c.is_ascii_digit());
+        let number = rest.trim_start_matches(['"', ':', '=']);
+        let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
+        assert!(rest.len() < number.len(), "{line}");
         format!("{start}total_ms{rest}")
     }
 
